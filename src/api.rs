@@ -1,0 +1,177 @@
+//! HTTP to SCIM and back: from a request to its row of the route table, and from an outcome to a response.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Method, Request, Response, StatusCode};
+use serde_json::Value;
+
+use crate::app::App;
+use crate::auth::Principal;
+use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES};
+use crate::scim::ScimError;
+
+pub mod call;
+pub mod discovery;
+mod error;
+pub mod groups;
+mod path;
+pub mod route;
+pub mod users;
+
+pub use call::Call;
+pub use route::{ROUTES, Route, Selection};
+
+use path::Target;
+
+/// The media type of every body (RFC 7644 section 8.1).
+const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
+
+/// The scheme and host that a request came to, put into its extensions by the binary that received it.
+#[derive(Debug, Clone)]
+pub struct Origin(pub String);
+
+/// A handler's answer. It can only be made for a verified caller.
+#[derive(Debug)]
+pub struct Reply {
+    principal: Principal,
+    status: StatusCode,
+    location: Option<String>,
+    etag: Option<String>,
+    body: Option<Value>,
+}
+
+impl Reply {
+    /// An answer with a body.
+    pub fn json(principal: Principal, status: StatusCode, body: impl Into<Value>) -> Self {
+        Self { principal, status, location: None, etag: None, body: Some(body.into()) }
+    }
+
+    /// An answer without one.
+    pub fn empty(principal: Principal, status: StatusCode) -> Self {
+        Self { principal, status, location: None, etag: None, body: None }
+    }
+
+    /// With a `Location` header.
+    #[must_use]
+    pub fn location(self, location: String) -> Self {
+        Self { location: Some(location), ..self }
+    }
+
+    /// With an `ETag` header.
+    #[must_use]
+    pub fn etag(self, etag: String) -> Self {
+        Self { etag: Some(etag), ..self }
+    }
+}
+
+/// Answers a request with one of the selected routes. Never fails: whatever goes wrong is a SCIM error body.
+pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -> Response<Bytes> {
+    let started = std::time::Instant::now();
+    let request_id = uuid_text();
+    let found = find(selection, &request);
+    let route = found.as_ref().map_or("none", |(route, _)| route.name);
+    // As the URL says: for a request that was refused, it is the tenant that the caller meant.
+    let tenant =
+        found.as_ref().map_or(String::new(), |(_, target)| target.tenant.chars().take(MAX_TENANT_BYTES).collect());
+    let outcome = match found {
+        Ok((route, target)) => answer(app, route, target, &request, &request_id).await,
+        Err(refusal) => Err(refusal),
+    };
+    let (key, status) = match &outcome {
+        Ok(reply) => (reply.principal.key().as_str(), reply.status.as_u16()),
+        Err(refusal) => ("", refusal.error.status),
+    };
+    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(request_id, route, tenant, key, status, milliseconds, "request");
+    response(outcome)
+}
+
+/// A refusal, and the methods that would be allowed, for 405.
+#[derive(Debug)]
+struct Refusal {
+    error: ScimError,
+    allow: Option<String>,
+}
+
+impl From<ScimError> for Refusal {
+    fn from(error: ScimError) -> Self {
+        Self { error, allow: None }
+    }
+}
+
+async fn answer(
+    app: &App,
+    route: &'static Route,
+    target: Target,
+    request: &Request<Bytes>,
+    request_id: &str,
+) -> Result<Reply, Refusal> {
+    if request.body().len() > MAX_BODY_BYTES {
+        return Err(ScimError::status(413, format!("the request body is longer than {MAX_BODY_BYTES} bytes")).into());
+    }
+    Ok((route.handler)(Call::new(app, route, target, request, request_id)).await?)
+}
+
+fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Route, Target), Refusal> {
+    let not_found = || {
+        ScimError::status(
+            404,
+            "there is no such endpoint; the Tenant URL has the form https://host/{tenant}/scim/v2, followed by \
+             /Users, /Groups, /ServiceProviderConfig, /ResourceTypes or /Schemas",
+        )
+    };
+    let target = Target::parse(request.uri().path()).ok_or_else(not_found)?;
+    let matching = || ROUTES.iter().filter(|route| target.matches(route.path));
+    if let Some(route) = matching().find(|route| route.method == *request.method()) {
+        return if selection.includes(route) { Ok((route, target)) } else { Err(not_found().into()) };
+    }
+    if route::NOT_IMPLEMENTED.iter().any(|path| target.matches(path)) {
+        return Err(ScimError::status(501, "this operation of RFC 7644 is not offered").into());
+    }
+    let allowed: Vec<&str> = matching().map(|route| route.method.as_str()).collect();
+    if allowed.is_empty() {
+        return Err(not_found().into());
+    }
+    let allow = allowed.join(", ");
+    let shown: &str = match *request.method() {
+        Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => request.method().as_str(),
+        _ => "this method",
+    };
+    let error = ScimError::status(405, format!("{shown} is not allowed here; allowed are {allow}"));
+    Err(Refusal { error, allow: Some(allow) })
+}
+
+fn response(outcome: Result<Reply, Refusal>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let mut set = |name, value: Option<String>| {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    let (status, body) = match outcome {
+        Ok(reply) => {
+            set(LOCATION, reply.location);
+            set(ETAG, reply.etag);
+            (reply.status, reply.body)
+        }
+        Err(Refusal { error, allow }) => {
+            set(ALLOW, allow);
+            set(RETRY_AFTER, error.retry_after.map(|seconds| seconds.to_string()));
+            set(WWW_AUTHENTICATE, (error.status == 401).then(|| "Bearer realm=\"scim\"".to_owned()));
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, Some(error.to_json()))
+        }
+    };
+    *response.status_mut() = status;
+    if let Some(body) = body {
+        response.headers_mut().insert(CONTENT_TYPE, SCIM_JSON);
+        *response.body_mut() = Bytes::from(body.to_string());
+    }
+    response
+}
+
+/// 32 characters, unique.
+fn uuid_text() -> String {
+    let bytes = getrandom::u64().and_then(|a| getrandom::u64().map(|b| u128::from(a) << 64 | u128::from(b)));
+    format!("{:032x}", bytes.unwrap_or_default())
+}

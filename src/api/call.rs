@@ -1,0 +1,140 @@
+//! One request on its way through a handler.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, HOST, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderName, Request};
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+use super::path::Target;
+use super::{Origin, Route};
+use crate::app::App;
+use crate::auth::{Claim, Denial, Principal, Tenant};
+use crate::scim::etag::Tags;
+use crate::scim::list::Query;
+use crate::scim::{ScimError, json};
+use crate::store::users::Author;
+
+/// A request that a route was found for.
+pub struct Call<'a> {
+    app: &'a App,
+    route: &'static Route,
+    target: Target,
+    request: &'a Request<Bytes>,
+    request_id: &'a str,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(
+        app: &'a App,
+        route: &'static Route,
+        target: Target,
+        request: &'a Request<Bytes>,
+        request_id: &'a str,
+    ) -> Self {
+        Self { app, route, target, request, request_id }
+    }
+
+    /// What every request shares.
+    pub fn app(&self) -> &'a App {
+        self.app
+    }
+
+    /// The `{id}` of the path.
+    pub fn id(&self) -> &str {
+        self.target.id()
+    }
+
+    /// The time, for this request.
+    pub fn now(&self) -> Timestamp {
+        self.app.clock.now()
+    }
+
+    /// Lets the caller in, or not.
+    ///
+    /// # Errors
+    /// 401, 403 or 503.
+    pub async fn authenticate(&self) -> Result<Principal, ScimError> {
+        let (principal, ()) = self.authenticate_beside(|_| async { Ok(()) }).await?;
+        Ok(principal)
+    }
+
+    /// Lets the caller in, and reads in the same wave. The read's outcome, be it good or an error, is seen only by
+    /// those who are let in.
+    ///
+    /// # Errors
+    /// 401, 403, 503, or the read's own.
+    pub async fn authenticate_beside<T, F>(&self, read: impl FnOnce(Tenant) -> F) -> Result<(Principal, T), ScimError>
+    where
+        F: Future<Output = Result<T, ScimError>>,
+    {
+        let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
+        let claim = Claim::read(authorization, &self.target.tenant).map_err(|denial| self.denied(denial))?;
+        let (tenant, key) = (claim.tenant_name().clone(), claim.key_id().clone());
+        let lookup = self.app.store.key(&tenant, &key);
+        let verified = claim.verify_beside(lookup, read, self.route.scope, self.now()).await?;
+        let (principal, outcome) = verified.map_err(|denial| self.denied(denial))?;
+        Ok((principal, outcome?))
+    }
+
+    fn denied(&self, denial: Denial) -> ScimError {
+        tracing::warn!(request_id = self.request_id, route = self.route.name, ?denial, "denied");
+        match denial {
+            Denial::Scope => ScimError::status(
+                403,
+                format!("this key does not have the scope {}, which this request needs", self.route.scope.as_str()),
+            ),
+            _ => ScimError::unauthorized(),
+        }
+    }
+
+    /// The author of what this request writes.
+    pub fn author(&self, principal: &Principal) -> Author {
+        Author { key: principal.key().clone(), request: self.request_id.to_owned() }
+    }
+
+    /// The tenant's base URL as the client knows it, such as `https://host/acme/scim/v2`.
+    pub fn base_url(&self) -> String {
+        let named = || {
+            let host = self.request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+            format!("http://{host}")
+        };
+        let received = self.request.extensions().get::<Origin>().map(|origin| origin.0.clone());
+        let origin = self.app.public_url.clone().or(received).unwrap_or_else(named);
+        format!("{origin}{}", self.target.base)
+    }
+
+    /// The query parameters.
+    ///
+    /// # Errors
+    /// 400 naming the parameter and the rule.
+    pub fn query(&self) -> Result<Query, ScimError> {
+        let query = self.request.uri().query().unwrap_or_default();
+        Query::parse(form_urlencoded::parse(query.as_bytes()).into_owned())
+    }
+
+    /// The body, a JSON object. Its `Content-Type` is not looked at: Okta's test sends `application/json`.
+    ///
+    /// # Errors
+    /// 400 `invalidSyntax`.
+    pub fn body(&self) -> Result<Map<String, Value>, ScimError> {
+        json::parse_object(self.request.body())
+    }
+
+    /// The `If-Match` header.
+    pub fn if_match(&self) -> Option<Tags> {
+        self.tags(IF_MATCH)
+    }
+
+    /// The `If-None-Match` header.
+    pub fn if_none_match(&self) -> Option<Tags> {
+        self.tags(IF_NONE_MATCH)
+    }
+
+    fn tags(&self, name: HeaderName) -> Option<Tags> {
+        let values: Vec<_> = self.request.headers().get_all(name).iter().filter_map(|v| v.to_str().ok()).collect();
+        (!values.is_empty()).then(|| Tags::parse(&values.join(",")))
+    }
+}

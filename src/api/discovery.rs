@@ -1,0 +1,74 @@
+//! Discovery (RFC 7644 section 4). The documents are constant; only a tenant's own key may read them.
+
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::{Call, Reply};
+use crate::scim::{ScimError, discovery, list};
+
+/// GET /ServiceProviderConfig
+///
+/// # Errors
+/// 401, 403, 503.
+pub async fn service_provider_config(call: Call<'_>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    refuse_filter(&call)?;
+    Ok(Reply::json(principal, StatusCode::OK, discovery::service_provider_config(&call.base_url())))
+}
+
+/// GET /ResourceTypes
+///
+/// # Errors
+/// 401, 403, 503.
+pub async fn resource_types(call: Call<'_>) -> Result<Reply, ScimError> {
+    all(&call, discovery::resource_types(&call.app().schemas, &call.base_url())).await
+}
+
+/// GET /ResourceTypes/{id}
+///
+/// # Errors
+/// 401, 403, 404, 503.
+pub async fn resource_type(call: Call<'_>) -> Result<Reply, ScimError> {
+    one(&call, "ResourceType", discovery::resource_types(&call.app().schemas, &call.base_url())).await
+}
+
+/// GET /Schemas
+///
+/// # Errors
+/// 401, 403, 503.
+pub async fn schemas(call: Call<'_>) -> Result<Reply, ScimError> {
+    all(&call, discovery::schemas(&call.app().schemas, &call.base_url())).await
+}
+
+/// GET /Schemas/{id}
+///
+/// # Errors
+/// 401, 403, 404, 503.
+pub async fn schema(call: Call<'_>) -> Result<Reply, ScimError> {
+    one(&call, "Schema", discovery::schemas(&call.app().schemas, &call.base_url())).await
+}
+
+/// The whole list on one page, whatever the query says.
+async fn all(call: &Call<'_>, documents: Vec<Map<String, Value>>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    refuse_filter(call)?;
+    let total = documents.len();
+    Ok(Reply::json(principal, StatusCode::OK, list::response(documents, total, 1)))
+}
+
+async fn one(call: &Call<'_>, kind: &str, documents: Vec<Map<String, Value>>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    let is_it = |document: &Map<String, Value>| document.get("id").and_then(Value::as_str) == Some(call.id());
+    match documents.into_iter().find(is_it) {
+        Some(document) => Ok(Reply::json(principal, StatusCode::OK, document)),
+        None => Err(ScimError::not_found(kind, call.id())),
+    }
+}
+
+/// "If a 'filter' is provided, the service provider SHOULD respond with HTTP status code 403" (RFC 7644 section 4).
+fn refuse_filter(call: &Call<'_>) -> Result<(), ScimError> {
+    match call.query()?.filter {
+        Some(_) => Err(ScimError::status(403, "discovery documents cannot be filtered (RFC 7644 section 4)")),
+        None => Ok(()),
+    }
+}

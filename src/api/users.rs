@@ -1,0 +1,231 @@
+//! `/Users` (RFC 7644 sections 3.3 to 3.6).
+
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::{Call, Reply};
+use crate::auth::{Principal, Tenant};
+use crate::limits::{MAX_DOCUMENT_BYTES, MAX_RESPONSE_BYTES, MAX_WRITE_ATTEMPTS};
+use crate::scim::filter::check::parse_for;
+use crate::scim::filter::plan::plan;
+use crate::scim::filter::{Filter, eval};
+use crate::scim::list::{self, Query};
+use crate::scim::user::{INDEXED, UserKeys};
+use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
+use crate::store::users::{Page, User, UserId, WriteError};
+
+/// POST /Users
+///
+/// # Errors
+/// 400, 401, 403, 409 `uniqueness`, 413, 503.
+pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    let projection = call.query()?.projection;
+    let document = Document::from_request(call.body()?, schema(&call))?;
+    let keys = storable(&document)?;
+    let id = UserId::new(&keys.user_name).map_err(|_| ScimError::unavailable("no random numbers"))?;
+    let user = User::new(id, document, &keys, call.now());
+    match call.app().store.create_user(principal.tenant(), &call.author(&principal), &user, &keys).await {
+        Ok(()) => {}
+        Err(error) => return Err(refused(error, &user)),
+    }
+    let whole = render(&call, &user);
+    let location = user.meta().location(schema(&call), &call.base_url());
+    Ok(reply(principal, StatusCode::CREATED, &user, projection.apply(whole, schema(&call))).location(location))
+}
+
+/// GET /Users/{id}
+///
+/// # Errors
+/// 400, 401, 403, 404, 503.
+pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
+    let (principal, user) = read(&call).await?;
+    let projection = call.query()?.projection;
+    let user = user.ok_or_else(|| not_found(&call))?;
+    if call.if_none_match().is_some_and(|tags| tags.contains(user.version.0)) {
+        return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(user.version.0)));
+    }
+    let whole = render(&call, &user);
+    Ok(reply(principal, StatusCode::OK, &user, projection.apply(whole, schema(&call))))
+}
+
+/// PUT /Users/{id}
+///
+/// # Errors
+/// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
+pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
+    let (principal, user) = read(&call).await?;
+    let document = Document::from_request(call.body()?, schema(&call))?;
+    change(call, principal, user, |_| Ok(document.clone())).await
+}
+
+/// PATCH /Users/{id}
+///
+/// # Errors
+/// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
+pub async fn patch(call: Call<'_>) -> Result<Reply, ScimError> {
+    let (principal, user) = read(&call).await?;
+    let operations = scim_patch::parse(&call.body()?)?;
+    let schema = schema(&call);
+    change(call, principal, user, |current| scim_patch::apply(current, &operations, schema)).await
+}
+
+/// DELETE /Users/{id}
+///
+/// # Errors
+/// 401, 403, 404, 412, 503.
+pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
+    let (principal, user) = read(&call).await?;
+    let mut user = user.ok_or_else(|| not_found(&call))?;
+    let (store, tenant) = (&call.app().store, principal.tenant());
+    for attempt in 0..MAX_WRITE_ATTEMPTS {
+        etag::check_if_match(call.if_match().as_ref(), user.version.0)?;
+        match store.delete_user(tenant, &call.author(&principal), &user, attempt).await {
+            Ok(()) => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
+            Err(WriteError::Changed(Some(newer))) => user = *newer,
+            // Gone from its place: renamed meanwhile, or deleted, perhaps by this very request.
+            Err(WriteError::Changed(None)) => match store.user(tenant, &user.id).await? {
+                Some(renamed) => user = renamed,
+                None => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
+            },
+            Err(error) => return Err(refused(error, &user)),
+        }
+    }
+    Err(contended())
+}
+
+/// GET /Users
+///
+/// # Errors
+/// 400 `invalidFilter`, `tooMany` or `invalidValue`, 401, 403, 501 for sorting, 503.
+pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
+    let (principal, (query, page)) = call.authenticate_beside(|tenant| read_page(&call, tenant)).await?;
+    let mut resources = Vec::with_capacity(page.users.len());
+    let mut bytes = 0;
+    for user in &page.users {
+        let resource = query.projection.apply(render(&call, user), schema(&call));
+        bytes += user.document.to_stored().len();
+        if bytes > MAX_RESPONSE_BYTES {
+            break;
+        }
+        resources.push(resource);
+    }
+    Ok(Reply::json(principal, StatusCode::OK, list::response(resources, page.total, query.start_index)))
+}
+
+async fn read_page(call: &Call<'_>, tenant: Tenant) -> Result<(Query, Page), ScimError> {
+    let query = call.query()?;
+    if query.sort_by.is_some() {
+        return Err(ScimError::status(501, "sorting is not offered (sort.supported in /ServiceProviderConfig)"));
+    }
+    let store = &call.app().store;
+    let page = match &query.filter {
+        None => store.page_of_users(&tenant, query.start_index, query.count).await?,
+        Some(text) => {
+            let filter = parse_for(text, schema(call))?;
+            let access = plan(&filter, schema(call), INDEXED);
+            let found = store.find_users(&tenant, &access, |user| satisfies(call, user, &filter)).await?;
+            page_of(found, &query)
+        }
+    };
+    Ok((query, page))
+}
+
+fn page_of(found: Vec<User>, query: &Query) -> Page {
+    let total = found.len();
+    Page { users: found.into_iter().skip(query.start_index - 1).take(query.count).collect(), total }
+}
+
+fn satisfies(call: &Call<'_>, user: &User, filter: &Filter) -> bool {
+    eval::matches(filter, &render(call, user), schema(call))
+}
+
+async fn read(call: &Call<'_>) -> Result<(Principal, Option<User>), ScimError> {
+    call.authenticate_beside(|tenant| async move {
+        match UserId::parse(call.id()) {
+            Some(id) => Ok(call.app().store.user(&tenant, &id).await?),
+            None => Ok(None),
+        }
+    })
+    .await
+}
+
+/// Writes what `new` makes of the current document; made anew, without a further read, if somebody else was faster.
+async fn change(
+    call: Call<'_>,
+    principal: Principal,
+    user: Option<User>,
+    new: impl Fn(&Document) -> Result<Document, ScimError>,
+) -> Result<Reply, ScimError> {
+    let projection = call.query()?.projection;
+    let mut current = user.ok_or_else(|| not_found(&call))?;
+    let (store, tenant, author) = (&call.app().store, principal.tenant(), call.author(&principal));
+    for attempt in 0..MAX_WRITE_ATTEMPTS {
+        etag::check_if_match(call.if_match().as_ref(), current.version.0)?;
+        let document = new(&current.document)?;
+        let keys = storable(&document)?;
+        let next = current.next(document, &keys, call.now());
+        // What changes nothing is no new version (RFC 7644 section 3.5.2.1).
+        let written = if next.document == current.document {
+            Ok(())
+        } else {
+            store.update_user(tenant, &author, (&current, &next), &keys, attempt).await
+        };
+        match written {
+            Ok(()) => {
+                let user = if next.document == current.document { current } else { next };
+                let whole = render(&call, &user);
+                return Ok(reply(principal, StatusCode::OK, &user, projection.apply(whole, schema(&call))));
+            }
+            Err(WriteError::Changed(Some(newer))) => current = *newer,
+            Err(WriteError::Changed(None)) => {
+                current = store.user(tenant, &current.id).await?.ok_or_else(|| not_found(&call))?;
+            }
+            Err(error) => return Err(refused(error, &next)),
+        }
+    }
+    Err(contended())
+}
+
+fn storable(document: &Document) -> Result<UserKeys, ScimError> {
+    let keys = UserKeys::of(document)?;
+    let size = document.to_stored().len();
+    if size > MAX_DOCUMENT_BYTES {
+        return Err(ScimError::status(
+            413,
+            format!("the user would be {size} bytes; the limit is {MAX_DOCUMENT_BYTES}"),
+        ));
+    }
+    Ok(keys)
+}
+
+fn refused(error: WriteError, user: &User) -> ScimError {
+    match error {
+        WriteError::UserNameTaken => ScimError::uniqueness(format!(
+            "userName {} belongs to another user; userName is unique without regard to case (RFC 7643 section 4.1.1)",
+            user.document.text("userName").unwrap_or_default()
+        )),
+        WriteError::Changed(_) => contended(),
+        WriteError::Store(error) => error.into(),
+    }
+}
+
+fn contended() -> ScimError {
+    ScimError::unavailable("others are changing this user; try again")
+}
+
+fn not_found(call: &Call<'_>) -> ScimError {
+    ScimError::not_found("User", call.id())
+}
+
+fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
+    &call.app().schemas.user
+}
+
+fn render(call: &Call<'_>, user: &User) -> Map<String, Value> {
+    resource::render(&user.document, &user.meta(), schema(call), &call.base_url())
+}
+
+fn reply(principal: Principal, status: StatusCode, user: &User, body: Map<String, Value>) -> Reply {
+    Reply::json(principal, status, body).etag(etag::weak(user.version.0))
+}

@@ -1,0 +1,50 @@
+//! What every request shares, built once per process.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::scim::Schemas;
+use crate::store::Store;
+
+/// A running endpoint.
+#[derive(Clone)]
+pub struct App {
+    /// The tables.
+    pub store: Store,
+    /// The schemas.
+    pub schemas: Arc<Schemas>,
+    /// The time.
+    pub clock: Clock,
+    /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
+    pub public_url: Option<String>,
+}
+
+/// Tells the time.
+#[derive(Clone)]
+pub enum Clock {
+    /// The system's.
+    System,
+    /// A test's.
+    Fixed(Arc<dyn Fn() -> Timestamp + Send + Sync>),
+}
+
+impl Clock {
+    /// The time now.
+    pub fn now(&self) -> Timestamp {
+        match self {
+            Self::System => Timestamp::now(),
+            Self::Fixed(now) => now(),
+        }
+    }
+}
+
+impl App {
+    /// An endpoint on a store, with the standard schemas and the system's clock.
+    ///
+    /// # Errors
+    /// When a shipped schema definition cannot be read.
+    pub fn new(store: Store) -> Result<Self, serde_json::Error> {
+        Ok(Self { store, schemas: Arc::new(Schemas::standard()?), clock: Clock::System, public_url: None })
+    }
+}

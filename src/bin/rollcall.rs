@@ -1,0 +1,26 @@
+//! The command line. See `rollcall --help`.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use rollcall::cli::{self, Cli};
+
+/// More threads than cores: the embedded engine waits for the disk on the thread that calls it.
+const THREADS: usize = 8;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(cli::run(cli)),
+        Err(e) => Err(format!("cannot start: {e}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("rollcall: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

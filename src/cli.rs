@@ -1,0 +1,106 @@
+//! The command `rollcall`: a local endpoint, tenants and keys.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::store::Store;
+use crate::store::client;
+use crate::store::embedded::Engine;
+use crate::store::tables::{TableNames, create_missing};
+
+mod keys;
+mod listener;
+mod serve;
+mod template;
+
+/// A SCIM 2.0 provisioning endpoint for AWS Lambda and DynamoDB.
+#[derive(Debug, Parser)]
+#[command(name = "rollcall", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the endpoint on this machine; on first start it makes the tenant demo and prints its key
+    Serve(serve::Options),
+    /// Make and list tenants
+    #[command(subcommand)]
+    Tenant(keys::TenantCommand),
+    /// Make, list and revoke the keys of a tenant
+    #[command(subcommand)]
+    Key(keys::KeyCommand),
+    /// Create the tables that are missing, on an engine without CloudFormation
+    Tables {
+        #[command(flatten)]
+        store: StoreOptions,
+    },
+    /// Serve the embedded engine as DynamoDB, for `sam local invoke` and other Lambda emulators
+    Engine(serve::EngineOptions),
+    /// Print the functions of template.yaml, made from the route table
+    Template,
+}
+
+/// Which tables to work on.
+#[derive(Debug, Args)]
+struct StoreOptions {
+    /// The folder of the local store
+    #[arg(long, value_name = "DIR", default_value = ".rollcall", conflicts_with_all = ["aws", "endpoint_url"])]
+    data: PathBuf,
+    /// Work on DynamoDB in the account and region of the AWS environment (AWS_PROFILE, AWS_REGION, …)
+    #[arg(long)]
+    aws: bool,
+    /// Work on another DynamoDB endpoint, with the credentials and region of the AWS environment
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+    /// The tables are named PREFIX-users and so on; in the cloud the prefix is the stack's name
+    #[arg(long, value_name = "PREFIX", default_value = "rollcall")]
+    table_prefix: String,
+}
+
+impl StoreOptions {
+    /// Opens the store; a local one is made if it is not there.
+    async fn open(&self) -> Result<Store, String> {
+        let names = TableNames::prefixed(&self.table_prefix);
+        if self.is_remote() {
+            return Ok(Store::new(client::from_aws_environment(self.endpoint_url.clone()).await?, names));
+        }
+        let store = Store::new(client::from_connector(open_engine(&self.data)?.http_client()), names);
+        create_missing(store.client(), store.names()).await?;
+        Ok(store)
+    }
+
+    fn is_remote(&self) -> bool {
+        self.aws || self.endpoint_url.is_some()
+    }
+}
+
+fn open_engine(folder: &std::path::Path) -> Result<Engine, String> {
+    std::fs::create_dir_all(folder).map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
+    let file = folder.join("rollcall.db");
+    let path = file.to_str().ok_or_else(|| format!("the path {} is not UTF-8", file.display()))?;
+    Engine::in_file(path).map_err(|e| format!("cannot open {path}: {e}"))
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, for people to read.
+pub async fn run(cli: Cli) -> Result<(), String> {
+    match cli.command {
+        Command::Serve(options) => serve::run(options).await,
+        Command::Tenant(command) => keys::tenant(command).await,
+        Command::Key(command) => keys::key(command).await,
+        Command::Tables { store } => {
+            let store = store.open().await?;
+            create_missing(store.client(), store.names()).await
+        }
+        Command::Engine(options) => serve::engine(options).await,
+        Command::Template => {
+            print!("{}", template::functions());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `rollcall serve` and `rollcall engine`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use clap::Args;
+use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::uri::Authority;
+use http::{Request, Response, StatusCode};
+
+use super::{StoreOptions, keys, listener, open_engine};
+use crate::api::{self, Origin, Selection};
+use crate::app::{App, Clock};
+use crate::auth::{Scope, TenantName};
+use crate::limits::MAX_BODY_BYTES;
+use crate::store::Store;
+
+/// The tenant of a new store.
+const DEMO: &str = "demo";
+
+/// DynamoDB's own limit for a request.
+const MAX_ENGINE_BODY_BYTES: usize = 16 * 1024 * 1024;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
+    listen: SocketAddr,
+    /// The scheme and host that clients use, if not the one they connect to (behind a proxy with TLS, say)
+    #[arg(long, value_name = "URL")]
+    public_url: Option<String>,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EngineOptions {
+    /// The address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
+    listen: SocketAddr,
+    /// The folder of the local store
+    #[arg(long, value_name = "DIR", default_value = ".rollcall")]
+    data: PathBuf,
+}
+
+pub(super) async fn run(options: Options) -> Result<(), String> {
+    let listener = listener::bind(options.listen).await?;
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
+    let shown_url = public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let store = options.store.open().await?;
+    greet(&store, &shown_url, options.store.is_remote()).await?;
+    let app = App { public_url, ..App::new(store).map_err(|e| e.to_string())? };
+    let app = Arc::new(app);
+    listener::serve(listener, MAX_BODY_BYTES, move |mut request| {
+        let app = app.clone();
+        async move {
+            let origin = origin(&request, address);
+            request.extensions_mut().insert(origin);
+            api::handle(&app, &Selection::all(), request).await
+        }
+    })
+    .await
+}
+
+/// The host that the client named, if it is one; else where we listen.
+fn origin(request: &Request<Bytes>, address: SocketAddr) -> Origin {
+    let named = request.headers().get(HOST).and_then(|host| Authority::try_from(host.as_bytes()).ok());
+    let host =
+        named.filter(|host| !host.as_str().contains('@')).map_or_else(|| address.to_string(), |host| host.to_string());
+    Origin(format!("http://{host}"))
+}
+
+/// Tells how to connect. A new store gets the tenant `demo`, whose key is shown this once.
+async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> {
+    let tenants = store.tenants().await.map_err(|e| e.to_string())?;
+    if tenants.is_empty() && !is_remote {
+        let demo: TenantName = DEMO.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
+        let now = Clock::System.now();
+        store.add_tenant(&demo, now).await.map_err(|e| e.to_string())?;
+        let key = keys::Request {
+            tenant: demo,
+            description: "made by rollcall serve on first start".to_owned(),
+            automation: None,
+            scopes: vec![Scope::Read, Scope::Write],
+            expires: None,
+        };
+        let token = keys::make(store, key, now).await?;
+        let tenant_url = tenant_url(url, DEMO);
+        println!("Tenant URL: {tenant_url}");
+        println!("Secret token: {token}");
+        println!("Try it: curl -H 'Authorization: Bearer {token}' '{tenant_url}/Users'");
+        return Ok(());
+    }
+    for tenant in tenants {
+        println!("Tenant URL: {}", tenant_url(url, tenant.name.as_str()));
+    }
+    println!("A secret token is shown once, when it is made. Make another: rollcall key add {DEMO} --description TEXT");
+    Ok(())
+}
+
+fn tenant_url(url: &str, tenant: &str) -> String {
+    format!("{url}/{tenant}/scim/v2")
+}
+
+pub(super) async fn engine(options: EngineOptions) -> Result<(), String> {
+    let listener = listener::bind(options.listen).await?;
+    let engine = open_engine(&options.data)?;
+    println!("DynamoDB endpoint: http://{}", listener.local_addr().map_err(|e| e.to_string())?);
+    listener::serve(listener, MAX_ENGINE_BODY_BYTES, move |request| {
+        let engine = engine.clone();
+        async move {
+            let target = request.headers().get("x-amz-target").and_then(|v| v.to_str().ok()).unwrap_or_default();
+            let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+            let (status, body) = tokio::task::block_in_place(|| engine.call(&operation, request.body()));
+            let mut response = Response::new(Bytes::from(body));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+            response
+        }
+    })
+    .await
+}

@@ -1,0 +1,35 @@
+//! **Rollcall**: a SCIM 2.0 provisioning endpoint on AWS Lambda and DynamoDB.
+//!
+//! Where things are:
+//!
+//! - [`scim`]: the protocol (RFC 7643, 7644) as pure functions over JSON; clients' deviations in [`scim::deviation`].
+//! - [`auth`]: keys, and the only place that makes a [`Tenant`](auth::Tenant).
+//! - [`store`]: the only speaker of DynamoDB: tables, items, commits.
+//! - [`api`]: the route table and one thin handler per route.
+//! - [`limits`]: every bound, with its reason.
+//! - `cli` (feature `local`): the command `rollcall`.
+//! - `bin/lambda.rs` and `bin/rollcall.rs` only wire.
+
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable
+    )
+)]
+#![deny(missing_docs, unsafe_code)]
+
+pub mod api;
+pub mod app;
+pub mod auth;
+#[cfg(feature = "local")]
+pub mod cli;
+pub mod limits;
+pub mod scim;
+pub mod store;

@@ -1,0 +1,65 @@
+//! Every bound in one place, each with its reason. The README lists them for users.
+
+/// Longest request body in bytes. A user of every RFC 7643 attribute is under 20 KB; Lambda itself refuses 6 MB.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// Deepest nesting of a JSON body. The deepest schema attribute is at level 4; the rest is room for extensions.
+pub const MAX_JSON_DEPTH: usize = 32;
+
+/// Largest stored document in bytes: a DynamoDB item holds 400 KB, the rest is for keys and group ids.
+pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
+
+/// Longest filter in bytes. Entra and Okta stay under 300; the evaluator's work is bounded by this.
+pub const MAX_FILTER_BYTES: usize = 4 * 1024;
+
+/// Deepest nesting of parentheses, `not` and value paths in a filter; bounds the recursion of parser and evaluator.
+pub const MAX_FILTER_DEPTH: usize = 32;
+
+/// Most operations in one PATCH. Microsoft's validator sends 36.
+pub const MAX_PATCH_OPERATIONS: usize = 1_000;
+
+/// Most values of one multi-valued attribute: keeps duplicate checks of a PATCH bounded.
+pub const MAX_VALUES: usize = 1_000;
+
+/// Most distinct e-mail addresses of one user. Each further address is a row changed in the user's own
+/// transaction, and a rename that replaces all of them must fit DynamoDB's 100 actions (2 x 45 + 2).
+pub const MAX_EMAILS: usize = 45;
+
+/// Longest value in bytes of an attribute that is an index key (`userName`, `externalId`, `emails.value`):
+/// DynamoDB's limit for a sort key.
+pub const MAX_KEY_BYTES: usize = 1024;
+
+/// Resources on a page when the client names no `count`.
+pub const DEFAULT_PAGE: usize = 100;
+
+/// Most resources on a page (`filter.maxResults`).
+pub const MAX_PAGE: usize = 200;
+
+/// Most bytes of resources in one answer: Lambda's payload limit is 6 MB, and JSON escaping may add to it.
+/// A page stops short of it and says so in `itemsPerPage`.
+pub const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most 1 MB pages read for a filter without an index before the answer is 400 `tooMany`
+/// (about 8,000 users of 2 KB, under a second and 2,048 read units).
+pub const MAX_SCANNED_PAGES: usize = 16;
+
+/// Most alternatives of an `or` answered by one index read each; a longer one is scanned.
+pub const MAX_UNION: usize = 10;
+
+/// Attempts at a read-modify-write whose item others keep changing; each attempt costs one write.
+pub const MAX_WRITE_ATTEMPTS: usize = 64;
+
+/// Attempts at a transaction that another one on the same item cancelled.
+pub const MAX_CONFLICT_ATTEMPTS: u32 = 6;
+
+/// Longest pause between two such attempts in milliseconds; the pause is random below a doubling bound.
+pub const MAX_CONFLICT_PAUSE_MS: u64 = 200;
+
+/// Longest tenant name: it is part of every partition key and of the URL.
+pub const MAX_TENANT_BYTES: usize = 40;
+
+/// Longest `Authorization` header looked at.
+pub const MAX_AUTHORIZATION_BYTES: usize = 4 * 1024;
+
+/// Longest description of a key.
+pub const MAX_DESCRIPTION_BYTES: usize = 256;

@@ -1,0 +1,73 @@
+//! ServiceProviderConfig, ResourceTypes and Schemas (RFC 7643 sections 5 to 7, RFC 7644 section 4).
+
+use serde_json::{Map, Value, json};
+
+use super::schema::{ResourceSchema, Schema, Schemas};
+use crate::limits::MAX_PAGE;
+
+const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
+const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
+const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
+
+/// What this endpoint can do.
+pub fn service_provider_config(base_url: &str) -> Map<String, Value> {
+    object(json!({
+        "schemas": [CONFIG_URN],
+        "patch": {"supported": true},
+        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "filter": {"supported": true, "maxResults": MAX_PAGE},
+        "changePassword": {"supported": false},
+        "sort": {"supported": false},
+        "etag": {"supported": true},
+        "authenticationSchemes": [{
+            "type": "oauthbearertoken",
+            "name": "OAuth Bearer Token",
+            "description": "The secret token of the tenant, in the Authorization header",
+            "specUri": "https://www.rfc-editor.org/info/rfc6750",
+            "primary": true,
+        }],
+        "meta": {"resourceType": "ServiceProviderConfig", "location": format!("{base_url}/ServiceProviderConfig")},
+    }))
+}
+
+/// Every resource type.
+pub fn resource_types(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
+    schemas.resource_types().map(|schema| resource_type(schema, base_url)).into()
+}
+
+fn resource_type(schema: &ResourceSchema, base_url: &str) -> Map<String, Value> {
+    let extensions: Vec<_> =
+        schema.extensions.iter().map(|extension| json!({"schema": extension.id, "required": false})).collect();
+    object(json!({
+        "schemas": [RESOURCE_TYPE_URN],
+        "id": schema.name,
+        "name": schema.name,
+        "endpoint": schema.endpoint,
+        "description": format!("{}s of the tenant", schema.name),
+        "schema": schema.core.id,
+        "schemaExtensions": extensions,
+        "meta": {"resourceType": "ResourceType", "location": format!("{base_url}/ResourceTypes/{}", schema.name)},
+    }))
+}
+
+/// Every schema.
+pub fn schemas(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
+    schemas.all().map(|schema| published(schema, base_url)).collect()
+}
+
+fn published(schema: &Schema, base_url: &str) -> Map<String, Value> {
+    let mut document = Map::from_iter([("schemas".to_owned(), json!([SCHEMA_URN]))]);
+    document.extend(object(schema.published.clone()));
+    document.insert(
+        "meta".into(),
+        json!({"resourceType": "Schema", "location": format!("{base_url}/Schemas/{}", schema.id)}),
+    );
+    document
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,313 @@
+//! What a client wrote, brought into the shape that is stored: names as the schema has them, values of the declared
+//! types, nothing read-only, nothing unassigned. What no schema declares is kept as it came.
+
+use serde_json::{Map, Value};
+
+use super::json::{member, type_name, without_nulls};
+use super::schema::{Attribute, ResourceSchema, Type, find};
+use super::{ScimError, deviation};
+use crate::limits::MAX_VALUES;
+
+/// A client's part of a resource: everything but `schemas`, `id`, `meta` and read-only attributes.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Document(Map<String, Value>);
+
+impl Document {
+    /// Reads the body of a POST or PUT.
+    ///
+    /// # Errors
+    /// 400 `invalidValue` naming the attribute and the rule; 400 `invalidSyntax` for an attribute given twice.
+    pub fn from_request(body: Map<String, Value>, schema: &ResourceSchema) -> Result<Self, ScimError> {
+        let mut document = Self::default();
+        for (name, value) in body {
+            document.take(name, value, schema)?;
+        }
+        document.check_required(schema)?;
+        Ok(document)
+    }
+
+    /// Reads what [`to_stored`](Self::to_stored) wrote.
+    ///
+    /// # Errors
+    /// When the text is not a JSON object.
+    pub fn from_stored(text: &str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(text).map(Self)
+    }
+
+    /// The text that is stored.
+    pub fn to_stored(&self) -> String {
+        Value::Object(self.0.clone()).to_string()
+    }
+
+    /// The attributes.
+    pub fn attributes(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The attributes, for PATCH; what it leaves must be checked with [`check_required`](Self::check_required).
+    pub(super) fn attributes_mut(&mut self) -> &mut Map<String, Value> {
+        &mut self.0
+    }
+
+    /// A top-level text value.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name)?.as_str()
+    }
+
+    /// Checks that every required attribute of the core schema has a value.
+    ///
+    /// # Errors
+    /// 400 `invalidValue` naming the attribute.
+    pub fn check_required(&self, schema: &ResourceSchema) -> Result<(), ScimError> {
+        let missing = schema.core.attributes.iter().find(|a| a.required && !self.0.contains_key(&a.name));
+        match missing {
+            Some(attribute) => Err(ScimError::invalid_value(format!(
+                "{} is required and must not be empty (RFC 7643 section 4)",
+                attribute.name
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn take(&mut self, name: String, value: Value, schema: &ResourceSchema) -> Result<(), ScimError> {
+        if deviation::is_discarded(&name) || value.is_null() {
+            return Ok(());
+        }
+        if let Some(attribute) = schema.attribute(&name) {
+            if deviation::is_echo(attribute) {
+                return Ok(());
+            }
+            return match coerce(attribute, value, &attribute.name)? {
+                Some(value) => insert_once(&mut self.0, &attribute.name, value),
+                None => Ok(()),
+            };
+        }
+        if let Some((urn, rest)) = split_urn(&name, &value, schema) {
+            return self.take_extension(&urn, rest, value, schema);
+        }
+        if let Some(extension) = deviation::extension_of_bare_name(schema, &name) {
+            return self.take_extension(&extension.id, Some(&name), value, schema);
+        }
+        if name.is_empty() {
+            return Err(ScimError::invalid_syntax("an attribute name must not be empty"));
+        }
+        match without_nulls(value) {
+            Some(value) => insert_once(&mut self.0, &name, value),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes an extension object, or one attribute of it where `name` says which.
+    fn take_extension(
+        &mut self,
+        urn: &str,
+        name: Option<&str>,
+        value: Value,
+        schema: &ResourceSchema,
+    ) -> Result<(), ScimError> {
+        let members = match (name, value) {
+            (Some(name), value) => Map::from_iter([(name.to_owned(), value)]),
+            (None, Value::Object(members)) => members,
+            (None, other) => {
+                return Err(ScimError::invalid_value(format!(
+                    "{urn}: an extension must be an object, not {} (RFC 7643 section 3.3)",
+                    type_name(&other)
+                )));
+            }
+        };
+        let assigned = coerce_members(schema.extension_attributes(urn), members, urn, ':', str::to_owned)?;
+        if assigned.is_empty() {
+            return Ok(());
+        }
+        let held = self.0.entry(urn).or_insert_with(|| Value::Object(Map::new()));
+        let Some(held) = held.as_object_mut() else { return Ok(()) };
+        assigned.into_iter().try_for_each(|(name, value)| insert_once(held, &name, value))
+    }
+}
+
+/// Whether a top-level name is a URN: of an extension (with its object), or of one attribute within.
+fn split_urn<'n>(name: &'n str, value: &Value, schema: &ResourceSchema) -> Option<(String, Option<&'n str>)> {
+    if !name.get(..4)?.eq_ignore_ascii_case("urn:") {
+        return None;
+    }
+    if let Some(extension) = schema.extension(name) {
+        return Some((extension.id.clone(), None));
+    }
+    let (urn, attribute) = name.rsplit_once(':')?;
+    match schema.extension(urn) {
+        Some(extension) => Some((extension.id.clone(), Some(attribute))),
+        None if value.is_object() || schema.is_extension_urn(name) => Some((name.to_owned(), None)),
+        None => Some((urn.to_owned(), Some(attribute))),
+    }
+}
+
+/// Gives a value the type its attribute declares; `None` if it means "unassigned" (RFC 7643 section 2.5).
+/// `at` is the attribute's path, for errors.
+///
+/// # Errors
+/// 400 `invalidValue` naming the path and the rule.
+pub fn coerce(attribute: &Attribute, value: Value, at: &str) -> Result<Option<Value>, ScimError> {
+    if deviation::is_unassigned(&value) {
+        return Ok(None);
+    }
+    if !attribute.multi_valued {
+        return coerce_one(attribute, deviation::single_from_list(attribute, value), at);
+    }
+    let items = deviation::list_from_single(value);
+    if items.len() > MAX_VALUES {
+        return Err(ScimError::invalid_value(format!("{at}: more than {MAX_VALUES} values")));
+    }
+    let mut values = Vec::with_capacity(items.len());
+    for item in items {
+        values.extend(coerce_one(attribute, item, at)?);
+    }
+    deviation::settle_primary(&mut values, |_| true);
+    Ok((!values.is_empty()).then_some(Value::Array(values)))
+}
+
+/// As [`coerce`], for one value of a multi-valued attribute.
+///
+/// # Errors
+/// As [`coerce`].
+pub fn coerce_one(attribute: &Attribute, value: Value, at: &str) -> Result<Option<Value>, ScimError> {
+    if deviation::is_unassigned(&value) {
+        return Ok(None);
+    }
+    let refuse = |expected: &str, value: &Value| {
+        Err(ScimError::invalid_value(format!("{at} must be {expected}, not {}", type_name(value))))
+    };
+    match attribute.kind {
+        Type::Complex => match deviation::complex_from_text(attribute, value) {
+            Value::Object(members) => coerce_complex(attribute, members, at),
+            other => refuse("an object", &other),
+        },
+        Type::Boolean => match &value {
+            Value::Bool(_) => Ok(Some(value)),
+            Value::String(text) => match deviation::boolean_from_text(text) {
+                Some(boolean) => Ok(Some(Value::Bool(boolean))),
+                None => refuse("a boolean, true or false", &value),
+            },
+            other => refuse("a boolean, true or false", other),
+        },
+        Type::Integer if value.is_i64() || value.is_u64() => Ok(Some(value)),
+        Type::Integer => refuse("an integer", &value),
+        Type::Decimal if value.is_number() => Ok(Some(value)),
+        Type::Decimal => refuse("a number", &value),
+        Type::DateTime if super::filter::check::is_instant(&value) => Ok(Some(value)),
+        Type::DateTime => refuse("a dateTime such as 2026-01-31T12:00:00Z", &value),
+        Type::String | Type::Reference | Type::Binary => match deviation::text_from_number(&value) {
+            Some(text) => Ok(Some(Value::String(text))),
+            None if value.is_string() => Ok(Some(value)),
+            None => refuse("text", &value),
+        },
+    }
+}
+
+fn coerce_complex(attribute: &Attribute, members: Map<String, Value>, at: &str) -> Result<Option<Value>, ScimError> {
+    let rename = |name: &str| deviation::sub_attribute_name(attribute, name).to_owned();
+    let assigned = coerce_members(&attribute.sub_attributes, members, at, '.', rename)?;
+    if assigned.is_empty() {
+        return Ok(None);
+    }
+    let missing = attribute.sub_attributes.iter().find(|sub| sub.required && !assigned.contains_key(&sub.name));
+    match missing {
+        Some(sub) => Err(ScimError::invalid_value(format!("{at}.{} is required", sub.name))),
+        None => Ok(Some(Value::Object(assigned))),
+    }
+}
+
+fn coerce_members(
+    declared: &[Attribute],
+    members: Map<String, Value>,
+    at: &str,
+    separator: char,
+    rename: impl Fn(&str) -> String,
+) -> Result<Map<String, Value>, ScimError> {
+    let mut assigned = Map::new();
+    for (name, value) in members {
+        let name = rename(&name);
+        match find(declared, &name) {
+            Some(attribute) if deviation::is_echo(attribute) => {}
+            Some(attribute) => {
+                if let Some(value) = coerce(attribute, value, &format!("{at}{separator}{}", attribute.name))? {
+                    insert_once(&mut assigned, &attribute.name, value)?;
+                }
+            }
+            None => {
+                if let Some(value) = without_nulls(value) {
+                    insert_once(&mut assigned, &name, value)?;
+                }
+            }
+        }
+    }
+    Ok(assigned)
+}
+
+fn insert_once(map: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), ScimError> {
+    if member(map, name).is_some() {
+        let shown: String = name.chars().take(128).collect();
+        return Err(ScimError::invalid_syntax(format!(
+            "{shown} is given twice; attribute names do not differ by case (RFC 7643 section 2.1)"
+        )));
+    }
+    map.insert(name.to_owned(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::{ENTERPRISE_URN, Schemas};
+
+    fn read(body: Value) -> Result<Value, ScimError> {
+        let schemas = Schemas::standard().unwrap();
+        let Value::Object(body) = body else { panic!() };
+        Document::from_request(body, &schemas.user).map(|d| Value::Object(d.0))
+    }
+
+    #[test]
+    fn names_types_and_places_become_the_schemas() {
+        let read = read(json!({
+            "USERNAME": "bob", "Active": "True", "emails": {"Type": "work", "value": "b@x.org", "primary": "true"},
+            "externalId": 7, "manager": "26", "department": null, "title": "", "addresses": null, "roles": [],
+            "id": "x", "meta": {"a": 1}, "groups": [{"value": "g"}], "schemas": ["a"], "password": "secret",
+            "x509Certificates": [null, {"value": ""}], "name": {"givenName": null},
+            "urn:acme:2.0:User": {"a": null, "b": [1]}, "urn:acme:2.0:User:c": "d", "shoe": {"size": 9},
+        }))
+        .unwrap();
+        assert_eq!(
+            read,
+            json!({
+                "userName": "bob", "active": true, "emails": [{"type": "work", "value": "b@x.org", "primary": true}],
+                "externalId": "7", ENTERPRISE_URN: {"manager": {"value": "26"}},
+                "urn:acme:2.0:User": {"b": [1], "c": "d"}, "shoe": {"size": 9},
+            })
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_name() {
+        for (body, part) in [
+            (json!({}), "userName is required"),
+            (json!({"userName": ""}), "userName is required"),
+            (json!({"userName": null}), "userName is required"),
+            (json!({"userName": {}}), "userName must be text, not an object"),
+            (json!({"userName": true}), "userName must be text"),
+            (json!({"userName": "a", "active": "yes"}), "active must be a boolean"),
+            (json!({"userName": "a", "active": 1}), "active must be a boolean"),
+            (json!({"userName": "a", "emails": true}), "emails must be an object, not a boolean"),
+            (json!({"userName": "a", "emails": [[]]}), "emails must be an object, not an array"),
+            (json!({"userName": "a", "emails": [{"value": {}}]}), "emails.value must be text"),
+            (json!({"userName": "a", "name": "Bob"}), "name must be an object"),
+            (json!({"userName": "a", "USERNAME": "b"}), "given twice"),
+            (json!({"userName": "a", "department": "x", ENTERPRISE_URN: {"Department": "y"}}), "given twice"),
+            (json!({"userName": "a", ENTERPRISE_URN: "x"}), "an extension must be an object"),
+            (json!({"userName": "a", "title": ["x"]}), "title must be text"),
+        ] {
+            let error = read(body.clone()).unwrap_err();
+            assert!(error.status == 400 && error.detail.contains(part), "{body}: {error}");
+        }
+    }
+}

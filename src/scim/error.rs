@@ -1,0 +1,145 @@
+//! The one error that a client ever sees (RFC 7644 section 3.12).
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+use super::ERROR_URN;
+
+/// A refusal or failure in SCIM's terms: HTTP status, `scimType` and a `detail` that names the attribute and the rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScimError {
+    /// HTTP status code.
+    pub status: u16,
+    /// Detail keyword, where the RFC defines one for the status.
+    pub scim_type: Option<ScimType>,
+    /// What is wrong and what to change, for the administrator who reads the provisioning log.
+    pub detail: String,
+    /// Seconds to wait before trying again, for 429 and 503.
+    pub retry_after: Option<u32>,
+}
+
+/// Detail error keywords of RFC 7644 table 9.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the RFC's own")]
+pub enum ScimType {
+    InvalidFilter,
+    TooMany,
+    Uniqueness,
+    Mutability,
+    InvalidSyntax,
+    InvalidPath,
+    NoTarget,
+    InvalidValue,
+}
+
+impl ScimType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidFilter => "invalidFilter",
+            Self::TooMany => "tooMany",
+            Self::Uniqueness => "uniqueness",
+            Self::Mutability => "mutability",
+            Self::InvalidSyntax => "invalidSyntax",
+            Self::InvalidPath => "invalidPath",
+            Self::NoTarget => "noTarget",
+            Self::InvalidValue => "invalidValue",
+        }
+    }
+}
+
+impl ScimError {
+    /// An error of any status without a keyword.
+    pub fn status(status: u16, detail: impl Into<String>) -> Self {
+        Self { status, scim_type: None, detail: detail.into(), retry_after: None }
+    }
+
+    fn bad_request(scim_type: ScimType, detail: impl Into<String>) -> Self {
+        Self { scim_type: Some(scim_type), ..Self::status(400, detail) }
+    }
+
+    /// 400: a value is missing or does not fit its attribute.
+    pub fn invalid_value(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::InvalidValue, detail)
+    }
+
+    /// 400: the body is not what the operation takes.
+    pub fn invalid_syntax(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::InvalidSyntax, detail)
+    }
+
+    /// 400: a filter does not parse, or compares what cannot be compared.
+    pub fn invalid_filter(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::InvalidFilter, detail)
+    }
+
+    /// 400: a PATCH path does not parse or cannot be applied.
+    pub fn invalid_path(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::InvalidPath, detail)
+    }
+
+    /// 400: a PATCH path selects nothing.
+    pub fn no_target(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::NoTarget, detail)
+    }
+
+    /// 400: a read-only attribute was written or a required one removed.
+    pub fn mutability(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::Mutability, detail)
+    }
+
+    /// 400: answering would take more work than one request may do.
+    pub fn too_many(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::TooMany, detail)
+    }
+
+    /// 409: a unique value is in use.
+    pub fn uniqueness(detail: impl Into<String>) -> Self {
+        Self { scim_type: Some(ScimType::Uniqueness), ..Self::status(409, detail) }
+    }
+
+    /// 401: one text for every cause, so that nothing can be learnt from it.
+    pub fn unauthorized() -> Self {
+        Self::status(
+            401,
+            "The bearer token is missing, malformed, unknown, expired or revoked, or belongs to another tenant. \
+             Paste the secret token of this tenant into the identity provider.",
+        )
+    }
+
+    /// 404 for a resource.
+    pub fn not_found(resource_type: &str, id: &str) -> Self {
+        let shown: String = id.chars().take(64).collect();
+        Self::status(404, format!("{resource_type} {shown} not found"))
+    }
+
+    /// 412: `If-Match` names another version.
+    pub fn version_mismatch() -> Self {
+        Self::status(412, "If-Match names a version that is not the current one; read the resource again")
+    }
+
+    /// 503: nothing was changed that is not also complete; the same request may be sent again.
+    pub fn unavailable(detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(1), ..Self::status(503, detail) }
+    }
+
+    /// The body of RFC 7644 section 3.12; `status` is a string there.
+    pub fn to_json(&self) -> Value {
+        let mut body = json!({"schemas": [ERROR_URN], "status": self.status.to_string()});
+        if let Some(map) = body.as_object_mut() {
+            if let Some(scim_type) = self.scim_type {
+                map.insert("scimType".into(), scim_type.as_str().into());
+            }
+            map.insert("detail".into(), self.detail.as_str().into());
+        }
+        body
+    }
+}
+
+impl fmt::Display for ScimError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.status, self.detail)
+    }
+}
+
+impl std::error::Error for ScimError {}

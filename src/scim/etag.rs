@@ -1,0 +1,74 @@
+//! Entity tags of resource versions (RFC 7644 section 3.14, RFC 9110 section 8.8).
+
+use super::ScimError;
+
+/// The weak tag of a version: weak, because renderings of one version differ with `attributes`.
+pub fn weak(version: u64) -> String {
+    format!("W/\"{version}\"")
+}
+
+/// What an `If-Match` or `If-None-Match` header names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tags {
+    /// `*`: any version.
+    Any,
+    /// A list of tags, without quotes and weakness mark.
+    List(Vec<String>),
+}
+
+impl Tags {
+    /// Reads a header value.
+    pub fn parse(header: &str) -> Self {
+        if header.trim() == "*" {
+            return Self::Any;
+        }
+        Self::List(
+            header
+                .split(',')
+                .map(|tag| {
+                    let tag = tag.trim();
+                    let tag = tag.strip_prefix("W/").unwrap_or(tag);
+                    tag.trim_matches('"').to_owned()
+                })
+                .collect(),
+        )
+    }
+
+    /// Whether the version is named. Compared weakly: SCIM's tags are weak, and RFC 7644 uses them with `If-Match`.
+    pub fn contains(&self, version: u64) -> bool {
+        match self {
+            Self::Any => true,
+            Self::List(tags) => {
+                let version = version.to_string();
+                tags.iter().any(|tag| *tag == version)
+            }
+        }
+    }
+}
+
+/// Checks an optional `If-Match` against the current version.
+///
+/// # Errors
+/// 412 when the header is there and does not name the version.
+pub fn check_if_match(if_match: Option<&Tags>, version: u64) -> Result<(), ScimError> {
+    match if_match {
+        Some(tags) if !tags.contains(version) => Err(ScimError::version_mismatch()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_match_weakly_and_in_lists() {
+        assert!(Tags::parse("W/\"3\"").contains(3));
+        assert!(Tags::parse("\"1\", W/\"3\"").contains(3));
+        assert!(Tags::parse(" * ").contains(9));
+        assert!(!Tags::parse("W/\"stale\"").contains(3));
+        assert!(!Tags::parse("").contains(3));
+        assert!(check_if_match(None, 3).is_ok());
+        assert_eq!(check_if_match(Some(&Tags::parse("W/\"2\"")), 3).unwrap_err().status, 412);
+    }
+}

@@ -1,0 +1,129 @@
+//! Which comparisons make sense (RFC 7644 section 3.4.2.2), decided before anything is read.
+
+use serde_json::Value;
+
+use super::{Filter, Operator};
+use crate::scim::path::AttributePath;
+use crate::scim::schema::{Attribute, LocatedAttribute, ResourceSchema, Type, find};
+use crate::scim::{ScimError, deviation};
+
+/// Parses a filter and checks its comparisons against a resource type.
+///
+/// # Errors
+/// 400 `invalidFilter` with the position of a syntax error, or naming the attribute and the rule.
+pub fn parse_for(text: &str, schema: &ResourceSchema) -> Result<Filter, ScimError> {
+    let filter = Filter::parse(text).map_err(|e| ScimError::invalid_filter(format!("filter: {e}")))?;
+    check(&filter, schema)?;
+    Ok(filter)
+}
+
+/// Checks every comparison against the types of a resource's attributes.
+///
+/// # Errors
+/// 400 `invalidFilter` naming the attribute and the rule.
+pub fn check(filter: &Filter, schema: &ResourceSchema) -> Result<(), ScimError> {
+    walk(filter, &|path| {
+        let located = schema.locate(path).attribute;
+        located.and_then(|a| leaf(&a))
+    })?;
+    each_selector(filter, &mut |path, selector| {
+        let inside: &[Attribute] = schema
+            .locate(path)
+            .attribute
+            .and_then(|a| a.definition)
+            .map_or(&[], |definition| &definition.sub_attributes);
+        walk(selector, &|path| find(inside, &path.name))
+    })
+}
+
+/// The attribute whose values are compared: for a complex one its `value`.
+pub(super) fn leaf<'s>(located: &LocatedAttribute<'s>) -> Option<&'s Attribute> {
+    match &located.sub {
+        Some((_, sub)) => *sub,
+        None => {
+            let definition = located.definition?;
+            match definition.kind {
+                Type::Complex => Some(definition.sub("value").unwrap_or(definition)),
+                _ => Some(definition),
+            }
+        }
+    }
+}
+
+fn walk<'s>(filter: &Filter, definition: &impl Fn(&AttributePath) -> Option<&'s Attribute>) -> Result<(), ScimError> {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| walk(part, definition)),
+        Filter::Not(inner) => walk(inner, definition),
+        Filter::Present(_) | Filter::ValuePath(_) => Ok(()),
+        Filter::Compare(path, operator, value) => comparable(definition(path), *operator, value)
+            .map_err(|rule| ScimError::invalid_filter(format!("filter: {path} {} {value}: {rule}", operator.as_str()))),
+    }
+}
+
+fn each_selector(
+    filter: &Filter,
+    visit: &mut impl FnMut(&AttributePath, &Filter) -> Result<(), ScimError>,
+) -> Result<(), ScimError> {
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| each_selector(part, visit)),
+        Filter::Not(inner) => each_selector(inner, visit),
+        Filter::Present(path) | Filter::ValuePath(path) | Filter::Compare(path, ..) => match &path.selector {
+            Some(selector) => visit(path, selector),
+            None => Ok(()),
+        },
+    }
+}
+
+fn comparable(definition: Option<&Attribute>, operator: Operator, value: &Value) -> Result<(), &'static str> {
+    use Operator::{Co, Eq, Ew, Ge, Gt, Le, Lt, Ne, Sw};
+    if value.is_null() {
+        return match operator {
+            Eq | Ne => Ok(()),
+            _ => Err("null can only be compared with eq and ne"),
+        };
+    }
+    let Some(definition) = definition else { return Ok(()) };
+    match (definition.kind, operator) {
+        (Type::Complex, _) => Err("a complex attribute is compared by one of its sub-attributes"),
+        (Type::Boolean | Type::Binary, Gt | Ge | Lt | Le) => {
+            Err("booleans and binaries have no order (RFC 7644 section 3.4.2.2)")
+        }
+        (Type::Boolean | Type::Integer | Type::Decimal, Co | Sw | Ew) => Err("co, sw and ew compare text"),
+        (Type::Boolean, _) if as_boolean(value).is_none() => Err("the attribute is a boolean"),
+        (Type::Integer | Type::Decimal, _) if as_number(value).is_none() => Err("the attribute is a number"),
+        (Type::DateTime, Eq | Ne | Gt | Ge | Lt | Le) if as_instant(value).is_none() => {
+            Err("the attribute is a dateTime, such as 2026-01-31T12:00:00Z")
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn as_boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(b) => Some(*b),
+        Value::String(text) => deviation::boolean_from_text(text),
+        _ => None,
+    }
+}
+
+pub(super) fn as_number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// An xsd:dateTime as an instant; without a zone it is taken as UTC (RFC 7643 section 2.3.5 requires none).
+pub(super) fn as_instant(value: &Value) -> Option<jiff::Timestamp> {
+    let text = value.as_str()?;
+    text.parse::<jiff::Timestamp>().ok().or_else(|| {
+        let local: jiff::civil::DateTime = text.parse().ok()?;
+        Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    })
+}
+
+/// Whether a value is an xsd:dateTime.
+pub fn is_instant(value: &Value) -> bool {
+    as_instant(value).is_some()
+}

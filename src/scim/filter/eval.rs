@@ -1,0 +1,288 @@
+//! Whether a resource satisfies a filter (RFC 7644 section 3.4.2.2).
+//!
+//! A comparison holds if any of the attribute's values satisfies it. On an attribute without a value every comparison
+//! is false, except `ne`, which is true, and `eq null`; `not` turns the outcome round. Text is compared by the
+//! attribute's `caseExact`, dates as instants.
+
+use std::cmp::Ordering;
+
+use serde_json::{Map, Value};
+
+use super::check::{as_boolean, as_instant, as_number, leaf};
+use super::{Filter, Operator};
+use crate::scim::fold::fold;
+use crate::scim::json::member;
+use crate::scim::path::AttributePath;
+use crate::scim::schema::{Attribute, ResourceSchema, Type, find};
+
+/// Whether a resource, as it would be returned whole, satisfies the filter.
+pub fn matches(filter: &Filter, resource: &Map<String, Value>, schema: &ResourceSchema) -> bool {
+    Scope::Resource { resource, schema }.matches(filter)
+}
+
+/// Whether one value of a multi-valued attribute satisfies a value filter.
+pub fn selects(selector: &Filter, element: &Value, attributes: &[Attribute]) -> bool {
+    Scope::Element { element, attributes }.matches(selector)
+}
+
+/// What the paths of a filter start from.
+enum Scope<'a> {
+    Resource { resource: &'a Map<String, Value>, schema: &'a ResourceSchema },
+    Element { element: &'a Value, attributes: &'a [Attribute] },
+}
+
+/// The values that a path leads to, and the declaration they follow.
+struct Found<'a> {
+    values: Vec<&'a Value>,
+    definition: Option<&'a Attribute>,
+}
+
+impl<'a> Scope<'a> {
+    fn matches(&self, filter: &Filter) -> bool {
+        match filter {
+            Filter::And(parts) => parts.iter().all(|part| self.matches(part)),
+            Filter::Or(parts) => parts.iter().any(|part| self.matches(part)),
+            Filter::Not(inner) => !self.matches(inner),
+            Filter::Present(path) => !self.elements(path).values.is_empty(),
+            Filter::ValuePath(path) => !self.elements(path).values.is_empty(),
+            Filter::Compare(path, operator, operand) => self.leaves(path).satisfies(*operator, operand),
+        }
+    }
+
+    /// The values at a path as a whole: complex ones as objects.
+    fn elements(&self, path: &AttributePath) -> Found<'a> {
+        let (container, name, definition, sub) = match *self {
+            Scope::Resource { resource, schema } => {
+                let located = schema.locate(path);
+                let container = match &located.extension {
+                    Some(urn) => member(resource, urn),
+                    None => None,
+                };
+                let Some(attribute) = located.attribute else {
+                    let values = container.into_iter().filter(|v| is_assigned(v)).collect();
+                    return Found { values, definition: None };
+                };
+                let map = match located.extension {
+                    Some(_) => container.and_then(Value::as_object),
+                    None => Some(resource),
+                };
+                (map, attribute.name, attribute.definition, attribute.sub)
+            }
+            Scope::Element { element, attributes } => {
+                let definition = find(attributes, &path.name);
+                // A value that is not complex is its own `value` (RFC 7643 section 2.4).
+                if !element.is_object() && path.name.eq_ignore_ascii_case("value") {
+                    return Found { values: vec![element], definition };
+                }
+                let sub = path.sub.as_ref().map(|sub| (sub.clone(), definition.and_then(|d| d.sub(sub))));
+                (element.as_object(), path.name.clone(), definition, sub)
+            }
+        };
+        let mut values = flatten(container.and_then(|map| member(map, &name)));
+        if let Some(selector) = &path.selector {
+            let attributes: &[Attribute] = definition.map_or(&[], |d| &d.sub_attributes);
+            values.retain(|element| selects(selector, element, attributes));
+        }
+        match sub {
+            None => Found { values, definition },
+            Some((sub, sub_definition)) => Found {
+                values: values
+                    .into_iter()
+                    .filter_map(Value::as_object)
+                    .flat_map(|map| flatten(member(map, &sub)))
+                    .collect(),
+                definition: sub_definition,
+            },
+        }
+    }
+
+    /// The values to compare: a complex value is compared by its `value` sub-attribute, as in `manager eq "26"`.
+    fn leaves(&self, path: &AttributePath) -> Found<'a> {
+        let found = self.elements(path);
+        let definition = match *self {
+            Scope::Resource { schema, .. } => schema.locate(path).attribute.and_then(|a| leaf(&a)),
+            Scope::Element { .. } => found.definition,
+        };
+        let values = found
+            .values
+            .into_iter()
+            .filter_map(|value| match value {
+                Value::Object(map) => member(map, "value"),
+                simple => Some(simple),
+            })
+            .collect();
+        Found { values, definition }
+    }
+}
+
+impl Found<'_> {
+    fn satisfies(&self, operator: Operator, operand: &Value) -> bool {
+        match (operator, operand.is_null()) {
+            (Operator::Eq, true) => self.values.is_empty(),
+            (Operator::Ne, true) => !self.values.is_empty(),
+            (Operator::Ne, false) if self.values.is_empty() => true,
+            _ => self.values.iter().any(|value| compare(value, operator, operand, self.definition)),
+        }
+    }
+}
+
+fn flatten(value: Option<&Value>) -> Vec<&Value> {
+    match value {
+        Some(Value::Array(items)) => items.iter().filter(|v| is_assigned(v)).collect(),
+        Some(value) if is_assigned(value) => vec![value],
+        _ => Vec::new(),
+    }
+}
+
+fn is_assigned(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(map) => !map.is_empty(),
+        _ => true,
+    }
+}
+
+fn compare(value: &Value, operator: Operator, operand: &Value, definition: Option<&Attribute>) -> bool {
+    let kind = definition.map(|d| d.kind);
+    let is_text_operator = matches!(operator, Operator::Co | Operator::Sw | Operator::Ew);
+    if let (Value::Bool(value), Some(operand)) = (value, as_boolean(operand)) {
+        return ordered(operator, value.cmp(&operand));
+    }
+    if let (Value::Number(_), Some(value), Some(operand)) = (value, as_number(value), as_number(operand)) {
+        return value.partial_cmp(&operand).is_some_and(|order| ordered(operator, order));
+    }
+    if kind == Some(Type::DateTime)
+        && !is_text_operator
+        && let (Some(value), Some(operand)) = (as_instant(value), as_instant(operand))
+    {
+        return ordered(operator, value.cmp(&operand));
+    }
+    let (Some(value), Some(operand)) = (text(value), text(operand)) else {
+        return operator == Operator::Ne;
+    };
+    // What no schema declares has the RFC's default characteristics: caseExact false (RFC 7643 section 2.2).
+    if definition.is_some_and(|d| d.case_exact) {
+        compare_text(&value, operator, &operand)
+    } else {
+        compare_text(&fold(&value), operator, &fold(&operand))
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(boolean) => Some(boolean.to_string()),
+        _ => None,
+    }
+}
+
+fn compare_text(value: &str, operator: Operator, operand: &str) -> bool {
+    match operator {
+        Operator::Co => value.contains(operand),
+        Operator::Sw => value.starts_with(operand),
+        Operator::Ew => value.ends_with(operand),
+        _ => ordered(operator, value.cmp(operand)),
+    }
+}
+
+fn ordered(operator: Operator, order: Ordering) -> bool {
+    match operator {
+        Operator::Eq => order.is_eq(),
+        Operator::Ne => order.is_ne(),
+        Operator::Gt => order.is_gt(),
+        Operator::Ge => order.is_ge(),
+        Operator::Lt => order.is_lt(),
+        Operator::Le => order.is_le(),
+        Operator::Co | Operator::Sw | Operator::Ew => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::Schemas;
+    use crate::scim::filter::check::parse_for;
+
+    fn holds(text: &str) -> bool {
+        let schemas = Schemas::standard().unwrap();
+        let Value::Object(resource) = json!({
+            "id": "2819c223-7f76-453a-919d-413861904646", "userName": "bjensen@example.com", "externalId": "aBc",
+            "title": "Tour Guide", "active": true, "name": {"familyName": "O'Malley"},
+            "emails": [{"type": "work", "value": "Work@example.com", "primary": true}, {"type": "home", "value": "home@example.org"}],
+            "roles": [{"value": "admin", "primary": true}],
+            "badge": {"level": 3, "codes": ["x", "y"]},
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Sales", "manager": {"value": "26"}},
+            "urn:acme:2.0:User": {"Colour": "Red"},
+            "meta": {"resourceType": "User", "lastModified": "2011-05-13T04:42:34Z"}
+        }) else {
+            panic!()
+        };
+        matches(&parse_for(text, &schemas.user).unwrap(), &resource, &schemas.user)
+    }
+
+    #[test]
+    fn comparisons_follow_the_schema() {
+        for text in [
+            "userName eq \"BJENSEN@example.com\"",
+            "urn:ietf:params:scim:schemas:core:2.0:User:userName sw \"bj\"",
+            "externalId eq \"aBc\"",
+            "not (externalId eq \"abc\")",
+            "name.familyName co \"o'm\"",
+            "active eq true and active eq \"True\"",
+            "meta.lastModified gt \"2011-05-13T05:42:33+01:00\"",
+            "meta.lastModified eq \"2011-05-13T04:42:34.000Z\"",
+            "emails[type eq \"work\" and value co \"@EXAMPLE.com\"]",
+            "emails[type eq \"work\"].value eq \"work@example.com\"",
+            "emails[type eq \"work\"] eq \"work@example.com\"",
+            "emails co \"example.org\"",
+            "emails.type ne \"work\"",
+            "roles[primary eq \"True\"].value eq \"admin\"",
+            "manager eq \"26\" and manager.value eq \"26\"",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq \"sales\"",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User pr",
+            "urn:acme:2.0:User:colour eq \"red\"",
+            "badge.level ge 3 and badge.level lt 3.5",
+            "badge.codes eq \"y\"",
+            "title pr and not (nickName pr)",
+            "nickName eq null and nickName ne \"x\"",
+            "title gt \"a\" and title lt \"zz\"",
+        ] {
+            assert!(holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_hold_does_not() {
+        for text in [
+            "externalId eq \"abc\"",
+            "emails[type eq \"home\" and value co \"example.com\"]",
+            "emails[type eq \"home\"].value eq \"work@example.com\"",
+            "nickName eq \"x\" or nickName gt \"a\"",
+            "title ne \"tour guide\"",
+            "urn:other:2.0:User:colour eq \"red\"",
+            "active eq false",
+        ] {
+            assert!(!holds(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn senseless_comparisons_are_refused_by_name() {
+        let schemas = Schemas::standard().unwrap();
+        for (text, rule) in [
+            ("active gt true", "no order"),
+            ("active eq \"maybe\"", "boolean"),
+            ("name eq \"x\"", "sub-attributes"),
+            ("meta.created gt \"yesterday\"", "dateTime"),
+            ("userName co null", "null"),
+            ("emails[primary gt true]", "no order"),
+        ] {
+            let error = parse_for(text, &schemas.user).unwrap_err();
+            assert!(error.status == 400 && error.detail.contains(rule), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Recursive descent over the grammar of RFC 7644 figure 1, in any case and with bounded depth.
+
+use serde_json::Value;
+
+use super::{Filter, Operator, SyntaxError};
+use crate::limits::MAX_FILTER_DEPTH;
+use crate::scim::deviation;
+use crate::scim::path::AttributePath;
+
+/// A position in the text of a filter or path.
+pub struct Parser<'a> {
+    text: &'a str,
+    rest: &'a str,
+    depth: usize,
+    in_value_path: bool,
+}
+
+type Parsed<T> = Result<T, SyntaxError>;
+
+impl<'a> Parser<'a> {
+    /// Starts at the beginning of the text.
+    ///
+    /// # Errors
+    /// When there is no text.
+    pub fn new(text: &'a str) -> Parsed<Self> {
+        let parser = Self { text, rest: text, depth: 0, in_value_path: false };
+        if text.trim().is_empty() {
+            return Err(parser.error("the text is empty"));
+        }
+        Ok(parser)
+    }
+
+    /// Reads a whole filter: alternatives joined by `or`.
+    pub(in crate::scim) fn filter(&mut self) -> Parsed<Filter> {
+        self.nested(|p| p.sequence("or", Self::conjunction, Filter::Or))
+    }
+
+    fn conjunction(&mut self) -> Parsed<Filter> {
+        self.sequence("and", Self::term, Filter::And)
+    }
+
+    fn sequence(
+        &mut self,
+        keyword: &str,
+        part: fn(&mut Self) -> Parsed<Filter>,
+        combine: fn(Vec<Filter>) -> Filter,
+    ) -> Parsed<Filter> {
+        let first = part(self)?;
+        if !self.take_keyword(keyword) {
+            return Ok(first);
+        }
+        let mut parts = vec![first, part(self)?];
+        while self.take_keyword(keyword) {
+            parts.push(part(self)?);
+        }
+        Ok(combine(parts))
+    }
+
+    fn term(&mut self) -> Parsed<Filter> {
+        self.skip_blanks();
+        if self.take("(") {
+            return self.grouped();
+        }
+        let start = self.rest;
+        if self.take_keyword("not") {
+            self.skip_blanks();
+            if self.take("(") {
+                return Ok(Filter::Not(Box::new(self.grouped()?)));
+            }
+            self.rest = start;
+        }
+        self.comparison()
+    }
+
+    fn grouped(&mut self) -> Parsed<Filter> {
+        let inner = self.filter()?;
+        self.expect(")")?;
+        Ok(inner)
+    }
+
+    fn comparison(&mut self) -> Parsed<Filter> {
+        let path = self.path()?;
+        self.skip_blanks();
+        let at = self.rest;
+        let word = self.word();
+        if word.eq_ignore_ascii_case("pr") {
+            return Ok(Filter::Present(path));
+        }
+        let is_value_path = path.selector.is_some() && path.sub.is_none();
+        let Some(operator) = Operator::parse(word) else {
+            self.rest = at;
+            if is_value_path {
+                return Ok(Filter::ValuePath(path));
+            }
+            return Err(self.error("expected one of eq ne co sw ew gt ge lt le pr"));
+        };
+        let value = self.value()?;
+        Ok(Filter::Compare(path, operator, value))
+    }
+
+    /// Reads `[urn:]name[filter].sub`.
+    pub(in crate::scim) fn path(&mut self) -> Parsed<AttributePath> {
+        self.skip_blanks();
+        let before = self.position();
+        let token = self.take_while(|c| c.is_ascii_alphanumeric() || "-_$:.".contains(c));
+        if token.is_empty() {
+            return Err(self.error("expected an attribute path"));
+        }
+        let mut path = AttributePath::from_token(token).map_err(|message| SyntaxError { position: before, message })?;
+        if self.take("[") {
+            path = self.value_path(path)?;
+        }
+        Ok(path)
+    }
+
+    fn value_path(&mut self, path: AttributePath) -> Parsed<AttributePath> {
+        if self.in_value_path {
+            return Err(self.error("a value filter may not hold another one"));
+        }
+        if path.sub.is_some() {
+            return Err(self.error("a value filter follows an attribute, not a sub-attribute"));
+        }
+        self.in_value_path = true;
+        let selector = self.filter()?;
+        self.in_value_path = false;
+        self.expect("]")?;
+        let sub = if self.take(".") {
+            let sub = self.take_while(|c| c.is_ascii_alphanumeric() || "-_$".contains(c));
+            if !crate::scim::path::is_name(sub) {
+                return Err(self.error("expected the name of a sub-attribute"));
+            }
+            Some(sub.to_owned())
+        } else {
+            None
+        };
+        Ok(AttributePath { selector: Some(Box::new(selector)), sub, ..path })
+    }
+
+    fn value(&mut self) -> Parsed<Value> {
+        self.skip_blanks();
+        if self.rest.starts_with('"') {
+            return self.string();
+        }
+        let token = self.take_while(|c| !c.is_whitespace() && c != ')' && c != ']');
+        if token.is_empty() {
+            return Err(self.error("expected a value to compare with"));
+        }
+        Ok(deviation::unquoted_filter_value(token))
+    }
+
+    fn string(&mut self) -> Parsed<Value> {
+        let mut escaped = false;
+        let end = self.rest.char_indices().skip(1).find(|&(_, c)| {
+            let closes = c == '"' && !escaped;
+            escaped = c == '\\' && !escaped;
+            closes
+        });
+        let Some((literal, rest)) = end.and_then(|(i, _)| self.rest.split_at_checked(i + 1)) else {
+            return Err(self.error("the string that starts here has no closing quote"));
+        };
+        let value: String =
+            serde_json::from_str(literal).map_err(|_| self.error("not a JSON string (RFC 7644 section 3.4.2.2)"))?;
+        self.rest = rest;
+        Ok(Value::String(value))
+    }
+
+    /// Checks that nothing is left.
+    pub(in crate::scim) fn end(&mut self) -> Parsed<()> {
+        self.skip_blanks();
+        if self.rest.is_empty() { Ok(()) } else { Err(self.error("unexpected text")) }
+    }
+
+    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
+        if self.depth == MAX_FILTER_DEPTH {
+            return Err(self.error(&format!("nested deeper than {MAX_FILTER_DEPTH} levels")));
+        }
+        self.depth += 1;
+        let parsed = parse(self);
+        self.depth -= 1;
+        parsed
+    }
+
+    fn take_keyword(&mut self, keyword: &str) -> bool {
+        let start = self.rest;
+        self.skip_blanks();
+        if self.word().eq_ignore_ascii_case(keyword) && !self.rest.starts_with(['.', ':', '[', '-', '_']) {
+            return true;
+        }
+        self.rest = start;
+        false
+    }
+
+    fn word(&mut self) -> &'a str {
+        self.take_while(|c| c.is_ascii_alphanumeric())
+    }
+
+    fn take(&mut self, token: &str) -> bool {
+        match self.rest.strip_prefix(token) {
+            Some(rest) => {
+                self.rest = rest;
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn expect(&mut self, token: &str) -> Parsed<()> {
+        self.skip_blanks();
+        if self.take(token) { Ok(()) } else { Err(self.error(&format!("expected {token}"))) }
+    }
+
+    fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(|c| !belongs(c)).unwrap_or(self.rest.len());
+        let (token, rest) = self.rest.split_at_checked(end).unwrap_or((self.rest, ""));
+        self.rest = rest;
+        token
+    }
+
+    fn skip_blanks(&mut self) {
+        self.rest = self.rest.trim_start();
+    }
+
+    fn position(&self) -> usize {
+        self.text.len() - self.rest.len()
+    }
+
+    fn error(&self, message: &str) -> SyntaxError {
+        SyntaxError { position: self.position(), message: message.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn precedence_is_not_then_and_then_or() {
+        let filter = Filter::parse("a eq 1 or b eq 2 and not (c pr) or d[e eq true]").unwrap();
+        assert_eq!(filter.to_string(), "a eq 1 or b eq 2 and not (c pr) or d[e eq true]");
+        let Filter::Or(parts) = filter else { panic!("{filter:?}") };
+        assert_eq!(parts.len(), 3);
+        assert!(matches!(parts[1], Filter::And(_)));
+    }
+
+    #[test]
+    fn clients_spellings_are_read() {
+        for (text, printed) in [
+            ("USERNAME EQ \"a\\\"b\"", "USERNAME eq \"a\\\"b\""),
+            ("members[value eq\"x\"]", "members[value eq \"x\"]"),
+            ("externalId eq jyoung", "externalId eq \"jyoung\""),
+            ("emails[type eq \"work\"].value eq \"x\"", "emails[type eq \"work\"].value eq \"x\""),
+            ("emails[type eq \"work\"] eq \"x\"", "emails[type eq \"work\"] eq \"x\""),
+            (
+                "meta.created gt 2015-10-10T14:38:21.8617979-07:00",
+                "meta.created gt \"2015-10-10T14:38:21.8617979-07:00\"",
+            ),
+            ("not(a pr)", "not (a pr)"),
+            ("notes pr", "notes pr"),
+            ("(a pr)and(b pr)", "a pr and b pr"),
+        ] {
+            assert_eq!(Filter::parse(text).unwrap().to_string(), printed, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_tell_the_position() {
+        for (text, position) in [
+            ("userName eq", 11),
+            ("userName xx \"a\"", 9),
+            ("(a pr", 5),
+            ("a pr b", 5),
+            ("a eq \"x", 5),
+            ("a pr and", 8),
+            ("a[b[c pr]]", 4),
+            ("a.b[c pr]", 4),
+        ] {
+            assert_eq!(Filter::parse(text).unwrap_err().position, position, "{text}");
+        }
+    }
+
+    #[test]
+    fn depth_and_length_are_bounded() {
+        let deep = |n: usize| "(".repeat(n) + "a pr" + &")".repeat(n);
+        assert!(Filter::parse(&deep(MAX_FILTER_DEPTH - 1)).is_ok());
+        assert!(Filter::parse(&deep(MAX_FILTER_DEPTH)).unwrap_err().message.contains("deeper"));
+        assert!(Filter::parse(&format!("a eq \"{}\"", "x".repeat(5000))).unwrap_err().message.contains("longer"));
+    }
+}

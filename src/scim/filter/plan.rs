@@ -1,0 +1,174 @@
+//! Which index can answer a filter. An access path returns a superset: the whole filter is evaluated on what it finds.
+
+use serde_json::Value;
+
+use super::check::leaf;
+use super::{Filter, Operator};
+use crate::limits::{MAX_KEY_BYTES, MAX_UNION};
+use crate::scim::ResourceSchema;
+use crate::scim::fold::fold;
+use crate::scim::path::AttributePath;
+use crate::scim::schema::Type;
+
+/// An attribute that the store can look up.
+#[derive(Debug, Clone, Copy)]
+pub struct Indexed {
+    /// The attribute, with `.value` for a multi-valued one.
+    pub attribute: &'static str,
+    /// Whether the index also finds the values that start with a text.
+    pub by_prefix: bool,
+}
+
+/// How to find every resource that may satisfy a filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// No resource can satisfy it.
+    Nothing,
+    /// The resources with that value; folded unless the attribute is `caseExact`.
+    Equals(&'static str, String),
+    /// The resources whose value starts so.
+    StartsWith(&'static str, String),
+    /// What any of these finds.
+    Any(Vec<Access>),
+    /// Every resource.
+    Scan,
+}
+
+/// Chooses the cheapest access path; `indexed` is in order of preference.
+pub fn plan(filter: &Filter, schema: &ResourceSchema, indexed: &[Indexed]) -> Access {
+    Planner { schema, indexed }.plan(filter, None)
+}
+
+struct Planner<'a> {
+    schema: &'a ResourceSchema,
+    indexed: &'a [Indexed],
+}
+
+impl Planner<'_> {
+    /// `within` is the attribute around a value path's filter.
+    fn plan(&self, filter: &Filter, within: Option<&AttributePath>) -> Access {
+        match filter {
+            Filter::And(parts) => {
+                let plans = parts.iter().map(|part| self.plan(part, within));
+                plans.min_by_key(|access| self.cost(access)).unwrap_or(Access::Scan)
+            }
+            Filter::Or(parts) => {
+                let plans: Vec<_> = parts
+                    .iter()
+                    .map(|part| self.plan(part, within))
+                    .flat_map(|access| match access {
+                        Access::Any(inner) => inner,
+                        Access::Nothing => Vec::new(),
+                        one => vec![one],
+                    })
+                    .collect();
+                match plans.as_slice() {
+                    [] => Access::Nothing,
+                    many if many.len() > MAX_UNION || many.contains(&Access::Scan) => Access::Scan,
+                    _ => Access::Any(plans),
+                }
+            }
+            Filter::Compare(path, operator, value) => self.comparison(path, *operator, value, within),
+            Filter::ValuePath(path) => match &path.selector {
+                Some(selector) => self.plan(selector, Some(path)),
+                None => Access::Scan,
+            },
+            Filter::Not(_) | Filter::Present(_) => Access::Scan,
+        }
+    }
+
+    fn comparison(&self, path: &AttributePath, op: Operator, value: &Value, within: Option<&AttributePath>) -> Access {
+        let path = match within {
+            Some(outer) => AttributePath {
+                urn: outer.urn.clone(),
+                name: outer.name.clone(),
+                selector: None,
+                sub: Some(path.name.clone()),
+            },
+            None => path.clone(),
+        };
+        let Some((index, case_exact)) = self.index_of(&path) else { return Access::Scan };
+        let text = match value {
+            Value::String(text) => text.clone(),
+            Value::Number(number) => number.to_string(),
+            _ => return Access::Scan,
+        };
+        let key = if case_exact { text } else { fold(&text) };
+        match op {
+            Operator::Eq if key.is_empty() || key.len() > MAX_KEY_BYTES => Access::Nothing,
+            Operator::Eq => Access::Equals(index.attribute, key),
+            Operator::Sw if index.by_prefix && key.len() > MAX_KEY_BYTES => Access::Nothing,
+            Operator::Sw if index.by_prefix && !key.is_empty() => Access::StartsWith(index.attribute, key),
+            _ => Access::Scan,
+        }
+    }
+
+    fn index_of(&self, path: &AttributePath) -> Option<(Indexed, bool)> {
+        let located = self.schema.locate(path);
+        let attribute = located.attribute.as_ref().filter(|_| located.extension.is_none())?;
+        let definition = attribute.definition?;
+        let sub = match (&attribute.sub, definition.kind) {
+            (Some((sub, _)), _) => Some(sub.as_str()),
+            (None, Type::Complex) => Some("value"),
+            (None, _) => None,
+        };
+        let name = match sub {
+            Some(sub) => format!("{}.{sub}", definition.name),
+            None => definition.name.clone(),
+        };
+        let index = self.indexed.iter().find(|index| index.attribute == name)?;
+        Some((*index, leaf(attribute).is_some_and(|a| a.case_exact)))
+    }
+
+    fn cost(&self, access: &Access) -> usize {
+        match access {
+            Access::Nothing => 0,
+            Access::Equals(attribute, _) => {
+                1 + self.indexed.iter().position(|index| index.attribute == *attribute).unwrap_or(0)
+            }
+            Access::Any(parts) => 100 + parts.iter().map(|part| self.cost(part)).sum::<usize>(),
+            Access::StartsWith(..) => 10_000,
+            Access::Scan => usize::MAX / (MAX_UNION + 1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::Schemas;
+    use crate::scim::user::INDEXED;
+
+    fn planned(text: &str) -> Access {
+        plan(&Filter::parse(text).unwrap(), &Schemas::standard().unwrap().user, INDEXED)
+    }
+
+    #[test]
+    fn the_best_conjunct_is_read_and_alternatives_are_united() {
+        let equals = |attribute, value: &str| Access::Equals(attribute, value.to_owned());
+        assert_eq!(planned("active eq true and userName eq \"BOB\""), equals("userName", "bob"));
+        assert_eq!(planned("userName sw \"b\" and externalId eq \"X\""), equals("externalId", "X"));
+        assert_eq!(planned("emails[type eq \"work\"].value eq \"A@b\""), equals("emails.value", "a@b"));
+        assert_eq!(planned("emails[type eq \"work\" and value eq \"A@b\"]"), equals("emails.value", "a@b"));
+        assert_eq!(planned("emails eq \"a@b\""), equals("emails.value", "a@b"));
+        assert_eq!(
+            planned("userName eq \"a\" or id eq \"b\""),
+            Access::Any(vec![equals("userName", "a"), equals("id", "b")])
+        );
+        assert_eq!(planned("userName sw \"B\""), Access::StartsWith("userName", "b".into()));
+        assert_eq!(planned("userName eq \"\""), Access::Nothing);
+    }
+
+    #[test]
+    fn what_no_index_answers_is_a_scan() {
+        for text in [
+            "title eq \"x\"",
+            "not (userName eq \"a\")",
+            "userName eq \"a\" or title pr",
+            "userName co \"a\"",
+            "userName pr",
+        ] {
+            assert_eq!(planned(text), Access::Scan, "{text}");
+        }
+    }
+}

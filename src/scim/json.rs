@@ -1,0 +1,168 @@
+//! Reading JSON more strictly than serde_json does: repeated names and deep nesting are refused.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+use super::ScimError;
+use crate::limits::MAX_JSON_DEPTH;
+
+/// Parses a request body.
+///
+/// # Errors
+/// 400 `invalidSyntax` with line and column for text that is not JSON, that repeats a name within one object
+/// (RFC 8259 section 4 leaves its meaning open, so no guess is made), or that nests too deep.
+pub fn parse(body: &[u8]) -> Result<Value, ScimError> {
+    let mut de = serde_json::Deserializer::from_slice(body);
+    Strict { depth: 0 }
+        .deserialize(&mut de)
+        .and_then(|value| de.end().map(|()| value))
+        .map_err(|e| ScimError::invalid_syntax(format!("the request body is not acceptable JSON: {e}")))
+}
+
+/// Parses a request body that must be an object.
+///
+/// # Errors
+/// As [`parse`], and 400 `invalidSyntax` for any other JSON value.
+pub fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ScimError> {
+    match parse(body)? {
+        Value::Object(map) => Ok(map),
+        other => {
+            Err(ScimError::invalid_syntax(format!("the request body must be a JSON object, not {}", type_name(&other))))
+        }
+    }
+}
+
+/// What a value is, for error messages.
+pub fn type_name(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// Finds a member without regard to case: attribute names are case-insensitive (RFC 7643 section 2.1).
+pub fn member<'a>(map: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    map.get(name).or_else(|| map.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| v))
+}
+
+/// The name under which a member is held, without regard to case.
+pub fn member_name(map: &Map<String, Value>, name: &str) -> Option<String> {
+    if map.contains_key(name) {
+        return Some(name.to_owned());
+    }
+    map.keys().find(|k| k.eq_ignore_ascii_case(name)).cloned()
+}
+
+/// Drops every null, and every object and array that is empty for it: a null means "unassigned" (RFC 7643 section 2.5).
+pub fn without_nulls(value: Value) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        Value::Array(items) => Some(Value::Array(items.into_iter().filter_map(without_nulls).collect())),
+        Value::Object(map) => {
+            Some(Value::Object(map.into_iter().filter_map(|(k, v)| without_nulls(v).map(|v| (k, v))).collect()))
+        }
+        other => Some(other),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<Value, D::Error> {
+        if self.depth > MAX_JSON_DEPTH {
+            return Err(D::Error::custom(format!("nested deeper than {MAX_JSON_DEPTH} levels")));
+        }
+        de.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, v: bool) -> Result<Value, E> {
+        Ok(Value::Bool(v))
+    }
+
+    fn visit_i64<E>(self, v: i64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_u64<E>(self, v: u64) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_f64<E>(self, v: f64) -> Result<Value, E> {
+        Ok(Number::from_f64(v).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E>(self, v: &str) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_string<E>(self, v: String) -> Result<Value, E> {
+        Ok(v.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let below = Strict { depth: self.depth + 1 };
+        let mut items = Vec::new();
+        while let Some(item) = seq.next_element_seed(below)? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let below = Strict { depth: self.depth + 1 };
+        let mut map = Map::new();
+        while let Some(name) = access.next_key::<String>()? {
+            let value = access.next_value_seed(below)?;
+            if map.contains_key(&name) {
+                let shown: String = name.chars().take(64).collect();
+                return Err(A::Error::custom(format!("the name \"{shown}\" is given twice in one object")));
+            }
+            map.insert(name, value);
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repeated_names_deep_nesting_and_trailing_text_are_refused() {
+        let deep = "[".repeat(200) + &"]".repeat(200);
+        for bad in [r#"{"a":1,"a":2}"#, r#"{"a":{"b":1,"b":1}}"#, &deep, "{} x", "", "{\"a\":"] {
+            assert_eq!(parse(bad.as_bytes()).unwrap_err().status, 400, "{bad}");
+        }
+        assert!(parse(b"\xff\xfe").is_err());
+        assert!(parse_object(b"[]").is_err());
+    }
+
+    #[test]
+    fn order_and_numbers_survive() {
+        let text = r#"{"z":1,"a":[1.5,-2,true,null,"é"],"m":{"y":{},"b":18446744073709551615}}"#;
+        assert_eq!(parse(text.as_bytes()).unwrap().to_string(), text);
+    }
+}

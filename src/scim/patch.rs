@@ -1,0 +1,124 @@
+//! PATCH (RFC 7644 section 3.5.2): operations applied in order to a copy, so that all happen or none.
+
+use serde_json::{Map, Value};
+
+use super::document::Document;
+
+use super::json::{member, type_name};
+use super::path::AttributePath;
+use super::schema::ResourceSchema;
+use super::{ScimError, deviation};
+use crate::limits::MAX_PATCH_OPERATIONS;
+
+mod place;
+mod target;
+mod values;
+
+/// What an operation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are the RFC's own")]
+pub enum Kind {
+    Add,
+    Replace,
+    Remove,
+}
+
+/// One operation of a PATCH request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// What to do.
+    pub kind: Kind,
+    /// Where; the whole resource if absent.
+    pub path: Option<AttributePath>,
+    /// With what.
+    pub value: Option<Value>,
+}
+
+/// Reads the body of a PATCH request. An empty list of operations is accepted: Microsoft's validator sends one
+/// (scimmy#59).
+///
+/// # Errors
+/// 400 `invalidSyntax`, `invalidPath` or `invalidValue` naming the operation; 413 for too many.
+pub fn parse(body: &Map<String, Value>) -> Result<Vec<Operation>, ScimError> {
+    let operations = match member(body, "Operations") {
+        Some(Value::Array(operations)) => operations,
+        Some(other) => {
+            return Err(ScimError::invalid_syntax(format!(
+                "Operations must be an array, not {} (RFC 7644 section 3.5.2)",
+                type_name(other)
+            )));
+        }
+        None => return Err(ScimError::invalid_syntax("Operations is missing (RFC 7644 section 3.5.2)")),
+    };
+    if operations.len() > MAX_PATCH_OPERATIONS {
+        return Err(ScimError::status(
+            413,
+            format!("a PATCH may hold {MAX_PATCH_OPERATIONS} operations, this one holds {}", operations.len()),
+        ));
+    }
+    operations.iter().enumerate().map(|(index, operation)| numbered(index, Operation::parse(operation))).collect()
+}
+
+impl Operation {
+    fn parse(operation: &Value) -> Result<Self, ScimError> {
+        let Value::Object(operation) = operation else {
+            return Err(ScimError::invalid_syntax(format!("must be an object, not {}", type_name(operation))));
+        };
+        let kind = match member(operation, "op").and_then(Value::as_str).map(deviation::operation_name).as_deref() {
+            Some("add") => Kind::Add,
+            Some("replace") => Kind::Replace,
+            Some("remove") => Kind::Remove,
+            _ => return Err(ScimError::invalid_syntax("op must be add, replace or remove")),
+        };
+        let path = match member(operation, "path") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(path)) if path.is_empty() => None,
+            Some(Value::String(path)) => Some(
+                AttributePath::parse(path)
+                    .map_err(|e| ScimError::invalid_path(format!("path \"{}\": {e}", shown(path))))?,
+            ),
+            Some(other) => return Err(ScimError::invalid_path(format!("path must be text, not {}", type_name(other)))),
+        };
+        let value = member(operation, "value").cloned();
+        match (kind, &path, &value) {
+            (Kind::Add | Kind::Replace, _, None) => Err(ScimError::invalid_value("value is missing")),
+            (Kind::Add | Kind::Replace, None, Some(value)) if !value.is_object() => Err(ScimError::invalid_value(
+                format!("without a path, value must be an object of attributes, not {}", type_name(value)),
+            )),
+            (Kind::Remove, None, _) => Err(ScimError::no_target("remove needs a path (RFC 7644 section 3.5.2.2)")),
+            _ => Ok(Self { kind, path, value }),
+        }
+    }
+}
+
+/// Applies operations to a document.
+///
+/// # Errors
+/// 400 naming the operation, the attribute and the rule; the document given is untouched in any case.
+pub fn apply(document: &Document, operations: &[Operation], schema: &ResourceSchema) -> Result<Document, ScimError> {
+    let mut patched = document.clone();
+    for (index, operation) in operations.iter().enumerate() {
+        numbered(index, apply_one(&mut patched, operation, schema))?;
+    }
+    patched.check_required(schema)?;
+    Ok(patched)
+}
+
+fn apply_one(document: &mut Document, operation: &Operation, schema: &ResourceSchema) -> Result<(), ScimError> {
+    let mut target = target::Target { attributes: document.attributes_mut(), schema };
+    match (operation.kind, &operation.path, &operation.value) {
+        (Kind::Remove, Some(path), value) => target.remove(path, value.as_ref()),
+        (kind, Some(path), Some(value)) => target.write(path, value, kind),
+        (kind, None, Some(Value::Object(attributes))) => target.write_each(attributes, kind),
+        // `Operation::parse` lets nothing else through.
+        _ => Err(ScimError::invalid_syntax("the operation lacks a path or a value")),
+    }
+}
+
+fn numbered<T>(index: usize, outcome: Result<T, ScimError>) -> Result<T, ScimError> {
+    outcome.map_err(|error| ScimError { detail: format!("Operations[{index}]: {}", error.detail), ..error })
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(128).collect()
+}

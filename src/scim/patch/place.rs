@@ -1,0 +1,226 @@
+//! One attribute of one object under PATCH.
+
+use serde_json::{Map, Value};
+
+use super::Kind;
+use super::values::Values;
+use crate::scim::document::coerce;
+use crate::scim::json::{member_name, without_nulls};
+use crate::scim::path::AttributePath;
+use crate::scim::schema::{Attribute, LocatedAttribute, Type};
+use crate::scim::{ScimError, deviation};
+
+/// The object that holds an attribute, and what the path says of it.
+pub(super) struct Place<'a> {
+    map: &'a mut Map<String, Value>,
+    /// The name it is or will be held under.
+    name: String,
+    definition: Option<&'a Attribute>,
+    path: &'a AttributePath,
+    sub: Option<&'a str>,
+}
+
+impl<'a> Place<'a> {
+    pub(super) fn new(
+        map: &'a mut Map<String, Value>,
+        attribute: &'a LocatedAttribute<'a>,
+        path: &'a AttributePath,
+    ) -> Self {
+        Self {
+            name: member_name(map, &attribute.name).unwrap_or_else(|| attribute.name.clone()),
+            map,
+            definition: attribute.definition,
+            path,
+            sub: attribute.sub.as_ref().map(|(sub, _)| sub.as_str()),
+        }
+    }
+
+    /// Adds or replaces (RFC 7644 sections 3.5.2.1 and 3.5.2.3).
+    pub(super) fn write(&mut self, value: &Value, kind: Kind) -> Result<(), ScimError> {
+        match (&self.path.selector, self.sub) {
+            (Some(selector), sub) => self.in_values(|values| values.write_selected(selector, sub, value, kind)),
+            (None, Some(sub)) if self.is_list() => self.in_values(|values| values.write_sub_of_each(sub, value)),
+            (None, Some(sub)) => self.write_sub(sub, value.clone()),
+            (None, None) if self.is_list() => self.write_list(value, kind),
+            (None, None) => self.write_single(value),
+        }
+    }
+
+    /// Removes (RFC 7644 section 3.5.2.2); of a list only what is listed, if anything is. Removing what is not there
+    /// succeeds.
+    pub(super) fn remove(&mut self, listed: Option<&Value>) -> Result<(), ScimError> {
+        let listed = match listed {
+            Some(Value::Array(items)) => Some(items.clone()),
+            Some(Value::Object(item)) => Some(vec![Value::Object(item.clone())]),
+            _ => None,
+        };
+        match (&self.path.selector, self.sub, listed) {
+            _ if !self.map.contains_key(&self.name) => Ok(()),
+            (Some(selector), sub, _) => self.in_values(|values| values.remove_selected(selector, sub)),
+            (None, Some(sub), _) if self.is_list() => {
+                self.in_values(|values| values.write_sub_of_each(sub, &Value::Null))
+            }
+            (None, Some(sub), _) => self.write_sub(sub, Value::Null),
+            (None, None, Some(listed)) if self.is_list() => self.in_values(|values| {
+                values.items.retain(|element| !deviation::is_listed(element, &listed));
+                Ok(())
+            }),
+            (None, None, _) => {
+                self.map.shift_remove(&self.name);
+                Ok(())
+            }
+        }
+    }
+
+    fn is_list(&self) -> bool {
+        match self.definition {
+            Some(definition) => definition.multi_valued,
+            None => self.map.get(&self.name).is_some_and(Value::is_array),
+        }
+    }
+
+    fn write_list(&mut self, value: &Value, kind: Kind) -> Result<(), ScimError> {
+        let new = match self.definition {
+            Some(definition) => coerce(definition, value.clone(), &self.at())?,
+            None => without_nulls(value.clone()).filter(|v| !deviation::is_unassigned(v)),
+        };
+        match (new, kind) {
+            (Some(new), Kind::Add) => {
+                let new = deviation::list_from_single(new);
+                self.in_values(|values| values.add(new))
+            }
+            (Some(new), _) => self.put(Some(new)),
+            (None, Kind::Add) => Ok(()),
+            (None, _) => self.put(None),
+        }
+    }
+
+    /// Writes an attribute that is not a list; the members of a complex one are merged, those given as empty cleared.
+    fn write_single(&mut self, value: &Value) -> Result<(), ScimError> {
+        let Some(definition) = self.definition else {
+            return match (self.map.get_mut(&self.name), value) {
+                (Some(Value::Object(held)), Value::Object(new)) => {
+                    merge(held, None, new, &self.name)?;
+                    self.drop_if_empty();
+                    Ok(())
+                }
+                _ => self.put(without_nulls(value.clone()).filter(|v| !deviation::is_unassigned(v))),
+            };
+        };
+        let value = deviation::single_from_list(definition, value.clone());
+        let value =
+            if definition.kind == Type::Complex { deviation::complex_from_text(definition, value) } else { value };
+        match (self.map.get_mut(&self.name), &value) {
+            (Some(Value::Object(held)), Value::Object(new)) if definition.kind == Type::Complex => {
+                merge(held, Some(definition), new, &definition.name)?;
+                self.drop_if_empty();
+                Ok(())
+            }
+            _ => {
+                let value = coerce(definition, value, &self.at())?;
+                self.put(value)
+            }
+        }
+    }
+
+    fn write_sub(&mut self, sub: &str, value: Value) -> Result<(), ScimError> {
+        let at = self.at();
+        if self.definition.is_some_and(|d| d.kind != Type::Complex) {
+            return Err(ScimError::invalid_path(format!("{at} has no sub-attributes, so {} names nothing", self.path)));
+        }
+        let held = self.map.entry(self.name.as_str()).or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(held) = held else {
+            return Err(ScimError::invalid_path(format!("{at} holds no object, so {} names nothing", self.path)));
+        };
+        let written = write_sub_attribute(held, self.definition, sub, value, &at);
+        self.drop_if_empty();
+        written
+    }
+
+    /// Works on the list, which comes and goes with its first and last value.
+    fn in_values(&mut self, work: impl FnOnce(&mut Values<'_>) -> Result<(), ScimError>) -> Result<(), ScimError> {
+        let at = self.at();
+        if self.definition.is_some_and(|d| !d.multi_valued) {
+            return Err(ScimError::invalid_path(format!("{at} is not multi-valued, so {} names nothing", self.path)));
+        }
+        let held = self.map.entry(self.name.as_str()).or_insert_with(|| Value::Array(Vec::new()));
+        let Value::Array(items) = held else {
+            return Err(ScimError::invalid_path(format!("{at} is not multi-valued, so {} names nothing", self.path)));
+        };
+        let outcome = work(&mut Values { items, definition: self.definition, at: &at });
+        items.retain(|element| !element.is_null());
+        self.drop_if_empty();
+        outcome
+    }
+
+    fn put(&mut self, value: Option<Value>) -> Result<(), ScimError> {
+        match value {
+            Some(value) => self.map.insert(self.name.clone(), value),
+            None => self.map.shift_remove(&self.name),
+        };
+        Ok(())
+    }
+
+    fn drop_if_empty(&mut self) {
+        let is_empty = match self.map.get(&self.name) {
+            Some(Value::Array(items)) => items.is_empty(),
+            Some(Value::Object(members)) => members.is_empty(),
+            _ => false,
+        };
+        if is_empty {
+            self.map.shift_remove(&self.name);
+        }
+    }
+
+    /// The attribute's path without selector and sub-attribute, for errors.
+    fn at(&self) -> String {
+        match &self.path.urn {
+            Some(urn) => format!("{urn}:{}", self.name),
+            None => self.name.clone(),
+        }
+    }
+}
+
+fn merge(
+    held: &mut Map<String, Value>,
+    definition: Option<&Attribute>,
+    new: &Map<String, Value>,
+    at: &str,
+) -> Result<(), ScimError> {
+    // `value` first: what the request itself says of the new reference then stays.
+    let (values, others): (Vec<_>, Vec<_>) = new.iter().partition(|(name, _)| name.eq_ignore_ascii_case("value"));
+    for (name, value) in values.into_iter().chain(others) {
+        write_sub_attribute(held, definition, name, value.clone(), at)?;
+    }
+    Ok(())
+}
+
+/// Sets or clears a sub-attribute of a complex value. When the `value` of a reference changes, what was said of the
+/// old one (`$ref`, `display`, `displayName`) goes with it.
+pub(super) fn write_sub_attribute(
+    held: &mut Map<String, Value>,
+    definition: Option<&Attribute>,
+    sub: &str,
+    value: Value,
+    at: &str,
+) -> Result<(), ScimError> {
+    let sub = definition.map_or(sub, |d| deviation::sub_attribute_name(d, sub));
+    let declared = definition.and_then(|d| d.sub(sub));
+    let name = declared.map_or_else(|| member_name(held, sub).unwrap_or_else(|| sub.to_owned()), |d| d.name.clone());
+    let value = match declared {
+        Some(declared) if deviation::is_echo(declared) => return Ok(()),
+        Some(declared) => coerce(declared, value, &format!("{at}.{name}"))?,
+        None => without_nulls(value).filter(|v| !deviation::is_unassigned(v)),
+    };
+    let is_reference = definition.is_some_and(|d| d.sub("$ref").is_some());
+    if is_reference && name == "value" && held.get("value") != value.as_ref() {
+        for stale in ["$ref", "display", "displayName"] {
+            held.shift_remove(stale);
+        }
+    }
+    match value {
+        Some(value) => held.insert(name, value),
+        None => held.shift_remove(&name),
+    };
+    Ok(())
+}

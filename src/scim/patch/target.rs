@@ -1,0 +1,137 @@
+//! From a path to the object that holds its attribute: the resource itself or one of its extensions.
+
+use serde_json::{Map, Value};
+
+use super::place::Place;
+use super::{Kind, shown};
+use crate::scim::json::{member_name, type_name};
+use crate::scim::path::AttributePath;
+use crate::scim::schema::{LocatedAttribute, Mutability, ResourceSchema};
+use crate::scim::{ScimError, deviation};
+
+/// A document that is being patched.
+pub(super) struct Target<'a> {
+    pub(super) attributes: &'a mut Map<String, Value>,
+    pub(super) schema: &'a ResourceSchema,
+}
+
+impl Target<'_> {
+    /// Writes every member of an object: attributes, dotted and URN paths, whole extensions. Entra with
+    /// `aadOptscim062020` sends `name.givenName` and `urn:…:User:employeeNumber` as keys
+    /// (entra-docs, application-provisioning-config-problem-scim-compatibility).
+    pub(super) fn write_each(&mut self, attributes: &Map<String, Value>, kind: Kind) -> Result<(), ScimError> {
+        for (key, value) in attributes {
+            if self.schema.attribute(key).is_some_and(deviation::is_echo) {
+                continue;
+            }
+            let path = attribute_path(key)?;
+            match &path.urn {
+                Some(urn) if self.is_extension_object(urn, &path, value) => {
+                    self.write_extension(key, value, kind)?;
+                }
+                _ => self.write(&path, value, kind)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a key such as `urn:acme:crm`, in form an attribute of `urn:acme`, brings an undeclared extension.
+    fn is_extension_object(&self, urn: &str, path: &AttributePath, value: &Value) -> bool {
+        let is_core = urn.eq_ignore_ascii_case(&self.schema.core.id);
+        let is_plain = path.selector.is_none() && path.sub.is_none();
+        let is_known = is_core || self.schema.extension(urn).is_some() || self.attributes.contains_key(urn);
+        is_plain && value.is_object() && !is_known && self.schema.locate(path).attribute.is_some()
+    }
+
+    /// Adds or replaces what a path names.
+    pub(super) fn write(&mut self, path: &AttributePath, value: &Value, kind: Kind) -> Result<(), ScimError> {
+        if deviation::is_discarded(&path.name) && path.urn.is_none() {
+            return Ok(());
+        }
+        let located = self.schema.locate(path);
+        match (located.extension, located.attribute, value) {
+            (extension, Some(attribute), value) => {
+                refuse_read_only(path, &attribute)?;
+                self.within(extension.as_deref(), |map| Place::new(map, &attribute, path).write(value, kind))
+            }
+            (Some(urn), None, value) => self.write_extension(&urn, value, kind),
+            (None, None, Value::Object(attributes)) => self.write_each(attributes, kind),
+            (None, None, other) => Err(ScimError::invalid_value(format!(
+                "{path} must be an object of attributes, not {}",
+                type_name(other)
+            ))),
+        }
+    }
+
+    fn write_extension(&mut self, urn: &str, value: &Value, kind: Kind) -> Result<(), ScimError> {
+        if deviation::is_unassigned(value) {
+            if let Some(name) = member_name(self.attributes, urn) {
+                self.attributes.shift_remove(&name);
+            }
+            return Ok(());
+        }
+        let Value::Object(members) = value else {
+            return Err(ScimError::invalid_value(format!(
+                "{urn}: an extension must be an object, not {} (RFC 7643 section 3.3)",
+                type_name(value)
+            )));
+        };
+        for (name, value) in members {
+            let attribute = attribute_path(name)?;
+            let path = AttributePath { urn: Some(urn.to_owned()), ..attribute };
+            self.write(&path, value, kind)?;
+        }
+        Ok(())
+    }
+
+    /// Removes what a path names, or of it only what `listed` says.
+    pub(super) fn remove(&mut self, path: &AttributePath, listed: Option<&Value>) -> Result<(), ScimError> {
+        let located = self.schema.locate(path);
+        let Some(attribute) = located.attribute else {
+            return match located.extension {
+                Some(urn) => self.write_extension(&urn, &Value::Null, Kind::Replace),
+                None => Err(ScimError::mutability(format!("{path} cannot be removed as a whole"))),
+            };
+        };
+        refuse_read_only(path, &attribute)?;
+        if path.selector.is_none() && path.sub.is_none() && attribute.definition.is_some_and(|d| d.required) {
+            return Err(ScimError::mutability(format!(
+                "{path} is required and cannot be removed (RFC 7644 section 3.5.2.2)"
+            )));
+        }
+        self.within(located.extension.as_deref(), |map| Place::new(map, &attribute, path).remove(listed))
+    }
+
+    /// Works in the object that holds an attribute; an extension object comes and goes with its first and last one.
+    fn within(
+        &mut self,
+        extension: Option<&str>,
+        work: impl FnOnce(&mut Map<String, Value>) -> Result<(), ScimError>,
+    ) -> Result<(), ScimError> {
+        let Some(urn) = extension else { return work(self.attributes) };
+        let name = member_name(self.attributes, urn).unwrap_or_else(|| urn.to_owned());
+        let held = self.attributes.entry(name.as_str()).or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(map) = held else {
+            return Err(ScimError::invalid_path(format!("{urn} is not an extension of this resource")));
+        };
+        let outcome = work(map);
+        if map.is_empty() {
+            self.attributes.shift_remove(&name);
+        }
+        outcome
+    }
+}
+
+fn attribute_path(key: &str) -> Result<AttributePath, ScimError> {
+    AttributePath::parse(key)
+        .map_err(|e| ScimError::invalid_path(format!("\"{}\" is not an attribute: {e}", shown(key))))
+}
+
+fn refuse_read_only(path: &AttributePath, attribute: &LocatedAttribute<'_>) -> Result<(), ScimError> {
+    let sub = attribute.sub.as_ref().and_then(|(_, definition)| *definition);
+    let is_read_only = [attribute.definition, sub].into_iter().flatten().any(|d| d.mutability == Mutability::ReadOnly);
+    if is_read_only {
+        return Err(ScimError::mutability(format!("{path} is read-only (RFC 7643 section 7)")));
+    }
+    Ok(())
+}

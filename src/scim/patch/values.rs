@@ -1,0 +1,174 @@
+//! The values of one multi-valued attribute under PATCH: adding without doubling, selecting, one primary.
+
+use serde_json::{Map, Value};
+
+use super::Kind;
+use super::place::write_sub_attribute;
+use crate::limits::MAX_VALUES;
+use crate::scim::document::coerce_one;
+use crate::scim::filter::{Filter, eval};
+use crate::scim::json::member;
+use crate::scim::schema::Attribute;
+use crate::scim::{ScimError, deviation};
+
+/// A list of values, and what declares them.
+pub(super) struct Values<'a> {
+    pub(super) items: &'a mut Vec<Value>,
+    pub(super) definition: Option<&'a Attribute>,
+    /// The attribute's path, for errors.
+    pub(super) at: &'a str,
+}
+
+impl Values<'_> {
+    /// Adds values; one that is there already changes nothing, one of the same `value` and `type` is merged
+    /// (RFC 7644 section 3.5.2.1, RFC 7643 section 2.4).
+    pub(super) fn add(&mut self, new: Vec<Value>) -> Result<(), ScimError> {
+        let mut touched = Vec::new();
+        for value in new {
+            if self.items.contains(&value) {
+                continue;
+            }
+            let same = self.items.iter().position(|held| is_same(held, &value));
+            match (same.and_then(|index| self.items.get_mut(index)).and_then(Value::as_object_mut), value) {
+                (Some(held), Value::Object(value)) => {
+                    held.extend(value);
+                    touched.extend(same);
+                }
+                (_, value) => touched.push(self.push(value)?),
+            }
+        }
+        deviation::settle_primary(self.items, |index| touched.contains(&index));
+        Ok(())
+    }
+
+    /// Writes to the values that a filter selects, or makes one.
+    pub(super) fn write_selected(
+        &mut self,
+        selector: &Filter,
+        sub: Option<&str>,
+        value: &Value,
+        kind: Kind,
+    ) -> Result<(), ScimError> {
+        let clears = deviation::is_unassigned(value);
+        let mut selected = self.selected(selector);
+        if selected.is_empty() && !clears {
+            selected.push(self.create(selector)?);
+        }
+        for &index in &selected {
+            match sub {
+                Some(sub) => self.write_sub(index, sub, value)?,
+                None => self.write_element(index, selector, value, kind)?,
+            }
+        }
+        deviation::settle_primary(self.items, |index| selected.contains(&index));
+        if clears {
+            self.drop_shells(&selected);
+        }
+        Ok(())
+    }
+
+    /// Writes a sub-attribute of every value; of a new one if there is none.
+    pub(super) fn write_sub_of_each(&mut self, sub: &str, value: &Value) -> Result<(), ScimError> {
+        let clears = deviation::is_unassigned(value);
+        if self.items.is_empty() && !clears {
+            self.push(Value::Object(Map::new()))?;
+        }
+        let all: Vec<_> = (0..self.items.len()).collect();
+        for &index in &all {
+            self.write_sub(index, sub, value)?;
+        }
+        deviation::settle_primary(self.items, |_| true);
+        if clears {
+            self.drop_shells(&all);
+        }
+        Ok(())
+    }
+
+    /// Removes the values that a filter selects, or a sub-attribute of them.
+    pub(super) fn remove_selected(&mut self, selector: &Filter, sub: Option<&str>) -> Result<(), ScimError> {
+        let selected = self.selected(selector);
+        for &index in &selected {
+            match sub {
+                Some(sub) => self.write_sub(index, sub, &Value::Null)?,
+                None => {
+                    if let Some(element) = self.items.get_mut(index) {
+                        *element = Value::Null;
+                    }
+                }
+            }
+        }
+        self.drop_shells(&selected);
+        Ok(())
+    }
+
+    fn selected(&self, selector: &Filter) -> Vec<usize> {
+        let attributes: &[Attribute] = self.definition.map_or(&[], |d| &d.sub_attributes);
+        let matching =
+            self.items.iter().enumerate().filter(|(_, element)| eval::selects(selector, element, attributes));
+        matching.map(|(index, _)| index).collect()
+    }
+
+    fn create(&mut self, selector: &Filter) -> Result<usize, ScimError> {
+        let Some(element) = deviation::element_from_selector(selector) else {
+            return Err(ScimError::no_target(format!(
+                "{}[{selector}] selects no value, and only eq terms joined by and tell which one to create",
+                self.at
+            )));
+        };
+        let element = self.coerced(Value::Object(element))?;
+        self.push(element)
+    }
+
+    fn write_element(&mut self, index: usize, selector: &Filter, value: &Value, kind: Kind) -> Result<(), ScimError> {
+        let mut value = value.clone();
+        if let (Kind::Replace, Value::Object(replacement)) = (kind, &mut value) {
+            deviation::keep_selected(selector, replacement);
+        }
+        let value = self.coerced(value)?;
+        match (self.items.get_mut(index), value) {
+            (Some(Value::Object(held)), Value::Object(value)) if kind == Kind::Add => held.extend(value),
+            (Some(held), value) => *held = value,
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    fn write_sub(&mut self, index: usize, sub: &str, value: &Value) -> Result<(), ScimError> {
+        match self.items.get_mut(index) {
+            Some(Value::Object(element)) => write_sub_attribute(element, self.definition, sub, value.clone(), self.at),
+            _ => Err(ScimError::invalid_path(format!("{}: the value has no sub-attribute {sub}", self.at))),
+        }
+    }
+
+    /// The value as its declaration wants it; null if it says nothing.
+    fn coerced(&self, value: Value) -> Result<Value, ScimError> {
+        match self.definition {
+            Some(definition) => Ok(coerce_one(definition, value, self.at)?.unwrap_or(Value::Null)),
+            None => Ok(value),
+        }
+    }
+
+    fn push(&mut self, value: Value) -> Result<usize, ScimError> {
+        if self.items.len() >= MAX_VALUES {
+            return Err(ScimError::invalid_value(format!("{}: more than {MAX_VALUES} values", self.at)));
+        }
+        self.items.push(value);
+        Ok(self.items.len() - 1)
+    }
+
+    /// Drops those of the values at the indices that say nothing any more.
+    fn drop_shells(&mut self, among: &[usize]) {
+        let mut index = 0;
+        self.items.retain(|element| {
+            let goes = among.contains(&index) && (element.is_null() || deviation::is_shell(element));
+            index += 1;
+            !goes
+        });
+    }
+}
+
+fn is_same(held: &Value, new: &Value) -> bool {
+    let (Value::Object(held), Value::Object(new)) = (held, new) else { return false };
+    let value = member(new, "value");
+    value.is_some() && value == member(held, "value") && member(new, "type") == member(held, "type")
+}

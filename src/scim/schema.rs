@@ -1,0 +1,343 @@
+//! Schemas as data (RFC 7643 section 7): the published JSON is what the engine itself reads.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::deviation;
+use super::path::AttributePath;
+
+/// The data type of an attribute (RFC 7643 section 2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are the RFC's own")]
+pub enum Type {
+    String,
+    Boolean,
+    Decimal,
+    Integer,
+    DateTime,
+    Binary,
+    Reference,
+    Complex,
+}
+
+/// Who may write an attribute (RFC 7643 section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are the RFC's own")]
+pub enum Mutability {
+    ReadOnly,
+    ReadWrite,
+    Immutable,
+    WriteOnly,
+}
+
+/// When an attribute is in an answer (RFC 7643 section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names are the RFC's own")]
+pub enum Returned {
+    Always,
+    Never,
+    Default,
+    Request,
+}
+
+/// The characteristics of one attribute (RFC 7643 section 7).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Attribute {
+    /// The name as published; compared without case.
+    pub name: String,
+    /// The data type.
+    #[serde(rename = "type")]
+    pub kind: Type,
+    /// Whether the attribute is a list.
+    #[serde(default)]
+    pub multi_valued: bool,
+    /// Whether a resource must have it.
+    #[serde(default)]
+    pub required: bool,
+    /// Whether comparison respects case.
+    #[serde(default)]
+    pub case_exact: bool,
+    /// Who may write it.
+    #[serde(default = "read_write")]
+    pub mutability: Mutability,
+    /// When it is returned.
+    #[serde(default = "returned_default")]
+    pub returned: Returned,
+    /// The parts of a complex attribute.
+    #[serde(default)]
+    pub sub_attributes: Vec<Attribute>,
+}
+
+fn read_write() -> Mutability {
+    Mutability::ReadWrite
+}
+
+fn returned_default() -> Returned {
+    Returned::Default
+}
+
+impl Attribute {
+    /// The sub-attribute of that name, in any case.
+    pub fn sub(&self, name: &str) -> Option<&Self> {
+        find(&self.sub_attributes, name)
+    }
+
+    fn common(name: &str, kind: Type, mutability: Mutability, returned: Returned) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            multi_valued: false,
+            required: false,
+            case_exact: true,
+            mutability,
+            returned,
+            sub_attributes: Vec::new(),
+        }
+    }
+}
+
+/// The attribute of that name in a list, in any case.
+pub fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Attribute> {
+    attributes.iter().find(|a| a.name.eq_ignore_ascii_case(name))
+}
+
+/// One schema: its URI, its attributes, and the document that `/Schemas` publishes.
+#[derive(Debug, Clone)]
+pub struct Schema {
+    /// The URI.
+    pub id: String,
+    /// The attributes.
+    pub attributes: Vec<Attribute>,
+    /// The published document.
+    pub published: Value,
+}
+
+impl Schema {
+    /// Reads a schema definition.
+    ///
+    /// # Errors
+    /// What serde found, with line and column.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Definition {
+            id: String,
+            attributes: Vec<Attribute>,
+        }
+        let Definition { id, attributes } = serde_json::from_str(text)?;
+        Ok(Self { id, attributes, published: serde_json::from_str(text)? })
+    }
+}
+
+/// What a resource type is made of: core schema, extensions, and the attributes common to all (RFC 7643 section 3.1).
+#[derive(Debug, Clone)]
+pub struct ResourceSchema {
+    /// `User` or `Group`.
+    pub name: &'static str,
+    /// Where the resources are, such as `/Users`.
+    pub endpoint: &'static str,
+    /// The core schema.
+    pub core: Schema,
+    /// The declared extensions. Undeclared ones are stored all the same.
+    pub extensions: Vec<Schema>,
+    common: Vec<Attribute>,
+}
+
+/// Where an attribute path leads in a resource of some type.
+#[derive(Debug, Clone)]
+pub struct Located<'s> {
+    /// The URN of the extension object that holds the attribute; `None` for core and common attributes.
+    pub extension: Option<String>,
+    /// The attribute; `None` when the path names a whole extension, or the core schema as a whole.
+    pub attribute: Option<LocatedAttribute<'s>>,
+}
+
+/// An attribute that a path names.
+#[derive(Debug, Clone)]
+pub struct LocatedAttribute<'s> {
+    /// The name as the schema has it, or as the client wrote it where no schema declares it.
+    pub name: String,
+    /// The declaration, if any.
+    pub definition: Option<&'s Attribute>,
+    /// The sub-attribute, in the same way.
+    pub sub: Option<(String, Option<&'s Attribute>)>,
+}
+
+impl ResourceSchema {
+    /// The declaration of a core or common attribute.
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        find(&self.core.attributes, name).or_else(|| find(&self.common, name))
+    }
+
+    /// The declared extension of that URN, in any case.
+    pub fn extension(&self, urn: &str) -> Option<&Schema> {
+        self.extensions.iter().find(|s| s.id.eq_ignore_ascii_case(urn))
+    }
+
+    /// The attributes declared in an extension; none for an undeclared one.
+    pub fn extension_attributes(&self, urn: &str) -> &[Attribute] {
+        self.extension(urn).map_or(&[], |s| &s.attributes)
+    }
+
+    /// Finds what a path names. Never fails: what no schema declares is located by its name.
+    pub fn locate(&self, path: &AttributePath) -> Located<'_> {
+        let Some(urn) = &path.urn else {
+            if self.attribute(&path.name).is_none()
+                && let Some(extension) = deviation::extension_of_bare_name(self, &path.name)
+            {
+                return self.located(Some(extension.id.clone()), &extension.attributes, path);
+            }
+            return match find(&self.common, &path.name) {
+                Some(_) => self.located(None, &self.common, path),
+                None => self.located(None, &self.core.attributes, path),
+            };
+        };
+        let whole = format!("{urn}:{}", path.name);
+        if path.sub.is_none() && whole.eq_ignore_ascii_case(&self.core.id) {
+            return Located { extension: None, attribute: None };
+        }
+        if path.sub.is_none() && path.selector.is_none() && self.is_extension_urn(&whole) {
+            let extension = self.extension(&whole).map_or(whole, |s| s.id.clone());
+            return Located { extension: Some(extension), attribute: None };
+        }
+        if urn.eq_ignore_ascii_case(&self.core.id) {
+            return self.locate(&AttributePath { urn: None, ..path.clone() });
+        }
+        match self.extension(urn) {
+            Some(extension) => self.located(Some(extension.id.clone()), &extension.attributes, path),
+            None => self.located(Some(urn.clone()), &[], path),
+        }
+    }
+
+    /// Whether a URN is that of an extension as a whole, rather than of an attribute within one: a declared one, or
+    /// by RFC 7643 section 10.3's form, one that ends with the resource type or a version.
+    pub fn is_extension_urn(&self, urn: &str) -> bool {
+        let last = urn.rsplit(':').next().unwrap_or(urn);
+        self.extension(urn).is_some()
+            || last.eq_ignore_ascii_case(self.name)
+            || last.starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    fn located<'s>(&self, extension: Option<String>, among: &'s [Attribute], path: &AttributePath) -> Located<'s> {
+        let definition = find(among, &path.name);
+        let sub = path.sub.as_ref().map(|sub| {
+            let declared = definition.and_then(|d| d.sub(sub));
+            (declared.map_or_else(|| sub.clone(), |d| d.name.clone()), declared)
+        });
+        Located {
+            extension,
+            attribute: Some(LocatedAttribute {
+                name: definition.map_or_else(|| path.name.clone(), |d| d.name.clone()),
+                definition,
+                sub,
+            }),
+        }
+    }
+}
+
+/// All schemas that a tenant's endpoint knows.
+#[derive(Debug, Clone)]
+pub struct Schemas {
+    /// Users.
+    pub user: ResourceSchema,
+    /// Groups.
+    pub group: ResourceSchema,
+}
+
+impl Schemas {
+    /// The schemas of RFC 7643: User with the enterprise extension, and Group.
+    ///
+    /// # Errors
+    /// What serde found in a definition; a test reads all that ship.
+    pub fn standard() -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            user: ResourceSchema {
+                name: "User",
+                endpoint: "/Users",
+                core: Schema::parse(include_str!("schema/user.json"))?,
+                extensions: vec![Schema::parse(include_str!("schema/enterprise_user.json"))?],
+                common: common(),
+            },
+            group: ResourceSchema {
+                name: "Group",
+                endpoint: "/Groups",
+                core: Schema::parse(include_str!("schema/group.json"))?,
+                extensions: Vec::new(),
+                common: common(),
+            },
+        })
+    }
+
+    /// Every resource type.
+    pub fn resource_types(&self) -> [&ResourceSchema; 2] {
+        [&self.user, &self.group]
+    }
+
+    /// Every schema, core ones first.
+    pub fn all(&self) -> impl Iterator<Item = &Schema> {
+        let types = self.resource_types();
+        types.into_iter().map(|t| &t.core).chain(types.into_iter().flat_map(|t| &t.extensions))
+    }
+}
+
+/// The attributes that every resource has and no schema lists (RFC 7643 section 3.1).
+fn common() -> Vec<Attribute> {
+    let string = |name, mutability, returned| Attribute::common(name, Type::String, mutability, returned);
+    let read_only = |name, kind| Attribute::common(name, kind, Mutability::ReadOnly, Returned::Default);
+    let meta = Attribute {
+        sub_attributes: vec![
+            read_only("resourceType", Type::String),
+            read_only("created", Type::DateTime),
+            read_only("lastModified", Type::DateTime),
+            read_only("location", Type::Reference),
+            read_only("version", Type::String),
+        ],
+        ..read_only("meta", Type::Complex)
+    };
+    let schemas = Attribute { multi_valued: true, ..string("schemas", Mutability::ReadOnly, Returned::Always) };
+    vec![
+        schemas,
+        string("id", Mutability::ReadOnly, Returned::Always),
+        string("externalId", Mutability::ReadWrite, Returned::Default),
+        meta,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::{ENTERPRISE_URN, GROUP_URN, USER_URN};
+
+    #[test]
+    fn every_shipped_definition_is_read_and_has_the_urn_it_is_known_by() {
+        let schemas = Schemas::standard().unwrap();
+        let ids: Vec<_> = schemas.all().map(|s| s.id.as_str()).collect();
+        assert_eq!(ids, [USER_URN, GROUP_URN, ENTERPRISE_URN]);
+    }
+
+    #[test]
+    fn a_path_is_located_by_name_by_urn_and_by_bare_extension_name_in_any_case() {
+        let schemas = Schemas::standard().unwrap();
+        let at = |text: &str| {
+            let located = schemas.user.locate(&AttributePath::parse(text).unwrap());
+            let name = located.attribute.map(|a| match a.sub {
+                Some((sub, _)) => format!("{}.{sub}", a.name),
+                None => a.name,
+            });
+            (located.extension, name)
+        };
+        let enterprise = Some(ENTERPRISE_URN.to_owned());
+        let custom = "urn:ietf:params:scim:schemas:extension:jostle:2.0:User";
+        assert_eq!(at("USERNAME"), (None, Some("userName".into())));
+        assert_eq!(at(&format!("{USER_URN}:Name.GivenName")), (None, Some("name.givenName".into())));
+        assert_eq!(at(&format!("{ENTERPRISE_URN}:Manager.Value")), (enterprise.clone(), Some("manager.value".into())));
+        assert_eq!(at(&ENTERPRISE_URN.to_uppercase()), (enterprise.clone(), None));
+        assert_eq!(at("department"), (enterprise, Some("department".into())));
+        assert_eq!(at(&format!("{custom}:label")), (Some(custom.into()), Some("label".into())));
+        assert_eq!(at(custom), (Some(custom.into()), None));
+        assert_eq!(at("meta.created"), (None, Some("meta.created".into())));
+    }
+}

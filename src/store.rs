@@ -1,0 +1,98 @@
+//! The only speaker of DynamoDB: tables, items, commits. Every method on a tenant's data takes a
+//! [`Tenant`](crate::auth::Tenant), and every key is built from it.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
+pub mod client;
+mod commit;
+#[cfg(feature = "local")]
+pub mod embedded;
+mod item;
+pub mod keys;
+mod links;
+pub mod tables;
+pub mod users;
+
+use tables::{Table, TableNames};
+
+/// The tables of one deployment.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    names: TableNames,
+}
+
+/// Why the store did not do what was asked. Conditions that did not hold are in the methods' own results.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// DynamoDB asks to slow down, after the SDK's own tries.
+    #[error("throttled: {0}")]
+    Throttled(String),
+    /// Others kept changing the same items.
+    #[error("gave up after {0} attempts, others keep changing the same items")]
+    Contended(u32),
+    /// The tenant's item collection has reached 10 GB.
+    #[error("the tenant's item collection is full: {0}")]
+    Full(String),
+    /// No answer: time-out, connection, crash. A write may or may not have happened.
+    #[error("no answer: {0}")]
+    Unavailable(String),
+    /// The function's role may not do this, or a table is not there: a fault of the deployment.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// An item is not what Rollcall writes.
+    #[error("the item is not as it was written: {0}")]
+    Corrupt(String),
+    /// More work than one request may do.
+    #[error("more than {0} pages to read")]
+    TooMany(usize),
+}
+
+impl Store {
+    /// A store on a client.
+    pub fn new(client: Client, names: TableNames) -> Self {
+        Self { client, names }
+    }
+
+    /// The client, for what is not a tenant's data: creating tables.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The names of the tables.
+    pub fn names(&self) -> &TableNames {
+        &self.names
+    }
+
+    fn table(&self, table: Table) -> &str {
+        self.names.of(table)
+    }
+}
+
+impl StoreError {
+    /// Sorts an SDK error.
+    fn of<E, R>(error: &SdkError<E, R>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let context = DisplayErrorContext(error).to_string();
+        match error {
+            SdkError::ServiceError(service) => Self::of_code(service.err().code(), context),
+            _ => Self::Unavailable(context),
+        }
+    }
+
+    fn of_code(code: Option<&str>, context: String) -> Self {
+        match code.unwrap_or_default() {
+            "ProvisionedThroughputExceededException"
+            | "ThrottlingException"
+            | "RequestLimitExceeded"
+            | "ThrottlingError" => Self::Throttled(context),
+            "ItemCollectionSizeLimitExceededException" => Self::Full(context),
+            "InternalServerError" | "ServiceUnavailable" | "InternalFailure" => Self::Unavailable(context),
+            _ => Self::Refused(context),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What a commit is: one write is a plain call, several are a transaction. Callers do not choose.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+};
+
+use super::item::Item;
+use super::tables::Table;
+use super::{Store, StoreError};
+use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_CONFLICT_PAUSE_MS};
+
+/// One write of a commit.
+#[derive(Debug, Clone)]
+pub(super) struct Write {
+    table: Table,
+    kind: Kind,
+    condition: Option<String>,
+    names: Bound<String>,
+    values: Bound<AttributeValue>,
+}
+
+type Bound<V> = std::collections::HashMap<String, V>;
+
+#[derive(Debug, Clone)]
+enum Kind {
+    Put(Item),
+    Update(Item, String),
+    Delete(Item),
+}
+
+/// Why a commit did not happen.
+#[derive(Debug)]
+pub(super) enum CommitError {
+    /// The condition of the write at that index did not hold; the item as it is now, if there is one.
+    Condition(usize, Option<Item>),
+    /// Anything else.
+    Store(StoreError),
+}
+
+impl Write {
+    pub(super) fn put(table: Table, item: Item) -> Self {
+        Self::new(table, Kind::Put(item))
+    }
+
+    pub(super) fn update(table: Table, key: Item, expression: String) -> Self {
+        Self::new(table, Kind::Update(key, expression))
+    }
+
+    pub(super) fn delete(table: Table, key: Item) -> Self {
+        Self::new(table, Kind::Delete(key))
+    }
+
+    fn new(table: Table, kind: Kind) -> Self {
+        Self { table, kind, condition: None, names: Bound::new(), values: Bound::new() }
+    }
+
+    pub(super) fn condition(mut self, condition: &str) -> Self {
+        self.condition = Some(condition.to_owned());
+        self
+    }
+
+    /// Binds `#name` to an attribute.
+    pub(super) fn name(mut self, name: &str) -> Self {
+        self.names.insert(format!("#{name}"), name.to_owned());
+        self
+    }
+
+    /// Binds `:name` to a value.
+    pub(super) fn value(mut self, name: &str, value: AttributeValue) -> Self {
+        self.values.insert(format!(":{name}"), value);
+        self
+    }
+}
+
+const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
+
+/// The parts that the SDK's builders of every kind of write share by name only.
+macro_rules! conditional {
+    ($builder:expr, $write:expr, $table:expr) => {
+        $builder
+            .table_name($table)
+            .set_condition_expression($write.condition.clone())
+            .set_expression_attribute_names((!$write.names.is_empty()).then(|| $write.names.clone()))
+            .set_expression_attribute_values((!$write.values.is_empty()).then(|| $write.values.clone()))
+            .return_values_on_condition_check_failure(ALL_OLD)
+    };
+}
+
+macro_rules! send_one {
+    ($call:expr, $write:expr, $table:expr, $error:ident) => {
+        match conditional!($call, $write, $table).send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::of(&error, || match error.as_service_error() {
+                Some($error::ConditionalCheckFailedException(failed)) => failed.item().cloned(),
+                _ => None,
+            })),
+        }
+    };
+}
+
+impl Store {
+    /// Makes all writes or none. `token` is the same for every try of the same writes, so that a transaction whose
+    /// answer was lost is not made twice. Transactions that others' writes cancel are tried again.
+    pub(super) async fn commit(&self, writes: &[Write], token: &str) -> Result<(), CommitError> {
+        for attempt in 1..=MAX_CONFLICT_ATTEMPTS {
+            let outcome = match writes {
+                [single] => self.write_one(single).await,
+                several => self.transact(several, token).await,
+            };
+            match outcome {
+                Err(Failure::Conflict) => pause(attempt).await,
+                Err(Failure::Final(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+        }
+        Err(CommitError::Store(StoreError::Contended(MAX_CONFLICT_ATTEMPTS)))
+    }
+
+    async fn write_one(&self, write: &Write) -> Result<(), Failure> {
+        let table = self.table(write.table);
+        match &write.kind {
+            Kind::Put(item) => {
+                let call = self.client.put_item().set_item(Some(item.clone()));
+                send_one!(call, write, table, PutItemError)
+            }
+            Kind::Update(key, expression) => {
+                let call = self.client.update_item().set_key(Some(key.clone()));
+                send_one!(call.update_expression(expression), write, table, UpdateItemError)
+            }
+            Kind::Delete(key) => {
+                let call = self.client.delete_item().set_key(Some(key.clone()));
+                send_one!(call, write, table, DeleteItemError)
+            }
+        }
+    }
+
+    async fn transact(&self, writes: &[Write], token: &str) -> Result<(), Failure> {
+        let items = writes.iter().map(|write| write.transact_item(self)).collect::<Result<Vec<_>, _>>();
+        let items = items.map_err(|e| Failure::Final(CommitError::Store(StoreError::Refused(e.to_string()))))?;
+        let call = self.client.transact_write_items().set_transact_items(Some(items)).client_request_token(token);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(match error.as_service_error() {
+                Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
+                    Failure::of_reasons(cancelled.cancellation_reasons())
+                }
+                _ => Failure::of(&error, || None),
+            }),
+        }
+    }
+}
+
+impl Write {
+    fn transact_item(&self, store: &Store) -> Result<TransactWriteItem, aws_sdk_dynamodb::error::BuildError> {
+        let table = store.table(self.table);
+        let item = TransactWriteItem::builder();
+        Ok(match &self.kind {
+            Kind::Put(new) => item.put(conditional!(Put::builder().set_item(Some(new.clone())), self, table).build()?),
+            Kind::Update(key, expression) => {
+                let update = Update::builder().set_key(Some(key.clone())).update_expression(expression);
+                item.update(conditional!(update, self, table).build()?)
+            }
+            Kind::Delete(key) => {
+                item.delete(conditional!(Delete::builder().set_key(Some(key.clone())), self, table).build()?)
+            }
+        }
+        .build())
+    }
+}
+
+enum Failure {
+    /// Another transaction was on the same item: nothing happened, and it may be tried again.
+    Conflict,
+    Final(CommitError),
+}
+
+impl Failure {
+    fn of<E, R>(error: &SdkError<E, R>, old: impl FnOnce() -> Option<Item>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug,
+    {
+        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        match code {
+            Some("ConditionalCheckFailedException") => Self::Final(CommitError::Condition(0, old())),
+            Some("TransactionConflictException" | "TransactionInProgressException") => Self::Conflict,
+            _ => Self::Final(CommitError::Store(StoreError::of(error))),
+        }
+    }
+
+    /// A condition that did not hold decides; conflicts alone are worth another try.
+    fn of_reasons(reasons: &[CancellationReason]) -> Self {
+        let code = |reason: &CancellationReason| reason.code().unwrap_or("None").to_owned();
+        if let Some((index, failed)) =
+            reasons.iter().enumerate().find(|(_, reason)| code(reason) == "ConditionalCheckFailed")
+        {
+            return Self::Final(CommitError::Condition(index, failed.item().cloned()));
+        }
+        if reasons.iter().any(|reason| code(reason) == "TransactionConflict")
+            && reasons.iter().all(|reason| matches!(code(reason).as_str(), "None" | "TransactionConflict"))
+        {
+            return Self::Conflict;
+        }
+        let context = reasons.iter().map(code).collect::<Vec<_>>().join(", ");
+        Self::Final(CommitError::Store(if reasons.iter().any(|r| code(r) == "ItemCollectionSizeLimitExceeded") {
+            StoreError::Full(context)
+        } else if reasons
+            .iter()
+            .any(|r| matches!(code(r).as_str(), "ThrottlingError" | "ProvisionedThroughputExceeded"))
+        {
+            StoreError::Throttled(context)
+        } else {
+            StoreError::Refused(context)
+        }))
+    }
+}
+
+/// Full jitter below a bound that doubles with every attempt.
+pub(super) async fn pause(attempt: u32) {
+    let bound = (4_u64 << attempt.min(16)).min(MAX_CONFLICT_PAUSE_MS);
+    let random = getrandom::u64().unwrap_or(0) % bound;
+    tokio::time::sleep(Duration::from_millis(random)).await;
+}

@@ -1,0 +1,173 @@
+//! Table `keys`: key records, and under the sort key `.` the tenant's own record.
+
+use jiff::Timestamp;
+
+use super::commit::{CommitError, Write};
+use super::item::{Item, at, b, instant, lacks, n, optional_instant, optional_text, s, text};
+use super::tables::Table;
+use super::{Store, StoreError};
+use crate::auth::{KeyId, KeyRecord, Scope, TenantName};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+/// The sort key of a tenant's own record; no key id has that form.
+const TENANT_RECORD: &str = ".";
+
+/// A tenant, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRecord {
+    /// The name.
+    pub name: TenantName,
+    /// When it was made.
+    pub created: Timestamp,
+}
+
+impl Store {
+    /// Makes a tenant; `false` if it is there already.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn add_tenant(&self, tenant: &TenantName, now: Timestamp) -> Result<bool, StoreError> {
+        let mut item = key(tenant, TENANT_RECORD);
+        item.insert("created".into(), at(now));
+        item.insert("shards".into(), n(1));
+        let write = Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant");
+        match self.commit(&[write], "").await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Condition(..)) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Whether the tenant is there.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn has_tenant(&self, tenant: &TenantName) -> Result<bool, StoreError> {
+        Ok(self.key_item(tenant, TENANT_RECORD).await?.is_some())
+    }
+
+    /// Every tenant. Reads the whole keys table: for operators, not for requests.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn tenants(&self) -> Result<Vec<TenantRecord>, StoreError> {
+        let scan = self.client.scan().table_name(self.table(Table::Keys)).consistent_read(true);
+        let scan = scan.filter_expression("#keyId = :tenant").expression_attribute_names("#keyId", "keyId");
+        let mut items = scan.expression_attribute_values(":tenant", s(TENANT_RECORD)).into_paginator().items().send();
+        let mut tenants = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|e| StoreError::of(&e))?;
+            tenants.push(TenantRecord { name: tenant_name(&item)?, created: instant(&item, "created")? });
+        }
+        tenants.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(tenants)
+    }
+
+    /// Stores a new key record.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
+        let mut item = key(&record.tenant, record.id.as_str());
+        item.insert("hash".into(), b(&record.hash));
+        let scopes = record.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        item.insert("scopes".into(), AttributeValue::Ss(scopes));
+        item.insert("description".into(), s(&record.description));
+        item.insert("created".into(), at(record.created));
+        item.extend(record.automation.as_ref().map(|user| ("automation".to_owned(), s(user))));
+        item.extend(record.expires.map(|expires| ("expires".to_owned(), at(expires))));
+        let write = Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant");
+        self.commit(&[write], "").await.map_err(|error| match error {
+            CommitError::Condition(..) => StoreError::Refused("a key of that id exists".into()),
+            CommitError::Store(error) => error,
+        })
+    }
+
+    /// The record of a key.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn key(&self, tenant: &TenantName, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        self.key_item(tenant, id.as_str()).await?.map(|item| record(&item)).transpose()
+    }
+
+    /// Every key of a tenant, oldest first.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn keys(&self, tenant: &TenantName) -> Result<Vec<KeyRecord>, StoreError> {
+        let query = self.client.query().table_name(self.table(Table::Keys)).consistent_read(true);
+        let query = query.key_condition_expression("#tenant = :tenant").expression_attribute_names("#tenant", "tenant");
+        let mut items =
+            query.expression_attribute_values(":tenant", s(tenant.as_str())).into_paginator().items().send();
+        let mut keys = Vec::new();
+        while let Some(item) = items.next().await {
+            let item = item.map_err(|e| StoreError::of(&e))?;
+            if optional_text(&item, "keyId") != Some(TENANT_RECORD) {
+                keys.push(record(&item)?);
+            }
+        }
+        keys.sort_by_key(|key| key.created);
+        Ok(keys)
+    }
+
+    /// Revokes a key from the next request on; `false` if there is none of that id. Revoking twice keeps the first time.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn revoke_key(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
+        let expression = "SET #revoked = if_not_exists(#revoked, :now)".to_owned();
+        let write = Write::update(Table::Keys, key(tenant, id.as_str()), expression)
+            .condition("attribute_exists(#tenant)")
+            .name("tenant")
+            .name("revoked")
+            .value("now", at(now));
+        match self.commit(&[write], "").await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Condition(..)) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Opens two connections, by looking for what is not there: a request's key check and its first read go out
+    /// together, and the handshakes are paid before the first request comes. Failures show when it does.
+    pub async fn connect(&self) {
+        let nobody = Item::from([("tenant".to_owned(), s("-")), ("keyId".to_owned(), s("-"))]);
+        let get = || self.client.get_item().table_name(self.table(Table::Keys)).set_key(Some(nobody.clone())).send();
+        let (first, second) = futures_util::future::join(get(), get()).await;
+        for error in [first.err(), second.err()].into_iter().flatten() {
+            tracing::warn!(error = %StoreError::of(&error), "could not connect to the store at start");
+        }
+    }
+
+    async fn key_item(&self, tenant: &TenantName, sort: &str) -> Result<Option<Item>, StoreError> {
+        let get = self.client.get_item().table_name(self.table(Table::Keys)).consistent_read(true);
+        let found = get.set_key(Some(key(tenant, sort))).send().await.map_err(|e| StoreError::of(&e))?;
+        Ok(found.item)
+    }
+}
+
+fn key(tenant: &TenantName, sort: &str) -> Item {
+    Item::from([("tenant".to_owned(), s(tenant.as_str())), ("keyId".to_owned(), s(sort))])
+}
+
+fn tenant_name(item: &Item) -> Result<TenantName, StoreError> {
+    text(item, "tenant")?.parse().map_err(|_| lacks("tenant"))
+}
+
+fn record(item: &Item) -> Result<KeyRecord, StoreError> {
+    let scopes = item.get("scopes").and_then(|v| v.as_ss().ok()).ok_or_else(|| lacks("scopes"))?;
+    let hash = item.get("hash").and_then(|v| v.as_b().ok()).ok_or_else(|| lacks("hash"))?;
+    Ok(KeyRecord {
+        tenant: tenant_name(item)?,
+        id: KeyId::parse(text(item, "keyId")?).ok_or_else(|| lacks("keyId"))?,
+        hash: hash.as_ref().try_into().map_err(|_| lacks("hash"))?,
+        scopes: scopes.iter().filter_map(|scope| scope.parse::<Scope>().ok()).collect(),
+        description: text(item, "description")?.to_owned(),
+        automation: optional_text(item, "automation").map(str::to_owned),
+        created: instant(item, "created")?,
+        expires: optional_instant(item, "expires"),
+        revoked: optional_instant(item, "revoked"),
+    })
+}

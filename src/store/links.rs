@@ -1,0 +1,53 @@
+//! Table `links`: the second and further e-mail addresses of a user, which the index of the users table cannot hold.
+//! A row holds ids alone, so that a rename does not touch it; it is written in the user's own transaction.
+
+use super::commit::Write;
+use super::item::{Item, s, text};
+use super::tables::Table;
+use super::{Store, StoreError};
+use crate::auth::Tenant;
+use crate::limits::MAX_SCANNED_PAGES;
+
+/// The rows to write and to delete when a user's further addresses change from `old` to `new`.
+pub(super) fn email_changes(tenant: &Tenant, id: &str, old: &[String], new: &[String]) -> Vec<Write> {
+    let gone = old.iter().filter(|email| !new.contains(email));
+    let come = new.iter().filter(|email| !old.contains(email));
+    gone.map(|email| Write::delete(Table::Links, email_row(tenant, email, id)))
+        .chain(come.map(|email| Write::put(Table::Links, email_row(tenant, email, id))))
+        .collect()
+}
+
+impl Store {
+    /// The ids of the users who have that further address.
+    pub(super) async fn users_with_further_email(
+        &self,
+        tenant: &Tenant,
+        email: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let query = self.client.query().table_name(self.table(Table::Links)).consistent_read(true);
+        let query = query.key_condition_expression("#pk = :pk").expression_attribute_names("#pk", "pk");
+        let mut pages =
+            query.expression_attribute_values(":pk", s(email_partition(tenant, email))).into_paginator().send();
+        let mut ids = Vec::new();
+        let mut read = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| StoreError::of(&e))?;
+            read += 1;
+            if read > MAX_SCANNED_PAGES {
+                return Err(StoreError::TooMany(MAX_SCANNED_PAGES));
+            }
+            for item in page.items() {
+                ids.push(text(item, "sk")?.to_owned());
+            }
+        }
+        Ok(ids)
+    }
+}
+
+fn email_row(tenant: &Tenant, email: &str, id: &str) -> Item {
+    Item::from([("pk".to_owned(), s(email_partition(tenant, email))), ("sk".to_owned(), s(id))])
+}
+
+fn email_partition(tenant: &Tenant, email: &str) -> String {
+    format!("{}#e#{email}", tenant.as_str())
+}

@@ -1,0 +1,344 @@
+//! Table `users`: one item is one user, keyed by the folded `userName`; so a name is taken by at most one, and every
+//! write of a single user is one conditional call.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::commit::{CommitError, Write};
+use super::item::{Item, at, instant, n, number, optional_number, optional_text, s, text};
+use super::links::email_changes;
+use super::tables::Table;
+use super::{Store, StoreError};
+use crate::auth::{KeyId, Tenant};
+use crate::scim::Document;
+use crate::scim::resource::Meta;
+use crate::scim::user::UserKeys;
+
+mod read;
+
+pub use read::Page;
+
+/// The permanent id of a user, as a UUID. Its first byte is a bucket: a hash of the name at creation, by which users
+/// can be counted and, should a tenant outgrow a partition, spread.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UserId(String);
+
+impl UserId {
+    /// A new id for a user of that folded name.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn new(folded_user_name: &str) -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        let digest: [u8; 32] = Sha256::digest(folded_user_name.as_bytes()).into();
+        let [bucket, ..] = digest;
+        let [first, ..] = &mut bytes;
+        *first = bucket;
+        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()))
+    }
+
+    /// Reads an id from a URL; `None` for what cannot be one, so that it need not be looked up.
+    pub fn parse(text: &str) -> Option<Self> {
+        let uuid = uuid::Uuid::try_parse(text).ok()?;
+        Some(Self(uuid.to_string()))
+    }
+
+    /// The id in its canonical form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The version of a user's document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u64);
+
+/// Who writes, and in which request: kept with what is written, for the audit trail and so that a write whose answer
+/// was lost is recognised as one's own.
+#[derive(Debug, Clone)]
+pub struct Author {
+    /// The key.
+    pub key: KeyId,
+    /// The request, unique; at most 32 characters.
+    pub request: String,
+}
+
+/// A user as stored.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The permanent id.
+    pub id: UserId,
+    /// The document.
+    pub document: Document,
+    /// The version of the document.
+    pub version: Version,
+    /// When the user was created.
+    pub created: Timestamp,
+    /// When the document last changed.
+    pub modified: Timestamp,
+    /// The folded `userName`: the sort key.
+    key: String,
+    /// Every address that has an index entry or a row, the indexed one first.
+    emails: Vec<String>,
+    /// The groups, kept by membership writes, and their version.
+    membership: Membership,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Membership {
+    group_ids: Option<AttributeValue>,
+    version: u64,
+}
+
+/// Why a write of a user did not happen.
+#[derive(Debug)]
+pub enum WriteError {
+    /// The `userName` belongs to another user.
+    UserNameTaken,
+    /// The user changed since it was read; as it is now, unless it is gone from where it was.
+    Changed(Option<Box<User>>),
+    /// Anything else.
+    Store(StoreError),
+}
+
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl User {
+    /// A user that is not stored yet.
+    pub fn new(id: UserId, document: Document, keys: &UserKeys, now: Timestamp) -> Self {
+        Self {
+            id,
+            document,
+            version: Version(1),
+            created: now,
+            modified: now,
+            key: keys.user_name.clone(),
+            emails: keys.emails.clone(),
+            membership: Membership::default(),
+        }
+    }
+
+    /// The next version, with another document. `modified` grows even where the clock does not.
+    pub fn next(&self, document: Document, keys: &UserKeys, now: Timestamp) -> Self {
+        let tick = jiff::SignedDuration::from_millis(1);
+        Self {
+            document,
+            version: Version(self.version.0 + 1),
+            modified: now.max(self.modified.checked_add(tick).unwrap_or(now)),
+            key: keys.user_name.clone(),
+            emails: keys.emails.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// What the server adds to the document.
+    pub fn meta(&self) -> Meta {
+        Meta { id: self.id.0.clone(), created: self.created, last_modified: self.modified, version: self.version.0 }
+    }
+
+    fn indexed_email(&self) -> Option<&String> {
+        self.emails.first()
+    }
+
+    fn further_emails(&self) -> &[String] {
+        self.emails.get(1..).unwrap_or_default()
+    }
+
+    fn item(&self, tenant: &Tenant, keys: &UserKeys, author: &Author) -> Item {
+        let mut item = key(tenant, &self.key);
+        item.insert("id".into(), s(self.id.as_str()));
+        item.insert("doc".into(), s(self.document.to_stored()));
+        item.insert("ver".into(), n(self.version.0));
+        item.insert("created".into(), at(self.created));
+        item.insert("modified".into(), at(self.modified));
+        item.insert("by".into(), s(author.key.as_str()));
+        item.insert("req".into(), s(&author.request));
+        item.extend(keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
+        item.extend(self.indexed_email().map(|email| ("email".to_owned(), s(email))));
+        if let Some(group_ids) = &self.membership.group_ids {
+            item.insert("groupIds".into(), group_ids.clone());
+            item.insert("gver".into(), n(self.membership.version));
+        }
+        item
+    }
+
+    fn read(item: &Item) -> Result<Self, StoreError> {
+        let document = Document::from_stored(text(item, "doc")?).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let keys = UserKeys::of(&document).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        Ok(Self {
+            id: UserId(text(item, "id")?.to_owned()),
+            document,
+            version: Version(number(item, "ver")?),
+            created: instant(item, "created")?,
+            modified: instant(item, "modified")?,
+            key: text(item, "userName")?.to_owned(),
+            emails: keys.emails,
+            membership: Membership {
+                group_ids: item.get("groupIds").cloned(),
+                version: optional_number(item, "gver").unwrap_or(0),
+            },
+        })
+    }
+}
+
+impl Store {
+    /// Stores a new user: one plain write, unless it has further e-mail addresses.
+    ///
+    /// # Errors
+    /// [`WriteError::UserNameTaken`] or the store's.
+    pub async fn create_user(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        user: &User,
+        keys: &UserKeys,
+    ) -> Result<(), WriteError> {
+        let put = Write::put(Table::Users, user.item(tenant, keys, author))
+            .condition("attribute_not_exists(#tenant)")
+            .name("tenant");
+        let mut writes = vec![put];
+        writes.extend(email_changes(tenant, user.id.as_str(), &[], user.further_emails()));
+        match self.commit(&writes, &author.request).await {
+            Err(CommitError::Condition(_, Some(old))) if is_ours(&old, author) => Ok(()),
+            Err(CommitError::Condition(..)) => Err(WriteError::UserNameTaken),
+            Err(CommitError::Store(error)) => Err(error.into()),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Writes the next version of a user, if `old` is still the current one. Plain, unless the name or further
+    /// e-mail addresses change. `attempt` tells the tries of one request apart.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn update_user(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        (old, new): (&User, &User),
+        keys: &UserKeys,
+        attempt: usize,
+    ) -> Result<(), WriteError> {
+        let is_rename = old.key != new.key;
+        let mut writes = if is_rename {
+            rename(tenant, author, (old, new), keys).to_vec()
+        } else {
+            vec![update(tenant, author, (old, new), keys)]
+        };
+        writes.extend(email_changes(tenant, new.id.as_str(), old.further_emails(), new.further_emails()));
+        match self.commit(&writes, &format!("{}{attempt:04x}", author.request)).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Condition(_, Some(now))) if is_ours(&now, author) => Ok(()),
+            Err(CommitError::Condition(1, _)) if is_rename => Err(WriteError::UserNameTaken),
+            Err(CommitError::Condition(_, now)) => Err(changed(old, now)?),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Deletes a user, if `old` is still the current version.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says.
+    pub async fn delete_user(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        old: &User,
+        attempt: usize,
+    ) -> Result<(), WriteError> {
+        let mut writes = vec![guarded(Write::delete(Table::Users, key(tenant, &old.key)), old)];
+        writes.extend(email_changes(tenant, old.id.as_str(), old.further_emails(), &[]));
+        match self.commit(&writes, &format!("{}{attempt:04x}", author.request)).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Condition(_, now)) => Err(changed(old, now)?),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// A change of named attributes: never a whole item, which could undo a membership write made meanwhile.
+fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &UserKeys) -> Write {
+    let mut set = "SET #doc = :doc, #ver = :ver, #modified = :modified, #by = :by, #req = :req".to_owned();
+    let mut remove = Vec::new();
+    let indexed = [("externalId", keys.external_id.as_ref()), ("email", new.indexed_email())];
+    for (name, value) in indexed {
+        match value {
+            Some(_) => set.push_str(&format!(", #{name} = :{name}")),
+            None => remove.push(format!("#{name}")),
+        }
+    }
+    if !remove.is_empty() {
+        set.push_str(&format!(" REMOVE {}", remove.join(", ")));
+    }
+    let mut write = Write::update(Table::Users, key(tenant, &old.key), set)
+        .value("doc", s(new.document.to_stored()))
+        .value("ver", n(new.version.0))
+        .value("modified", at(new.modified))
+        .value("by", s(author.key.as_str()))
+        .value("req", s(&author.request));
+    for name in ["doc", "modified", "by", "req", "externalId", "email"] {
+        write = write.name(name);
+    }
+    for (name, value) in indexed {
+        if let Some(value) = value {
+            write = write.value(name, s(value));
+        }
+    }
+    guarded(write, old)
+}
+
+/// The old item goes and the new one comes, or neither.
+fn rename(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &UserKeys) -> [Write; 2] {
+    let delete = Write::delete(Table::Users, key(tenant, &old.key))
+        .condition("#id = :id AND #ver = :old AND (attribute_not_exists(#gver) OR #gver = :gver)")
+        .name("id")
+        .name("ver")
+        .name("gver")
+        .value("id", s(old.id.as_str()))
+        .value("old", n(old.version.0))
+        .value("gver", n(old.membership.version));
+    let put = Write::put(Table::Users, new.item(tenant, keys, author))
+        .condition("attribute_not_exists(#tenant)")
+        .name("tenant");
+    [delete, put]
+}
+
+fn guarded(write: Write, old: &User) -> Write {
+    write
+        .condition("#id = :id AND #ver = :old")
+        .name("id")
+        .name("ver")
+        .value("id", s(old.id.as_str()))
+        .value("old", n(old.version.0))
+}
+
+/// What stands in the place of `old`: a newer version of the same user, or not that user any more.
+fn changed(old: &User, now: Option<Item>) -> Result<WriteError, StoreError> {
+    let now = match now {
+        Some(item) if optional_text(&item, "id") == Some(old.id.as_str()) => Some(Box::new(User::read(&item)?)),
+        _ => None,
+    };
+    Ok(WriteError::Changed(now))
+}
+
+fn is_ours(item: &Item, author: &Author) -> bool {
+    optional_text(item, "req") == Some(&author.request)
+}
+
+fn key(tenant: &Tenant, folded_user_name: &str) -> Item {
+    Item::from([("tenant".to_owned(), s(tenant.as_str())), ("userName".to_owned(), s(folded_user_name))])
+}

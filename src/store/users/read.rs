@@ -1,0 +1,235 @@
+//! Finding users. Index entries are only ever a hint: the caller evaluates its whole filter on what is found here.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, Select};
+
+use super::{User, UserId, key};
+use crate::auth::Tenant;
+use crate::limits::MAX_SCANNED_PAGES;
+use crate::scim::filter::plan::Access;
+use crate::store::item::{Item, s};
+use crate::store::tables::{BY_EMAIL, BY_EXTERNAL_ID, BY_ID, Table};
+use crate::store::{Store, StoreError};
+
+/// A page of all users, in the order of their ids.
+#[derive(Debug)]
+pub struct Page {
+    /// The users.
+    pub users: Vec<User>,
+    /// How many users there are in all.
+    pub total: usize,
+}
+
+impl Store {
+    /// The user of that id.
+    ///
+    /// A rename moves the item, and an index read made in the instant of its commit may see it in neither place or
+    /// in both (DynamoDB isolates a Query from a transaction item by item): on neither it asks once more, of both it
+    /// takes the newer.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn user(&self, tenant: &Tenant, id: &UserId) -> Result<Option<User>, StoreError> {
+        match self.user_once(tenant, id).await? {
+            None => self.user_once(tenant, id).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn user_once(&self, tenant: &Tenant, id: &UserId) -> Result<Option<User>, StoreError> {
+        let items = self.all(self.equals(tenant, BY_ID, "id", id.as_str())).await?;
+        let users = items.iter().map(User::read).collect::<Result<Vec<_>, _>>()?;
+        Ok(users.into_iter().max_by_key(|user| user.version))
+    }
+
+    /// Every user that an access path finds and `keep` lets through, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMany`] when the path leads to more than [`MAX_SCANNED_PAGES`] pages.
+    pub async fn find_users(
+        &self,
+        tenant: &Tenant,
+        access: &Access,
+        keep: impl Fn(&User) -> bool,
+    ) -> Result<Vec<User>, StoreError> {
+        let mut found = BTreeMap::<UserId, User>::new();
+        let mut take = |user: User| {
+            if keep(&user) && found.get(&user.id).is_none_or(|held| held.version < user.version) {
+                found.insert(user.id.clone(), user);
+            }
+        };
+        match access {
+            Access::Any(parts) => {
+                let reads = parts.iter().map(|part| self.read_path(tenant, part));
+                for users in futures_util::future::try_join_all(reads).await? {
+                    users.into_iter().for_each(&mut take);
+                }
+            }
+            Access::Scan => self.each_user(self.partition(tenant), &mut take).await?,
+            one => self.read_path(tenant, one).await?.into_iter().for_each(take),
+        }
+        Ok(found.into_values().collect())
+    }
+
+    /// Reads one index.
+    async fn read_path(&self, tenant: &Tenant, access: &Access) -> Result<Vec<User>, StoreError> {
+        let query = match access {
+            Access::Nothing => return Ok(Vec::new()),
+            Access::Equals("userName", name) => {
+                return Ok(self.user_by_name(tenant, name).await?.into_iter().collect());
+            }
+            Access::Equals("emails.value", email) => return self.users_by_email(tenant, email).await,
+            Access::Equals("id", id) => self.equals(tenant, BY_ID, "id", id),
+            Access::Equals("externalId", id) => self.equals(tenant, BY_EXTERNAL_ID, "externalId", id),
+            Access::StartsWith("userName", start) => self
+                .partition(tenant)
+                .key_condition_expression("#tenant = :tenant AND begins_with(#userName, :start)")
+                .expression_attribute_names("#userName", "userName")
+                .expression_attribute_values(":start", s(start)),
+            Access::Equals(..) | Access::StartsWith(..) | Access::Any(_) | Access::Scan => self.partition(tenant),
+        };
+        let mut users = Vec::new();
+        self.each_user(query, &mut |user| users.push(user)).await?;
+        Ok(users)
+    }
+
+    async fn user_by_name(&self, tenant: &Tenant, folded: &str) -> Result<Option<User>, StoreError> {
+        let get = self.client.get_item().table_name(self.table(Table::Users)).consistent_read(true);
+        let got = get.set_key(Some(key(tenant, folded))).send().await.map_err(|e| StoreError::of(&e))?;
+        got.item.as_ref().map(User::read).transpose()
+    }
+
+    /// The first address is in the index, further ones are rows; both are asked in one wave.
+    async fn users_by_email(&self, tenant: &Tenant, email: &str) -> Result<Vec<User>, StoreError> {
+        let mut users = Vec::new();
+        let mut push = |user| users.push(user);
+        let first = self.each_user(self.equals(tenant, BY_EMAIL, "email", email), &mut push);
+        let further = self.users_with_further_email(tenant, email);
+        let (first, further) = futures_util::future::join(first, further).await;
+        first?;
+        let reads = further?.into_iter().map(|id| async move { self.user_once(tenant, &UserId(id)).await });
+        users.extend(futures_util::future::try_join_all(reads).await?.into_iter().flatten());
+        Ok(users)
+    }
+
+    /// A page of all users in the order of their ids, which no rename changes, and their number.
+    ///
+    /// The total is counted on the keys-only index, and a later page is sought on it: both read about 100 bytes a
+    /// user, not the users.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn page_of_users(&self, tenant: &Tenant, start_index: usize, count: usize) -> Result<Page, StoreError> {
+        let page = async {
+            if count == 0 {
+                return Ok(Vec::new());
+            }
+            match self.seek(tenant, start_index - 1).await? {
+                Seek::At(start) => self.users_from(tenant, start, count).await,
+                Seek::PastTheEnd => Ok(Vec::new()),
+            }
+        };
+        let (total, users) = futures_util::future::try_join(self.count_users(tenant), page).await?;
+        Ok(Page { users, total })
+    }
+
+    async fn count_users(&self, tenant: &Tenant) -> Result<usize, StoreError> {
+        let query = self.by_id(tenant).select(Select::Count);
+        let mut pages = query.into_paginator().send();
+        let mut total = 0;
+        while let Some(page) = pages.next().await {
+            total += usize::try_from(page.map_err(|e| StoreError::of(&e))?.count()).unwrap_or(0);
+        }
+        Ok(total)
+    }
+
+    /// Passes over that many index entries.
+    async fn seek(&self, tenant: &Tenant, skip: usize) -> Result<Seek, StoreError> {
+        let mut left = skip;
+        let mut start = None;
+        while left > 0 {
+            let limit = i32::try_from(left).unwrap_or(i32::MAX);
+            let query = self.by_id(tenant).select(Select::Count).limit(limit).set_exclusive_start_key(start);
+            let page = query.send().await.map_err(|e| StoreError::of(&e))?;
+            left = left.saturating_sub(usize::try_from(page.count()).unwrap_or(0));
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(Seek::PastTheEnd);
+            }
+        }
+        Ok(Seek::At(start))
+    }
+
+    async fn users_from(
+        &self,
+        tenant: &Tenant,
+        mut start: Option<Item>,
+        count: usize,
+    ) -> Result<Vec<User>, StoreError> {
+        let mut users = Vec::with_capacity(count);
+        loop {
+            let limit = i32::try_from(count - users.len()).unwrap_or(i32::MAX);
+            let query = self.by_id(tenant).select(Select::AllAttributes).limit(limit).set_exclusive_start_key(start);
+            let page = query.send().await.map_err(|e| StoreError::of(&e))?;
+            for item in page.items() {
+                users.push(User::read(item)?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() || users.len() >= count {
+                return Ok(users);
+            }
+        }
+    }
+
+    async fn each_user(&self, query: QueryFluentBuilder, take: &mut impl FnMut(User)) -> Result<(), StoreError> {
+        let mut pages = query.into_paginator().send();
+        let mut read = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| StoreError::of(&e))?;
+            read += 1;
+            for item in page.items() {
+                take(User::read(item)?);
+            }
+            if read == MAX_SCANNED_PAGES && page.last_evaluated_key().is_some() {
+                return Err(StoreError::TooMany(MAX_SCANNED_PAGES));
+            }
+        }
+        Ok(())
+    }
+
+    async fn all(&self, query: QueryFluentBuilder) -> Result<Vec<Item>, StoreError> {
+        let found = query.send().await.map_err(|e| StoreError::of(&e))?;
+        Ok(found.items.unwrap_or_default())
+    }
+
+    /// Every item of a tenant, strongly consistent: a client that has just written sees what it wrote.
+    fn partition(&self, tenant: &Tenant) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(self.table(Table::Users))
+            .consistent_read(true)
+            .key_condition_expression("#tenant = :tenant")
+            .expression_attribute_names("#tenant", "tenant")
+            .expression_attribute_values(":tenant", AttributeValue::S(tenant.as_str().to_owned()))
+    }
+
+    fn by_id(&self, tenant: &Tenant) -> QueryFluentBuilder {
+        self.partition(tenant).index_name(BY_ID)
+    }
+
+    fn equals(&self, tenant: &Tenant, index: &str, attribute: &str, value: &str) -> QueryFluentBuilder {
+        self.partition(tenant)
+            .index_name(index)
+            .select(Select::AllAttributes)
+            .key_condition_expression("#tenant = :tenant AND #attribute = :value")
+            .expression_attribute_names("#attribute", attribute)
+            .expression_attribute_values(":value", s(value))
+    }
+}
+
+enum Seek {
+    At(Option<Item>),
+    PastTheEnd,
+}
