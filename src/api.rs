@@ -13,6 +13,7 @@ use crate::scim::ScimError;
 pub mod call;
 pub mod discovery;
 mod error;
+pub mod gateway;
 pub mod groups;
 mod path;
 pub mod route;

@@ -12,7 +12,7 @@ use crate::store::tables::{TableNames, create_missing};
 mod keys;
 mod listener;
 mod serve;
-mod template;
+pub mod template;
 
 /// A SCIM 2.0 provisioning endpoint for AWS Lambda and DynamoDB.
 #[derive(Debug, Parser)]
@@ -39,8 +39,12 @@ enum Command {
     },
     /// Serve the embedded engine as DynamoDB, for `sam local invoke` and other Lambda emulators
     Engine(serve::EngineOptions),
-    /// Print the functions of template.yaml, made from the route table
-    Template,
+    /// Renew the functions in a SAM template from the route table
+    Template {
+        /// The template
+        #[arg(default_value = "template.yaml")]
+        file: PathBuf,
+    },
 }
 
 /// Which tables to work on.
@@ -98,9 +102,10 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             create_missing(store.client(), store.names()).await
         }
         Command::Engine(options) => serve::engine(options).await,
-        Command::Template => {
-            print!("{}", template::functions());
-            Ok(())
+        Command::Template { file } => {
+            let shown = file.display();
+            let text = std::fs::read_to_string(&file).map_err(|e| format!("{shown}: {e}"))?;
+            std::fs::write(&file, template::renewed(&text)?).map_err(|e| format!("{shown}: {e}"))
         }
     }
 }

@@ -50,7 +50,7 @@ pub const MAX_UNION: usize = 10;
 pub const MAX_WRITE_ATTEMPTS: usize = 64;
 
 /// Attempts at a transaction that another one on the same item cancelled.
-pub const MAX_CONFLICT_ATTEMPTS: u32 = 6;
+pub const MAX_CONFLICT_ATTEMPTS: u32 = 12;
 
 /// Longest pause between two such attempts in milliseconds; the pause is random below a doubling bound.
 pub const MAX_CONFLICT_PAUSE_MS: u64 = 200;

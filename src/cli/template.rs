@@ -1,6 +1,99 @@
-//! The functions of `template.yaml`, made from the route table.
+//! The functions of `template.yaml`, made from the route table: one function, one role, one log group a row.
 
-/// The block between the markers of the template.
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::api::ROUTES;
+use crate::api::route::FALLBACK;
+use crate::store::tables::{Access, Table};
+
+/// The line before the generated block.
+pub const BEGIN: &str = "  # Functions, one a row of the route table: made by `make template`, not by hand.\n";
+/// The line after it.
+pub const END: &str = "  # End of the functions.\n";
+
+/// The block between the two lines.
 pub fn functions() -> String {
-    String::new()
+    let mut yaml = String::new();
+    for route in ROUTES {
+        let events = [("V2", "/v2"), ("V1", "")].map(|(name, version)| {
+            format!(
+                "        {name}:\n          Type: HttpApi\n          Properties: {{ApiId: !Ref Api, Method: {}, Path: \"/{{tenant}}/scim{version}{}\"}}\n",
+                route.method, route.path
+            )
+        });
+        function(&mut yaml, route.name, &policies(route.access), &events.concat());
+    }
+    let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
+    function(&mut yaml, FALLBACK, "", rest);
+    yaml
+}
+
+/// The template with the block made anew.
+///
+/// # Errors
+/// When the template lacks one of the two lines.
+pub fn renewed(template: &str) -> Result<String, String> {
+    let (head, rest) = template.split_once(BEGIN).ok_or("the template has no line that begins the functions")?;
+    let (_, tail) = rest.split_once(END).ok_or("the template has no line that ends the functions")?;
+    Ok(format!("{head}{BEGIN}{}{END}{tail}", functions()))
+}
+
+fn function(yaml: &mut String, name: &str, policies: &str, events: &str) {
+    let id = logical_id(name);
+    let kebab = name.replace('.', "-");
+    let block = format!(
+        "  {id}:
+    Type: AWS::Serverless::Function
+    Metadata:
+      BuildMethod: rust-cargolambda
+      BuildProperties: {{Binary: bootstrap}}
+    Properties:
+      FunctionName: !Sub \"${{AWS::StackName}}-{kebab}\"
+      Handler: {name}
+      LoggingConfig: {{LogGroup: !Ref {id}Logs}}
+{policies}      Events:
+{events}  {id}Logs:
+    Type: AWS::Logs::LogGroup
+    Properties:
+      LogGroupName: !Sub \"/rollcall/${{AWS::StackName}}/{kebab}\"
+      RetentionInDays: !Ref LogRetentionDays
+"
+    );
+    yaml.push_str(&block);
+}
+
+/// `users.get` is `UsersGet`.
+fn logical_id(name: &str) -> String {
+    let capitalised = |word: &str| {
+        let mut chars = word.chars();
+        chars.next().map_or(String::new(), |first| first.to_ascii_uppercase().to_string() + chars.as_str())
+    };
+    name.split('.').map(capitalised).collect()
+}
+
+/// One statement a table or index, with the actions that the row declares on it.
+fn policies(access: &[Access]) -> String {
+    let mut resources = BTreeMap::<String, Vec<&str>>::new();
+    for Access { table, action, index } in access {
+        let table = match table {
+            Table::Keys => "KeysTable",
+            Table::Users => "UsersTable",
+            Table::Links => "LinksTable",
+        };
+        let resource = match index {
+            None => format!("!GetAtt {table}.Arn"),
+            Some(index) => format!("!Sub \"${{{table}.Arn}}/index/{index}\""),
+        };
+        resources.entry(resource).or_default().push(action);
+    }
+    let mut yaml = "      Policies:\n        - Version: \"2012-10-17\"\n          Statement:\n".to_owned();
+    for (resource, actions) in resources {
+        let actions = actions.iter().map(|action| format!("dynamodb:{action}")).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(
+            yaml,
+            "            - Effect: Allow\n              Action: [{actions}]\n              Resource: {resource}"
+        );
+    }
+    yaml
 }

@@ -59,7 +59,7 @@ pub fn member_name(map: &Map<String, Value>, name: &str) -> Option<String> {
     map.keys().find(|k| k.eq_ignore_ascii_case(name)).cloned()
 }
 
-/// Drops every null, and every object and array that is empty for it: a null means "unassigned" (RFC 7643 section 2.5).
+/// Drops every null: it means "unassigned" (RFC 7643 section 2.5).
 pub fn without_nulls(value: Value) -> Option<Value> {
     match value {
         Value::Null => None,
@@ -69,6 +69,16 @@ pub fn without_nulls(value: Value) -> Option<Value> {
         }
         other => Some(other),
     }
+}
+
+/// What an attribute that no schema declares is given: nothing for null, an empty text, list or object.
+pub fn assigned(value: Value) -> Option<Value> {
+    without_nulls(value).filter(|value| match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => true,
+    })
 }
 
 #[derive(Clone, Copy)]

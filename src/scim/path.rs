@@ -58,11 +58,12 @@ impl AttributePath {
     }
 }
 
-/// `ATTRNAME` of RFC 7643 section 2.1; `$ref` starts with a dollar sign.
+/// `ATTRNAME` of RFC 7643 section 2.1; `$ref` is the one that starts with a dollar sign.
 pub fn is_name(text: &str) -> bool {
     let mut chars = text.chars();
-    chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '$')
-        && chars.all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '$')
+    text == "$ref"
+        || chars.next().is_some_and(|c| c.is_ascii_alphabetic())
+            && chars.all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
 fn shorten(text: &str) -> String {

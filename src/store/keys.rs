@@ -77,6 +77,7 @@ impl Store {
         item.insert("created".into(), at(record.created));
         item.extend(record.automation.as_ref().map(|user| ("automation".to_owned(), s(user))));
         item.extend(record.expires.map(|expires| ("expires".to_owned(), at(expires))));
+        item.extend(record.revoked.map(|revoked| ("revoked".to_owned(), at(revoked))));
         let write = Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant");
         self.commit(&[write], "").await.map_err(|error| match error {
             CommitError::Condition(..) => StoreError::Refused("a key of that id exists".into()),

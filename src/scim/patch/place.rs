@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::Kind;
 use super::values::Values;
 use crate::scim::document::coerce;
-use crate::scim::json::{member_name, without_nulls};
+use crate::scim::json::{assigned, member_name};
 use crate::scim::path::AttributePath;
 use crate::scim::schema::{Attribute, LocatedAttribute, Type};
 use crate::scim::{ScimError, deviation};
@@ -82,7 +82,7 @@ impl<'a> Place<'a> {
     fn write_list(&mut self, value: &Value, kind: Kind) -> Result<(), ScimError> {
         let new = match self.definition {
             Some(definition) => coerce(definition, value.clone(), &self.at())?,
-            None => without_nulls(value.clone()).filter(|v| !deviation::is_unassigned(v)),
+            None => assigned(value.clone()),
         };
         match (new, kind) {
             (Some(new), Kind::Add) => {
@@ -98,29 +98,36 @@ impl<'a> Place<'a> {
     /// Writes an attribute that is not a list; the members of a complex one are merged, those given as empty cleared.
     fn write_single(&mut self, value: &Value) -> Result<(), ScimError> {
         let Some(definition) = self.definition else {
-            return match (self.map.get_mut(&self.name), value) {
-                (Some(Value::Object(held)), Value::Object(new)) => {
-                    merge(held, None, new, &self.name)?;
-                    self.drop_if_empty();
-                    Ok(())
-                }
-                _ => self.put(without_nulls(value.clone()).filter(|v| !deviation::is_unassigned(v))),
+            return match value {
+                Value::Object(new) => self.merge(None, new),
+                _ => self.put(assigned(value.clone())),
             };
         };
         let value = deviation::single_from_list(definition, value.clone());
         let value =
             if definition.kind == Type::Complex { deviation::complex_from_text(definition, value) } else { value };
-        match (self.map.get_mut(&self.name), &value) {
-            (Some(Value::Object(held)), Value::Object(new)) if definition.kind == Type::Complex => {
-                merge(held, Some(definition), new, &definition.name)?;
-                self.drop_if_empty();
-                Ok(())
-            }
+        match &value {
+            Value::Object(new) if definition.kind == Type::Complex => self.merge(Some(definition), new),
             _ => {
                 let value = coerce(definition, value, &self.at())?;
                 self.put(value)
             }
         }
+    }
+
+    /// Merges the members of an object into the value held, if that is one, or into a new one.
+    fn merge(&mut self, definition: Option<&Attribute>, new: &Map<String, Value>) -> Result<(), ScimError> {
+        let at = self.at();
+        let mut merged = match self.map.get(&self.name) {
+            Some(Value::Object(held)) => held.clone(),
+            _ => Map::new(),
+        };
+        // `value` first: what the request itself says of the new reference then stays.
+        let (values, others): (Vec<_>, Vec<_>) = new.iter().partition(|(name, _)| name.eq_ignore_ascii_case("value"));
+        for (name, value) in values.into_iter().chain(others) {
+            write_sub_attribute(&mut merged, definition, name, value.clone(), &at)?;
+        }
+        self.put((!merged.is_empty()).then_some(Value::Object(merged)))
     }
 
     fn write_sub(&mut self, sub: &str, value: Value) -> Result<(), ScimError> {
@@ -181,20 +188,6 @@ impl<'a> Place<'a> {
     }
 }
 
-fn merge(
-    held: &mut Map<String, Value>,
-    definition: Option<&Attribute>,
-    new: &Map<String, Value>,
-    at: &str,
-) -> Result<(), ScimError> {
-    // `value` first: what the request itself says of the new reference then stays.
-    let (values, others): (Vec<_>, Vec<_>) = new.iter().partition(|(name, _)| name.eq_ignore_ascii_case("value"));
-    for (name, value) in values.into_iter().chain(others) {
-        write_sub_attribute(held, definition, name, value.clone(), at)?;
-    }
-    Ok(())
-}
-
 /// Sets or clears a sub-attribute of a complex value. When the `value` of a reference changes, what was said of the
 /// old one (`$ref`, `display`, `displayName`) goes with it.
 pub(super) fn write_sub_attribute(
@@ -210,7 +203,7 @@ pub(super) fn write_sub_attribute(
     let value = match declared {
         Some(declared) if deviation::is_echo(declared) => return Ok(()),
         Some(declared) => coerce(declared, value, &format!("{at}.{name}"))?,
-        None => without_nulls(value).filter(|v| !deviation::is_unassigned(v)),
+        None => assigned(value),
     };
     let is_reference = definition.is_some_and(|d| d.sub("$ref").is_some());
     if is_reference && name == "value" && held.get("value") != value.as_ref() {

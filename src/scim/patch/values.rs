@@ -7,7 +7,7 @@ use super::place::write_sub_attribute;
 use crate::limits::MAX_VALUES;
 use crate::scim::document::coerce_one;
 use crate::scim::filter::{Filter, eval};
-use crate::scim::json::member;
+use crate::scim::json::{assigned, member};
 use crate::scim::schema::Attribute;
 use crate::scim::{ScimError, deviation};
 
@@ -120,7 +120,10 @@ impl Values<'_> {
     }
 
     fn write_element(&mut self, index: usize, selector: &Filter, value: &Value, kind: Kind) -> Result<(), ScimError> {
-        let mut value = value.clone();
+        let mut value = match self.definition {
+            Some(definition) => deviation::complex_from_text(definition, value.clone()),
+            None => value.clone(),
+        };
         if let (Kind::Replace, Value::Object(replacement)) = (kind, &mut value) {
             deviation::keep_selected(selector, replacement);
         }
@@ -144,7 +147,7 @@ impl Values<'_> {
     fn coerced(&self, value: Value) -> Result<Value, ScimError> {
         match self.definition {
             Some(definition) => Ok(coerce_one(definition, value, self.at)?.unwrap_or(Value::Null)),
-            None => Ok(value),
+            None => Ok(assigned(value).unwrap_or(Value::Null)),
         }
     }
 

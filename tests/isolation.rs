@@ -1,0 +1,101 @@
+//! Two tenants never see each other. Walks the route table, so that a new route is tested by being there.
+
+use rollcall::api::ROUTES;
+use rollcall::store::tables::Table;
+use serde_json::{Value, json};
+
+use crate::support::{Harness, patch};
+
+/// What the other tenant's data is recognised by.
+const SECRET: &str = "globex-only";
+
+async fn with_a_secret() -> (Harness, String, String) {
+    let harness = Harness::new().await;
+    let own =
+        harness.create(json!({"userName": "shared@example.com", "externalId": "shared", "displayName": "ours"})).await;
+    let body = json!({"userName": "shared@example.com", "externalId": "shared", "displayName": SECRET,
+        "emails": [{"value": "a@globex"}, {"value": "b@globex"}]});
+    let header = format!("Bearer {}", harness.globex);
+    let reply = harness
+        .raw("POST", "/globex/scim/v2/Users", body.to_string().into_bytes(), &[("authorization", &header)])
+        .await;
+    assert_eq!(reply.status, 201, "the same userName in two tenants is two users");
+    (harness, own, reply.body["id"].as_str().unwrap().to_owned())
+}
+
+/// Bodies that a route of that path might take.
+fn bodies(path: &str, id: &str) -> Vec<Value> {
+    let mut bodies = vec![
+        Value::Null,
+        json!({"userName": "new", "displayName": "taken over", "id": id}),
+        patch(json!([{"op": "replace", "path": "displayName", "value": "taken over"}])),
+        patch(json!([{"op": "replace", "value": {"userName": "renamed"}}])),
+    ];
+    if path.starts_with("/Groups") {
+        bodies.push(json!({"displayName": "new", "members": [{"value": id}]}));
+        bodies.push(patch(json!([{"op": "add", "path": "members", "value": [{"value": id}]}])));
+    }
+    bodies
+}
+
+fn globex_items(harness: &Harness) -> Vec<Value> {
+    let mut items: Vec<_> = Table::ALL.iter().flat_map(|table| harness.dump(*table)).collect();
+    items.retain(|item| {
+        ["tenant", "pk"].iter().any(|key| item[key]["S"].as_str().is_some_and(|v| v.starts_with("globex")))
+    });
+    items
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_route_shows_or_changes_another_tenants_data() {
+    let (harness, _, theirs) = with_a_secret().await;
+    let before = globex_items(&harness);
+    let filters = [
+        "",
+        "?filter=userName+eq+%22shared@example.com%22",
+        "?filter=externalId+eq+%22shared%22",
+        "?filter=emails+eq+%22b@globex%22",
+        "?filter=displayName+co+%22globex%22",
+        "?filter=userName+sw+%22s%22",
+    ];
+    for route in ROUTES {
+        for body in bodies(route.path, &theirs) {
+            let path = route.path.replace("{id}", &theirs);
+            let uris = match route.path.contains("{id}") || body != Value::Null {
+                true => vec![path],
+                false => filters
+                    .iter()
+                    .map(|filter| format!("{path}{filter}"))
+                    .chain([format!("{path}?filter=id+eq+%22{theirs}%22")])
+                    .collect(),
+            };
+            for uri in uris {
+                let body = (body != Value::Null).then(|| body.clone());
+                let reply = harness.send(route.method.as_str(), &uri, body).await;
+                let shown = reply.body.to_string();
+                assert!(!shown.contains(SECRET), "{} {uri}: {shown}", route.name);
+                let names_id = route.path.contains("{id}");
+                assert!(!names_id || reply.status == 404 || reply.status == 400, "{} {uri}: {reply:?}", route.name);
+            }
+        }
+    }
+    assert_eq!(globex_items(&harness), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_refused_at_another_tenants_address_on_every_route() {
+    let (harness, own, theirs) = with_a_secret().await;
+    let before = globex_items(&harness);
+    let header = format!("Bearer {}", harness.acme);
+    for route in ROUTES {
+        for id in [&own, &theirs] {
+            let uri = format!("/globex/scim/v2{}", route.path.replace("{id}", id));
+            for body in bodies(route.path, id) {
+                let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+                let reply = harness.raw(route.method.as_str(), &uri, bytes, &[("authorization", &header)]).await;
+                assert_eq!(reply.status, 401, "{} {uri}", route.name);
+            }
+        }
+    }
+    assert_eq!(globex_items(&harness), before);
+}

@@ -1,0 +1,17 @@
+//! Every test that needs more than one module: the real handlers and the real SDK over an embedded engine.
+
+mod access;
+mod budget;
+mod concurrency;
+mod crash;
+mod hostile;
+mod idp;
+mod isolation;
+mod keys;
+mod layers;
+mod paging;
+mod properties;
+mod serve;
+mod stale;
+mod support;
+mod users;

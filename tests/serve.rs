@@ -1,0 +1,217 @@
+//! The commands as others script against them: `rollcall serve`, `rollcall tenant`, `rollcall key`.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+const ROLLCALL: &str = env!("CARGO_BIN_EXE_rollcall");
+
+/// A running `rollcall serve`, ended when dropped.
+struct Server {
+    child: Child,
+    lines: Vec<String>,
+}
+
+impl Server {
+    /// Starts on a free port and waits until it has said where it listens.
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(ROLLCALL)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines: Vec<String> = Vec::new();
+        while !lines.iter().any(|line| line.starts_with("Try it:") || line.starts_with("A secret token is shown once"))
+        {
+            lines.push(output.next().unwrap().unwrap());
+        }
+        Self { child, lines }
+    }
+
+    fn line(&self, start: &str) -> &str {
+        self.lines.iter().find_map(|line| line.strip_prefix(start)).unwrap()
+    }
+
+    fn url(&self) -> &str {
+        self.line("Tenant URL: ")
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn rollcall(folder: &Path, args: &[&str]) -> Output {
+    Command::new(ROLLCALL).args(args).arg("--data").arg(folder).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// One HTTP request, by hand: status and JSON body, or `None` when the connection breaks.
+fn request(url: &str, token: &str, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+    use std::io::{Read, Write};
+    let (host, base) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let mut stream = std::net::TcpStream::connect(host).ok()?;
+    write!(
+        stream,
+        "{method} /{base}{path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .ok()?;
+    let mut response = String::new();
+    stream.read_to_string(&mut response).ok()?;
+    let (head, body) = response.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some((status, if body.is_empty() { Value::Null } else { serde_json::from_str(body).ok()? }))
+}
+
+#[test]
+fn a_first_start_prints_what_a_client_needs_and_a_second_one_how_to_get_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (url, token) = (server.url().to_owned(), server.line("Secret token: ").to_owned());
+    assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/demo/scim/v2") && token.starts_with("scim_demo_"));
+    assert!(server.line("Try it: curl ").contains(&token));
+    let (status, body) = request(&url, &token, "GET", "/Users", &Value::Null).unwrap();
+    assert_eq!((status, &body["totalResults"]), (200, &json!(0)));
+    let created = request(&url, &token, "POST", "/Users", &json!({"userName": "bob"})).unwrap();
+    assert_eq!(created.0, 201);
+    let location = created.1["meta"]["location"].as_str().unwrap();
+    assert!(location.starts_with(&format!("{url}/Users/")), "{location}");
+    drop(server);
+    let again = Server::start(folder.path());
+    assert!(
+        again.lines.iter().any(|line| line.contains("rollcall key add demo --description TEXT")),
+        "{:?}",
+        again.lines
+    );
+    assert!(!again.lines.concat().contains("scim_demo_"));
+    let (_, body) = request(again.url(), &token, "GET", "/Users", &Value::Null).unwrap();
+    assert_eq!(body["totalResults"], 1, "data survives a restart");
+}
+
+#[test]
+fn tenants_and_keys_are_made_and_revoked_while_the_server_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let url = server.url().replace("/demo/", "/acme/");
+    assert!(rollcall(folder.path(), &["tenant", "add", "acme"]).status.success());
+    let added = rollcall(
+        folder.path(),
+        &["key", "add", "acme", "--description", "Entra of Acme", "--automation", "bot", "--expires", "90d"],
+    );
+    assert!(added.status.success(), "{}", text(&added.stderr));
+    let token = text(&added.stdout).trim_end().to_owned();
+    assert!(token.starts_with("scim_acme_") && !token.contains(char::is_whitespace), "the key alone: {token}");
+    assert_eq!(request(&url, &token, "GET", "/Users", &Value::Null).unwrap().0, 200);
+    let listed = text(&rollcall(folder.path(), &["key", "list", "acme"]).stdout);
+    let id = token.split('_').nth(2).unwrap();
+    for part in [id, "live", "read,write", "Entra of Acme", "automation bot"] {
+        assert!(listed.contains(part), "{listed}");
+    }
+    assert!(!listed.contains(token.rsplit('_').next().unwrap()));
+    assert!(rollcall(folder.path(), &["key", "revoke", "acme", id]).status.success());
+    assert_eq!(request(&url, &token, "GET", "/Users", &Value::Null).unwrap().0, 401);
+    assert!(text(&rollcall(folder.path(), &["key", "list", "acme"]).stdout).contains("revoked"));
+    let tenants = text(&rollcall(folder.path(), &["tenant", "list"]).stdout);
+    assert_eq!(tenants.lines().map(|line| line.split('\t').next().unwrap()).collect::<Vec<_>>(), ["acme", "demo"]);
+}
+
+#[test]
+fn mistakes_on_the_command_line_are_told_plainly() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let address = server.url().strip_prefix("http://").unwrap().split('/').next().unwrap();
+    for (args, said) in [
+        (vec!["serve", "--listen", address], "is in use"),
+        (vec!["tenant", "add", "Not_OK"], "lower-case letters"),
+        (vec!["tenant", "add", "demo"], "is there already"),
+        (vec!["key", "add", "nobody", "--description", "x"], "rollcall tenant add nobody"),
+        (vec!["key", "add", "demo", "--description", ""], "a description has"),
+        (vec!["key", "add", "demo", "--description", "x", "--scope", "root"], "read, write and admin"),
+        (vec!["key", "add", "demo", "--description", "x", "--expires", "2001-01-01"], "in the past"),
+        (vec!["key", "revoke", "demo", "nonsense"], "is not a key's id"),
+        (vec!["key", "revoke", "demo", "00000000000000"], "has no key"),
+    ] {
+        let output = rollcall(folder.path(), &args);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{args:?}");
+        assert!(text(&output.stderr).contains(said), "{args:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_server_killed_under_load_twenty_times_loses_no_acknowledged_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Server::start(folder.path());
+    let token = first.line("Secret token: ").to_owned();
+    drop(first);
+    let mut acknowledged = BTreeSet::new();
+    for round in 0..20 {
+        let server = Server::start(folder.path());
+        let url = server.url().to_owned();
+        let writers: Vec<_> = (0..4)
+            .map(|writer| {
+                let (url, token) = (url.clone(), token.clone());
+                std::thread::spawn(move || write_until_it_breaks(&url, &token, &format!("{round}-{writer}")))
+            })
+            .collect();
+        std::thread::sleep(std::time::Duration::from_millis(120 + 17 * round));
+        server.kill();
+        acknowledged.extend(writers.into_iter().flat_map(|writer| writer.join().unwrap()));
+    }
+    let server = Server::start(folder.path());
+    assert!(acknowledged.len() > 100, "only {} writes", acknowledged.len());
+    for (name, title) in &acknowledged {
+        let (_, found) =
+            request(server.url(), &token, "GET", &format!("/Users?filter=userName+eq+%22{name}%22"), &Value::Null)
+                .unwrap();
+        assert_eq!(found["totalResults"], 1, "{name} was acknowledged and is gone");
+        let user = &found["Resources"][0];
+        assert!(title.is_empty() || user["title"] == title.as_str(), "{user}");
+        // Each index agrees with the item: nothing is half there.
+        for email in user["emails"].as_array().unwrap() {
+            let filter = format!("/Users?filter=emails.value+eq+%22{}%22", email["value"].as_str().unwrap());
+            let (_, by_email) = request(server.url(), &token, "GET", &filter, &Value::Null).unwrap();
+            assert_eq!(by_email["Resources"][0]["id"], user["id"]);
+        }
+    }
+    eprintln!("{} acknowledged writes survived 20 kills", acknowledged.len());
+}
+
+/// Creates users and changes them; what was acknowledged, with the title it ended on.
+fn write_until_it_breaks(url: &str, token: &str, prefix: &str) -> Vec<(String, String)> {
+    let mut done = Vec::new();
+    // Bounded: the server is killed long before.
+    for i in 0..2_000 {
+        let name = format!("u{prefix}-{i}");
+        let emails = json!([{"value": format!("{name}@a")}, {"value": format!("{name}@b")}]);
+        let Some((201, user)) = request(url, token, "POST", "/Users", &json!({"userName": name, "emails": emails}))
+        else {
+            break;
+        };
+        done.push((name.clone(), String::new()));
+        let path = format!("/Users/{}", user["id"].as_str().unwrap());
+        let change = json!({"Operations": [{"op": "replace", "value": {"title": "changed"}}]});
+        match request(url, token, "PATCH", &path, &change) {
+            Some((200, _)) => done.last_mut().unwrap().1 = "changed".to_owned(),
+            _ => break,
+        }
+    }
+    done
+}

@@ -1,0 +1,71 @@
+//! Refuses what the route under test has not declared, as its IAM role would, and notes what it used.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
+use rollcall::api::Route;
+use rollcall::store::tables::{Access, Table};
+use serde_json::{Value, json};
+
+use super::wire::{Answer, Call, Layer, Lost};
+
+tokio::task_local! {
+    /// The route that the request under way goes to.
+    pub static ROUTE: Option<&'static Route>;
+}
+
+/// What each route was seen to use.
+pub static USED: Mutex<BTreeSet<(&'static str, Access)>> = Mutex::new(BTreeSet::new());
+
+pub struct Guard;
+
+impl Layer for Guard {
+    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
+        // A task that the request started, or none: nothing to hold it to.
+        let Ok(route) = ROUTE.try_with(|route| *route) else { return Ok(None) };
+        let Some(route) = route else { return Ok(Some(denied("no route"))) };
+        for (table, action, index) in accesses(call) {
+            let declared =
+                route.access.iter().find(|a| (a.table, a.action, a.index) == (table, &action, index.as_deref()));
+            match declared {
+                Some(access) => USED.lock().unwrap().insert((route.name, *access)),
+                None => {
+                    let what = format!("{} may not {action} on {table:?} {index:?}", route.name);
+                    eprintln!("{what}");
+                    return Ok(Some(denied(&what)));
+                }
+            };
+        }
+        Ok(None)
+    }
+}
+
+fn accesses(call: &Call) -> Vec<(Table, String, Option<String>)> {
+    let one = |action: &str, body: &Value| {
+        let name = body["TableName"].as_str().unwrap();
+        let table = Table::ALL.into_iter().find(|table| name.ends_with(table.as_str())).unwrap();
+        (table, action.to_owned(), body["IndexName"].as_str().map(str::to_owned))
+    };
+    match call.body["TransactItems"].as_array() {
+        None => vec![one(&call.operation, &call.body)],
+        Some(items) => items
+            .iter()
+            .flat_map(|item| item.as_object().unwrap())
+            .map(|(kind, body)| one(action_of(kind), body))
+            .collect(),
+    }
+}
+
+fn action_of(kind: &str) -> &'static str {
+    match kind {
+        "Put" => "PutItem",
+        "Update" => "UpdateItem",
+        "Delete" => "DeleteItem",
+        "ConditionCheck" => "ConditionCheckItem",
+        other => panic!("{other}"),
+    }
+}
+
+fn denied(what: &str) -> Answer {
+    (400, json!({"__type": "com.amazon.coral.service#AccessDeniedException", "message": what}))
+}

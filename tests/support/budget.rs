@@ -1,0 +1,65 @@
+//! Counts round trips, waves and capacity. Calls issued while another is under way share its wave.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::Value;
+
+use super::wire::{Answer, Call, Layer, Lost};
+
+#[derive(Debug, Default)]
+pub struct Budget(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    under_way: usize,
+    spent: Spent,
+}
+
+/// What was spent.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Spent {
+    pub waves: usize,
+    /// The operations, in the order in which they were issued.
+    pub calls: Vec<String>,
+    /// Read capacity units.
+    pub rcu: f64,
+    /// Write capacity units.
+    pub wcu: f64,
+}
+
+impl Budget {
+    pub fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    /// What was spent since the last call.
+    pub fn take(&self) -> Spent {
+        std::mem::take(&mut self.0.lock().unwrap().spent)
+    }
+}
+
+impl Layer for Budget {
+    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
+        let mut state = self.0.lock().unwrap();
+        if state.under_way == 0 {
+            state.spent.waves += 1;
+        }
+        state.under_way += 1;
+        state.spent.calls.push(call.operation.clone());
+        Ok(None)
+    }
+
+    fn after(&self, call: &Call, (_, body): &Answer) -> Result<(), Lost> {
+        let mut state = self.0.lock().unwrap();
+        state.under_way -= 1;
+        let consumed = match &body["ConsumedCapacity"] {
+            Value::Array(tables) => tables.iter().filter_map(|table| table["CapacityUnits"].as_f64()).sum(),
+            one => one["CapacityUnits"].as_f64().unwrap_or(0.0),
+        };
+        match call.operation.as_str() {
+            "GetItem" | "Query" | "Scan" | "BatchGetItem" => state.spent.rcu += consumed,
+            _ => state.spent.wcu += consumed,
+        }
+        Ok(())
+    }
+}

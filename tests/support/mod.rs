@@ -1,0 +1,231 @@
+//! An endpoint in the process: the real handlers, the real SDK, an embedded engine, and between them a wire that
+//! counts, guards and fails as a test wants. With `ROLLCALL_TEST_ENDPOINT` the engine is whatever DynamoDB endpoint
+//! that URL names, with the credentials and region of the AWS environment.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use jiff::Timestamp;
+use rollcall::api::{self, ROUTES, Route, Selection};
+use rollcall::app::App;
+use rollcall::auth::{ApiKey, KeyRecord, Scope, TenantName};
+use rollcall::store::embedded::Engine;
+use rollcall::store::tables::{TableNames, create_missing};
+use rollcall::store::{Store, client};
+use serde_json::{Value, json};
+
+pub mod access;
+pub mod budget;
+pub mod conflict;
+pub mod crash;
+pub mod stale;
+pub mod wire;
+
+use wire::{Backend, Layer, Wire};
+
+pub const HOST: &str = "scim.example.com";
+pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// An endpoint with the tenants `acme` and `globex`, and a key of each.
+pub struct Harness {
+    pub app: Arc<App>,
+    pub engine: Engine,
+    pub acme: String,
+    pub globex: String,
+}
+
+/// A response, its body as JSON; null for none.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Harness {
+    pub async fn new() -> Self {
+        Self::with(Vec::new()).await
+    }
+
+    /// With layers on the wire, the first one outermost. Declared accesses are enforced in any case.
+    pub async fn with(layers: Vec<Arc<dyn Layer>>) -> Self {
+        Self::on(Engine::in_memory().unwrap(), layers).await
+    }
+
+    pub async fn on(engine: Engine, mut layers: Vec<Arc<dyn Layer>>) -> Self {
+        layers.push(Arc::new(access::Guard));
+        let (backend, names) = backend(&engine).await;
+        let setup = Store::new(backend.clone().into_client(Vec::new()), names.clone());
+        create_missing(setup.client(), &names).await.unwrap();
+        let (acme, globex) = (tenant(&setup, "acme").await, tenant(&setup, "globex").await);
+        let app = Arc::new(App::new(Store::new(backend.into_client(layers), names)).unwrap());
+        Self { app, engine, acme, globex }
+    }
+
+    /// The same data, as another process with other layers would see it.
+    pub async fn again(&self, mut layers: Vec<Arc<dyn Layer>>) -> Self {
+        layers.push(Arc::new(access::Guard));
+        let backend = Backend::Engine(self.engine.clone());
+        let store = Store::new(backend.into_client(layers), self.app.store.names().clone());
+        Self {
+            app: Arc::new(App::new(store).unwrap()),
+            engine: self.engine.clone(),
+            acme: self.acme.clone(),
+            globex: self.globex.clone(),
+        }
+    }
+
+    /// A request of the tenant `acme`.
+    pub async fn send(&self, method: &str, path: &str, body: impl Into<Option<Value>>) -> Reply {
+        self.send_with(method, path, body, &[]).await
+    }
+
+    pub async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: impl Into<Option<Value>>,
+        headers: &[(&str, &str)],
+    ) -> Reply {
+        let body = body.into().map(|body| body.to_string()).unwrap_or_default();
+        let authorization = format!("Bearer {}", self.acme);
+        let mut all = vec![("authorization", authorization.as_str())];
+        all.extend_from_slice(headers);
+        self.raw(method, &format!("/acme/scim/v2{path}"), body.into(), &all).await
+    }
+
+    /// Any request at all.
+    pub async fn raw(&self, method: &str, uri: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> Reply {
+        let uri = uri.replace(' ', "%20");
+        let mut request = Request::builder().method(method).uri(uri.as_str()).header("host", HOST);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Bytes::from(body)).unwrap();
+        let route = route_of(request.method(), request.uri().path());
+        let selection = Selection::all();
+        let response = access::ROUTE.scope(route, api::handle(&self.app, &selection, request)).await;
+        let (head, body) = response.into_parts();
+        let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
+        check_contract(head.status, &head.headers, &body);
+        Reply { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    pub async fn create(&self, body: Value) -> String {
+        let reply = self.send("POST", "/Users", body).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        reply.body["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn user(&self, user_name: &str) -> String {
+        self.create(json!({"userName": user_name})).await
+    }
+
+    /// The resources that a filter finds.
+    pub async fn find(&self, filter: &str) -> Vec<Value> {
+        let reply = self.send("GET", &format!("/Users?filter={}", encode(filter)), None).await;
+        assert_eq!(reply.status, 200, "{filter}: {reply:?}");
+        reply.body["Resources"].as_array().unwrap().clone()
+    }
+
+    /// Every item of a table, as the engine holds it.
+    pub fn dump(&self, table: rollcall::store::tables::Table) -> Vec<Value> {
+        let request = json!({"TableName": self.app.store.names().of(table), "ConsistentRead": true});
+        let (status, body) = self.engine.call("Scan", request.to_string().as_bytes());
+        assert_eq!(status, 200);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert!(body["LastEvaluatedKey"].is_null(), "too much to dump");
+        let mut items = body["Items"].as_array().unwrap().clone();
+        items.iter_mut().for_each(Value::sort_all_objects);
+        items.sort_by_key(Value::to_string);
+        items
+    }
+}
+
+pub fn patch(operations: Value) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations})
+}
+
+pub fn encode(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// The row of the table that a request goes to.
+fn route_of(method: &Method, path: &str) -> Option<&'static Route> {
+    let path = path.trim_end_matches('/');
+    let below = path.split_once("/scim/").map(|(_, below)| below.strip_prefix("v2/").unwrap_or(below))?;
+    let segments: Vec<_> = below.split('/').collect();
+    ROUTES.iter().find(|route| {
+        let parts: Vec<_> = route.path.split('/').skip(1).collect();
+        route.method == *method
+            && parts.len() == segments.len()
+            && parts.iter().zip(&segments).all(|(part, segment)| *part == "{id}" || part == segment)
+    })
+}
+
+/// What holds of every response, whatever the request.
+fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
+    if body.is_null() {
+        assert!(status == 204 || status == 304, "{status} without a body");
+        return;
+    }
+    assert_eq!(headers["content-type"], "application/scim+json");
+    assert!(!body.to_string().contains(":null"), "null in {body}");
+    if status.is_client_error() || status.is_server_error() {
+        assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
+        assert_eq!(body["status"], status.as_str());
+        assert!(!body["detail"].as_str().unwrap().is_empty());
+        assert_eq!(status == 401, headers.contains_key("www-authenticate"));
+    }
+}
+
+async fn tenant(store: &Store, name: &str) -> String {
+    let tenant: TenantName = name.parse().unwrap();
+    store.add_tenant(&tenant, Timestamp::now()).await.unwrap();
+    key(store, &tenant, |_| {}).await
+}
+
+/// Makes a key whose record is first changed.
+pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut KeyRecord)) -> String {
+    let key = ApiKey::mint(tenant).unwrap();
+    let mut record = KeyRecord {
+        tenant: tenant.clone(),
+        id: key.id().clone(),
+        hash: key.hash(),
+        scopes: vec![Scope::Read, Scope::Write],
+        description: "test".into(),
+        automation: None,
+        created: Timestamp::now(),
+        expires: None,
+        revoked: None,
+    };
+    change(&mut record);
+    store.add_key(&record).await.unwrap();
+    key.reveal()
+}
+
+async fn backend(engine: &Engine) -> (Backend, TableNames) {
+    match std::env::var("ROLLCALL_TEST_ENDPOINT") {
+        Err(_) => (Backend::Engine(engine.clone()), TableNames::prefixed("test")),
+        Ok(url) => {
+            let client = client::from_aws_environment(Some(url)).await.unwrap();
+            (Backend::Remote(client), TableNames::prefixed(&format!("test-{}", uuid::Uuid::from_u128(random()))))
+        }
+    }
+}
+
+fn random() -> u128 {
+    u128::from(getrandom::u64().unwrap()) << 64 | u128::from(getrandom::u64().unwrap())
+}
+
+/// Whether the tests run on the embedded engine, whose capacity figures they pin.
+pub fn is_embedded() -> bool {
+    std::env::var("ROLLCALL_TEST_ENDPOINT").is_err()
+}
+
+impl Backend {
+    fn into_client(self, layers: Vec<Arc<dyn Layer>>) -> aws_sdk_dynamodb::Client {
+        Wire::client(self, layers)
+    }
+}

@@ -1,0 +1,240 @@
+//! What a client sees of `/Users` beyond the recorded exchanges.
+
+use serde_json::{Value, json};
+
+use crate::support::{ENTERPRISE, HOST, Harness, patch};
+
+#[tokio::test(start_paused = true)]
+async fn a_created_user_is_returned_with_its_address_and_version() {
+    let harness = Harness::new().await;
+    let reply = harness.send("POST", "/Users", json!({"userName": "Bob"})).await;
+    let id = reply.body["id"].as_str().unwrap();
+    let location = format!("https://{HOST}/acme/scim/v2/Users/{id}").replace("https", "http");
+    assert_eq!(reply.status, 201);
+    assert_eq!(
+        (reply.headers["location"].to_str().unwrap(), &reply.body["meta"]["location"]),
+        (location.as_str(), &json!(location))
+    );
+    assert_eq!(
+        (reply.headers["etag"].to_str().unwrap(), &reply.body["meta"]["version"]),
+        ("W/\"1\"", &json!("W/\"1\""))
+    );
+    let short = harness
+        .raw(
+            "GET",
+            &format!("/acme/scim/Users/{id}/"),
+            Vec::new(),
+            &[("authorization", &format!("bearer {}", harness.acme))],
+        )
+        .await;
+    assert_eq!((short.status, &short.body["meta"]["location"]), (200, &json!(location.replace("/v2", ""))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_taken_in_every_spelling_until_its_user_goes() {
+    let harness = Harness::new().await;
+    let id = harness.user("Straße@x").await;
+    for spelling in ["Straße@x", "STRASSE@X", "strasse@x"] {
+        let reply = harness.send("POST", "/Users", json!({"userName": spelling})).await;
+        assert_eq!((reply.status, &reply.body["scimType"]), (409, &json!("uniqueness")), "{spelling}");
+    }
+    let other = harness.user("other").await;
+    let onto = patch(json!([{"op": "replace", "path": "userName", "value": "STRASSE@x"}]));
+    assert_eq!(harness.send("PATCH", &format!("/Users/{other}"), onto).await.status, 409);
+    // Another spelling of one's own name is no rename.
+    let own = patch(json!([{"op": "replace", "path": "userName", "value": "STRASSE@x"}]));
+    assert_eq!(harness.send("PATCH", &format!("/Users/{id}"), own).await.body["userName"], "STRASSE@x");
+    assert_eq!(harness.send("DELETE", &format!("/Users/{id}"), None).await.status, 204);
+    assert_ne!(harness.user("strasse@x").await, id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renamed_user_keeps_id_creation_and_every_way_to_be_found() {
+    let harness = Harness::new().await;
+    let emails = json!([{"value": "a@x", "primary": true}, {"value": "b@x"}, {"value": "c@x"}]);
+    let id = harness.create(json!({"userName": "old", "externalId": "E1", "emails": emails})).await;
+    let before = harness.send("GET", &format!("/Users/{id}"), None).await.body;
+    let rename =
+        patch(json!([{"op": "replace", "value": {"userName": "new", "emails": [{"value": "c@x"}, {"value": "d@x"}]}}]));
+    let after = harness.send("PATCH", &format!("/Users/{id}"), rename).await.body;
+    assert_eq!((&after["id"], &after["meta"]["created"]), (&before["id"], &before["meta"]["created"]));
+    for (filter, found) in [
+        ("userName eq \"new\"", 1),
+        ("userName eq \"old\"", 0),
+        ("externalId eq \"E1\"", 1),
+        ("emails.value eq \"C@x\"", 1),
+        ("emails.value eq \"d@x\"", 1),
+        ("emails.value eq \"a@x\"", 0),
+        ("emails.value eq \"b@x\"", 0),
+        ("userName eq \"new\" or emails eq \"d@x\" or externalId eq \"E1\"", 1),
+    ] {
+        assert_eq!(harness.find(filter).await.len(), found, "{filter}");
+    }
+    assert_eq!(harness.send("DELETE", &format!("/Users/{id}"), None).await.status, 204);
+    assert_eq!(harness.dump(rollcall::store::tables::Table::Users), Vec::<Value>::new());
+    assert_eq!(harness.dump(rollcall::store::tables::Table::Links), Vec::<Value>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn versions_guard_reads_and_writes() {
+    let harness = Harness::new().await;
+    let path = format!("/Users/{}", harness.user("bob").await);
+    let change = |name: &str| patch(json!([{"op": "replace", "path": "displayName", "value": name}]));
+    let stale = [("if-match", "W/\"7\"")];
+    for (method, body) in
+        [("PATCH", Some(change("x"))), ("PUT", Some(json!({"userName": "bob", "title": "x"}))), ("DELETE", None)]
+    {
+        assert_eq!(harness.send_with(method, &path, body, &stale).await.status, 412, "{method}");
+    }
+    let changed = harness.send_with("PATCH", &path, change("B"), &[("if-match", "W/\"1\"")]).await;
+    assert_eq!((changed.status, &changed.body["meta"]["version"]), (200, &json!("W/\"2\"")));
+    let unchanged = harness.send("PATCH", &path, change("B")).await;
+    assert_eq!(unchanged.body["meta"], changed.body["meta"], "what changes nothing is no new version");
+    assert_eq!(harness.send_with("GET", &path, None, &[("if-none-match", "W/\"2\"")]).await.status, 304);
+    assert_eq!(harness.send_with("GET", &path, None, &[("if-none-match", "W/\"1\"")]).await.status, 200);
+    assert_eq!(harness.send_with("DELETE", &path, None, &[("if-match", "*")]).await.status, 204);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_operation_undoes_the_whole_patch_and_names_itself() {
+    let harness = Harness::new().await;
+    let path = format!("/Users/{}", harness.create(json!({"userName": "bob", "displayName": "B"})).await);
+    for (operation, scim_type, detail) in [
+        (json!({"op": "replace", "path": "emails[", "value": "x"}), "invalidPath", "position"),
+        (json!({"op": "replace", "path": "active", "value": "perhaps"}), "invalidValue", "active must be a boolean"),
+        (json!({"op": "replace", "path": "id", "value": "x"}), "mutability", "id is read-only"),
+        (json!({"op": "add", "path": "groups", "value": [{"value": "x"}]}), "mutability", "groups is read-only"),
+        (json!({"op": "remove", "path": "userName"}), "mutability", "userName is required"),
+        (json!({"op": "replace", "path": "userName", "value": ""}), "invalidValue", "userName is required"),
+        (json!({"op": "remove"}), "noTarget", "remove needs a path"),
+        (json!({"op": "move", "path": "title"}), "invalidSyntax", "op must be add, replace or remove"),
+        (json!({"op": "replace", "path": "title"}), "invalidValue", "value is missing"),
+        (json!({"op": "replace", "value": "x"}), "invalidValue", "without a path"),
+        (json!({"op": "replace", "path": "emails[type ne \"x\"].value", "value": "x"}), "noTarget", "selects no value"),
+        (json!({"op": "replace", "path": "title[value eq \"x\"]", "value": "x"}), "invalidPath", "not multi-valued"),
+        (json!({"op": "replace", "path": "title.x", "value": "x"}), "invalidPath", "no sub-attributes"),
+    ] {
+        let body = patch(json!([{"op": "replace", "path": "displayName", "value": "half"}, operation]));
+        let reply = harness.send("PATCH", &path, body).await;
+        let said = reply.body["detail"].as_str().unwrap();
+        assert_eq!((reply.status, reply.body["scimType"].as_str()), (400, Some(scim_type)), "{said}");
+        assert!(said.contains(detail), "{said}");
+        assert_eq!(harness.send("GET", &path, None).await.body["displayName"], "B");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn patch_follows_the_rfc_on_every_kind_of_attribute() {
+    let harness = Harness::new().await;
+    let path = format!("/Users/{}", harness.user("bob").await);
+    let apply = async |operations: Value| {
+        let reply = harness.send("PATCH", &path, patch(operations)).await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+        reply.body
+    };
+    let body = apply(json!([{"op": "add", "path": "name", "value": {"givenName": "B", "familyName": "O"}}])).await;
+    assert_eq!(body["name"], json!({"givenName": "B", "familyName": "O"}));
+    let body = apply(json!([{"op": "replace", "path": "name", "value": {"familyName": "X", "givenName": ""}}])).await;
+    assert_eq!(body["name"], json!({"familyName": "X"}), "a complex value is merged, what is empty is cleared");
+    let body = apply(json!([{"op": "add", "path": "emails", "value": {"value": "a", "type": "work"}},
+        {"op": "add", "path": "emails", "value": [{"value": "a", "type": "work", "primary": true}, {"value": "b"}]}]))
+    .await;
+    assert_eq!(body["emails"], json!([{"value": "a", "type": "work", "primary": true}, {"value": "b"}]));
+    let body =
+        apply(json!([{"op": "replace", "path": "emails[value eq \"b\"]", "value": {"value": "c", "primary": true}}]))
+            .await;
+    assert_eq!(
+        body["emails"],
+        json!([{"value": "a", "type": "work", "primary": false}, {"value": "c", "primary": true}])
+    );
+    let body = apply(json!([{"op": "replace", "path": "emails[type eq \"work\"]", "value": {"value": "d"}}])).await;
+    assert_eq!(body["emails"][0], json!({"value": "d", "type": "work"}), "replaced, and still what the path finds");
+    let body = apply(json!([{"op": "add", "path": "emails[type eq \"work\"]", "value": {"display": "D"}}])).await;
+    assert_eq!(body["emails"][0], json!({"value": "d", "type": "work", "display": "D"}));
+    let body = apply(json!([{"op": "remove", "path": "emails[type eq \"work\"].display"}, {"op": "remove", "path": "emails", "value": [{"value": "c"}]}])).await;
+    assert_eq!(body["emails"], json!([{"value": "d", "type": "work"}]));
+    let body = apply(
+        json!([{"op": "replace", "path": "emails.value", "value": "e"}, {"op": "remove", "path": "name.familyName"}]),
+    )
+    .await;
+    assert_eq!((&body["emails"][0]["value"], body.get("name")), (&json!("e"), None));
+    let body = apply(json!([{"op": "remove", "path": "emails"}, {"op": "remove", "path": "emails"}, {"op": "remove", "path": "title"}])).await;
+    assert_eq!(body.get("emails"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn extensions_come_and_go_declared_or_not() {
+    let harness = Harness::new().await;
+    let custom = "urn:ietf:params:scim:schemas:extension:jostle:2.0:User";
+    let acme = "urn:acme:crm";
+    let path =
+        format!("/Users/{}", harness.create(json!({"userName": "bob", acme: {"Level": {"n": [1, {"x": 2.5}]}}})).await);
+    let apply = async |operations: Value| harness.send("PATCH", &path, patch(operations)).await.body;
+    let body = apply(json!([{"op": "add", "path": format!("{custom}:label"), "value": "L"},
+        {"op": "replace", "value": {format!("{custom}:list"): ["a"], ENTERPRISE: {"department": "D"}, acme: {"more": true}}}])).await;
+    assert_eq!(
+        (&body[custom], &body[ENTERPRISE]),
+        (&json!({"label": "L", "list": ["a"]}), &json!({"department": "D"}))
+    );
+    assert_eq!(body[acme], json!({"Level": {"n": [1, {"x": 2.5}]}, "more": true}));
+    let schemas: Vec<_> = body["schemas"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(schemas, ["urn:ietf:params:scim:schemas:core:2.0:User", acme, custom, ENTERPRISE]);
+    let body = apply(json!([{"op": "add", "path": format!("{custom}:list"), "value": ["a", "b"]}, {"op": "remove", "path": ENTERPRISE},
+        {"op": "replace", "path": format!("{custom}:label"), "value": ""}])).await;
+    assert_eq!((&body[custom], body.get(ENTERPRISE)), (&json!({"list": ["a", "b"]}), None));
+    let body = apply(json!([{"op": "remove", "path": format!("{custom}:list[value eq \"a\"]")}])).await;
+    assert_eq!(body[custom], json!({"list": ["b"]}));
+    let body = apply(json!([{"op": "remove", "path": custom}])).await;
+    assert_eq!((body.get(custom), body["schemas"].as_array().unwrap().len()), (None, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_manager_takes_nothing_over_from_the_old_one() {
+    let harness = Harness::new().await;
+    let path = format!(
+        "/Users/{}",
+        harness
+            .create(json!({"userName": "bob", "manager": [{"value": "1", "$ref": "../Users/1", "displayName": "One"}]}))
+            .await
+    );
+    let manager = async |value: Value| {
+        let body = patch(json!([{"op": "replace", "path": "manager", "value": value}]));
+        harness.send("PATCH", &path, body).await.body.get(ENTERPRISE).map(|e| e["manager"].clone())
+    };
+    assert_eq!(
+        manager(json!({"value": "1", "displayName": "Uno"})).await,
+        Some(json!({"value": "1", "$ref": "../Users/1", "displayName": "Uno"}))
+    );
+    assert_eq!(
+        manager(json!({"displayName": "Two", "value": "2"})).await,
+        Some(json!({"value": "2", "displayName": "Two"}))
+    );
+    assert_eq!(manager(json!("3")).await, Some(json!({"value": "3"})));
+    assert_eq!(manager(json!({"value": ""})).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_paths_and_methods_are_answered_in_scims_form() {
+    let harness = Harness::new().await;
+    for (method, path, status) in [
+        ("GET", "/Nothing", 404),
+        ("GET", "/Users/a/b", 404),
+        ("DELETE", "/Users", 405),
+        ("POST", "/Users/2819c223-7f76-453a-919d-413861904646", 405),
+        ("PUT", "/Schemas", 405),
+        ("POST", "/Bulk", 501),
+        ("GET", "/Me", 501),
+        ("POST", "/.search", 501),
+        ("POST", "/Groups", 501),
+        ("GET", "/Users?sortBy=userName", 501),
+        ("GET", "/Schemas?filter=id%20pr", 403),
+        ("GET", "/Schemas/urn:none", 404),
+    ] {
+        let reply = harness.send(method, path, None).await;
+        assert_eq!(reply.status, status, "{method} {path}");
+        assert_eq!(reply.headers.contains_key("allow"), status == 405);
+    }
+    for path in ["/", "/acme", "/acme/scim2/v2/Users"] {
+        assert_eq!(harness.raw("GET", path, Vec::new(), &[]).await.status, 404, "{path}");
+    }
+}
