@@ -87,16 +87,17 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     response(outcome)
 }
 
-/// A refusal, and the methods that would be allowed, for 405.
+/// A refusal; with it the methods that would be allowed, for 405, and where to go instead, for 308.
 #[derive(Debug)]
 struct Refusal {
     error: ScimError,
     allow: Option<String>,
+    location: Option<String>,
 }
 
 impl From<ScimError> for Refusal {
     fn from(error: ScimError) -> Self {
-        Self { error, allow: None }
+        Self { error, allow: None, location: None }
     }
 }
 
@@ -124,7 +125,12 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
     let target = Target::parse(request.uri().path()).ok_or_else(not_found)?;
     let matching = || ROUTES.iter().filter(|route| target.matches(route.path));
     if let Some(route) = matching().find(|route| route.method == *request.method()) {
-        return if selection.includes(route) { Ok((route, target)) } else { Err(not_found().into()) };
+        return match selection.includes(route) {
+            true => Ok((route, target)),
+            // API Gateway takes `/Users/` for another path than `/Users`, and it ends here.
+            false if request.uri().path().ends_with('/') => Err(without_trailing_slash(request)),
+            false => Err(not_found().into()),
+        };
     }
     if route::NOT_IMPLEMENTED.iter().any(|path| target.matches(path)) {
         return Err(ScimError::status(501, "this operation of RFC 7644 is not offered").into());
@@ -139,7 +145,15 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
         _ => "this method",
     };
     let error = ScimError::status(405, format!("{shown} is not allowed here; allowed are {allow}"));
-    Err(Refusal { error, allow: Some(allow) })
+    Err(Refusal { allow: Some(allow), ..error.into() })
+}
+
+fn without_trailing_slash(request: &Request<Bytes>) -> Refusal {
+    let uri = request.uri();
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let location = format!("{}{query}", uri.path().trim_end_matches('/'));
+    let error = ScimError::status(308, "the address has no trailing slash");
+    Refusal { location: Some(location), ..error.into() }
 }
 
 fn response(outcome: Result<Reply, Refusal>) -> Response<Bytes> {
@@ -155,8 +169,9 @@ fn response(outcome: Result<Reply, Refusal>) -> Response<Bytes> {
             set(ETAG, reply.etag);
             (reply.status, reply.body)
         }
-        Err(Refusal { error, allow }) => {
+        Err(Refusal { error, allow, location }) => {
             set(ALLOW, allow);
+            set(LOCATION, location);
             set(RETRY_AFTER, error.retry_after.map(|seconds| seconds.to_string()));
             set(WWW_AUTHENTICATE, (error.status == 401).then(|| "Bearer realm=\"scim\"".to_owned()));
             let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

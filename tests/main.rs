@@ -14,4 +14,5 @@ mod properties;
 mod serve;
 mod stale;
 mod support;
+mod template;
 mod users;

@@ -51,7 +51,8 @@ impl Values<'_> {
     ) -> Result<(), ScimError> {
         let clears = deviation::is_unassigned(value);
         let mut selected = self.selected(selector);
-        if selected.is_empty() && !clears {
+        let creates = selected.is_empty() && !clears;
+        if creates {
             selected.push(self.create(selector)?);
         }
         for &index in &selected {
@@ -59,6 +60,10 @@ impl Values<'_> {
                 Some(sub) => self.write_sub(index, sub, value)?,
                 None => self.write_element(index, selector, value, kind)?,
             }
+        }
+        // What the value itself says otherwise cannot have been meant by the path.
+        if creates && self.selected(selector).is_empty() {
+            return Err(self.no_target(selector, "the new value would not be selected either"));
         }
         deviation::settle_primary(self.items, |index| selected.contains(&index));
         if clears {
@@ -110,10 +115,7 @@ impl Values<'_> {
 
     fn create(&mut self, selector: &Filter) -> Result<usize, ScimError> {
         let Some(element) = deviation::element_from_selector(selector) else {
-            return Err(ScimError::no_target(format!(
-                "{}[{selector}] selects no value, and only eq terms joined by and tell which one to create",
-                self.at
-            )));
+            return Err(self.no_target(selector, "only eq terms joined by and tell which one to create"));
         };
         let element = self.coerced(Value::Object(element))?;
         self.push(element)
@@ -149,6 +151,10 @@ impl Values<'_> {
             Some(definition) => Ok(coerce_one(definition, value, self.at)?.unwrap_or(Value::Null)),
             None => Ok(assigned(value).unwrap_or(Value::Null)),
         }
+    }
+
+    fn no_target(&self, selector: &Filter, why: &str) -> ScimError {
+        ScimError::no_target(format!("{}[{selector}] selects no value, and {why} (RFC 7644 section 3.5.2.3)", self.at))
     }
 
     fn push(&mut self, value: Value) -> Result<usize, ScimError> {

@@ -1,0 +1,104 @@
+//! The template is what the route table and the store say, and there is an event for every function.
+
+use http::Method;
+use rollcall::api::gateway::Event;
+use rollcall::api::{self, ROUTES, Selection};
+use rollcall::cli::template;
+use rollcall::store::tables::DEFINITIONS;
+
+use crate::support::Harness;
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(format!("{}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+#[test]
+fn the_functions_are_those_of_the_route_table() {
+    let text = read("template.yaml");
+    assert!(template::renewed(&text).unwrap() == text, "run `make template`");
+    for route in ROUTES {
+        assert_eq!(text.matches(&format!("      Handler: {}\n", route.name)).count(), 1);
+    }
+}
+
+#[test]
+fn no_policy_has_a_wildcard() {
+    let text = template::functions();
+    assert!(!text.contains('*'), "a wildcard in the generated functions");
+    assert!(!text.contains("Fallback") || !text.split("Handler: fallback").nth(1).unwrap().contains("Policies"));
+}
+
+#[test]
+fn the_tables_are_those_of_the_store_and_are_kept() {
+    let text = read("template.yaml");
+    for definition in DEFINITIONS {
+        let name = definition.table.as_str();
+        let id = format!("  {}{}Table:\n", name[..1].to_uppercase(), &name[1..]);
+        let block = text.split(&id).nth(1).unwrap().split("\n\n").next().unwrap();
+        let keys = format!(
+            "- {{AttributeName: {}, KeyType: HASH}}\n        - {{AttributeName: {}, KeyType: RANGE}}",
+            definition.partition, definition.sort
+        );
+        let name = format!("TableName: !Sub \"${{AWS::StackName}}-{name}\"");
+        let kept = [
+            "DeletionPolicy: Retain",
+            "UpdateReplacePolicy: Retain",
+            "DeletionProtectionEnabled: true",
+            "PointInTimeRecoveryEnabled: true",
+            "SSEEnabled: true",
+            "PAY_PER_REQUEST",
+        ];
+        for part in kept.into_iter().chain([keys.as_str(), name.as_str()]) {
+            assert!(block.contains(part), "{id} lacks {part}");
+        }
+        assert_eq!(block.matches("IndexName").count(), definition.indexes.len());
+        for (index, attribute) in definition.indexes {
+            let index = format!(
+                "- IndexName: {index}\n          KeySchema: [{{AttributeName: tenant, KeyType: HASH}}, {{AttributeName: {attribute}, KeyType: RANGE}}]\n          Projection: {{ProjectionType: KEYS_ONLY}}"
+            );
+            assert!(block.contains(&index), "{id} lacks {index}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn there_is_an_event_for_every_function_that_reaches_it() {
+    let harness = Harness::new().await;
+    for route in ROUTES {
+        let event: Event = serde_json::from_str(&read(&format!("events/{}.json", route.name))).unwrap();
+        let mut request = event.into_request();
+        assert_eq!(*request.method(), route.method);
+        let selection = Selection::parse(route.name).unwrap();
+        let refused = api::handle(&harness.app, &selection, request.clone()).await;
+        assert_eq!(refused.status(), 401, "{}", route.name);
+        request.headers_mut().insert("authorization", format!("Bearer {}", harness.acme).parse().unwrap());
+        let answer = api::handle(&harness.app, &selection, request).await;
+        let is_by_id = route.path.contains("Users/{id}");
+        let expected = if is_by_id {
+            404
+        } else if route.method == Method::POST {
+            201
+        } else {
+            200
+        };
+        assert_eq!(answer.status(), expected, "{}", route.name);
+    }
+    let event: Event = serde_json::from_str(&read("events/fallback.json")).unwrap();
+    let answer = api::handle(&harness.app, &Selection::parse("fallback").unwrap(), event.into_request()).await;
+    assert_eq!(answer.status(), 404);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_serves_its_own_row_alone() {
+    let harness = Harness::new().await;
+    let event = || serde_json::from_str::<Event>(&read("events/users.create.json")).unwrap().into_request();
+    let other = api::handle(&harness.app, &Selection::parse("users.get").unwrap(), event()).await;
+    assert_eq!(other.status(), 404);
+    let mut slash = event();
+    *slash.uri_mut() = "/acme/scim/v2/Users/?a=b".parse().unwrap();
+    let redirected = api::handle(&harness.app, &Selection::parse("fallback").unwrap(), slash).await;
+    assert_eq!(
+        (redirected.status().as_u16(), &redirected.headers()["location"]),
+        (308, &"/acme/scim/v2/Users?a=b".parse().unwrap())
+    );
+}
