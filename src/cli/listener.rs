@@ -16,7 +16,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 
 /// How long a client may take over the head of a request: a slow one must not hold a connection for ever.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long requests under way may take after Ctrl-C.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 

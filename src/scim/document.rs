@@ -73,6 +73,16 @@ impl Document {
         if deviation::is_discarded(&name) || value.is_null() {
             return Ok(());
         }
+        match (schema.below_core(&name), value) {
+            (Some(""), Value::Object(members)) => {
+                members.into_iter().try_for_each(|(name, value)| self.take(name, value, schema))
+            }
+            (Some(rest), value) if !rest.is_empty() => self.take(rest.to_owned(), value, schema),
+            (_, value) => self.take_unqualified(name, value, schema),
+        }
+    }
+
+    fn take_unqualified(&mut self, name: String, value: Value, schema: &ResourceSchema) -> Result<(), ScimError> {
         if let Some(attribute) = schema.attribute(&name) {
             if deviation::is_echo(attribute) {
                 return Ok(());
@@ -136,6 +146,7 @@ fn split_urn<'n>(name: &'n str, value: &Value, schema: &ResourceSchema) -> Optio
     let (urn, attribute) = name.rsplit_once(':')?;
     match schema.extension(urn) {
         Some(extension) => Some((extension.id.clone(), Some(attribute))),
+        None if schema.has_attributes(urn) => Some((urn.to_owned(), Some(attribute))),
         None if value.is_object() || schema.is_extension_urn(name) => Some((name.to_owned(), None)),
         None => Some((urn.to_owned(), Some(attribute))),
     }
@@ -274,6 +285,7 @@ mod tests {
             "externalId": 7, "manager": "26", "department": null, "title": "", "addresses": null, "roles": [],
             "id": "x", "meta": {"a": 1}, "groups": [{"value": "g"}], "schemas": ["a"], "password": "secret",
             "x509Certificates": [null, {"value": ""}], "name": {"givenName": null},
+            "urn:ietf:params:scim:schemas:core:2.0:User:nickName": "bobby",
             "urn:acme:2.0:User": {"a": null, "b": [1]}, "urn:acme:2.0:User:c": "d", "shoe": {"size": 9},
         }))
         .unwrap();
@@ -281,7 +293,7 @@ mod tests {
             read,
             json!({
                 "userName": "bob", "active": true, "emails": [{"type": "work", "value": "b@x.org", "primary": true}],
-                "externalId": "7", ENTERPRISE_URN: {"manager": {"value": "26"}},
+                "nickName": "bobby", "externalId": "7", ENTERPRISE_URN: {"manager": {"value": "26"}},
                 "urn:acme:2.0:User": {"b": [1], "c": "d"}, "shoe": {"size": 9},
             })
         );

@@ -40,7 +40,7 @@ impl Tags {
             Self::Any => true,
             Self::List(tags) => {
                 let version = version.to_string();
-                tags.iter().any(|tag| *tag == version)
+                tags.contains(&version)
             }
         }
     }

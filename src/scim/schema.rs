@@ -182,6 +182,13 @@ impl ResourceSchema {
         self.extension(urn).map_or(&[], |s| &s.attributes)
     }
 
+    /// What follows the core schema's URN in a fully qualified name (RFC 7644 section 3.10); empty for the URN alone.
+    pub fn below_core<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let (start, rest) = name.split_at_checked(self.core.id.len())?;
+        let is_core = start.eq_ignore_ascii_case(&self.core.id);
+        if rest.is_empty() { is_core.then_some("") } else { rest.strip_prefix(':').filter(|_| is_core) }
+    }
+
     /// Finds what a path names. Never fails: what no schema declares is located by its name.
     pub fn locate(&self, path: &AttributePath) -> Located<'_> {
         let Some(urn) = &path.urn else {
@@ -199,7 +206,8 @@ impl ResourceSchema {
         if path.sub.is_none() && whole.eq_ignore_ascii_case(&self.core.id) {
             return Located { extension: None, attribute: None };
         }
-        if path.sub.is_none() && path.selector.is_none() && self.is_extension_urn(&whole) {
+        let is_whole = self.extension(&whole).is_some() || (!self.has_attributes(urn) && self.is_extension_urn(&whole));
+        if path.sub.is_none() && path.selector.is_none() && is_whole {
             let extension = self.extension(&whole).map_or(whole, |s| s.id.clone());
             return Located { extension: Some(extension), attribute: None };
         }
@@ -215,10 +223,12 @@ impl ResourceSchema {
     /// Whether a URN is that of an extension as a whole, rather than of an attribute within one: a declared one, or
     /// by RFC 7643 section 10.3's form, one that ends with the resource type or a version.
     pub fn is_extension_urn(&self, urn: &str) -> bool {
-        let last = urn.rsplit(':').next().unwrap_or(urn);
-        self.extension(urn).is_some()
-            || last.eq_ignore_ascii_case(self.name)
-            || last.starts_with(|c: char| c.is_ascii_digit())
+        self.has_attributes(urn) || last_segment(urn).starts_with(|c: char| c.is_ascii_digit())
+    }
+
+    /// Whether what follows a URN and a colon can only be an attribute: it is declared, or ends with the resource type.
+    pub fn has_attributes(&self, urn: &str) -> bool {
+        self.extension(urn).is_some() || last_segment(urn).eq_ignore_ascii_case(self.name)
     }
 
     fn located<'s>(&self, extension: Option<String>, among: &'s [Attribute], path: &AttributePath) -> Located<'s> {
@@ -236,6 +246,10 @@ impl ResourceSchema {
             }),
         }
     }
+}
+
+fn last_segment(urn: &str) -> &str {
+    urn.rsplit(':').next().unwrap_or(urn)
 }
 
 /// All schemas that a tenant's endpoint knows.

@@ -41,7 +41,7 @@ impl<'a> Place<'a> {
             (Some(selector), sub) => self.in_values(|values| values.write_selected(selector, sub, value, kind)),
             (None, Some(sub)) if self.is_list() => self.in_values(|values| values.write_sub_of_each(sub, value)),
             (None, Some(sub)) => self.write_sub(sub, value.clone()),
-            (None, None) if self.is_list() => self.write_list(value, kind),
+            (None, None) if self.takes_a_list(kind) => self.write_list(value, kind),
             (None, None) => self.write_single(value),
         }
     }
@@ -76,6 +76,14 @@ impl<'a> Place<'a> {
         match self.definition {
             Some(definition) => definition.multi_valued,
             None => self.map.get(&self.name).is_some_and(Value::is_array),
+        }
+    }
+
+    /// What no schema declares is a list by what it holds, and a replacement may be of another kind.
+    fn takes_a_list(&self, kind: Kind) -> bool {
+        match self.definition {
+            Some(definition) => definition.multi_valued,
+            None => kind == Kind::Add && self.is_list(),
         }
     }
 

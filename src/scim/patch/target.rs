@@ -39,7 +39,7 @@ impl Target<'_> {
     fn is_extension_object(&self, urn: &str, path: &AttributePath, value: &Value) -> bool {
         let is_core = urn.eq_ignore_ascii_case(&self.schema.core.id);
         let is_plain = path.selector.is_none() && path.sub.is_none();
-        let is_known = is_core || self.schema.extension(urn).is_some() || self.attributes.contains_key(urn);
+        let is_known = is_core || self.schema.has_attributes(urn) || self.attributes.contains_key(urn);
         is_plain && value.is_object() && !is_known && self.schema.locate(path).attribute.is_some()
     }
 
@@ -78,6 +78,9 @@ impl Target<'_> {
         };
         for (name, value) in members {
             let attribute = attribute_path(name)?;
+            if attribute.urn.is_some() {
+                return Err(ScimError::invalid_path(format!("\"{}\" is not an attribute of {urn}", shown(name))));
+            }
             let path = AttributePath { urn: Some(urn.to_owned()), ..attribute };
             self.write(&path, value, kind)?;
         }
