@@ -93,7 +93,7 @@ async fn renames_patches_and_deletes_at_once_end_as_if_one_after_the_other() {
     // Every address leads to the user, and the name to nobody else.
     for email in user["emails"].as_array().unwrap() {
         let found = harness.find(&format!("emails.value eq {}", email["value"])).await;
-        assert_eq!(found, [user.clone()]);
+        assert_eq!(found, std::slice::from_ref(&user));
     }
     assert_eq!(harness.send("GET", "/Users", None).await.body["totalResults"], 1);
 }

@@ -59,6 +59,6 @@ impl Layer for LostAnswers {
             return Ok(());
         }
         let seen = self.seen.fetch_add(1, Ordering::SeqCst) + 1;
-        if seen % self.every == 0 { Err(Lost) } else { Ok(()) }
+        if seen.is_multiple_of(self.every) { Err(Lost) } else { Ok(()) }
     }
 }
