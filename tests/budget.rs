@@ -126,3 +126,34 @@ async fn a_further_email_address_makes_a_write_a_transaction_and_no_more_waves()
     let found = counted.spend("GET", &find("emails.value eq \"BOB@home.org\""), None, 200).await;
     assert_eq!(found.waves, 2, "the row names the user, who is then read");
 }
+
+/// The figures above hold among many users as among few. `ROLLCALL_SCALE=100000` asks for more than CI does.
+#[tokio::test(start_paused = true)]
+async fn what_a_request_costs_does_not_depend_on_how_many_users_there_are() {
+    if !is_embedded() {
+        return;
+    }
+    let counted = Counted::new().await;
+    let many = std::env::var("ROLLCALL_SCALE").map_or(1_000, |count| count.parse().unwrap());
+    let mut costs = Vec::new();
+    for (from, to) in [(0, 10), (10, many)] {
+        for i in from..to {
+            counted.harness.create(user(&format!("user{i}"))).await;
+        }
+        let name = format!("of{to}");
+        let create = counted.spend("POST", "/Users", user(&name), 201).await;
+        let id = counted.harness.find(&format!("userName eq \"{name}\"")).await[0]["id"].as_str().unwrap().to_owned();
+        let path = format!("/Users/{id}");
+        let change = patch(json!([{"op": "replace", "path": "active", "value": false}]));
+        costs.push([
+            create,
+            counted.spend("GET", &path, None, 200).await,
+            counted.spend("GET", &find(&format!("userName eq \"{name}\"")), None, 200).await,
+            counted.spend("GET", &find(&format!("externalId eq \"ext-{name}\"")), None, 200).await,
+            counted.spend("GET", &find(&format!("emails eq \"{name}@example.com\"")), None, 200).await,
+            counted.spend("PATCH", &path, change, 200).await,
+            counted.spend("DELETE", &path, None, 204).await,
+        ]);
+    }
+    assert_eq!(costs[0], costs[1]);
+}

@@ -81,3 +81,13 @@ fn binaries_only_wire() {
         assert!(code(&file).lines().count() < 120, "{} does more than wire", file.display());
     }
 }
+
+#[test]
+fn every_limit_is_in_the_readme() {
+    let read = |file: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let (limits, readme) = (read("src/limits.rs"), read("README.md"));
+    let names = limits.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
+    for name in names {
+        assert!(readme.contains(&format!("`{name}`")), "the README does not list {name}");
+    }
+}
