@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::support::conflict::Conflict;
-use crate::support::{Harness, patch};
+use crate::support::{Harness, is_embedded, patch};
 
 async fn contested() -> (Harness, Arc<Conflict>) {
     let conflict = Conflict::new();
@@ -89,7 +89,7 @@ async fn renames_patches_and_deletes_at_once_end_as_if_one_after_the_other() {
     assert_eq!(user["emails"].as_array().unwrap().len(), 2 + done(1));
     assert_eq!(user["urn:acme:2.0:User"].as_object().map_or(0, |extension| extension.len()), done(2));
     assert!(refused.len() < 10, "{} of 30 gave up", refused.len());
-    assert!(conflict.raised() > 0, "the connector raised nothing");
+    assert!(conflict.raised() > 0 || !is_embedded(), "the connector raised nothing");
     // Every address leads to the user, and the name to nobody else.
     for email in user["emails"].as_array().unwrap() {
         let found = harness.find(&format!("emails.value eq {}", email["value"])).await;

@@ -253,7 +253,7 @@ async fn two_hundred_hostile_requests_are_refused_and_change_nothing() {
     let id = harness
         .create(json!({"userName": "bob", "displayName": "B", "emails": [{"value": "a@x", "type": "home"}]}))
         .await;
-    let before = harness.dump(Table::Users);
+    let before = harness.dump(Table::Users).await;
     let user = format!("/Users/{id}");
     let mut attempts = Vec::new();
     for body in bodies_that_are_no_resource() {
@@ -301,7 +301,7 @@ async fn two_hundred_hostile_requests_are_refused_and_change_nothing() {
         let reply = harness.raw(method, &uri, body.clone(), &[("authorization", &authorization)]).await;
         let shown = String::from_utf8_lossy(&body).chars().take(120).collect::<String>();
         assert!((400..500).contains(&reply.status), "{method} {path} {shown}: {reply:?}");
-        assert_eq!(harness.dump(Table::Users), before, "{method} {path} {shown}");
+        assert_eq!(harness.dump(Table::Users).await, before, "{method} {path} {shown}");
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use rollcall::api::{self, ROUTES, Route, Selection};
 use rollcall::app::App;
 use rollcall::auth::{ApiKey, KeyRecord, Scope, TenantName};
 use rollcall::store::embedded::Engine;
-use rollcall::store::tables::{TableNames, create_missing};
+use rollcall::store::tables::{Table, TableNames, create_missing};
 use rollcall::store::{Store, client};
 use serde_json::{Value, json};
 
@@ -26,6 +27,9 @@ use wire::{Backend, Layer, Wire};
 
 pub const HOST: &str = "scim.example.com";
 pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+/// An item as it is stored.
+pub type Item = std::collections::BTreeMap<String, AttributeValue>;
 
 /// An endpoint with the tenants `acme` and `globex`, and a key of each.
 pub struct Harness {
@@ -129,16 +133,13 @@ impl Harness {
         reply.body["Resources"].as_array().unwrap().clone()
     }
 
-    /// Every item of a table, as the engine holds it.
-    pub fn dump(&self, table: rollcall::store::tables::Table) -> Vec<Value> {
-        let request = json!({"TableName": self.app.store.names().of(table), "ConsistentRead": true});
-        let (status, body) = self.engine.call("Scan", request.to_string().as_bytes());
-        assert_eq!(status, 200);
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        assert!(body["LastEvaluatedKey"].is_null(), "too much to dump");
-        let mut items = body["Items"].as_array().unwrap().clone();
-        items.iter_mut().for_each(Value::sort_all_objects);
-        items.sort_by_key(Value::to_string);
+    /// Every item of a table, in the order of the keys.
+    pub async fn dump(&self, table: Table) -> Vec<Item> {
+        let scan = self.app.store.client().scan().table_name(self.app.store.names().of(table)).consistent_read(true);
+        let items = scan.send().await.unwrap();
+        assert!(items.last_evaluated_key.is_none(), "too much to dump");
+        let mut items: Vec<Item> = items.items().iter().map(|item| item.clone().into_iter().collect()).collect();
+        items.sort_by_key(|item| format!("{item:?}"));
         items
     }
 }
