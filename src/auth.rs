@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
 
+use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
 
@@ -212,8 +213,21 @@ impl Claim {
     where
         F: Future<Output = T>,
     {
-        let (record, read) = futures_util::future::join(lookup, read(self.tenant.clone())).await;
-        Ok(self.verify(record?, scope, now).map(|principal| (principal, read)))
+        let read = std::pin::pin!(read(self.tenant.clone()));
+        // Whichever comes first: a read for a caller who is not let in ends there.
+        let (record, read) = match select(std::pin::pin!(lookup), read).await {
+            Either::Left((record, read)) => (record, Either::Left(read)),
+            Either::Right((read, lookup)) => (lookup.await, Either::Right(read)),
+        };
+        let principal = match self.verify(record?, scope, now) {
+            Ok(principal) => principal,
+            Err(denial) => return Ok(Err(denial)),
+        };
+        let read = match read {
+            Either::Left(under_way) => under_way.await,
+            Either::Right(done) => done,
+        };
+        Ok(Ok((principal, read)))
     }
 
     fn verify(self, record: Option<KeyRecord>, scope: Scope, now: Timestamp) -> Result<Principal, Denial> {

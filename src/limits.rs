@@ -18,8 +18,16 @@ pub const MAX_FILTER_DEPTH: usize = 32;
 /// Most operations in one PATCH. Microsoft's validator sends 36.
 pub const MAX_PATCH_OPERATIONS: usize = 1_000;
 
-/// Most values of one multi-valued attribute: keeps duplicate checks of a PATCH bounded.
-pub const MAX_VALUES: usize = 1_000;
+/// Longest path of a PATCH operation in bytes, and most comparisons in its value filter: each is made on every value.
+pub const MAX_PATH_BYTES: usize = 2 * 1024;
+/// See [`MAX_PATH_BYTES`].
+pub const MAX_SELECTOR_TERMS: usize = 10;
+
+/// Most values of one multi-valued attribute: keeps duplicate checks of a PATCH bounded. Not for a group's members.
+pub const MAX_VALUES: usize = 256;
+
+/// Most members of a JSON object, as each is compared with the others without case.
+pub const MAX_MEMBERS: usize = 1_000;
 
 /// Most distinct e-mail addresses of one user. Each further address is a row changed in the user's own
 /// transaction, and a rename that replaces all of them must fit DynamoDB's 100 actions (2 x 45 + 2).
@@ -40,11 +48,18 @@ pub const MAX_PAGE: usize = 200;
 pub const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Most 1 MB pages read for a filter without an index before the answer is 400 `tooMany`
-/// (about 8,000 users of 2 KB, under a second and 2,048 read units).
+/// (about 8,000 users of 2 KB, under a second and 4,096 read units).
 pub const MAX_SCANNED_PAGES: usize = 16;
 
 /// Most alternatives of an `or` answered by one index read each; a longer one is scanned.
 pub const MAX_UNION: usize = 10;
+
+/// Most users read one by one for one further e-mail address: each is a call of its own.
+pub const MAX_SHARED_EMAIL: usize = 100;
+
+/// How many of the last requests that wrote an item are kept in it: by them a write whose answer was lost is
+/// recognised, also after others have written.
+pub const KEPT_REQUESTS: usize = 4;
 
 /// Attempts at a read-modify-write whose item others keep changing; each attempt costs one write.
 pub const MAX_WRITE_ATTEMPTS: usize = 64;

@@ -45,7 +45,7 @@ pub enum StoreError {
     #[error("the item is not as it was written: {0}")]
     Corrupt(String),
     /// More work than one request may do.
-    #[error("more than {0} pages to read")]
+    #[error("more than {0} pages or items to read")]
     TooMany(usize),
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::support::budget::{Budget, Spent};
 use crate::support::{Harness, encode, is_embedded, patch};
+use rollcall::auth::ApiKey;
 use serde_json::{Value, json};
 
 struct Counted {
@@ -62,7 +63,7 @@ async fn every_read_is_one_wave() {
     let nobody = counted.spend("GET", &find("userName eq \"nobody\""), None, 200).await;
     assert_eq!(nobody, spent(1, &["GetItem", "GetItem"], 2.0, 0.0));
     let list = counted.spend("GET", "/Users?startIndex=1&count=100", None, 200).await;
-    assert_eq!((list.waves, list.calls.len()), (1, 3));
+    assert_eq!((list.waves, list.calls.len()), (2, 3), "the key check, then the page beside the count");
     for constant in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas", "/Groups"] {
         assert_eq!(counted.spend("GET", constant, None, 200).await, spent(1, &["GetItem"], 1.0, 0.0), "{constant}");
     }
@@ -104,6 +105,16 @@ async fn what_is_refused_costs_at_most_the_key_check_and_one_read() {
     let refused =
         counted.harness.raw("GET", "/acme/scim/v2/Users", Vec::new(), &[("authorization", "Bearer junk")]).await;
     assert_eq!((refused.status, counted.budget.take()), (401, Spent::default()));
+    // A key that is in order but unknown starts no scan and no list.
+    let forged = ApiKey::mint(&"acme".parse().unwrap()).unwrap().reveal();
+    let header = format!("Bearer {forged}");
+    for path in
+        ["/Users", "/Users?startIndex=9999", "/Users?filter=title+co+%22x%22", "/Users?filter=userName+sw+%22x%22"]
+    {
+        let uri = format!("/acme/scim/v2{path}");
+        let refused = counted.harness.raw("GET", &uri, Vec::new(), &[("authorization", &header)]).await;
+        assert_eq!((refused.status, counted.budget.take().calls), (401, vec!["GetItem".to_owned()]), "{path}");
+    }
     let duplicate = user("bob");
     counted.harness.create(duplicate.clone()).await;
     assert_eq!(counted.spend("POST", "/Users", duplicate, 409).await.waves, 2);

@@ -86,6 +86,11 @@ fn bodies_that_are_no_resource() -> Vec<Vec<u8>> {
             .to_string()
             .into_bytes(),
     );
+    bodies.push(
+        format!("{{\"userName\":\"a\",{}}}", (0..2000).map(|i| format!("\"k{i}\":1")).collect::<Vec<_>>().join(","))
+            .into_bytes(),
+    );
+    bodies.push(json!({"userName": "a", "list": vec![1; 100_000]}).to_string().into_bytes());
     bodies.push(json!({"userName": "a", "urn:acme:2.0:User": {"blob": "x".repeat(300_000)}}).to_string().into_bytes());
     bodies.push(json!({"userName": "a", "title": "x".repeat(2_000_000)}).to_string().into_bytes());
     bodies
@@ -169,6 +174,9 @@ fn patches_that_cannot_be_applied() -> Vec<Value> {
     ] {
         bodies.push(one(json!({"op": "replace", "path": path, "value": "x"})));
     }
+    let terms = vec!["type eq \"x\""; 40].join(" or ");
+    bodies.push(one(json!({"op": "remove", "path": format!("emails[{terms}]")})));
+    bodies.push(one(json!({"op": "add", "path": "x", "value": vec![1; 100_000]})));
     let deep = format!("emails[{}type eq \"x\"{}]", "(".repeat(100), ")".repeat(100));
     bodies.push(one(json!({"op": "remove", "path": deep})));
     bodies.push(one(json!({"op": "add", "path": "roles", "value": (0..1001).map(|i| json!({"value": i.to_string()})).collect::<Vec<_>>()})));

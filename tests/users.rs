@@ -238,3 +238,79 @@ async fn other_paths_and_methods_are_answered_in_scims_form() {
         assert_eq!(harness.raw("GET", path, Vec::new(), &[]).await.status, 404, "{path}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_password_is_kept_nowhere_however_it_is_named() {
+    let harness = Harness::new().await;
+    let qualified = "urn:ietf:params:scim:schemas:core:2.0:User:password";
+    let body = json!({"userName": "bob", "password": "S3cret", "PassWord2": "kept", qualified: "S3cret"});
+    let path = format!("/Users/{}", harness.create(body).await);
+    for operation in [
+        json!({"op": "add", "path": "password", "value": "S3cret"}),
+        json!({"op": "replace", "path": qualified, "value": "S3cret"}),
+        json!({"op": "replace", "value": {"Password": "S3cret", qualified: "S3cret"}}),
+    ] {
+        assert_eq!(harness.send("PATCH", &path, patch(json!([operation]))).await.status, 200);
+    }
+    assert_eq!(harness.send("PUT", &path, json!({"userName": "bob", "password": "S3cret"})).await.status, 200);
+    let stored = format!("{:?}", harness.dump(rollcall::store::tables::Table::Users).await);
+    assert!(!stored.contains("S3cret"), "{stored}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_values_to_remove_is_understood_as_it_would_be_stored() {
+    let harness = Harness::new().await;
+    let roles = json!([{"value": "Admin", "primary": true}, {"value": "25"}, {"value": "Keep", "type": "t"}]);
+    let path = format!("/Users/{}", harness.create(json!({"userName": "bob", "roles": roles})).await);
+    for (value, left) in [
+        (json!([{"value": "nobody"}]), 3),
+        (json!([{"value": "Keep", "type": "other"}]), 3),
+        (json!([{"primary": "True", "value": "ADMIN", "display": "x", "$ref": null}]), 2),
+        (json!([{"value": 25}]), 1),
+        (json!({"roles": [{"value": "keep"}]}), 0),
+    ] {
+        let remove = patch(json!([{"op": "Remove", "path": "roles", "value": value}]));
+        let body = harness.send("PATCH", &path, remove).await.body;
+        assert_eq!(body["roles"].as_array().map_or(0, Vec::len), left, "{value}");
+    }
+    // A bare value is one to remove, not a word for all of them.
+    harness.send("PATCH", &path, patch(json!([{"op": "add", "path": "roles", "value": ["a", "b"]}]))).await;
+    let body = harness.send("PATCH", &path, patch(json!([{"op": "remove", "path": "roles", "value": "a"}]))).await.body;
+    assert_eq!(body["roles"], json!([{"value": "b"}]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_extension_named_in_schemas_is_one_whatever_its_urn_looks_like() {
+    let harness = Harness::new().await;
+    let urn = "urn:okta:acme_1:1.0:user:custom";
+    let body =
+        json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", urn], "userName": "bob", urn: {"badge": "7"}});
+    let path = format!("/Users/{}", harness.create(body).await);
+    for operation in [
+        json!({"op": "replace", "value": {urn: {"level": 2}}}),
+        json!({"op": "add", "path": format!("{urn}:more"), "value": "m"}),
+    ] {
+        harness.send("PATCH", &path, patch(json!([operation]))).await;
+    }
+    let user = harness.send("GET", &path, None).await.body;
+    assert_eq!(user[urn], json!({"badge": "7", "level": 2, "more": "m"}));
+    assert_eq!(user["schemas"][1], urn);
+    let removed = harness.send("PATCH", &path, patch(json!([{"op": "remove", "path": urn}]))).await.body;
+    assert_eq!(removed.get(urn), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn adding_nothing_to_a_value_leaves_it_alone() {
+    let harness = Harness::new().await;
+    let path = format!(
+        "/Users/{}",
+        harness.create(json!({"userName": "bob", "addresses": [{"type": "work", "country": "US"}]})).await
+    );
+    for value in [json!({}), json!({"formatted": null}), json!({"formatted": ""})] {
+        let add = patch(json!([{"op": "Add", "path": "addresses[type eq \"work\"]", "value": value}]));
+        let body = harness.send("PATCH", &path, add).await.body;
+        assert_eq!(body["addresses"], json!([{"type": "work", "country": "US"}]));
+    }
+    let replace = patch(json!([{"op": "Replace", "path": "addresses[type eq \"work\"]", "value": {"country": ""}}]));
+    assert_eq!(harness.send("PATCH", &path, replace).await.body.get("addresses"), None);
+}

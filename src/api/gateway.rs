@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Origin;
 
-/// An event, as far as it is used.
-#[derive(Debug, Deserialize)]
+/// An event, as far as it is used. No `Debug`: it holds a key and a user.
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
     raw_path: String,
@@ -29,7 +29,7 @@ pub struct Event {
     request_context: Context,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Context {
     #[serde(default)]
@@ -37,13 +37,13 @@ struct Context {
     http: Http,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 struct Http {
     method: String,
 }
 
 /// The answer to an event.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Answer {
     status_code: u16,

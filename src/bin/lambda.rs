@@ -10,11 +10,17 @@ use rollcall::app::App;
 use rollcall::store::Store;
 use rollcall::store::client;
 use rollcall::store::tables::TableNames;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::prelude::*;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let level = variable("LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(tracing::Level::INFO);
-    tracing_subscriber::fmt().json().flatten_event(true).with_max_level(level).with_target(false).init();
+    let level = variable("LOG_LEVEL").and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    // Ours alone may say more: at trace the runtime and the SDK print whole events, with keys and users.
+    let targets = Targets::new().with_target("rollcall", level).with_target("bootstrap", level);
+    let targets = targets.with_default(level.min(LevelFilter::WARN));
+    let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
+    tracing_subscriber::registry().with(lines.with_filter(targets)).init();
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -33,7 +39,8 @@ async fn run() -> Result<(), Error> {
     if handler != FALLBACK {
         store.connect().await;
     }
-    let app = App { public_url: variable("PUBLIC_URL"), ..App::new(store)? };
+    let app =
+        App { public_url: variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned()), ..App::new(store)? };
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;

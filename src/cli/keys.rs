@@ -80,12 +80,15 @@ pub(super) async fn make(store: &Store, request: Request, now: Timestamp) -> Res
     if request.description.trim().is_empty() || request.description.len() > MAX_DESCRIPTION_BYTES {
         return Err(format!("a description has 1 to {MAX_DESCRIPTION_BYTES} bytes"));
     }
+    let mut scopes = request.scopes;
+    scopes.sort();
+    scopes.dedup();
     let key = ApiKey::mint(&request.tenant).map_err(|e| e.to_string())?;
     let record = KeyRecord {
         tenant: request.tenant,
         id: key.id().clone(),
         hash: key.hash(),
-        scopes: request.scopes,
+        scopes,
         description: request.description,
         automation: request.automation,
         created: now,

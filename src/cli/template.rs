@@ -49,7 +49,6 @@ fn function(yaml: &mut String, name: &str, policies: &str, events: &str) {
       BuildMethod: rust-cargolambda
       BuildProperties: {{Binary: bootstrap}}
     Properties:
-      FunctionName: !Sub \"${{AWS::StackName}}-{kebab}\"
       Handler: {name}
       LoggingConfig: {{LogGroup: !Ref {id}Logs}}
 {policies}      Events:

@@ -144,11 +144,15 @@ pub fn keep_selected(selector: &Filter, replacement: &mut Map<String, Value>) {
 
 /// **Remove by a list of values.** Entra without `aadOptscim062020`, and AWS-style clients, remove members with
 /// `path: "members"` and a `value` list: only those go (entra-docs, compatibility; awslabs/ssosync client_test.go).
-/// An element is meant if it has every sub-attribute that the list's value has.
-pub fn is_listed(element: &Value, listed: &[Value]) -> bool {
+/// An element is meant if its `value`, and its `type` where the list names one, are the same; for lists without
+/// `value`, if it has everything that the list's element has. Both in the form that is stored.
+pub fn is_listed(element: &Value, listed: &[Value], same: impl Fn(&Value, &Value) -> bool) -> bool {
     listed.iter().any(|wanted| match (element, wanted) {
         (Value::Object(element), Value::Object(wanted)) => {
-            !wanted.is_empty() && wanted.iter().all(|(name, value)| member(element, name) == Some(value))
+            let identifying = |name: &str| !wanted.contains_key("value") || name == "value" || name == "type";
+            let mut named = wanted.iter().filter(|(name, _)| identifying(name)).peekable();
+            named.peek().is_some()
+                && named.all(|(name, value)| member(element, name).is_some_and(|held| same(held, value)))
         }
         (element, wanted) => element == wanted,
     })
@@ -165,8 +169,9 @@ pub fn unquoted_filter_value(token: &str) -> Value {
         return Value::Null;
     }
     match serde_json::from_str::<serde_json::Number>(token) {
-        Ok(number) => Value::Number(number),
-        Err(_) => Value::String(token.to_owned()),
+        // `12e4` may be an id: a number only if it is written as one is printed.
+        Ok(number) if number.to_string() == token => Value::Number(number),
+        _ => Value::String(token.to_owned()),
     }
 }
 
@@ -238,8 +243,9 @@ mod tests {
     #[test]
     fn a_listed_value_need_only_name_what_identifies_it() {
         let element = json!({"value": "u1", "type": "User"});
-        assert!(is_listed(&element, &[json!({"value": "u1"})]));
-        assert!(!is_listed(&element, &[json!({"value": "u2"}), json!({})]));
+        let is_listed = |listed: &[Value]| is_listed(&element, listed, |a, b| a == b);
+        assert!(is_listed(&[json!({"value": "u1", "display": "Other"})]));
+        assert!(!is_listed(&[json!({"value": "u2"}), json!({}), json!({"value": "u1", "type": "Group"})]));
     }
 
     #[test]
@@ -259,6 +265,7 @@ mod tests {
     fn unquoted_values_are_literals_or_text() {
         assert_eq!(unquoted_filter_value("True"), json!(true));
         assert_eq!(unquoted_filter_value("12"), json!(12));
+        assert_eq!(unquoted_filter_value("12e4"), json!("12e4"));
         assert_eq!(unquoted_filter_value("jyoung"), json!("jyoung"));
     }
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::json::{member, type_name, without_nulls};
+use super::json::{member, type_name, undeclared};
 use super::schema::{Attribute, ResourceSchema, Type, find};
 use super::{ScimError, deviation};
 use crate::limits::MAX_VALUES;
@@ -19,8 +19,15 @@ impl Document {
     /// 400 `invalidValue` naming the attribute and the rule; 400 `invalidSyntax` for an attribute given twice.
     pub fn from_request(body: Map<String, Value>, schema: &ResourceSchema) -> Result<Self, ScimError> {
         let mut document = Self::default();
+        let named = named_schemas(&body);
         for (name, value) in body {
-            document.take(name, value, schema)?;
+            // A URN that `schemas` names is an extension, whatever its form: Okta's end with `:user:custom`.
+            if value.is_object() && named.contains(&name.to_ascii_lowercase()) && schema.below_core(&name).is_none() {
+                let urn = schema.extension(&name).map_or(name, |extension| extension.id.clone());
+                document.take_extension(&urn, None, value, schema)?;
+            } else {
+                document.take(name, value, schema)?;
+            }
         }
         document.check_required(schema)?;
         Ok(document)
@@ -101,7 +108,7 @@ impl Document {
         if name.is_empty() {
             return Err(ScimError::invalid_syntax("an attribute name must not be empty"));
         }
-        match without_nulls(value) {
+        match undeclared(value, &name)? {
             Some(value) => insert_once(&mut self.0, &name, value),
             None => Ok(()),
         }
@@ -133,6 +140,11 @@ impl Document {
         let Some(held) = held.as_object_mut() else { return Ok(()) };
         assigned.into_iter().try_for_each(|(name, value)| insert_once(held, &name, value))
     }
+}
+
+fn named_schemas(body: &Map<String, Value>) -> Vec<String> {
+    let schemas = member(body, "schemas").and_then(Value::as_array);
+    schemas.into_iter().flatten().filter_map(Value::as_str).map(str::to_ascii_lowercase).collect()
 }
 
 /// Whether a top-level name is a URN: of an extension (with its object), or of one attribute within.
@@ -245,7 +257,7 @@ fn coerce_members(
                 }
             }
             None => {
-                if let Some(value) = without_nulls(value) {
+                if let Some(value) = undeclared(value, &name)? {
                     insert_once(&mut assigned, &name, value)?;
                 }
             }

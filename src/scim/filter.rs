@@ -96,6 +96,17 @@ impl Filter {
         parser.end()?;
         Ok(filter)
     }
+
+    /// How many comparisons it makes.
+    pub fn terms(&self) -> usize {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().map(Self::terms).sum(),
+            Self::Not(inner) => inner.terms(),
+            Self::Present(path) | Self::ValuePath(path) | Self::Compare(path, ..) => {
+                1 + path.selector.as_ref().map_or(0, |selector| selector.terms())
+            }
+        }
+    }
 }
 
 impl fmt::Display for Filter {

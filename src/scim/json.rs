@@ -6,7 +6,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 use serde_json::{Map, Number, Value};
 
 use super::ScimError;
-use crate::limits::MAX_JSON_DEPTH;
+use crate::limits::{MAX_JSON_DEPTH, MAX_MEMBERS, MAX_VALUES};
+
+/// From here on not every integer is a double: 2 to the 53.
+const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Parses a request body.
 ///
@@ -71,6 +74,20 @@ pub fn without_nulls(value: Value) -> Option<Value> {
     }
 }
 
+/// What an attribute that no schema declares is given, nulls left out; `at` is its path.
+///
+/// # Errors
+/// 400 `invalidValue` for a list that is too long.
+pub fn undeclared(value: Value, at: &str) -> Result<Option<Value>, ScimError> {
+    match &value {
+        Value::Array(items) if items.len() > MAX_VALUES => {
+            let shown: String = at.chars().take(128).collect();
+            Err(ScimError::invalid_value(format!("{shown}: more than {MAX_VALUES} values")))
+        }
+        _ => Ok(without_nulls(value)),
+    }
+}
+
 /// What an attribute that no schema declares is given: nothing for null, an empty text, list or object.
 pub fn assigned(value: Value) -> Option<Value> {
     without_nulls(value).filter(|value| match value {
@@ -116,8 +133,13 @@ impl<'de> Visitor<'de> for Strict {
         Ok(v.into())
     }
 
-    fn visit_f64<E>(self, v: f64) -> Result<Value, E> {
-        Ok(Number::from_f64(v).map_or(Value::Null, Value::Number))
+    fn visit_f64<E: Error>(self, v: f64) -> Result<Value, E> {
+        // A longer integer would come back as another one.
+        let is_exact = v.fract() != 0.0 || v.abs() < LARGEST_EXACT;
+        match Number::from_f64(v) {
+            Some(number) if is_exact => Ok(Value::Number(number)),
+            _ => Err(E::custom("a number is too large to be kept exactly; send it as text")),
+        }
     }
 
     fn visit_str<E>(self, v: &str) -> Result<Value, E> {
@@ -151,6 +173,9 @@ impl<'de> Visitor<'de> for Strict {
                 return Err(A::Error::custom(format!("the name \"{shown}\" is given twice in one object")));
             }
             map.insert(name, value);
+            if map.len() > MAX_MEMBERS {
+                return Err(A::Error::custom(format!("an object has more than {MAX_MEMBERS} members")));
+            }
         }
         Ok(Value::Object(map))
     }
@@ -163,7 +188,15 @@ mod tests {
     #[test]
     fn repeated_names_deep_nesting_and_trailing_text_are_refused() {
         let deep = "[".repeat(200) + &"]".repeat(200);
-        for bad in [r#"{"a":1,"a":2}"#, r#"{"a":{"b":1,"b":1}}"#, &deep, "{} x", "", "{\"a\":"] {
+        for bad in [
+            r#"{"a":100000000000000000001}"#,
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":{"b":1,"b":1}}"#,
+            &deep,
+            "{} x",
+            "",
+            "{\"a\":",
+        ] {
             assert_eq!(parse(bad.as_bytes()).unwrap_err().status, 400, "{bad}");
         }
         assert!(parse(b"\xff\xfe").is_err());

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::filter::parse::Parser;
 use super::filter::{Filter, SyntaxError};
+use crate::limits::{MAX_PATH_BYTES, MAX_SELECTOR_TERMS};
 
 /// A path as written. Which attribute it names is decided by [`ResourceSchema::locate`](super::ResourceSchema::locate).
 #[derive(Debug, Clone, PartialEq)]
@@ -25,9 +26,16 @@ impl AttributePath {
     /// # Errors
     /// Where and why the text is not a path.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
+        let refuse = |message: String| SyntaxError { position: 0, message };
+        if text.len() > MAX_PATH_BYTES {
+            return Err(refuse(format!("the path is longer than {MAX_PATH_BYTES} bytes")));
+        }
         let mut parser = Parser::new(text)?;
         let path = parser.path()?;
         parser.end()?;
+        if path.selector.as_ref().is_some_and(|selector| selector.terms() > MAX_SELECTOR_TERMS) {
+            return Err(refuse(format!("the value filter has more than {MAX_SELECTOR_TERMS} comparisons")));
+        }
         Ok(path)
     }
 

@@ -13,6 +13,7 @@ use super::links::email_changes;
 use super::tables::Table;
 use super::{Store, StoreError};
 use crate::auth::{KeyId, Tenant};
+use crate::limits::KEPT_REQUESTS;
 use crate::scim::Document;
 use crate::scim::resource::Meta;
 use crate::scim::user::UserKeys;
@@ -90,6 +91,8 @@ pub struct User {
     key: String,
     /// Every address that has an index entry or a row, the indexed one first.
     emails: Vec<String>,
+    /// The last requests that wrote the document, newest first.
+    requests: Vec<String>,
     /// The groups, kept by membership writes, and their version.
     membership: Membership,
 }
@@ -128,6 +131,7 @@ impl User {
             modified: now,
             key: keys.user_name.clone(),
             emails: keys.emails.clone(),
+            requests: Vec::new(),
             membership: Membership::default(),
         }
     }
@@ -166,14 +170,19 @@ impl User {
         item.insert("created".into(), at(self.created));
         item.insert("modified".into(), at(self.modified));
         item.insert("by".into(), s(author.key.as_str()));
-        item.insert("req".into(), s(&author.request));
+        item.insert("req".into(), self.requests_with(author));
         item.extend(keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
         item.extend(self.indexed_email().map(|email| ("email".to_owned(), s(email))));
-        if let Some(group_ids) = &self.membership.group_ids {
-            item.insert("groupIds".into(), group_ids.clone());
+        item.extend(self.membership.group_ids.clone().map(|ids| ("groupIds".to_owned(), ids)));
+        if self.membership.version > 0 {
             item.insert("gver".into(), n(self.membership.version));
         }
         item
+    }
+
+    fn requests_with(&self, author: &Author) -> AttributeValue {
+        let all = std::iter::once(&author.request).chain(&self.requests);
+        AttributeValue::L(all.take(KEPT_REQUESTS).map(s).collect())
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
@@ -187,6 +196,7 @@ impl User {
             modified: instant(item, "modified")?,
             key: text(item, "userName")?.to_owned(),
             emails: keys.emails,
+            requests: requests(item).map(str::to_owned).collect(),
             membership: Membership {
                 group_ids: item.get("groupIds").cloned(),
                 version: optional_number(item, "gver").unwrap_or(0),
@@ -213,7 +223,8 @@ impl Store {
         let mut writes = vec![put];
         writes.extend(email_changes(tenant, user.id.as_str(), &[], user.further_emails()));
         match self.commit(&writes, &author.request).await {
-            Err(CommitError::Condition(_, Some(old))) if is_ours(&old, author) => Ok(()),
+            // The id is random: who has it was made by this request, whatever was written since.
+            Err(CommitError::Condition(_, Some(old))) if optional_text(&old, "id") == Some(user.id.as_str()) => Ok(()),
             Err(CommitError::Condition(..)) => Err(WriteError::UserNameTaken),
             Err(CommitError::Store(error)) => Err(error.into()),
             Ok(()) => Ok(()),
@@ -260,7 +271,7 @@ impl Store {
         old: &User,
         attempt: usize,
     ) -> Result<(), WriteError> {
-        let mut writes = vec![guarded(Write::delete(Table::Users, key(tenant, &old.key)), old)];
+        let mut writes = vec![unmoved(Write::delete(Table::Users, key(tenant, &old.key)), old)];
         writes.extend(email_changes(tenant, old.id.as_str(), old.further_emails(), &[]));
         match self.commit(&writes, &format!("{}{attempt:04x}", author.request)).await {
             Ok(()) => Ok(()),
@@ -289,7 +300,7 @@ fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &U
         .value("ver", n(new.version.0))
         .value("modified", at(new.modified))
         .value("by", s(author.key.as_str()))
-        .value("req", s(&author.request));
+        .value("req", old.requests_with(author));
     for name in ["doc", "modified", "by", "req", "externalId", "email"] {
         write = write.name(name);
     }
@@ -303,14 +314,7 @@ fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &U
 
 /// The old item goes and the new one comes, or neither.
 fn rename(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &UserKeys) -> [Write; 2] {
-    let delete = Write::delete(Table::Users, key(tenant, &old.key))
-        .condition("#id = :id AND #ver = :old AND (attribute_not_exists(#gver) OR #gver = :gver)")
-        .name("id")
-        .name("ver")
-        .name("gver")
-        .value("id", s(old.id.as_str()))
-        .value("old", n(old.version.0))
-        .value("gver", n(old.membership.version));
+    let delete = unmoved(Write::delete(Table::Users, key(tenant, &old.key)), old);
     let put = Write::put(Table::Users, new.item(tenant, keys, author))
         .condition("attribute_not_exists(#tenant)")
         .name("tenant");
@@ -326,6 +330,14 @@ fn guarded(write: Write, old: &User) -> Write {
         .value("old", n(old.version.0))
 }
 
+/// As [`guarded`], and no membership write came between: for what takes the item away.
+fn unmoved(write: Write, old: &User) -> Write {
+    guarded(write, old)
+        .condition("#id = :id AND #ver = :old AND (attribute_not_exists(#gver) OR #gver = :gver)")
+        .name("gver")
+        .value("gver", n(old.membership.version))
+}
+
 /// What stands in the place of `old`: a newer version of the same user, or not that user any more.
 fn changed(old: &User, now: Option<Item>) -> Result<WriteError, StoreError> {
     let now = match now {
@@ -335,8 +347,14 @@ fn changed(old: &User, now: Option<Item>) -> Result<WriteError, StoreError> {
     Ok(WriteError::Changed(now))
 }
 
+/// Whether the request has written the item, lately.
 fn is_ours(item: &Item, author: &Author) -> bool {
-    optional_text(item, "req") == Some(&author.request)
+    requests(item).any(|request| request == author.request)
+}
+
+fn requests(item: &Item) -> impl Iterator<Item = &str> {
+    let list = item.get("req").and_then(|requests| requests.as_l().ok());
+    list.into_iter().flatten().filter_map(|request| request.as_s().ok().map(String::as_str))
 }
 
 fn key(tenant: &Tenant, folded_user_name: &str) -> Item {

@@ -64,7 +64,8 @@ impl Planner<'_> {
                     .collect();
                 match plans.as_slice() {
                     [] => Access::Nothing,
-                    many if many.len() > MAX_UNION || many.contains(&Access::Scan) => Access::Scan,
+                    // A prefix may lead to any number of resources: one scan reads each once.
+                    many if many.len() > MAX_UNION || !many.iter().all(is_equals) => Access::Scan,
                     _ => Access::Any(plans),
                 }
             }
@@ -131,6 +132,10 @@ impl Planner<'_> {
             Access::Scan => usize::MAX / (MAX_UNION + 1),
         }
     }
+}
+
+fn is_equals(access: &Access) -> bool {
+    matches!(access, Access::Equals(..))
 }
 
 #[cfg(test)]

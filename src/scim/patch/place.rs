@@ -4,8 +4,9 @@ use serde_json::{Map, Value};
 
 use super::Kind;
 use super::values::Values;
-use crate::scim::document::coerce;
-use crate::scim::json::{assigned, member_name};
+use crate::limits::MAX_VALUES;
+use crate::scim::document::{coerce, coerce_one};
+use crate::scim::json::{assigned, member, member_name, undeclared};
 use crate::scim::path::AttributePath;
 use crate::scim::schema::{Attribute, LocatedAttribute, Type};
 use crate::scim::{ScimError, deviation};
@@ -49,11 +50,8 @@ impl<'a> Place<'a> {
     /// Removes (RFC 7644 section 3.5.2.2); of a list only what is listed, if anything is. Removing what is not there
     /// succeeds.
     pub(super) fn remove(&mut self, listed: Option<&Value>) -> Result<(), ScimError> {
-        let listed = match listed {
-            Some(Value::Array(items)) => Some(items.clone()),
-            Some(Value::Object(item)) => Some(vec![Value::Object(item.clone())]),
-            _ => None,
-        };
+        let listed =
+            listed.filter(|value| !deviation::is_unassigned(value)).map(|value| self.listed(value)).transpose()?;
         match (&self.path.selector, self.sub, listed) {
             _ if !self.map.contains_key(&self.name) => Ok(()),
             (Some(selector), sub, _) => self.in_values(|values| values.remove_selected(selector, sub)),
@@ -62,7 +60,7 @@ impl<'a> Place<'a> {
             }
             (None, Some(sub), _) => self.write_sub(sub, Value::Null),
             (None, None, Some(listed)) if self.is_list() => self.in_values(|values| {
-                values.items.retain(|element| !deviation::is_listed(element, &listed));
+                values.remove_listed(&listed);
                 Ok(())
             }),
             (None, None, _) => {
@@ -70,6 +68,24 @@ impl<'a> Place<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// The values of a `remove`, in the form in which they are stored.
+    fn listed(&self, value: &Value) -> Result<Vec<Value>, ScimError> {
+        // Salesforce names the attribute within the value, too (RIPAGlobal/scimitar).
+        let value = match value {
+            Value::Object(map) if map.len() == 1 => member(map, &self.name).unwrap_or(value),
+            other => other,
+        };
+        let items = deviation::list_from_single(value.clone());
+        if items.len() > MAX_VALUES {
+            return Err(ScimError::invalid_value(format!("{}: more than {MAX_VALUES} values", self.at())));
+        }
+        let stored = |item| match self.definition {
+            Some(definition) => coerce_one(definition, item, &self.at()),
+            None => Ok(assigned(item)),
+        };
+        Ok(items.into_iter().map(stored).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
     }
 
     fn is_list(&self) -> bool {
@@ -90,7 +106,7 @@ impl<'a> Place<'a> {
     fn write_list(&mut self, value: &Value, kind: Kind) -> Result<(), ScimError> {
         let new = match self.definition {
             Some(definition) => coerce(definition, value.clone(), &self.at())?,
-            None => assigned(value.clone()),
+            None => undeclared(value.clone(), &self.at())?.and_then(assigned),
         };
         match (new, kind) {
             (Some(new), Kind::Add) => {
@@ -108,7 +124,10 @@ impl<'a> Place<'a> {
         let Some(definition) = self.definition else {
             return match value {
                 Value::Object(new) => self.merge(None, new),
-                _ => self.put(assigned(value.clone())),
+                _ => {
+                    let value = undeclared(value.clone(), &self.at())?.and_then(assigned);
+                    self.put(value)
+                }
             };
         };
         let value = deviation::single_from_list(definition, value.clone());
@@ -211,7 +230,7 @@ pub(super) fn write_sub_attribute(
     let value = match declared {
         Some(declared) if deviation::is_echo(declared) => return Ok(()),
         Some(declared) => coerce(declared, value, &format!("{at}.{name}"))?,
-        None => assigned(value),
+        None => undeclared(value, at)?.and_then(assigned),
     };
     let is_reference = definition.is_some_and(|d| d.sub("$ref").is_some());
     if is_reference && name == "value" && held.get("value") != value.as_ref() {

@@ -45,7 +45,10 @@ impl Target<'_> {
 
     /// Adds or replaces what a path names.
     pub(super) fn write(&mut self, path: &AttributePath, value: &Value, kind: Kind) -> Result<(), ScimError> {
-        if deviation::is_discarded(&path.name) && path.urn.is_none() {
+        if let Some(urn) = self.held_extension(path) {
+            return self.write_extension(&urn, value, kind);
+        }
+        if self.is_of_core(path) && deviation::is_discarded(&path.name) {
             return Ok(());
         }
         let located = self.schema.locate(path);
@@ -87,8 +90,22 @@ impl Target<'_> {
         Ok(())
     }
 
+    fn is_of_core(&self, path: &AttributePath) -> bool {
+        path.urn.as_ref().is_none_or(|urn| urn.eq_ignore_ascii_case(&self.schema.core.id))
+    }
+
+    /// An extension that the resource has, whose URN has the form of an attribute's: Okta's end with `:user:custom`.
+    fn held_extension(&self, path: &AttributePath) -> Option<String> {
+        let whole = format!("{}:{}", path.urn.as_ref()?, path.name);
+        let is_plain = path.selector.is_none() && path.sub.is_none();
+        member_name(self.attributes, &whole).filter(|_| is_plain)
+    }
+
     /// Removes what a path names, or of it only what `listed` says.
     pub(super) fn remove(&mut self, path: &AttributePath, listed: Option<&Value>) -> Result<(), ScimError> {
+        if let Some(urn) = self.held_extension(path) {
+            return self.write_extension(&urn, &Value::Null, Kind::Replace);
+        }
         let located = self.schema.locate(path);
         let Some(attribute) = located.attribute else {
             return match located.extension {

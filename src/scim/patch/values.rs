@@ -7,6 +7,7 @@ use super::place::write_sub_attribute;
 use crate::limits::MAX_VALUES;
 use crate::scim::document::coerce_one;
 use crate::scim::filter::{Filter, eval};
+use crate::scim::fold::fold;
 use crate::scim::json::{assigned, member};
 use crate::scim::schema::Attribute;
 use crate::scim::{ScimError, deviation};
@@ -24,6 +25,9 @@ impl Values<'_> {
     /// (RFC 7644 section 3.5.2.1, RFC 7643 section 2.4).
     pub(super) fn add(&mut self, new: Vec<Value>) -> Result<(), ScimError> {
         let mut touched = Vec::new();
+        if new.len() > MAX_VALUES {
+            return Err(ScimError::invalid_value(format!("{}: more than {MAX_VALUES} values", self.at)));
+        }
         for value in new {
             if self.items.contains(&value) {
                 continue;
@@ -49,7 +53,7 @@ impl Values<'_> {
         value: &Value,
         kind: Kind,
     ) -> Result<(), ScimError> {
-        let clears = deviation::is_unassigned(value);
+        let clears = deviation::is_unassigned(value) || (sub.is_none() && self.coerced(value.clone())?.is_null());
         let mut selected = self.selected(selector);
         let creates = selected.is_empty() && !clears;
         if creates {
@@ -66,7 +70,7 @@ impl Values<'_> {
             return Err(self.no_target(selector, "the new value would not be selected either"));
         }
         deviation::settle_primary(self.items, |index| selected.contains(&index));
-        if clears {
+        if clears || sub.is_none() {
             self.drop_shells(&selected);
         }
         Ok(())
@@ -87,6 +91,18 @@ impl Values<'_> {
             self.drop_shells(&all);
         }
         Ok(())
+    }
+
+    /// Removes the values that a client listed.
+    pub(super) fn remove_listed(&mut self, listed: &[Value]) {
+        let same = |held: &Value, wanted: &Value| match (held, wanted) {
+            (Value::String(held), Value::String(wanted)) => {
+                let is_exact = self.definition.and_then(|d| d.sub("value")).is_some_and(|value| value.case_exact);
+                held == wanted || (!is_exact && fold(held) == fold(wanted))
+            }
+            _ => held == wanted,
+        };
+        self.items.retain(|element| !deviation::is_listed(element, listed, same));
     }
 
     /// Removes the values that a filter selects, or a sub-attribute of them.
@@ -131,6 +147,7 @@ impl Values<'_> {
         }
         let value = self.coerced(value)?;
         match (self.items.get_mut(index), value) {
+            (_, Value::Null) if kind == Kind::Add => {}
             (Some(Value::Object(held)), Value::Object(value)) if kind == Kind::Add => held.extend(value),
             (Some(held), value) => *held = value,
             (None, _) => {}

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Select};
 
 use super::{User, UserId, key};
 use crate::auth::Tenant;
-use crate::limits::MAX_SCANNED_PAGES;
+use crate::limits::{MAX_SCANNED_PAGES, MAX_SHARED_EMAIL};
 use crate::scim::filter::plan::Access;
 use crate::store::item::{Item, s};
 use crate::store::tables::{BY_EMAIL, BY_EXTERNAL_ID, BY_ID, Table};
@@ -62,37 +62,48 @@ impl Store {
         };
         match access {
             Access::Any(parts) => {
-                let reads = parts.iter().map(|part| self.read_path(tenant, part));
+                let reads = parts.iter().map(|part| self.lookup(tenant, part));
                 for users in futures_util::future::try_join_all(reads).await? {
                     users.into_iter().for_each(&mut take);
                 }
             }
+            Access::Equals(..) => self.lookup(tenant, access).await?.into_iter().for_each(take),
+            Access::StartsWith(_, start) => self.each_user(self.starting_with(tenant, start), &mut take).await?,
             Access::Scan => self.each_user(self.partition(tenant), &mut take).await?,
-            one => self.read_path(tenant, one).await?.into_iter().for_each(take),
+            Access::Nothing => {}
         }
         Ok(found.into_values().collect())
     }
 
-    /// Reads one index.
-    async fn read_path(&self, tenant: &Tenant, access: &Access) -> Result<Vec<User>, StoreError> {
+    /// Asks one index for one value. Found nothing, it asks once more, for a rename may have hidden the user; but for
+    /// a name: that is the key itself, and its read is never in between.
+    async fn lookup(&self, tenant: &Tenant, access: &Access) -> Result<Vec<User>, StoreError> {
+        if let Access::Equals("userName", name) = access {
+            return Ok(self.user_by_name(tenant, name).await?.into_iter().collect());
+        }
+        match self.lookup_once(tenant, access).await? {
+            none if none.is_empty() => self.lookup_once(tenant, access).await,
+            found => Ok(found),
+        }
+    }
+
+    async fn lookup_once(&self, tenant: &Tenant, access: &Access) -> Result<Vec<User>, StoreError> {
         let query = match access {
-            Access::Nothing => return Ok(Vec::new()),
-            Access::Equals("userName", name) => {
-                return Ok(self.user_by_name(tenant, name).await?.into_iter().collect());
-            }
             Access::Equals("emails.value", email) => return self.users_by_email(tenant, email).await,
-            Access::Equals("id", id) => self.equals(tenant, BY_ID, "id", id),
             Access::Equals("externalId", id) => self.equals(tenant, BY_EXTERNAL_ID, "externalId", id),
-            Access::StartsWith("userName", start) => self
-                .partition(tenant)
-                .key_condition_expression("#tenant = :tenant AND begins_with(#userName, :start)")
-                .expression_attribute_names("#userName", "userName")
-                .expression_attribute_values(":start", s(start)),
-            Access::Equals(..) | Access::StartsWith(..) | Access::Any(_) | Access::Scan => self.partition(tenant),
+            Access::Equals(_, id) => self.equals(tenant, BY_ID, "id", id),
+            _ => return Ok(Vec::new()),
         };
         let mut users = Vec::new();
         self.each_user(query, &mut |user| users.push(user)).await?;
         Ok(users)
+    }
+
+    fn starting_with(&self, tenant: &Tenant, start: &str) -> QueryFluentBuilder {
+        self.partition(tenant)
+            .key_condition_expression("#tenant = :tenant AND begins_with(#userName, :start)")
+            .expression_attribute_names("#userName", "userName")
+            .expression_attribute_values(":start", s(start))
     }
 
     async fn user_by_name(&self, tenant: &Tenant, folded: &str) -> Result<Option<User>, StoreError> {
@@ -109,7 +120,11 @@ impl Store {
         let further = self.users_with_further_email(tenant, email);
         let (first, further) = futures_util::future::join(first, further).await;
         first?;
-        let reads = further?.into_iter().map(|id| async move { self.user_once(tenant, &UserId(id)).await });
+        let further = further?;
+        if further.len() > MAX_SHARED_EMAIL {
+            return Err(StoreError::TooMany(MAX_SHARED_EMAIL));
+        }
+        let reads = further.into_iter().map(|id| async move { self.user(tenant, &UserId(id)).await });
         users.extend(futures_util::future::try_join_all(reads).await?.into_iter().flatten());
         Ok(users)
     }
