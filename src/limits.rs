@@ -18,6 +18,22 @@ pub const MAX_FILTER_DEPTH: usize = 32;
 /// Most operations in one PATCH. Microsoft's validator sends 36.
 pub const MAX_PATCH_OPERATIONS: usize = 1_000;
 
+/// Most members that one request may name. Their ids, 16 bytes each, are kept in the group's item until all is done.
+pub const MAX_MEMBER_CHANGES: usize = 10_000;
+
+/// Most members that change in one transaction, two actions each: DynamoDB's limit is 100 actions, the group's own
+/// item and its name take up to three.
+pub const MAX_TRANSACTION_MEMBERS: usize = 48;
+
+/// Most members in an answer: 10,000 take about 3 MB of Lambda's 6.
+pub const MAX_MEMBERS_RETURNED: usize = 10_000;
+
+/// Members read or written side by side.
+pub const MEMBERS_AT_ONCE: usize = 16;
+
+/// Most groups of one user: their ids are kept in the user's item.
+pub const MAX_GROUPS_PER_USER: usize = 2_000;
+
 /// Longest path of a PATCH operation in bytes, and most comparisons in its value filter: each is made on every value.
 pub const MAX_PATH_BYTES: usize = 2 * 1024;
 /// See [`MAX_PATH_BYTES`].

@@ -8,9 +8,13 @@ pub mod client;
 mod commit;
 #[cfg(feature = "local")]
 pub mod embedded;
+pub mod groups;
 mod item;
 pub mod keys;
 mod links;
+pub mod members;
+mod page;
+mod record;
 pub mod tables;
 pub mod users;
 

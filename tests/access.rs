@@ -7,7 +7,7 @@ use rollcall::api::ROUTES;
 use serde_json::json;
 
 use crate::support::access::USED;
-use crate::support::{Harness, is_embedded, patch};
+use crate::support::{Harness, encode, is_embedded, patch};
 
 #[tokio::test(start_paused = true)]
 async fn every_declared_access_is_needed() {
@@ -44,7 +44,6 @@ async fn every_declared_access_is_needed() {
         ),
         ("PATCH", &path, Some(patch(json!([{"op": "add", "path": "emails", "value": two}])))),
         ("DELETE", &path, None),
-        ("GET", "/Groups", None),
         ("GET", "/ServiceProviderConfig", None),
         ("GET", "/ResourceTypes", None),
         ("GET", "/ResourceTypes/User", None),
@@ -54,8 +53,65 @@ async fn every_declared_access_is_needed() {
         let reply = harness.send(method, path, body).await;
         assert!(reply.status < 300, "{method} {path}: {reply:?}");
     }
+    drive_groups(&harness).await;
     let used = USED.lock().unwrap().clone();
     let declared: BTreeSet<_> = ROUTES.iter().flat_map(|r| r.access.iter().map(|access| (r.name, *access))).collect();
     let unused: Vec<_> = declared.difference(&used).collect();
     assert!(unused.is_empty(), "declared and never used: {unused:?}");
+}
+
+/// Groups through all that they may need: members by transaction and by job, names, parents, deletion with many.
+async fn drive_groups(harness: &Harness) {
+    let mut users = Vec::new();
+    for i in 0..60 {
+        users.push(json!({"value": harness.user(&format!("m{i}")).await}));
+    }
+    let group = async |body: serde_json::Value| {
+        let reply = harness.send("POST", "/Groups", body).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        reply.body["id"].as_str().unwrap().to_owned()
+    };
+    let inner = group(json!({"displayName": "inner", "externalId": "I"})).await;
+    let small = group(json!({"displayName": "small", "members": [users[0], {"value": inner}]})).await;
+    let large = group(json!({"displayName": "large", "members": users})).await;
+    let path = format!("/Groups/{small}");
+    let first = users[0]["value"].as_str().unwrap();
+    for filter in [
+        "displayName eq \"small\"",
+        "externalId eq \"I\"",
+        "displayName co \"a\"",
+        "members pr",
+        &format!("members.value eq \"{first}\""),
+        &format!("id eq \"{small}\" and members eq \"{first}\""),
+    ] {
+        assert_eq!(harness.send("GET", &format!("/Groups?filter={}", encode(filter)), None).await.status, 200);
+    }
+    let renamed = json!({"displayName": "renamed", "members": [users[1]]});
+    let many = patch(json!([{"op": "replace", "path": "members", "value": users}]));
+    let rename =
+        patch(json!([{"op": "replace", "path": "displayName", "value": "small"}, {"op": "remove", "path": "members"}]));
+    for (method, path, body) in [
+        ("GET", path.as_str(), None),
+        ("GET", "/Groups", None),
+        ("PUT", &path, Some(renamed)),
+        ("PUT", &path, Some(json!({"displayName": "renamed"}))),
+        ("PATCH", &path, Some(rename)),
+        ("PATCH", &path, Some(many)),
+        ("GET", &format!("/Users/{first}"), None),
+        ("PUT", &format!("/Users/{first}"), Some(json!({"userName": "m0", "title": "t"}))),
+        ("PATCH", &format!("/Users/{first}"), Some(patch(json!([{"op": "add", "path": "title", "value": "u"}])))),
+        ("GET", "/Users", None),
+        ("DELETE", &format!("/Users/{first}"), None),
+        ("DELETE", &format!("/Groups/{large}"), None),
+        ("DELETE", &format!("/Groups/{inner}"), None),
+    ] {
+        let reply = harness.send(method, path, body).await;
+        assert!(reply.status < 300, "{method} {path}: {reply:?}");
+    }
+    // A user in more groups than its deletion takes with it at once.
+    let busy = harness.user("busy").await;
+    for i in 0..50 {
+        group(json!({"displayName": format!("of-busy-{i}"), "members": [{"value": busy}]})).await;
+    }
+    assert_eq!(harness.send("DELETE", &format!("/Users/{busy}"), None).await.status, 204);
 }

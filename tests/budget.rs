@@ -64,7 +64,7 @@ async fn every_read_is_one_wave() {
     assert_eq!(nobody, spent(1, &["GetItem", "GetItem"], 2.0, 0.0));
     let list = counted.spend("GET", "/Users?startIndex=1&count=100", None, 200).await;
     assert_eq!((list.waves, list.calls.len()), (2, 3), "the key check, then the page beside the count");
-    for constant in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas", "/Groups"] {
+    for constant in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"] {
         assert_eq!(counted.spend("GET", constant, None, 200).await, spent(1, &["GetItem"], 1.0, 0.0), "{constant}");
     }
 }
@@ -166,5 +166,48 @@ async fn what_a_request_costs_does_not_depend_on_how_many_users_there_are() {
             counted.spend("DELETE", &path, None, 204).await,
         ]);
     }
+    assert_eq!(costs[0], costs[1]);
+}
+
+/// Adding and removing a member, renaming, and reading without members, in a group of few and of many.
+#[tokio::test(start_paused = true)]
+async fn what_a_group_costs_does_not_depend_on_how_many_members_it_has() {
+    if !is_embedded() {
+        return;
+    }
+    let counted = Counted::new().await;
+    let many: usize = std::env::var("ROLLCALL_SCALE").map_or(500, |count| count.parse().unwrap());
+    let reply = counted.harness.send("POST", "/Groups", json!({"displayName": "team"})).await;
+    let path = format!("/Groups/{}", reply.body["id"].as_str().unwrap());
+    let mut costs = Vec::new();
+    for (from, to) in [(0, 10), (10, many)] {
+        let mut batch = Vec::new();
+        for i in from..to {
+            batch.push(json!({"value": counted.harness.create(user(&format!("m{i}"))).await}));
+            if batch.len() == 2_000 || i + 1 == to {
+                let add = patch(json!([{"op": "add", "path": "members", "value": std::mem::take(&mut batch)}]));
+                assert_eq!(counted.harness.send("PATCH", &path, add).await.status, 204);
+            }
+        }
+        let id = counted.harness.create(user(&format!("of{to}"))).await;
+        let add = patch(json!([{"op": "add", "path": "members", "value": [{"value": id}]}]));
+        let remove = patch(json!([{"op": "remove", "path": format!("members[value eq \"{id}\"]")}]));
+        let rename = patch(json!([{"op": "replace", "path": "displayName", "value": format!("team {to:06}")}]));
+        costs.push([
+            counted.spend("PATCH", &path, add.clone(), 204).await,
+            counted.spend("PATCH", &path, add, 204).await,
+            counted.spend("PATCH", &path, remove, 204).await,
+            counted.spend("PATCH", &path, rename, 204).await,
+            counted.spend("GET", &format!("{path}?excludedAttributes=members"), None, 200).await,
+            counted.spend("GET", &format!("/Users/{id}"), None, 200).await,
+        ]);
+    }
+    let [add, again, remove, _, read, _] = &costs[0];
+    let changed = ["GetItem", "GetItem", "Query", "GetItem", "UpdateItem", "TransactWriteItems", "GetItem"];
+    assert_eq!((add.waves, &add.calls[..]), (5, &changed.map(str::to_owned)[..]), "{add:?}");
+    assert_eq!(remove.calls, add.calls);
+    assert_eq!(again.wcu, 0.0, "who is a member already is not written");
+    assert_eq!(*read, spent(1, &["GetItem", "GetItem"], 2.0, 0.0));
+    // A rename's first and last name differ in length, and so by a hair in nothing that is billed.
     assert_eq!(costs[0], costs[1]);
 }

@@ -84,3 +84,13 @@ async fn okta() {
 async fn onelogin_and_others() {
     replay("others").await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn entra_groups() {
+    replay("entra_groups").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn okta_groups() {
+    replay("okta_groups").await;
+}

@@ -4,6 +4,7 @@ mod access;
 mod budget;
 mod concurrency;
 mod crash;
+mod groups;
 mod hostile;
 mod idp;
 mod isolation;

@@ -1,21 +1,296 @@
-//! `/Groups`: until groups exist, a list that is empty, so that Entra's Test Connection passes
-//! (pranems/SCIMServer, EXECUTION_ISSUES_AND_RCA issue 3).
+//! `/Groups` (RFC 7644 sections 3.3 to 3.6). Members are read only where they are asked for, and a change of some
+//! reads none of the others.
 
 use http::StatusCode;
+use serde_json::{Map, Value, json};
 
 use super::{Call, Reply};
+use crate::auth::{Principal, Tenant};
+use crate::limits::{MAX_DOCUMENT_BYTES, MAX_RESPONSE_BYTES, MAX_WRITE_ATTEMPTS};
 use crate::scim::filter::check::parse_for;
-use crate::scim::{ScimError, list};
+use crate::scim::filter::plan::{Access, plan};
+use crate::scim::filter::{Filter, eval};
+use crate::scim::group::{GroupKeys, INDEXED, MembersAsked, members_asked};
+use crate::scim::list::{self, Query};
+use crate::scim::membership::{self, Change};
+use crate::scim::projection::Projection;
+use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
+use crate::store::StoreError;
+use crate::store::groups::{Group, GroupError, GroupId};
+use crate::store::members::{MemberKind, Members};
+
+/// POST /Groups
+///
+/// # Errors
+/// 400, 401, 403, 409 `uniqueness`, 413, 503.
+pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    let projection = call.query()?.projection;
+    let mut body = call.body()?;
+    let members = membership::take(&mut body)?;
+    let document = Document::from_request(body, schema(&call))?;
+    let keys = storable(&document)?;
+    let id = GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?;
+    let group = Group::new(id, document, &keys, call.now());
+    let (store, tenant) = (&call.app().store, principal.tenant());
+    let created = store.create_group(tenant, &call.author(&principal), &group, &members.add).await;
+    created.map_err(|error| refused(error, &group))?;
+    let location = group.meta().location(schema(&call), &call.base_url());
+    let body = whole(&call, tenant, &group, &projection).await?;
+    Ok(Reply::json(principal, StatusCode::CREATED, body).etag(etag::weak(group.version.0)).location(location))
+}
+
+/// GET /Groups/{id}
+///
+/// # Errors
+/// 400, 401, 403, 404, 503; 400 `tooMany` for members that do not fit an answer.
+pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
+    let (principal, group) = read(&call).await?;
+    let projection = call.query()?.projection;
+    let group = group.ok_or_else(|| not_found(&call))?;
+    if call.if_none_match().is_some_and(|tags| tags.contains(group.version.0)) {
+        return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(group.version.0)));
+    }
+    let body = whole(&call, principal.tenant(), &group, &projection).await?;
+    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.version.0)))
+}
+
+/// PUT /Groups/{id}
+///
+/// # Errors
+/// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
+pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
+    let (principal, group) = read(&call).await?;
+    let mut body = call.body()?;
+    let members = membership::take(&mut body)?;
+    let document = Document::from_request(body, schema(&call))?;
+    let projection = call.query()?.projection;
+    let group = change(&call, &principal, group, &members, |_| Ok(document.clone())).await?;
+    let body = whole(&call, principal.tenant(), &group, &projection).await?;
+    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.version.0)))
+}
+
+/// PATCH /Groups/{id}. Answers 204 unless attributes are asked for: Entra wants it so, never the list of members
+/// (entra-docs, use-scim-to-provision-users-and-groups, "Update Group").
+///
+/// # Errors
+/// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
+pub async fn patch(call: Call<'_>) -> Result<Reply, ScimError> {
+    let (principal, group) = read(&call).await?;
+    let schema = schema(&call);
+    let (members, others) = membership::split(scim_patch::parse(&call.body()?)?, schema)?;
+    let projection = call.query()?.projection;
+    let group =
+        change(&call, &principal, group, &members, |current| scim_patch::apply(current, &others, schema)).await?;
+    if !projection.is_given() {
+        return Ok(Reply::empty(principal, StatusCode::NO_CONTENT));
+    }
+    let body = whole(&call, principal.tenant(), &group, &projection).await?;
+    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.version.0)))
+}
+
+/// DELETE /Groups/{id}
+///
+/// # Errors
+/// 401, 403, 404, 412, 503.
+pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
+    let (principal, group) = read(&call).await?;
+    let mut group = group.ok_or_else(|| not_found(&call))?;
+    let (store, tenant) = (&call.app().store, principal.tenant());
+    for attempt in 0..MAX_WRITE_ATTEMPTS {
+        etag::check_if_match(call.if_match().as_ref(), group.version.0)?;
+        match store.delete_group(tenant, &call.author(&principal), &group, attempt).await {
+            Ok(()) | Err(GroupError::Changed(None)) => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
+            Err(GroupError::Changed(Some(_))) => match store.group(tenant, &group.id).await? {
+                Some(newer) => group = newer,
+                None => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
+            },
+            Err(error) => return Err(refused(error, &group)),
+        }
+    }
+    Err(contended())
+}
 
 /// GET /Groups
 ///
 /// # Errors
-/// 400, 401, 403, 503.
+/// 400 `invalidFilter`, `tooMany` or `invalidValue`, 401, 403, 501 for sorting, 503.
 pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
     let principal = call.authenticate().await?;
     let query = call.query()?;
-    if let Some(filter) = &query.filter {
-        parse_for(filter, &call.app().schemas.group)?;
+    if query.sort_by.is_some() {
+        return Err(ScimError::status(501, "sorting is not offered (sort.supported in /ServiceProviderConfig)"));
     }
-    Ok(Reply::json(principal, StatusCode::OK, list::response(Vec::new(), 0, query.start_index)))
+    let (groups, total) = found(&call, principal.tenant(), &query).await?;
+    let mut resources = Vec::with_capacity(groups.len());
+    let mut bytes = 0;
+    for group in &groups {
+        let resource = whole(&call, principal.tenant(), group, &query.projection).await?;
+        bytes += list::escaped_length(&resource);
+        if bytes > MAX_RESPONSE_BYTES && !resources.is_empty() {
+            break;
+        }
+        resources.push(resource);
+    }
+    Ok(Reply::json(principal, StatusCode::OK, list::response(resources, total, query.start_index)))
+}
+
+async fn found(call: &Call<'_>, tenant: &Tenant, query: &Query) -> Result<(Vec<Group>, usize), ScimError> {
+    let store = &call.app().store;
+    let Some(text) = &query.filter else {
+        return Ok(store.page_of_groups(tenant, query.start_index, query.count).await?);
+    };
+    let filter = parse_for(text, schema(call))?;
+    let access = plan(&filter, schema(call), INDEXED);
+    let asked = members_asked(&filter, schema(call));
+    let mut matching = Vec::new();
+    for group in candidates(call, tenant, &access).await? {
+        if satisfies(call, tenant, &group, &filter, &asked).await? {
+            matching.push(group);
+        }
+    }
+    let total = matching.len();
+    Ok((matching.into_iter().skip(query.start_index - 1).take(query.count).collect(), total))
+}
+
+async fn candidates(call: &Call<'_>, tenant: &Tenant, access: &Access) -> Result<Vec<Group>, ScimError> {
+    Ok(call.app().store.find_groups(tenant, access).await?)
+}
+
+async fn satisfies(
+    call: &Call<'_>,
+    tenant: &Tenant,
+    group: &Group,
+    filter: &Filter,
+    asked: &MembersAsked,
+) -> Result<bool, ScimError> {
+    let store = &call.app().store;
+    let members = match asked {
+        MembersAsked::None => Members::new(),
+        MembersAsked::Only(ids) => store.members_among(tenant, group, ids).await?,
+        MembersAsked::All => members_of(call, tenant, group).await?,
+    };
+    Ok(eval::matches(filter, &render(call, group, &members), schema(call)))
+}
+
+async fn read(call: &Call<'_>) -> Result<(Principal, Option<Group>), ScimError> {
+    call.authenticate_beside(|tenant| async move {
+        match GroupId::parse(call.id()) {
+            Some(id) => Ok(call.app().store.group(&tenant, &id).await?),
+            None => Ok(None),
+        }
+    })
+    .await
+}
+
+/// Changes members and document; made anew with the group as it is, if somebody else was faster.
+async fn change(
+    call: &Call<'_>,
+    principal: &Principal,
+    group: Option<Group>,
+    members: &Change,
+    new: impl Fn(&Document) -> Result<Document, ScimError>,
+) -> Result<Group, ScimError> {
+    let mut current = group.ok_or_else(|| not_found(call))?;
+    let (store, tenant, author) = (&call.app().store, principal.tenant(), call.author(principal));
+    for attempt in 0..MAX_WRITE_ATTEMPTS {
+        etag::check_if_match(call.if_match().as_ref(), current.version.0)?;
+        let document = new(&current.document)?;
+        let keys = storable(&document)?;
+        if document == current.document && members.is_nothing() {
+            return Ok(current);
+        }
+        let next = current.next(document, &keys, call.now());
+        match store.change_group(tenant, &author, (&current, &next), members, attempt).await {
+            Ok(()) => return store.group(tenant, &current.id).await?.ok_or_else(|| not_found(call)),
+            Err(GroupError::Changed(Some(newer))) => current = *newer,
+            Err(GroupError::Changed(None)) => return Err(not_found(call)),
+            Err(error) => return Err(refused(error, &next)),
+        }
+    }
+    Err(contended())
+}
+
+fn storable(document: &Document) -> Result<GroupKeys, ScimError> {
+    let keys = GroupKeys::of(document)?;
+    // What is left of the item is for the ids of a change of members.
+    let limit = MAX_DOCUMENT_BYTES / 8;
+    let size = document.to_stored().len();
+    if size > limit {
+        return Err(ScimError::status(413, format!("the group would be {size} bytes; the limit is {limit}")));
+    }
+    Ok(keys)
+}
+
+fn refused(error: GroupError, group: &Group) -> ScimError {
+    match error {
+        GroupError::NameTaken => ScimError::uniqueness(format!(
+            "displayName {} belongs to another group; it is unique without regard to case",
+            group.document.text("displayName").unwrap_or_default()
+        )),
+        GroupError::NoSuchMember(id) => ScimError::invalid_value(format!(
+            "members: {id} is not the id of a user or group of this tenant; nothing was changed"
+        )),
+        GroupError::TooManyGroups(id) => {
+            ScimError::invalid_value(format!("members: {id} is in as many groups as it may be; nothing was changed"))
+        }
+        GroupError::Changed(_) => contended(),
+        GroupError::Store(error) => error.into(),
+    }
+}
+
+fn contended() -> ScimError {
+    ScimError::unavailable("others are changing this group; try again")
+}
+
+fn not_found(call: &Call<'_>) -> ScimError {
+    ScimError::not_found("Group", call.id())
+}
+
+fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
+    &call.app().schemas.group
+}
+
+/// The group as the client asked for it; its members are read only if they are wanted.
+async fn whole(
+    call: &Call<'_>,
+    tenant: &Tenant,
+    group: &Group,
+    projection: &Projection,
+) -> Result<Map<String, Value>, ScimError> {
+    let members = match projection.wants("members", schema(call)) {
+        true => members_of(call, tenant, group).await?,
+        false => Members::new(),
+    };
+    Ok(projection.apply(render(call, group, &members), schema(call)))
+}
+
+async fn members_of(call: &Call<'_>, tenant: &Tenant, group: &Group) -> Result<Members, ScimError> {
+    call.app().store.members(tenant, group).await.map_err(|error| match error {
+        StoreError::TooMany(limit) => ScimError::too_many(format!(
+            "group {} has more than {limit} members, which do not fit an answer; ask with excludedAttributes=members, \
+             or whether one is a member with filter=id eq \"{}\" and members.value eq \"…\"",
+            group.id, group.id
+        )),
+        other => other.into(),
+    })
+}
+
+fn render(call: &Call<'_>, group: &Group, members: &Members) -> Map<String, Value> {
+    let base_url = call.base_url();
+    let mut resource = resource::render(&group.document, &group.meta(), schema(call), &base_url);
+    if members.is_empty() {
+        return resource;
+    }
+    let meta = resource.shift_remove("meta");
+    let member = |(id, kind): (&String, &MemberKind)| {
+        let (name, endpoint) = match kind {
+            MemberKind::User => ("User", "Users"),
+            MemberKind::Group => ("Group", "Groups"),
+        };
+        json!({"value": id, "$ref": format!("{base_url}/{endpoint}/{id}"), "type": name})
+    };
+    resource.insert("members".into(), members.iter().map(member).collect());
+    resource.extend(meta.map(|meta| ("meta".to_owned(), meta)));
+    resource
 }

@@ -53,6 +53,7 @@ pub static ROUTES: &[Route] = &[
             Access::USERS_BY_ID,
             Access::USERS_BY_EXTERNAL_ID,
             Access::USERS_BY_EMAIL,
+            Access::GROUPS_BATCH_GET,
             Access::LINKS_QUERY,
         ],
         handler: |call| Box::pin(users::list(call)),
@@ -62,7 +63,7 @@ pub static ROUTES: &[Route] = &[
         method: Method::GET,
         path: "/Users/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::USERS_BY_ID],
+        access: &[Access::KEYS_GET, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET],
         handler: |call| Box::pin(users::get(call)),
     },
     Route {
@@ -86,16 +87,91 @@ pub static ROUTES: &[Route] = &[
         method: Method::DELETE,
         path: "/Users/{id}",
         scope: Scope::Write,
-        access: &[Access::KEYS_GET, Access::USERS_BY_ID, Access::USERS_DELETE, Access::LINKS_DELETE],
+        access: &[
+            Access::KEYS_GET,
+            Access::USERS_BY_ID,
+            Access::USERS_UPDATE,
+            Access::USERS_DELETE,
+            Access::GROUPS_GET,
+            Access::GROUPS_UPDATE,
+            Access::LINKS_DELETE,
+        ],
         handler: |call| Box::pin(users::delete(call)),
+    },
+    Route {
+        name: "groups.create",
+        method: Method::POST,
+        path: "/Groups",
+        scope: Scope::Write,
+        access: &[
+            Access::KEYS_GET,
+            Access::USERS_BY_ID,
+            Access::USERS_UPDATE,
+            Access::GROUPS_GET,
+            Access::GROUPS_PUT,
+            Access::GROUPS_UPDATE,
+            Access::LINKS_PUT,
+            Access::LINKS_QUERY,
+        ],
+        handler: |call| Box::pin(groups::create(call)),
     },
     Route {
         name: "groups.list",
         method: Method::GET,
         path: "/Groups",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET],
+        access: &[
+            Access::KEYS_GET,
+            Access::USERS_BY_ID,
+            Access::GROUPS_GET,
+            Access::GROUPS_BATCH_GET,
+            Access::GROUPS_BY_NAME,
+            Access::GROUPS_BY_EXTERNAL_ID,
+            Access::LINKS_GET,
+            Access::LINKS_QUERY,
+        ],
         handler: |call| Box::pin(groups::list(call)),
+    },
+    Route {
+        name: "groups.get",
+        method: Method::GET,
+        path: "/Groups/{id}",
+        scope: Scope::Read,
+        access: &[Access::KEYS_GET, Access::GROUPS_GET, Access::LINKS_QUERY],
+        handler: |call| Box::pin(groups::get(call)),
+    },
+    Route {
+        name: "groups.replace",
+        method: Method::PUT,
+        path: "/Groups/{id}",
+        scope: Scope::Write,
+        access: GROUP_CHANGE,
+        handler: |call| Box::pin(groups::replace(call)),
+    },
+    Route {
+        name: "groups.patch",
+        method: Method::PATCH,
+        path: "/Groups/{id}",
+        scope: Scope::Write,
+        access: GROUP_CHANGE,
+        handler: |call| Box::pin(groups::patch(call)),
+    },
+    Route {
+        name: "groups.delete",
+        method: Method::DELETE,
+        path: "/Groups/{id}",
+        scope: Scope::Write,
+        access: &[
+            Access::KEYS_GET,
+            Access::USERS_BY_ID,
+            Access::USERS_UPDATE,
+            Access::GROUPS_GET,
+            Access::GROUPS_UPDATE,
+            Access::GROUPS_DELETE,
+            Access::LINKS_QUERY,
+            Access::LINKS_DELETE,
+        ],
+        handler: |call| Box::pin(groups::delete(call)),
     },
     Route {
         name: "config.get",
@@ -146,13 +222,25 @@ const USER_CHANGE: &[Access] = &[
     Access::USERS_UPDATE,
     Access::USERS_PUT,
     Access::USERS_DELETE,
+    Access::GROUPS_BATCH_GET,
+    Access::LINKS_PUT,
+    Access::LINKS_DELETE,
+];
+
+/// PUT and PATCH: the group, its name, and for each member that changes a row and the member's own item.
+const GROUP_CHANGE: &[Access] = &[
+    Access::KEYS_GET,
+    Access::USERS_BY_ID,
+    Access::USERS_UPDATE,
+    Access::GROUPS_GET,
+    Access::GROUPS_UPDATE,
+    Access::LINKS_QUERY,
     Access::LINKS_PUT,
     Access::LINKS_DELETE,
 ];
 
 /// Parts of RFC 7644 that are answered with 501 where no row above has the method.
-pub static NOT_IMPLEMENTED: &[&str] =
-    &["/Me", "/Bulk", "/.search", "/Users/.search", "/Groups/.search", "/Groups", "/Groups/{id}"];
+pub static NOT_IMPLEMENTED: &[&str] = &["/Me", "/Bulk", "/.search", "/Users/.search", "/Groups/.search"];
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.
 pub const FALLBACK: &str = "fallback";

@@ -1,7 +1,9 @@
 //! `/Users` (RFC 7644 sections 3.3 to 3.6).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Call, Reply};
 use crate::auth::{Principal, Tenant};
@@ -10,8 +12,10 @@ use crate::scim::filter::check::parse_for;
 use crate::scim::filter::plan::{Access, plan};
 use crate::scim::filter::{Filter, eval};
 use crate::scim::list::{self, Query};
+use crate::scim::projection::Projection;
 use crate::scim::user::{INDEXED, UserKeys};
 use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
+use crate::store::groups::Group;
 use crate::store::users::{Page, User, UserId, WriteError};
 
 /// POST /Users
@@ -45,7 +49,8 @@ pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
     if call.if_none_match().is_some_and(|tags| tags.contains(user.version.0)) {
         return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(user.version.0)));
     }
-    let whole = render(&call, &user);
+    let groups = groups_of(&call, principal.tenant(), std::slice::from_ref(&user), &projection).await?;
+    let whole = with_groups(&call, &user, &groups);
     Ok(reply(principal, StatusCode::OK, &user, projection.apply(whole, schema(&call))))
 }
 
@@ -109,23 +114,18 @@ pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
         }
     };
     let (query, page) = found;
+    let groups = groups_of(&call, principal.tenant(), &page.users, &query.projection).await?;
     let mut resources = Vec::with_capacity(page.users.len());
     let mut bytes = 0;
     for user in &page.users {
-        let resource = query.projection.apply(render(&call, user), schema(&call));
-        bytes += escaped_length(&resource);
+        let resource = query.projection.apply(with_groups(&call, user, &groups), schema(&call));
+        bytes += list::escaped_length(&resource);
         if bytes > MAX_RESPONSE_BYTES && !resources.is_empty() {
             break;
         }
         resources.push(resource);
     }
     Ok(Reply::json(principal, StatusCode::OK, list::response(resources, page.total, query.start_index)))
-}
-
-/// What a resource takes in Lambda's answer, where the body is text within JSON: quotes and backslashes double.
-fn escaped_length(resource: &Map<String, Value>) -> usize {
-    let text = Value::Object(resource.clone()).to_string();
-    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 
 /// A list request, read.
@@ -207,7 +207,8 @@ async fn change(
         match written {
             Ok(()) => {
                 let user = if next.document == current.document { current } else { next };
-                let whole = render(&call, &user);
+                let groups = groups_of(&call, tenant, std::slice::from_ref(&user), &projection).await?;
+                let whole = with_groups(&call, &user, &groups);
                 return Ok(reply(principal, StatusCode::OK, &user, projection.apply(whole, schema(&call))));
             }
             Err(WriteError::Changed(Some(newer))) => current = *newer,
@@ -257,6 +258,39 @@ fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
 
 fn render(call: &Call<'_>, user: &User) -> Map<String, Value> {
     resource::render(&user.document, &user.meta(), schema(call), &call.base_url())
+}
+
+/// The names of the groups that users are in, by their ids; read only if `groups` is wanted. Groups that are gone are
+/// not among them.
+async fn groups_of(
+    call: &Call<'_>,
+    tenant: &Tenant,
+    users: &[User],
+    projection: &Projection,
+) -> Result<BTreeMap<String, String>, ScimError> {
+    let ids: BTreeSet<String> = match projection.wants("groups", schema(call)) {
+        true => users.iter().flat_map(User::group_ids).map(str::to_owned).collect(),
+        false => BTreeSet::new(),
+    };
+    let groups = call.app().store.groups(tenant, ids).await?;
+    let name = |group: &Group| group.document.text("displayName").unwrap_or_default().to_owned();
+    Ok(groups.iter().map(|group| (group.id.as_str().to_owned(), name(group))).collect())
+}
+
+fn with_groups(call: &Call<'_>, user: &User, names: &BTreeMap<String, String>) -> Map<String, Value> {
+    let mut resource = render(call, user);
+    let base_url = call.base_url();
+    let groups: Vec<Value> = user
+        .group_ids()
+        .filter_map(|id| Some((id, names.get(id)?)))
+        .map(|(id, name)| json!({"value": id, "$ref": format!("{base_url}/Groups/{id}"), "display": name, "type": "direct"}))
+        .collect();
+    if !groups.is_empty() {
+        let meta = resource.shift_remove("meta");
+        resource.insert("groups".into(), groups.into());
+        resource.extend(meta.map(|meta| ("meta".to_owned(), meta)));
+    }
+    resource
 }
 
 fn reply(principal: Principal, status: StatusCode, user: &User, body: Map<String, Value>) -> Reply {

@@ -78,6 +78,7 @@ fn policies(access: &[Access]) -> String {
         let table = match table {
             Table::Keys => "KeysTable",
             Table::Users => "UsersTable",
+            Table::Groups => "GroupsTable",
             Table::Links => "LinksTable",
         };
         let resource = match index {

@@ -79,6 +79,12 @@ fn integer(name: &str, text: Option<&str>) -> Result<Option<i64>, ScimError> {
     }
 }
 
+/// What a resource takes in Lambda's answer, where the body is text within JSON: quotes and backslashes double.
+pub fn escaped_length(resource: &Map<String, Value>) -> usize {
+    let text = Value::Object(resource.clone()).to_string();
+    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+}
+
 /// The list's envelope. `itemsPerPage` is the number of resources that are really there.
 pub fn response(resources: Vec<Map<String, Value>>, total: usize, start_index: usize) -> Value {
     json!({

@@ -26,6 +26,25 @@ impl Projection {
         })
     }
 
+    /// Whether the client asked for anything in particular.
+    pub fn is_given(&self) -> bool {
+        !self.include.is_empty() || !self.exclude.is_empty()
+    }
+
+    /// Whether a core attribute may be in the answer, so that it need not be read if not.
+    pub fn wants(&self, name: &str, schema: &ResourceSchema) -> bool {
+        let is_named = |path: &AttributePath, wholly: bool| {
+            let located = schema.locate(path);
+            match (located.extension, located.attribute) {
+                (None, Some(attribute)) => attribute.name == name && (attribute.sub.is_none() || !wholly),
+                (None, None) => true,
+                (Some(_), _) => false,
+            }
+        };
+        let is_included = self.include.is_empty() || self.include.iter().any(|path| is_named(path, false));
+        is_included && !self.exclude.iter().any(|path| is_named(path, true))
+    }
+
     /// Keeps what was asked for, and what is always returned.
     pub fn apply(&self, mut resource: Map<String, Value>, schema: &ResourceSchema) -> Map<String, Value> {
         if !self.include.is_empty() {

@@ -63,7 +63,11 @@ fn emails(document: &Document) -> Result<Vec<String>, ScimError> {
     Ok(distinct)
 }
 
-fn key(attribute: &str, text: String) -> Result<String, ScimError> {
+/// A value that is an index key.
+///
+/// # Errors
+/// 400 `invalidValue` when it is too long for one.
+pub(super) fn key(attribute: &str, text: String) -> Result<String, ScimError> {
     if text.len() > MAX_KEY_BYTES {
         return Err(ScimError::invalid_value(format!("{attribute} is longer than {MAX_KEY_BYTES} bytes")));
     }

@@ -61,6 +61,14 @@ impl Write {
         Self { table, kind, condition: None, names: Bound::new(), values: Bound::new() }
     }
 
+    /// Sets the expression of an update.
+    pub(super) fn expression(mut self, text: String) -> Self {
+        if let Kind::Update(_, expression) = &mut self.kind {
+            *expression = text;
+        }
+        self
+    }
+
     pub(super) fn condition(mut self, condition: &str) -> Self {
         self.condition = Some(condition.to_owned());
         self

@@ -1,5 +1,6 @@
-//! Table `links`: the second and further e-mail addresses of a user, which the index of the users table cannot hold.
-//! A row holds ids alone, so that a rename does not touch it; it is written in the user's own transaction.
+//! Table `links`: the members of groups; the names of groups, so that each is taken once; and the second and further
+//! e-mail addresses of a user, which the index of the users table cannot hold. Rows hold ids, so that a rename of a user
+//! touches none; each is written in the transaction of what it links.
 
 use super::commit::Write;
 use super::item::{Item, s, text};
@@ -50,4 +51,19 @@ fn email_row(tenant: &Tenant, email: &str, id: &str) -> Item {
 
 fn email_partition(tenant: &Tenant, email: &str) -> String {
     format!("{}#e#{email}", tenant.as_str())
+}
+
+/// The partition of a group's members.
+pub(super) fn member_partition(tenant: &Tenant, group: &str) -> String {
+    format!("{}#g#{group}", tenant.as_str())
+}
+
+/// The key of a member's row.
+pub(super) fn member_row(tenant: &Tenant, group: &str, member: &str) -> Item {
+    Item::from([("pk".to_owned(), s(member_partition(tenant, group))), ("sk".to_owned(), s(member))])
+}
+
+/// The key of the row that holds whose a group's name is.
+pub(super) fn name_row(tenant: &Tenant, folded: &str) -> Item {
+    Item::from([("pk".to_owned(), s(format!("{}#d#{folded}", tenant.as_str()))), ("sk".to_owned(), s("."))])
 }

@@ -14,7 +14,9 @@ pub enum Table {
     Keys,
     /// Users, one item each, keyed by the folded `userName`.
     Users,
-    /// What an index on the users table cannot hold: a user's further e-mail addresses.
+    /// Groups, one item each, without their members.
+    Groups,
+    /// What an index cannot hold: members of groups, names of groups, a user's further e-mail addresses.
     Links,
 }
 
@@ -24,6 +26,9 @@ pub const BY_ID: &str = "byId";
 pub const BY_EXTERNAL_ID: &str = "byExternalId";
 /// Lookup of a user by its first e-mail address.
 pub const BY_EMAIL: &str = "byEmail";
+
+/// Lookup of a group by `displayName`.
+pub const BY_NAME: &str = "byName";
 
 /// Key attributes of a table, and its local secondary indexes: name and sort key. All hold keys only, so that a
 /// change of the document costs no index write.
@@ -48,18 +53,25 @@ pub const DEFINITIONS: &[Definition] = &[
         sort: "userName",
         indexes: &[(BY_ID, "id"), (BY_EXTERNAL_ID, "externalId"), (BY_EMAIL, "email")],
     },
+    Definition {
+        table: Table::Groups,
+        partition: "tenant",
+        sort: "id",
+        indexes: &[(BY_NAME, "name"), (BY_EXTERNAL_ID, "externalId")],
+    },
     Definition { table: Table::Links, partition: "pk", sort: "sk", indexes: &[] },
 ];
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 3] = [Self::Keys, Self::Users, Self::Links];
+    pub const ALL: [Self; 4] = [Self::Keys, Self::Users, Self::Groups, Self::Links];
 
     /// The name in the environment variable `<NAME>_TABLE`, in the template, and after the prefix of a local table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
             Self::Users => "users",
+            Self::Groups => "groups",
             Self::Links => "links",
         }
     }
@@ -72,7 +84,7 @@ impl Table {
 
 /// The names of one deployment's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableNames([String; 3]);
+pub struct TableNames([String; 4]);
 
 impl TableNames {
     /// Names from a function of the table.
@@ -88,10 +100,11 @@ impl TableNames {
 
     /// The name of a table.
     pub fn of(&self, table: Table) -> &str {
-        let [keys, users, links] = &self.0;
+        let [keys, users, groups, links] = &self.0;
         match table {
             Table::Keys => keys,
             Table::Users => users,
+            Table::Groups => groups,
             Table::Links => links,
         }
     }
@@ -123,6 +136,14 @@ impl Access {
     pub const USERS_BY_ID: Self = access(Table::Users, "Query", Some(BY_ID));
     pub const USERS_BY_EXTERNAL_ID: Self = access(Table::Users, "Query", Some(BY_EXTERNAL_ID));
     pub const USERS_BY_EMAIL: Self = access(Table::Users, "Query", Some(BY_EMAIL));
+    pub const GROUPS_GET: Self = access(Table::Groups, "GetItem", None);
+    pub const GROUPS_BATCH_GET: Self = access(Table::Groups, "BatchGetItem", None);
+    pub const GROUPS_PUT: Self = access(Table::Groups, "PutItem", None);
+    pub const GROUPS_UPDATE: Self = access(Table::Groups, "UpdateItem", None);
+    pub const GROUPS_DELETE: Self = access(Table::Groups, "DeleteItem", None);
+    pub const GROUPS_BY_NAME: Self = access(Table::Groups, "Query", Some(BY_NAME));
+    pub const GROUPS_BY_EXTERNAL_ID: Self = access(Table::Groups, "Query", Some(BY_EXTERNAL_ID));
+    pub const LINKS_GET: Self = access(Table::Links, "GetItem", None);
     pub const LINKS_QUERY: Self = access(Table::Links, "Query", None);
     pub const LINKS_PUT: Self = access(Table::Links, "PutItem", None);
     pub const LINKS_DELETE: Self = access(Table::Links, "DeleteItem", None);

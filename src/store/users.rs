@@ -3,23 +3,24 @@
 
 use std::fmt;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::commit::{CommitError, Write};
-use super::item::{Item, at, instant, n, number, optional_number, optional_text, s, text};
+use super::item::{Item, at, instant, n, number, optional_text, s, text};
 use super::links::email_changes;
+use super::record::{Membership, Requests};
 use super::tables::Table;
 use super::{Store, StoreError};
-use crate::auth::{KeyId, Tenant};
-use crate::limits::KEPT_REQUESTS;
+use crate::auth::Tenant;
+use crate::limits::MAX_TRANSACTION_MEMBERS;
 use crate::scim::Document;
 use crate::scim::resource::Meta;
 use crate::scim::user::UserKeys;
 
 mod read;
 
+pub use super::record::{Author, Version};
 pub use read::Page;
 
 /// The permanent id of a user, as a UUID. Its first byte is a bucket: a hash of the name at creation, by which users
@@ -60,20 +61,6 @@ impl fmt::Display for UserId {
     }
 }
 
-/// The version of a user's document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version(pub u64);
-
-/// Who writes, and in which request: kept with what is written, for the audit trail and so that a write whose answer
-/// was lost is recognised as one's own.
-#[derive(Debug, Clone)]
-pub struct Author {
-    /// The key.
-    pub key: KeyId,
-    /// The request, unique; at most 32 characters.
-    pub request: String,
-}
-
 /// A user as stored.
 #[derive(Debug, Clone)]
 pub struct User {
@@ -92,15 +79,9 @@ pub struct User {
     /// Every address that has an index entry or a row, the indexed one first.
     emails: Vec<String>,
     /// The last requests that wrote the document, newest first.
-    requests: Vec<String>,
+    requests: Requests,
     /// The groups, kept by membership writes, and their version.
-    membership: Membership,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Membership {
-    group_ids: Option<AttributeValue>,
-    version: u64,
+    pub(super) membership: Membership,
 }
 
 /// Why a write of a user did not happen.
@@ -131,7 +112,7 @@ impl User {
             modified: now,
             key: keys.user_name.clone(),
             emails: keys.emails.clone(),
-            requests: Vec::new(),
+            requests: Requests::default(),
             membership: Membership::default(),
         }
     }
@@ -170,19 +151,21 @@ impl User {
         item.insert("created".into(), at(self.created));
         item.insert("modified".into(), at(self.modified));
         item.insert("by".into(), s(author.key.as_str()));
-        item.insert("req".into(), self.requests_with(author));
+        item.insert("req".into(), self.requests.with(author));
         item.extend(keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
         item.extend(self.indexed_email().map(|email| ("email".to_owned(), s(email))));
-        item.extend(self.membership.group_ids.clone().map(|ids| ("groupIds".to_owned(), ids)));
-        if self.membership.version > 0 {
-            item.insert("gver".into(), n(self.membership.version));
-        }
+        self.membership.write(&mut item);
         item
     }
 
-    fn requests_with(&self, author: &Author) -> AttributeValue {
-        let all = std::iter::once(&author.request).chain(&self.requests);
-        AttributeValue::L(all.take(KEPT_REQUESTS).map(s).collect())
+    /// The ids of the groups that the user is a direct member of.
+    pub fn group_ids(&self) -> impl Iterator<Item = &str> {
+        self.membership.groups.iter().map(String::as_str)
+    }
+
+    /// The key of the user's item.
+    pub(super) fn key(&self, tenant: &Tenant) -> Item {
+        key(tenant, &self.key)
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
@@ -196,11 +179,8 @@ impl User {
             modified: instant(item, "modified")?,
             key: text(item, "userName")?.to_owned(),
             emails: keys.emails,
-            requests: requests(item).map(str::to_owned).collect(),
-            membership: Membership {
-                group_ids: item.get("groupIds").cloned(),
-                version: optional_number(item, "gver").unwrap_or(0),
-            },
+            requests: Requests::read(item),
+            membership: Membership::read(item),
         })
     }
 }
@@ -251,9 +231,9 @@ impl Store {
             vec![update(tenant, author, (old, new), keys)]
         };
         writes.extend(email_changes(tenant, new.id.as_str(), old.further_emails(), new.further_emails()));
-        match self.commit(&writes, &format!("{}{attempt:04x}", author.request)).await {
+        match self.commit(&writes, &author.token(attempt)).await {
             Ok(()) => Ok(()),
-            Err(CommitError::Condition(_, Some(now))) if is_ours(&now, author) => Ok(()),
+            Err(CommitError::Condition(_, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
             Err(CommitError::Condition(1, _)) if is_rename => Err(WriteError::UserNameTaken),
             Err(CommitError::Condition(_, now)) => Err(changed(old, now)?),
             Err(CommitError::Store(error)) => Err(error.into()),
@@ -273,7 +253,15 @@ impl Store {
     ) -> Result<(), WriteError> {
         let mut writes = vec![unmoved(Write::delete(Table::Users, key(tenant, &old.key)), old)];
         writes.extend(email_changes(tenant, old.id.as_str(), old.further_emails(), &[]));
-        match self.commit(&writes, &format!("{}{attempt:04x}", author.request)).await {
+        if old.membership.groups.len() > MAX_TRANSACTION_MEMBERS {
+            self.leave_all_but_few(tenant, old).await?;
+            return Err(WriteError::Changed(self.user(tenant, &old.id).await?.map(Box::new)));
+        }
+        if !old.membership.groups.is_empty() {
+            self.bump_groups(tenant, old.group_ids()).await?;
+            writes.extend(self.rows_in(tenant, old.id.as_str(), &old.membership));
+        }
+        match self.commit(&writes, &author.token(attempt)).await {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(_, now)) => Err(changed(old, now)?),
             Err(CommitError::Store(error)) => Err(error.into()),
@@ -300,7 +288,7 @@ fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &U
         .value("ver", n(new.version.0))
         .value("modified", at(new.modified))
         .value("by", s(author.key.as_str()))
-        .value("req", old.requests_with(author));
+        .value("req", old.requests.with(author));
     for name in ["doc", "modified", "by", "req", "externalId", "email"] {
         write = write.name(name);
     }
@@ -345,16 +333,6 @@ fn changed(old: &User, now: Option<Item>) -> Result<WriteError, StoreError> {
         _ => None,
     };
     Ok(WriteError::Changed(now))
-}
-
-/// Whether the request has written the item, lately.
-fn is_ours(item: &Item, author: &Author) -> bool {
-    requests(item).any(|request| request == author.request)
-}
-
-fn requests(item: &Item) -> impl Iterator<Item = &str> {
-    let list = item.get("req").and_then(|requests| requests.as_l().ok());
-    list.into_iter().flatten().filter_map(|request| request.as_s().ok().map(String::as_str))
 }
 
 fn key(tenant: &Tenant, folded_user_name: &str) -> Item {

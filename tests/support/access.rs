@@ -46,6 +46,9 @@ fn accesses(call: &Call) -> Vec<(Table, String, Option<String>)> {
         let table = Table::ALL.into_iter().find(|table| name.ends_with(table.as_str())).unwrap();
         (table, action.to_owned(), body["IndexName"].as_str().map(str::to_owned))
     };
+    if let Some(tables) = call.body["RequestItems"].as_object() {
+        return tables.keys().map(|name| one(&call.operation, &serde_json::json!({"TableName": name}))).collect();
+    }
     match call.body["TransactItems"].as_array() {
         None => vec![one(&call.operation, &call.body)],
         Some(items) => items

@@ -148,6 +148,7 @@ impl Call {
             let names: &[&str] = match table.rsplit('-').next().unwrap() {
                 "users" => &["tenant", "userName"],
                 "keys" => &["tenant", "keyId"],
+                "groups" => &["tenant", "id"],
                 _ => &["pk", "sk"],
             };
             let key: Vec<_> = names.iter().map(|name| keys[*name]["S"].as_str().unwrap()).collect();

@@ -38,7 +38,7 @@ impl Store {
         }
     }
 
-    async fn user_once(&self, tenant: &Tenant, id: &UserId) -> Result<Option<User>, StoreError> {
+    pub(in crate::store) async fn user_once(&self, tenant: &Tenant, id: &UserId) -> Result<Option<User>, StoreError> {
         let items = self.all(self.equals(tenant, BY_ID, "id", id.as_str())).await?;
         let users = items.iter().map(User::read).collect::<Result<Vec<_>, _>>()?;
         Ok(users.into_iter().max_by_key(|user| user.version))
@@ -137,65 +137,8 @@ impl Store {
     /// # Errors
     /// As the store's.
     pub async fn page_of_users(&self, tenant: &Tenant, start_index: usize, count: usize) -> Result<Page, StoreError> {
-        let page = async {
-            if count == 0 {
-                return Ok(Vec::new());
-            }
-            match self.seek(tenant, start_index - 1).await? {
-                Seek::At(start) => self.users_from(tenant, start, count).await,
-                Seek::PastTheEnd => Ok(Vec::new()),
-            }
-        };
-        let (total, users) = futures_util::future::try_join(self.count_users(tenant), page).await?;
-        Ok(Page { users, total })
-    }
-
-    async fn count_users(&self, tenant: &Tenant) -> Result<usize, StoreError> {
-        let query = self.by_id(tenant).select(Select::Count);
-        let mut pages = query.into_paginator().send();
-        let mut total = 0;
-        while let Some(page) = pages.next().await {
-            total += usize::try_from(page.map_err(|e| StoreError::of(&e))?.count()).unwrap_or(0);
-        }
-        Ok(total)
-    }
-
-    /// Passes over that many index entries.
-    async fn seek(&self, tenant: &Tenant, skip: usize) -> Result<Seek, StoreError> {
-        let mut left = skip;
-        let mut start = None;
-        while left > 0 {
-            let limit = i32::try_from(left).unwrap_or(i32::MAX);
-            let query = self.by_id(tenant).select(Select::Count).limit(limit).set_exclusive_start_key(start);
-            let page = query.send().await.map_err(|e| StoreError::of(&e))?;
-            left = left.saturating_sub(usize::try_from(page.count()).unwrap_or(0));
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return Ok(Seek::PastTheEnd);
-            }
-        }
-        Ok(Seek::At(start))
-    }
-
-    async fn users_from(
-        &self,
-        tenant: &Tenant,
-        mut start: Option<Item>,
-        count: usize,
-    ) -> Result<Vec<User>, StoreError> {
-        let mut users = Vec::with_capacity(count);
-        loop {
-            let limit = i32::try_from(count - users.len()).unwrap_or(i32::MAX);
-            let query = self.by_id(tenant).select(Select::AllAttributes).limit(limit).set_exclusive_start_key(start);
-            let page = query.send().await.map_err(|e| StoreError::of(&e))?;
-            for item in page.items() {
-                users.push(User::read(item)?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() || users.len() >= count {
-                return Ok(users);
-            }
-        }
+        let (items, total) = self.page(|| self.partition(tenant).index_name(BY_ID), start_index, count).await?;
+        Ok(Page { users: items.iter().map(User::read).collect::<Result<_, _>>()?, total })
     }
 
     async fn each_user(&self, query: QueryFluentBuilder, take: &mut impl FnMut(User)) -> Result<(), StoreError> {
@@ -230,10 +173,6 @@ impl Store {
             .expression_attribute_values(":tenant", AttributeValue::S(tenant.as_str().to_owned()))
     }
 
-    fn by_id(&self, tenant: &Tenant) -> QueryFluentBuilder {
-        self.partition(tenant).index_name(BY_ID)
-    }
-
     fn equals(&self, tenant: &Tenant, index: &str, attribute: &str, value: &str) -> QueryFluentBuilder {
         self.partition(tenant)
             .index_name(index)
@@ -242,9 +181,4 @@ impl Store {
             .expression_attribute_names("#attribute", attribute)
             .expression_attribute_values(":value", s(value))
     }
-}
-
-enum Seek {
-    At(Option<Item>),
-    PastTheEnd,
 }

@@ -1,0 +1,253 @@
+//! What a request says of a group's members. It is taken out of the request and never becomes part of the document:
+//! members are stored one by one, and a change of some does not read the others.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::filter::{Filter, Operator};
+use super::group::is_members;
+use super::json::{member_name, type_name};
+use super::patch::{Kind, Operation};
+use super::{ResourceSchema, ScimError, deviation};
+use crate::limits::MAX_MEMBER_CHANGES;
+
+/// The ids of members: UUIDs in their canonical form, or whatever else the client sent.
+pub type Ids = BTreeSet<String>;
+
+/// A change of membership, whatever the members are now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Change {
+    /// Who is a member afterwards.
+    pub add: Ids,
+    /// Who is not, for a change of some.
+    pub remove: Ids,
+    /// Whether nobody but `add` is a member afterwards.
+    pub is_whole: bool,
+}
+
+impl Change {
+    /// Whether it changes nothing, whoever is a member.
+    pub fn is_nothing(&self) -> bool {
+        !self.is_whole && self.add.is_empty() && self.remove.is_empty()
+    }
+
+    fn add(&mut self, ids: Ids) {
+        self.remove.retain(|id| !ids.contains(id));
+        self.add.extend(ids);
+    }
+
+    fn remove(&mut self, ids: Ids) {
+        self.add.retain(|id| !ids.contains(id));
+        if !self.is_whole {
+            self.remove.extend(ids);
+        }
+    }
+
+    fn replace(&mut self, ids: Ids) {
+        *self = Self { add: ids, remove: Ids::new(), is_whole: true };
+    }
+}
+
+/// Takes `members` out of the body of a POST or PUT.
+///
+/// # Errors
+/// 400 `invalidValue` naming the rule; 413 for too many.
+pub fn take(body: &mut Map<String, Value>) -> Result<Change, ScimError> {
+    let value = member_name(body, "members").and_then(|name| body.shift_remove(&name)).unwrap_or(Value::Null);
+    Ok(Change { add: ids(value)?, remove: Ids::new(), is_whole: true })
+}
+
+/// Splits a PATCH into what it does to members, and the other operations.
+///
+/// # Errors
+/// 400 naming the operation and the rule; 413 for too many members.
+pub fn split(operations: Vec<Operation>, schema: &ResourceSchema) -> Result<(Change, Vec<Operation>), ScimError> {
+    let mut change = Change::default();
+    let mut others = Vec::new();
+    for (index, operation) in operations.into_iter().enumerate() {
+        let other = apply(&mut change, operation, schema)
+            .map_err(|error| ScimError { detail: format!("Operations[{index}]: {}", error.detail), ..error })?;
+        others.extend(other);
+        if change.add.len() + change.remove.len() > MAX_MEMBER_CHANGES {
+            return Err(too_many());
+        }
+    }
+    Ok((change, others))
+}
+
+/// Does what an operation says of members; what it says of other attributes is left.
+fn apply(change: &mut Change, operation: Operation, schema: &ResourceSchema) -> Result<Option<Operation>, ScimError> {
+    let Operation { kind, path, value } = operation;
+    let Some(path) = path else {
+        let Some(Value::Object(mut attributes)) = value else { return Ok(Some(Operation { kind, path, value })) };
+        let names: Vec<String> = attributes.keys().filter(|name| names_members(name, schema)).cloned().collect();
+        for name in names {
+            let value = attributes.shift_remove(&name).unwrap_or(Value::Null);
+            write(change, kind, value)?;
+        }
+        let value = Some(Value::Object(attributes));
+        return Ok(Some(Operation { kind, path: None, value }));
+    };
+    if !is_members(&path, schema) {
+        return Ok(Some(Operation { kind, path: Some(path), value }));
+    }
+    match (kind, &path.selector, &path.sub) {
+        (Kind::Remove, Some(selector), None) => change.remove(selected(selector)?),
+        (Kind::Remove, None, None) => match value.filter(|value| !deviation::is_unassigned(value)) {
+            Some(value) => change.remove(ids(unwrapped(value))?),
+            None => change.replace(Ids::new()),
+        },
+        (_, None, None) => write(change, kind, value.unwrap_or(Value::Null))?,
+        _ => {
+            return Err(ScimError::mutability(format!(
+                "{path}: a member cannot be changed, only added and removed (RFC 7643 section 4.2)"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+fn names_members(name: &str, schema: &ResourceSchema) -> bool {
+    super::path::AttributePath::parse(name)
+        .is_ok_and(|path| path.selector.is_none() && path.sub.is_none() && is_members(&path, schema))
+}
+
+fn write(change: &mut Change, kind: Kind, value: Value) -> Result<(), ScimError> {
+    match kind {
+        Kind::Add => change.add(ids(value)?),
+        Kind::Replace => change.replace(ids(value)?),
+        Kind::Remove => change.remove(ids(value)?),
+    }
+    Ok(())
+}
+
+/// The members that `members[value eq "…"]` selects, also several joined by `or`.
+fn selected(selector: &Filter) -> Result<Ids, ScimError> {
+    match selector {
+        Filter::Compare(path, Operator::Eq, Value::String(id)) if path.name.eq_ignore_ascii_case("value") => {
+            Ok(Ids::from([canonical(id)]))
+        }
+        Filter::Or(parts) => parts.iter().map(selected).try_fold(Ids::new(), |mut all, some| {
+            all.extend(some?);
+            Ok(all)
+        }),
+        _ => Err(ScimError::invalid_filter("members are selected by value eq \"…\", or several of them joined by or")),
+    }
+}
+
+/// Salesforce puts the attribute's name into the value of a remove (RIPAGlobal/scimitar).
+fn unwrapped(value: Value) -> Value {
+    match value {
+        Value::Object(mut map) if map.len() == 1 => match member_name(&map, "members") {
+            Some(name) => map.shift_remove(&name).unwrap_or(Value::Null),
+            None => Value::Object(map),
+        },
+        other => other,
+    }
+}
+
+/// The ids in a list of members: objects with `value`, or bare ids (Microsoft's Postman collection). Everything else
+/// in an object is read-only here: Okta sends `display`, Entra `"$ref": null`.
+fn ids(value: Value) -> Result<Ids, ScimError> {
+    if deviation::is_unassigned(&value) {
+        return Ok(Ids::new());
+    }
+    let items = deviation::list_from_single(value);
+    if items.len() > MAX_MEMBER_CHANGES {
+        return Err(too_many());
+    }
+    items
+        .into_iter()
+        .filter(|item| !deviation::is_unassigned(item))
+        .map(|item| {
+            let id = match &item {
+                Value::String(id) => Some(id.as_str()),
+                Value::Object(map) => super::json::member(map, "value").and_then(Value::as_str),
+                _ => None,
+            };
+            match id {
+                Some(id) if !id.is_empty() => Ok(canonical(id)),
+                _ => Err(ScimError::invalid_value(format!(
+                    "members: each must be an object with the id of a user or group in value, not {}",
+                    type_name(&item)
+                ))),
+            }
+        })
+        .collect()
+}
+
+fn canonical(id: &str) -> String {
+    id.to_ascii_lowercase()
+}
+
+fn too_many() -> ScimError {
+    ScimError::status(413, format!("a request may name {MAX_MEMBER_CHANGES} members; send the others in further ones"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::{Schemas, patch};
+
+    fn read(operations: Value) -> Result<(Change, usize), ScimError> {
+        let schemas = Schemas::standard().unwrap();
+        let Value::Object(body) = json!({"Operations": operations}) else { panic!() };
+        split(patch::parse(&body)?, &schemas.group).map(|(change, others)| (change, others.len()))
+    }
+
+    fn change(add: &[&str], remove: &[&str], is_whole: bool) -> Change {
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        Change { add: ids(add), remove: ids(remove), is_whole }
+    }
+
+    #[test]
+    fn every_clients_way_to_change_members_is_read() {
+        for (operations, expected) in [
+            (
+                json!([{"op": "Add", "path": "members", "value": [{"$ref": null, "value": "A"}]}]),
+                change(&["a"], &[], false),
+            ),
+            (json!([{"op": "add", "value": {"Members": ["a", {"value": "b"}]}}]), change(&["a", "b"], &[], false)),
+            (json!([{"op": "Remove", "path": "members", "value": [{"value": "a"}]}]), change(&[], &["a"], false)),
+            (
+                json!([{"op": "remove", "path": "members", "value": {"members": [{"value": "a"}]}}]),
+                change(&[], &["a"], false),
+            ),
+            (
+                json!([{"op": "remove", "path": "members[value eq \"a\" or value eq \"b\"]"}]),
+                change(&[], &["a", "b"], false),
+            ),
+            (json!([{"op": "remove", "path": "members"}]), change(&[], &[], true)),
+            (json!([{"op": "replace", "path": "members", "value": []}]), change(&[], &[], true)),
+            (json!([{"op": "replace", "value": {"members": [{"value": "a"}]}}]), change(&["a"], &[], true)),
+            (
+                json!([{"op": "remove", "path": "members"}, {"op": "add", "path": "members", "value": [{"value": "a"}]}]),
+                change(&["a"], &[], true),
+            ),
+            (
+                json!([{"op": "add", "path": "members", "value": [{"value": "a"}]}, {"op": "remove", "path": "members[value eq \"a\"]"}]),
+                change(&[], &["a"], false),
+            ),
+        ] {
+            assert_eq!(read(operations.clone()).unwrap().0, expected, "{operations}");
+        }
+    }
+
+    #[test]
+    fn other_attributes_are_left_to_the_document() {
+        let (change, others) =
+            read(json!([{"op": "replace", "value": {"id": "x", "displayName": "n", "members": []}}])).unwrap();
+        assert!(change.is_whole && others == 1);
+        for (operation, status) in [
+            (json!({"op": "add", "path": "members", "value": [{"display": "x"}]}), 400),
+            (json!({"op": "add", "path": "members", "value": [5]}), 400),
+            (json!({"op": "remove", "path": "members[type eq \"User\"]"}), 400),
+            (json!({"op": "replace", "path": "members[value eq \"a\"].display", "value": "x"}), 400),
+        ] {
+            assert_eq!(read(json!([operation])).unwrap_err().status, status, "{operation}");
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Table `groups`: one item is one group, without its members. The name is unique by a row of its own in `links`,
+//! written in the same transaction.
+
+use std::fmt;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use super::commit::{CommitError, Write};
+use super::item::{Item, at, instant, n, number, s, text};
+use super::links::name_row;
+use super::members::Job;
+use super::record::{Author, Membership, Requests, Version};
+use super::tables::Table;
+use super::{Store, StoreError};
+use crate::auth::Tenant;
+use crate::scim::Document;
+use crate::scim::group::GroupKeys;
+use crate::scim::resource::Meta;
+
+mod read;
+
+/// The permanent id of a group, a random UUID.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GroupId(pub(super) String);
+
+impl GroupId {
+    /// A new id.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn new() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()))
+    }
+
+    /// Reads an id from a URL; `None` for what cannot be one.
+    pub fn parse(text: &str) -> Option<Self> {
+        Some(Self(uuid::Uuid::try_parse(text).ok()?.to_string()))
+    }
+
+    /// The id in its canonical form.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A group as stored.
+#[derive(Debug, Clone)]
+pub struct Group {
+    /// The permanent id.
+    pub id: GroupId,
+    /// The document, without members.
+    pub document: Document,
+    /// The version: grows with every change of the document or the members.
+    pub version: Version,
+    /// When the group was created.
+    pub created: Timestamp,
+    /// When the group last changed.
+    pub modified: Timestamp,
+    pub(super) keys: GroupKeys,
+    pub(super) requests: Requests,
+    /// The groups that this one is a member of.
+    pub(super) parents: Membership,
+    /// A change of many members that is committed and not yet carried out.
+    pub(super) job: Option<Job>,
+    /// Deleted, and still to be swept: nobody sees it.
+    pub(super) is_gone: bool,
+}
+
+/// Why a write of a group did not happen.
+#[derive(Debug)]
+pub enum GroupError {
+    /// The `displayName` belongs to another group.
+    NameTaken,
+    /// No user or group has that id.
+    NoSuchMember(String),
+    /// The member is in as many groups as it may be.
+    TooManyGroups(String),
+    /// The group changed since it was read; as it is now, unless it is gone.
+    Changed(Option<Box<Group>>),
+    /// Anything else.
+    Store(StoreError),
+}
+
+impl From<StoreError> for GroupError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Group {
+    /// A group that is not stored yet.
+    pub fn new(id: GroupId, document: Document, keys: &GroupKeys, now: Timestamp) -> Self {
+        Self {
+            id,
+            document,
+            version: Version(1),
+            created: now,
+            modified: now,
+            keys: keys.clone(),
+            requests: Requests::default(),
+            parents: Membership::default(),
+            job: None,
+            is_gone: false,
+        }
+    }
+
+    /// The next version, with another document.
+    pub fn next(&self, document: Document, keys: &GroupKeys, now: Timestamp) -> Self {
+        let tick = jiff::SignedDuration::from_millis(1);
+        Self {
+            document,
+            version: Version(self.version.0 + 1),
+            modified: now.max(self.modified.checked_add(tick).unwrap_or(now)),
+            keys: keys.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// What the server adds to the document.
+    pub fn meta(&self) -> Meta {
+        Meta { id: self.id.0.clone(), created: self.created, last_modified: self.modified, version: self.version.0 }
+    }
+
+    pub(super) fn item(&self, tenant: &Tenant, author: &Author) -> Item {
+        let mut item = key(tenant, self.id.as_str());
+        item.insert("name".into(), s(&self.keys.name));
+        item.extend(self.keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
+        item.insert("doc".into(), s(self.document.to_stored()));
+        item.insert("ver".into(), n(self.version.0));
+        item.insert("created".into(), at(self.created));
+        item.insert("modified".into(), at(self.modified));
+        item.insert("by".into(), s(author.key.as_str()));
+        item.insert("req".into(), self.requests.with(author));
+        item.extend(self.job.as_ref().map(|job| ("job".to_owned(), job.value())));
+        item
+    }
+
+    pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
+        let document = Document::from_stored(text(item, "doc")?).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        Ok(Self {
+            id: GroupId(text(item, "id")?.to_owned()),
+            keys: GroupKeys::of(&document).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+            document,
+            version: Version(number(item, "ver")?),
+            created: instant(item, "created")?,
+            modified: instant(item, "modified")?,
+            requests: Requests::read(item),
+            parents: Membership::read(item),
+            job: item.get("job").and_then(Job::read),
+            is_gone: item.contains_key("gone"),
+        })
+    }
+}
+
+impl Store {
+    /// Writes the header of a group, and `others` with it. Gives the writes' error its meaning.
+    pub(super) async fn write_group(
+        &self,
+        author: &Author,
+        old: &Group,
+        writes: &[Write],
+        attempt: usize,
+    ) -> Result<(), GroupError> {
+        match self.commit(writes, &author.token(attempt)).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Condition(0, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
+            Err(CommitError::Condition(0, now)) => Err(changed(now)?),
+            Err(CommitError::Condition(1, _)) => Err(GroupError::NameTaken),
+            // A member went away or was renamed: it is looked up anew.
+            Err(CommitError::Condition(..)) => Err(GroupError::Changed(Some(Box::new(old.clone())))),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+}
+
+/// What stands in the place of a group now.
+pub(super) fn changed(now: Option<Item>) -> Result<GroupError, StoreError> {
+    let now = now.as_ref().map(Group::read).transpose()?.filter(|group| !group.is_gone);
+    Ok(GroupError::Changed(now.map(Box::new)))
+}
+
+/// The writes of a new group: the item, and its name if nobody has it.
+pub(super) fn creation(tenant: &Tenant, author: &Author, group: &Group) -> Vec<Write> {
+    let put =
+        Write::put(Table::Groups, group.item(tenant, author)).condition("attribute_not_exists(#tenant)").name("tenant");
+    vec![put, claim_name(tenant, group)]
+}
+
+/// The writes of a group's next version: the item; second, if it is renamed, the new name, and then the old one's end.
+pub(super) fn update(tenant: &Tenant, author: &Author, (old, new): (&Group, &Group)) -> Vec<Write> {
+    let mut set =
+        "SET #doc = :doc, #ver = :ver, #modified = :modified, #by = :by, #req = :req, #name = :name".to_owned();
+    let mut write = Write::update(Table::Groups, key(tenant, old.id.as_str()), String::new());
+    let values = [
+        ("doc", s(new.document.to_stored())),
+        ("ver", n(new.version.0)),
+        ("modified", at(new.modified)),
+        ("by", s(author.key.as_str())),
+        ("req", old.requests.with(author)),
+        ("name", s(&new.keys.name)),
+        ("old", n(old.version.0)),
+    ];
+    for (name, value) in values {
+        write = write.value(name, value);
+    }
+    if let Some(job) = &new.job {
+        set.push_str(", #job = :job");
+        write = write.value("job", job.value());
+    }
+    match &new.keys.external_id {
+        Some(id) => {
+            set.push_str(", #externalId = :externalId");
+            write = write.value("externalId", s(id));
+        }
+        None => set.push_str(" REMOVE #externalId"),
+    }
+    for name in ["doc", "ver", "modified", "by", "req", "name", "externalId", "job", "gone"] {
+        write = write.name(name);
+    }
+    let header =
+        write.expression(set).condition("#ver = :old AND attribute_not_exists(#job) AND attribute_not_exists(#gone)");
+    let mut writes = vec![header];
+    if old.keys.name != new.keys.name {
+        writes.push(claim_name(tenant, new));
+        writes.push(Write::delete(Table::Links, name_row(tenant, &old.keys.name)));
+    }
+    writes
+}
+
+fn claim_name(tenant: &Tenant, group: &Group) -> Write {
+    let mut row = name_row(tenant, &group.keys.name);
+    row.insert("g".into(), s(group.id.as_str()));
+    Write::put(Table::Links, row)
+        .condition("attribute_not_exists(#pk) OR #g = :g")
+        .name("pk")
+        .name("g")
+        .value("g", s(group.id.as_str()))
+}
+
+pub(super) fn key(tenant: &Tenant, id: &str) -> Item {
+    Item::from([("tenant".to_owned(), s(tenant.as_str())), ("id".to_owned(), s(id))])
+}
+
+/// The marks of a deleted group that is still to be swept; it leaves every index at once.
+pub(super) fn tombstone(tenant: &Tenant, group: &Group) -> Vec<Write> {
+    let expression = "SET #gone = :gone REMOVE #name, #externalId, #job".to_owned();
+    let mut mark = Write::update(Table::Groups, key(tenant, group.id.as_str()), expression)
+        .condition("#ver = :old AND attribute_not_exists(#gone)")
+        .value("gone", AttributeValue::Bool(true))
+        .value("old", n(group.version.0));
+    for name in ["gone", "name", "externalId", "job", "ver"] {
+        mark = mark.name(name);
+    }
+    vec![mark, Write::delete(Table::Links, name_row(tenant, &group.keys.name))]
+}

@@ -1,0 +1,475 @@
+//! Membership: a row under the group, and the group's id in the member's own item, changed together. Adding one member
+//! costs the same in a group of any size, and no two additions touch one item twice.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::{join, try_join_all};
+
+use super::commit::{CommitError, Write};
+use super::groups::{self, Group, GroupError, GroupId};
+use super::item::{Item, n, optional_text, s};
+use super::links::{member_partition, member_row, name_row};
+use super::record::{Author, Membership, id_bytes};
+use super::tables::Table;
+use super::users::{self, UserId};
+use super::{Store, StoreError};
+use crate::auth::Tenant;
+use crate::limits::{
+    MAX_GROUPS_PER_USER, MAX_MEMBERS_RETURNED, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS, MEMBERS_AT_ONCE,
+};
+use crate::scim::membership::{Change, Ids};
+
+/// What a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MemberKind {
+    /// A user.
+    User,
+    /// Another group.
+    Group,
+}
+
+/// The members of a group: ids, and what they are.
+pub type Members = BTreeMap<String, MemberKind>;
+
+/// A change of more members than a transaction takes, kept in the group's item from the write that commits it until
+/// it is carried out. Readers take it into account; whoever is to write next carries it out first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Job {
+    add: Ids,
+    remove: Ids,
+    request: String,
+}
+
+impl Job {
+    pub(super) fn value(&self) -> AttributeValue {
+        let mut map = std::collections::HashMap::from([("req".to_owned(), s(&self.request))]);
+        for (name, ids) in [("add", &self.add), ("remove", &self.remove)] {
+            let bytes: Vec<_> = ids.iter().filter_map(|id| id_bytes(id)).collect();
+            if !bytes.is_empty() {
+                map.insert(name.to_owned(), AttributeValue::Bs(bytes));
+            }
+        }
+        AttributeValue::M(map)
+    }
+
+    pub(super) fn read(value: &AttributeValue) -> Option<Self> {
+        let map = value.as_m().ok()?;
+        let ids = |name: &str| -> Ids {
+            let bytes = map.get(name).and_then(|ids| ids.as_bs().ok());
+            bytes
+                .into_iter()
+                .flatten()
+                .filter_map(|id| Some(uuid::Uuid::from_slice(id.as_ref()).ok()?.to_string()))
+                .collect()
+        };
+        Some(Self { add: ids("add"), remove: ids("remove"), request: map.get("req")?.as_s().ok()?.clone() })
+    }
+}
+
+/// The item of a member, found by its id.
+struct Member {
+    id: String,
+    kind: MemberKind,
+    key: Item,
+    membership: Membership,
+}
+
+impl Store {
+    /// Creates a group with members.
+    ///
+    /// # Errors
+    /// As [`GroupError`] says; nothing is left of the group then.
+    pub async fn create_group(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        group: &Group,
+        members: &Ids,
+    ) -> Result<(), GroupError> {
+        for attempt in 0..MAX_WRITE_ATTEMPTS {
+            let joining = self.joining(tenant, &group.id, members).await?;
+            let mut group = group.clone();
+            group.job = job(author, &joining, &[]);
+            let mut writes = groups::creation(tenant, author, &group);
+            if group.job.is_none() {
+                writes.extend(joining.iter().flat_map(|member| join_group(tenant, &group.id, member)));
+            }
+            match self.write_group(author, &group, &writes, attempt).await {
+                Err(GroupError::Changed(_)) => {}
+                Err(error) => return Err(error),
+                Ok(()) => return self.finish(tenant, &group).await.map_err(Into::into),
+            }
+        }
+        Err(contended())
+    }
+
+    /// Changes the members of a group, and with them its document, where `new` is another one.
+    ///
+    /// # Errors
+    /// As [`GroupError`] says; [`GroupError::Changed`] asks for another attempt with the group as it is now.
+    pub async fn change_group(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        (old, new): (&Group, &Group),
+        change: &Change,
+        attempt: usize,
+    ) -> Result<(), GroupError> {
+        if old.job.is_some() {
+            self.finish(tenant, old).await?;
+            return Err(GroupError::Changed(self.group(tenant, &old.id).await?.map(Box::new)));
+        }
+        let (add, remove) = self.difference(tenant, &old.id, change).await?;
+        let joining = self.joining(tenant, &old.id, &add);
+        let leaving = self.leaving(tenant, &old.id, &remove);
+        let (joining, leaving) = join(joining, leaving).await;
+        let (joining, leaving) = (joining?, leaving?);
+        let is_same = old.document == new.document;
+        if is_same && joining.is_empty() && leaving.is_empty() {
+            return Ok(());
+        }
+        let members = || {
+            let join = joining.iter().flat_map(|member| join_group(tenant, &old.id, member));
+            join.chain(leaving.iter().flat_map(|member| leave_group(tenant, &old.id, member)))
+        };
+        let mut new = new.clone();
+        new.job = job(author, &joining, &leaving);
+        if new.job.is_some() {
+            self.write_group(author, old, &groups::update(tenant, author, (old, &new)), attempt).await?;
+            return self.finish(tenant, &new).await.map_err(Into::into);
+        }
+        if is_same {
+            // Not in the members' transaction: there, every other change of this group would cancel it.
+            self.bump(tenant, author, &new).await?;
+            return self.write_members(author, old, members().collect(), attempt).await;
+        }
+        let mut writes = groups::update(tenant, author, (old, &new));
+        writes.extend(members());
+        self.write_group(author, old, &writes, attempt).await
+    }
+
+    /// Counts a change of members in the group's version, if the group is there and has no job.
+    async fn bump(&self, tenant: &Tenant, author: &Author, group: &Group) -> Result<(), GroupError> {
+        let expression = "SET #ver = #ver + :one, #modified = :modified, #by = :by".to_owned();
+        let mut write = Write::update(Table::Groups, groups::key(tenant, group.id.as_str()), expression)
+            .condition("attribute_exists(#id) AND attribute_not_exists(#job) AND attribute_not_exists(#gone)")
+            .value("one", n(1))
+            .value("modified", super::item::at(group.modified))
+            .value("by", s(author.key.as_str()));
+        for name in ["ver", "modified", "by", "id", "job", "gone"] {
+            write = write.name(name);
+        }
+        match self.commit(&[write], "").await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Condition(_, now)) => Err(groups::changed(now)?),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    async fn write_members(
+        &self,
+        author: &Author,
+        old: &Group,
+        writes: Vec<Write>,
+        attempt: usize,
+    ) -> Result<(), GroupError> {
+        match self.commit(&writes, &author.token(attempt)).await {
+            Ok(()) => Ok(()),
+            Err(CommitError::Condition(..)) => Err(GroupError::Changed(Some(Box::new(old.clone())))),
+            Err(CommitError::Store(error)) => Err(error.into()),
+        }
+    }
+
+    /// Carries out a group's job, if it has one. Every step may be done again.
+    pub(super) async fn finish(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
+        let Some(job) = &group.job else { return Ok(()) };
+        self.each(&job.add, |id| self.roll_forward(tenant, &group.id, id, true)).await?;
+        self.each(&job.remove, |id| self.roll_forward(tenant, &group.id, id, false)).await?;
+        let done = Write::update(Table::Groups, groups::key(tenant, group.id.as_str()), "REMOVE #job".to_owned())
+            .condition("#job.#req = :req")
+            .name("job")
+            .name("req")
+            .value("req", s(&job.request));
+        self.unless_changed(done).await
+    }
+
+    async fn roll_forward(&self, tenant: &Tenant, group: &GroupId, id: &str, joins: bool) -> Result<(), StoreError> {
+        for _ in 0..MAX_WRITE_ATTEMPTS {
+            let Some(member) = self.member(tenant, id).await? else {
+                // Gone, and its rows with it.
+                return self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id))).await;
+            };
+            let [row, item] =
+                if joins { join_group(tenant, group, &member) } else { leave_group(tenant, group, &member) };
+            match self.commit(&[row, item], &random_token()).await {
+                Ok(()) => return Ok(()),
+                Err(CommitError::Condition(..)) => {}
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        Err(StoreError::Contended(0))
+    }
+
+    async fn unless_changed(&self, write: Write) -> Result<(), StoreError> {
+        match self.commit(&[write], "").await {
+            Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Deletes a group: with few members in one transaction; with many by a mark that hides it at once, after which
+    /// its rows are swept.
+    ///
+    /// # Errors
+    /// As [`GroupError`] says.
+    pub async fn delete_group(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        group: &Group,
+        attempt: usize,
+    ) -> Result<(), GroupError> {
+        let members = self.member_rows(tenant, &group.id).await?;
+        let few = members.len() <= MAX_TRANSACTION_MEMBERS / 2 && group.parents.groups.len() <= MAX_TRANSACTION_MEMBERS;
+        if few && group.job.is_none() {
+            let leaving = self.leaving(tenant, &group.id, &members.keys().cloned().collect()).await?;
+            let mut writes = vec![end(tenant, group), Write::delete(Table::Links, name_row(tenant, &group.keys.name))];
+            writes.extend(leaving.iter().flat_map(|member| leave_group(tenant, &group.id, member)));
+            writes.extend(self.rows_in(tenant, group.id.as_str(), &group.parents));
+            return self.write_group(author, group, &writes, attempt).await;
+        }
+        self.write_group(author, group, &groups::tombstone(tenant, group), attempt).await?;
+        self.sweep(tenant, group).await.map_err(Into::into)
+    }
+
+    /// Removes every edge of a group that is marked as gone, and then its item.
+    async fn sweep(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
+        loop {
+            let rows = self.some_member_rows(tenant, &group.id).await?;
+            if rows.is_empty() {
+                break;
+            }
+            self.each(&rows.keys().cloned().collect(), |id| self.roll_forward(tenant, &group.id, id, false)).await?;
+        }
+        for row in self.rows_in(tenant, group.id.as_str(), &group.parents) {
+            self.unless_changed(row).await?;
+        }
+        self.unless_changed(Write::delete(Table::Groups, groups::key(tenant, group.id.as_str()))).await
+    }
+
+    /// The rows of a member in its groups.
+    pub(super) fn rows_in(&self, tenant: &Tenant, member: &str, membership: &Membership) -> Vec<Write> {
+        membership.groups.iter().map(|group| Write::delete(Table::Links, member_row(tenant, group, member))).collect()
+    }
+
+    /// Takes a user out of its groups until so few are left that the rest fits its deletion.
+    pub(super) async fn leave_all_but_few(&self, tenant: &Tenant, user: &users::User) -> Result<(), StoreError> {
+        for group in user.group_ids().skip(MAX_TRANSACTION_MEMBERS) {
+            self.roll_forward(tenant, &GroupId(group.to_owned()), user.id.as_str(), false).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts the loss of a member in the versions of its groups.
+    pub(super) async fn bump_groups(
+        &self,
+        tenant: &Tenant,
+        groups: impl Iterator<Item = &str>,
+    ) -> Result<(), StoreError> {
+        let bumps = groups.take(MAX_TRANSACTION_MEMBERS).map(|group| {
+            let expression = "SET #ver = #ver + :one".to_owned();
+            let write = Write::update(Table::Groups, groups::key(tenant, group), expression);
+            self.unless_changed(write.condition("attribute_exists(#id)").name("ver").name("id").value("one", n(1)))
+        });
+        try_join_all(bumps).await.map(drop)
+    }
+
+    /// The members of a group, as they are once its job is done.
+    ///
+    /// # Errors
+    /// [`StoreError::TooMany`] for more than [`MAX_MEMBERS_RETURNED`].
+    pub async fn members(&self, tenant: &Tenant, group: &Group) -> Result<Members, StoreError> {
+        let mut members = self.member_rows(tenant, &group.id).await?;
+        if let Some(job) = &group.job {
+            members.retain(|id, _| !job.remove.contains(id));
+            members.extend(job.add.iter().map(|id| (id.clone(), MemberKind::User)));
+        }
+        if members.len() > MAX_MEMBERS_RETURNED {
+            return Err(StoreError::TooMany(MAX_MEMBERS_RETURNED));
+        }
+        Ok(members)
+    }
+
+    /// Those of the ids that are members of a group.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn members_among(&self, tenant: &Tenant, group: &Group, ids: &[String]) -> Result<Members, StoreError> {
+        let reads = ids.iter().map(|id| async move {
+            let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
+            let row = get.set_key(Some(member_row(tenant, group.id.as_str(), id))).send().await;
+            let row = row.map_err(|e| StoreError::of(&e))?.item;
+            let job = group.job.as_ref();
+            let is_member = (row.is_some() && !job.is_some_and(|job| job.remove.contains(id)))
+                || job.is_some_and(|job| job.add.contains(id));
+            Ok::<_, StoreError>(is_member.then(|| (id.clone(), row.as_ref().map_or(MemberKind::User, kind))))
+        });
+        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+    }
+
+    /// Every row of a group, whatever their number: only for what changes them all.
+    async fn member_rows(&self, tenant: &Tenant, group: &GroupId) -> Result<Members, StoreError> {
+        let mut pages = self.rows_query(tenant, group).into_paginator().send();
+        let mut members = Members::new();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| StoreError::of(&e))?;
+            members.extend(page.items().iter().filter_map(entry));
+        }
+        Ok(members)
+    }
+
+    async fn some_member_rows(&self, tenant: &Tenant, group: &GroupId) -> Result<Members, StoreError> {
+        let page = self.rows_query(tenant, group).limit(1_000).send().await.map_err(|e| StoreError::of(&e))?;
+        Ok(page.items().iter().filter_map(entry).collect())
+    }
+
+    fn rows_query(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+    ) -> aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(self.table(Table::Links))
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk")
+            .expression_attribute_names("#pk", "pk")
+            .expression_attribute_values(":pk", s(member_partition(tenant, group.as_str())))
+    }
+
+    /// Who is to join and to leave. A change of some reads no member.
+    async fn difference(&self, tenant: &Tenant, group: &GroupId, change: &Change) -> Result<(Ids, Ids), StoreError> {
+        if !change.is_whole {
+            return Ok((change.add.clone(), change.remove.clone()));
+        }
+        let now: Ids = self.member_rows(tenant, group).await?.into_keys().collect();
+        Ok((change.add.difference(&now).cloned().collect(), now.difference(&change.add).cloned().collect()))
+    }
+
+    /// The members-to-be that are not members yet; every one must exist.
+    async fn joining(&self, tenant: &Tenant, group: &GroupId, ids: &Ids) -> Result<Vec<Member>, GroupError> {
+        let found = self.each(ids, |id| async move { Ok((id.to_owned(), self.member(tenant, id).await?)) }).await?;
+        let mut joining = Vec::new();
+        for (id, member) in found {
+            let member = member.ok_or_else(|| GroupError::NoSuchMember(id.clone()))?;
+            if member.membership.groups.contains(group.as_str()) {
+                continue;
+            }
+            if member.membership.groups.len() >= MAX_GROUPS_PER_USER {
+                return Err(GroupError::TooManyGroups(id));
+            }
+            joining.push(member);
+        }
+        Ok(joining)
+    }
+
+    /// Those of the ids that are members.
+    async fn leaving(&self, tenant: &Tenant, group: &GroupId, ids: &Ids) -> Result<Vec<Member>, StoreError> {
+        let found = self.each(ids, |id| self.member(tenant, id)).await?;
+        Ok(found.into_iter().flatten().filter(|member| member.membership.groups.contains(group.as_str())).collect())
+    }
+
+    /// The user or group of that id.
+    async fn member(&self, tenant: &Tenant, id: &str) -> Result<Option<Member>, StoreError> {
+        let (Some(user_id), Some(group_id)) = (UserId::parse(id), GroupId::parse(id)) else { return Ok(None) };
+        let (user, group) = join(self.user_once(tenant, &user_id), self.group(tenant, &group_id)).await;
+        if let Some(group) = group? {
+            let key = groups::key(tenant, group.id.as_str());
+            return Ok(Some(Member { id: group_id.0, kind: MemberKind::Group, key, membership: group.parents }));
+        }
+        // A rename may hide a user from one read of the index.
+        let user = match user? {
+            None => self.user_once(tenant, &user_id).await?,
+            found => found,
+        };
+        Ok(user.map(|user| Member {
+            id: user.id.as_str().to_owned(),
+            kind: MemberKind::User,
+            key: user.key(tenant),
+            membership: user.membership,
+        }))
+    }
+
+    /// Does something for each id, some at a time.
+    async fn each<'a, T, F>(&self, ids: &'a Ids, work: impl Fn(&'a str) -> F) -> Result<Vec<T>, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut done = Vec::with_capacity(ids.len());
+        let mut ids = ids.iter().peekable();
+        while ids.peek().is_some() {
+            done.extend(try_join_all(ids.by_ref().take(MEMBERS_AT_ONCE).map(|id| work(id))).await?);
+        }
+        Ok(done)
+    }
+}
+
+/// The job for a change that does not fit a transaction.
+fn job(author: &Author, joining: &[Member], leaving: &[Member]) -> Option<Job> {
+    let ids = |members: &[Member]| members.iter().map(|member| member.id.clone()).collect();
+    (joining.len() + leaving.len() > MAX_TRANSACTION_MEMBERS).then(|| Job {
+        add: ids(joining),
+        remove: ids(leaving),
+        request: author.request.clone(),
+    })
+}
+
+fn join_group(tenant: &Tenant, group: &GroupId, member: &Member) -> [Write; 2] {
+    let mut row = member_row(tenant, group.as_str(), &member.id);
+    row.insert("t".into(), s(if member.kind == MemberKind::User { "User" } else { "Group" }));
+    [Write::put(Table::Links, row), edge(group, member, "ADD")]
+}
+
+fn leave_group(tenant: &Tenant, group: &GroupId, member: &Member) -> [Write; 2] {
+    [Write::delete(Table::Links, member_row(tenant, group.as_str(), &member.id)), edge(group, member, "DELETE")]
+}
+
+/// The member's side: the id of the group in its own item, if that is still the member's.
+fn edge(group: &GroupId, member: &Member, verb: &str) -> Write {
+    let table = if member.kind == MemberKind::User { Table::Users } else { Table::Groups };
+    let expression = format!("SET #gver = if_not_exists(#gver, :zero) + :one {verb} #groupIds :group");
+    Write::update(table, member.key.clone(), expression)
+        .condition("#id = :id")
+        .name("gver")
+        .name("groupIds")
+        .name("id")
+        .value("zero", n(0))
+        .value("one", n(1))
+        .value("id", s(&member.id))
+        .value("group", AttributeValue::Bs(id_bytes(group.as_str()).into_iter().collect()))
+}
+
+fn end(tenant: &Tenant, group: &Group) -> Write {
+    Write::delete(Table::Groups, groups::key(tenant, group.id.as_str()))
+        .condition("#ver = :old AND attribute_not_exists(#job)")
+        .name("ver")
+        .name("job")
+        .value("old", n(group.version.0))
+}
+
+fn entry(row: &Item) -> Option<(String, MemberKind)> {
+    Some((optional_text(row, "sk")?.to_owned(), kind(row)))
+}
+
+fn kind(row: &Item) -> MemberKind {
+    if optional_text(row, "t") == Some("Group") { MemberKind::Group } else { MemberKind::User }
+}
+
+fn random_token() -> String {
+    format!("{:032x}", u128::from(getrandom::u64().unwrap_or(0)) << 64 | u128::from(getrandom::u64().unwrap_or(0)))
+}
+
+fn contended() -> GroupError {
+    GroupError::Store(StoreError::Contended(0))
+}

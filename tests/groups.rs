@@ -1,0 +1,238 @@
+//! Groups: members under concurrency, in large numbers, and through crashes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use rollcall::store::tables::Table;
+use serde_json::{Value, json};
+
+use crate::support::conflict::Conflict;
+use crate::support::crash::Crash;
+use crate::support::{Harness, Reply, encode, is_embedded, patch};
+
+async fn users(harness: &Harness, prefix: &str, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for i in 0..count {
+        ids.push(harness.user(&format!("{prefix}{i}")).await);
+    }
+    ids
+}
+
+async fn group(harness: &Harness, name: &str, members: &[String]) -> String {
+    let reply = harness.send("POST", "/Groups", json!({"displayName": name, "members": values(members)})).await;
+    assert_eq!(reply.status, 201, "{reply:?}");
+    reply.body["id"].as_str().unwrap().to_owned()
+}
+
+fn values(ids: &[String]) -> Vec<Value> {
+    ids.iter().map(|id| json!({"value": id})).collect()
+}
+
+fn add(ids: &[String]) -> Value {
+    patch(json!([{"op": "add", "path": "members", "value": values(ids)}]))
+}
+
+fn remove(id: &str) -> Value {
+    patch(json!([{"op": "remove", "path": format!("members[value eq \"{id}\"]")}]))
+}
+
+/// The members that the group shows.
+async fn members(harness: &Harness, group: &str) -> BTreeSet<String> {
+    let body = harness.send("GET", &format!("/Groups/{group}"), None).await.body;
+    let members = body["members"].as_array().cloned().unwrap_or_default();
+    members.iter().map(|member| member["value"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Those of the users who show the group.
+async fn who_shows(harness: &Harness, group: &str, users: &[String]) -> BTreeSet<String> {
+    let mut showing = BTreeSet::new();
+    for id in users {
+        let reply = harness.send("GET", &format!("/Users/{id}"), None).await;
+        let groups = reply.body["groups"].as_array().cloned().unwrap_or_default();
+        if groups.iter().any(|shown| shown["value"] == group) {
+            showing.insert(id.clone());
+        }
+    }
+    showing
+}
+
+fn set(ids: &[String]) -> BTreeSet<String> {
+    ids.iter().cloned().collect()
+}
+
+fn all_succeed(replies: &[Reply]) {
+    for reply in replies {
+        assert!(reply.status < 300, "{reply:?}");
+    }
+}
+
+/// `ROLLCALL_ROUNDS=100` asks for more than CI does.
+fn rounds() -> usize {
+    std::env::var("ROLLCALL_ROUNDS").map_or(10, |rounds| rounds.parse().unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn forty_members_added_at_once_are_all_there_every_time() {
+    let harness = Harness::with(vec![Conflict::new()]).await;
+    let group = group(&harness, "team", &[]).await;
+    let path = format!("/Groups/{group}");
+    let mut expected = BTreeSet::new();
+    for round in 0..rounds() {
+        let ids = users(&harness, &format!("r{round}-"), 40).await;
+        let bodies: Vec<_> = ids.iter().map(|id| add(std::slice::from_ref(id))).collect();
+        all_succeed(&join_all(bodies.into_iter().map(|body| harness.send("PATCH", &path, body))).await);
+        expected.extend(ids);
+    }
+    assert_eq!(members(&harness, &group).await, expected);
+    eprintln!("{} of {} members are there", expected.len(), 40 * rounds());
+}
+
+#[tokio::test(start_paused = true)]
+async fn additions_removals_a_rename_and_deleted_users_at_once_end_as_if_one_after_the_other() {
+    let harness = Harness::with(vec![Conflict::new()]).await;
+    for round in 0..rounds() {
+        let ids = users(&harness, &format!("mix{round}-"), 40).await;
+        let (before, after) = ids.split_at(20);
+        let group = group(&harness, &format!("team {round}"), before).await;
+        let path = format!("/Groups/{group}");
+        let rename = patch(json!([{"op": "replace", "path": "displayName", "value": format!("renamed {round}")}]));
+        let mut requests = vec![("PATCH", path.clone(), Some(rename))];
+        requests.extend(after.iter().map(|id| ("PATCH", path.clone(), Some(add(std::slice::from_ref(id))))));
+        requests.extend(before[..10].iter().map(|id| ("PATCH", path.clone(), Some(remove(id)))));
+        requests.extend(before[10..15].iter().map(|id| ("DELETE", format!("/Users/{id}"), None)));
+        let sent = requests.iter().map(|(method, path, body)| harness.send(method, path, body.clone()));
+        all_succeed(&join_all(sent).await);
+        let expected: BTreeSet<_> = set(after).union(&set(&before[15..])).cloned().collect();
+        assert_eq!(members(&harness, &group).await, expected);
+        assert_eq!(who_shows(&harness, &group, &ids).await, expected);
+        let named = harness.send("GET", &format!("{path}?excludedAttributes=members"), None).await;
+        assert_eq!(named.body["displayName"], format!("renamed {round}"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_user_joins_and_leaves_many_groups_at_once() {
+    let harness = Harness::with(vec![Conflict::new()]).await;
+    let id = harness.user("bob").await;
+    let mut paths = Vec::new();
+    for i in 0..12 {
+        paths.push(format!("/Groups/{}", group(&harness, &format!("g{i}"), &[]).await));
+    }
+    let one = std::slice::from_ref(&id);
+    all_succeed(&join_all(paths.iter().map(|path| harness.send("PATCH", path, add(one)))).await);
+    let user = harness.send("GET", &format!("/Users/{id}"), None).await.body;
+    assert_eq!(user["groups"].as_array().unwrap().len(), 12);
+    let rename = patch(json!([{"op": "replace", "path": "userName", "value": "eve"}]));
+    let path = format!("/Users/{id}");
+    let leaving = join_all(paths.iter().map(|path| harness.send("PATCH", path, remove(&id))));
+    let (left, renamed) = futures_util::future::join(leaving, harness.send("PATCH", &path, rename)).await;
+    all_succeed(&left);
+    assert_eq!(renamed.status, 200);
+    let user = harness.send("GET", &path, None).await.body;
+    assert_eq!((user.get("groups"), &user["userName"]), (None, &json!("eve")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_forty_groups_of_one_name_exactly_one_is_made() {
+    let harness = Harness::with(vec![Conflict::new()]).await;
+    let posts = (0..40)
+        .map(|i| harness.send("POST", "/Groups", json!({"displayName": if i % 2 == 0 { "Team" } else { "TEAM" }})));
+    let replies = join_all(posts).await;
+    let made = replies.iter().filter(|reply| reply.status == 201).count();
+    let refused = replies.iter().filter(|reply| reply.status == 409 || reply.status == 503).count();
+    assert_eq!((made, refused), (1, 39), "{replies:?}");
+    assert_eq!(harness.send("GET", "/Groups", None).await.body["totalResults"], 1);
+}
+
+/// More members than a transaction takes, crashed at every call: readers see the old list or the new one, and once the
+/// next writer has passed, the group and every user agree.
+#[tokio::test(start_paused = true)]
+async fn a_large_replacement_that_crashes_anywhere_is_the_old_list_or_the_new_one() {
+    if !is_embedded() {
+        return;
+    }
+    const SIDE: usize = 30;
+    let mut points = 0;
+    for crash in (1..).step_by(7).flat_map(|at| [Crash::before(at), Crash::after(at)]) {
+        let harness = Harness::new().await;
+        let ids = users(&harness, "u", 2 * SIDE).await;
+        let (old, new) = ids.split_at(SIDE);
+        let group = group(&harness, "team", old).await;
+        let path = format!("/Groups/{group}");
+        let body = json!({"displayName": "team", "members": values(new)});
+        let dying = harness.again(vec![crash.clone() as Arc<_>]).await;
+        let status = dying.send("PUT", &path, body.clone()).await.status;
+        if !crash.happened() {
+            assert_eq!(status, 200);
+            break;
+        }
+        points += 1;
+        let seen = members(&harness, &group).await;
+        assert!(seen == set(old) || seen == set(new), "half done at {crash:?}");
+        assert_eq!(harness.send("PUT", &path, body).await.status, 200);
+        assert_eq!(members(&harness, &group).await, set(new), "{crash:?}");
+        assert_eq!(who_shows(&harness, &group, &ids).await, set(new), "{crash:?}");
+        let rows = harness.dump(Table::Links).await.len();
+        assert_eq!(rows, SIDE + 1, "a row for each member, and the name");
+    }
+    assert!(points > 20, "{points}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_left_of_a_large_group_or_of_a_user_in_many() {
+    let harness = Harness::new().await;
+    let ids = users(&harness, "u", 120).await;
+    let large = group(&harness, "large", &ids).await;
+    let outer = harness.send("POST", "/Groups", json!({"displayName": "outer", "members": [{"value": large}]})).await;
+    assert_eq!(harness.send("DELETE", &format!("/Groups/{large}"), None).await.status, 204);
+    assert!(who_shows(&harness, &large, &ids).await.is_empty());
+    assert!(members(&harness, outer.body["id"].as_str().unwrap()).await.is_empty());
+    assert!(
+        members(&harness, &group(&harness, "LARGE", &[]).await).await.is_empty(),
+        "a group of that name starts empty"
+    );
+    let busy = &ids[0];
+    for i in 0..60 {
+        group(&harness, &format!("g{i}"), std::slice::from_ref(busy)).await;
+    }
+    assert_eq!(harness.send("DELETE", &format!("/Users/{busy}"), None).await.status, 204);
+    assert!(harness.find("userName eq \"u0\"").await.is_empty());
+    assert_eq!(harness.user("u0").await.len(), 36);
+    let rows = harness.dump(Table::Links).await;
+    assert!(!format!("{rows:?}").contains(busy.as_str()), "a dangling row");
+    assert_eq!(rows.len(), 62, "the names of the groups, and no member");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_groups_version_moves_with_its_members_and_guards_it() {
+    let harness = Harness::new().await;
+    let ids = users(&harness, "u", 2).await;
+    let path = format!("/Groups/{}", group(&harness, "team", &ids[..1]).await);
+    let etag = harness.send("GET", &path, None).await.headers["etag"].to_str().unwrap().to_owned();
+    assert_eq!(harness.send_with("GET", &path, None, &[("if-none-match", &etag)]).await.status, 304);
+    assert_eq!(harness.send_with("PATCH", &path, add(&ids), &[("if-match", &etag)]).await.status, 204);
+    assert_eq!(harness.send_with("GET", &path, None, &[("if-none-match", &etag)]).await.status, 200);
+    for (method, body) in [("PATCH", Some(add(&ids))), ("PUT", Some(json!({"displayName": "x"}))), ("DELETE", None)] {
+        assert_eq!(harness.send_with(method, &path, body, &[("if-match", &etag)]).await.status, 412, "{method}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_tenants_user_is_nobody_to_a_group() {
+    let harness = Harness::new().await;
+    let header = format!("Bearer {}", harness.globex);
+    let body = json!({"userName": "theirs"}).to_string().into_bytes();
+    let theirs = harness.raw("POST", "/globex/scim/v2/Users", body, &[("authorization", &header)]).await;
+    let theirs = vec![theirs.body["id"].as_str().unwrap().to_owned()];
+    let group = group(&harness, "ours", &[]).await;
+    let path = format!("/Groups/{group}");
+    let put = json!({"displayName": "ours", "members": values(&theirs)});
+    for (method, body) in [("PATCH", add(&theirs)), ("PUT", put)] {
+        let refused = harness.send(method, &path, body).await;
+        assert_eq!((refused.status, &refused.body["scimType"]), (400, &json!("invalidValue")));
+    }
+    assert!(members(&harness, &group).await.is_empty());
+    let filter = encode(&format!("members eq \"{}\"", theirs[0]));
+    assert_eq!(harness.send("GET", &format!("/Groups?filter={filter}"), None).await.body["totalResults"], 0);
+}
