@@ -51,12 +51,17 @@ impl TenantName {
     }
 }
 
-/// A tenant whose data may be read and written. Made by this module alone, from a key: a store method that takes one
-/// cannot be called for a tenant that somebody merely named.
+/// A tenant whose data may be read and written. Made by this module alone, from a key (or from an item that is there
+/// already): a store method that takes one cannot be called for a tenant that somebody merely named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant(TenantName);
 
 impl Tenant {
+    /// The tenant that a stored item belongs to, for finishing what one of its own requests has begun.
+    pub(crate) fn of_item(name: TenantName) -> Self {
+        Self(name)
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         self.0.as_str()

@@ -15,6 +15,7 @@ mod links;
 pub mod members;
 mod page;
 mod record;
+mod recover;
 pub mod tables;
 pub mod users;
 

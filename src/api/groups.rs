@@ -12,12 +12,12 @@ use crate::scim::filter::plan::{Access, plan};
 use crate::scim::filter::{Filter, eval};
 use crate::scim::group::{GroupKeys, INDEXED, MembersAsked, members_asked};
 use crate::scim::list::{self, Query};
-use crate::scim::membership::{self, Change};
+use crate::scim::membership::{self, Change, Ids};
 use crate::scim::projection::Projection;
 use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::StoreError;
 use crate::store::groups::{Group, GroupError, GroupId};
-use crate::store::members::{MemberKind, Members};
+use crate::store::members::{Known, MemberKind, Members};
 
 /// POST /Groups
 ///
@@ -65,7 +65,8 @@ pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
     let members = membership::take(&mut body)?;
     let document = Document::from_request(body, schema(&call))?;
     let projection = call.query()?.projection;
-    let group = change(&call, &principal, group, &members, |_| Ok(document.clone())).await?;
+    let group = change(&call, &principal, group, (&members, Known::default()), |_| Ok(document.clone())).await?;
+    let group = reread(&call, principal.tenant(), &group).await?;
     let body = whole(&call, principal.tenant(), &group, &projection).await?;
     Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.version.0)))
 }
@@ -76,15 +77,28 @@ pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
 /// # Errors
 /// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
 pub async fn patch(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (principal, group) = read(&call).await?;
     let schema = schema(&call);
-    let (members, others) = membership::split(scim_patch::parse(&call.body()?)?, schema)?;
+    let changes = call.body().and_then(|body| membership::split(scim_patch::parse(&body)?, schema));
+    let few = changes.as_ref().map_or_else(|_| Ids::new(), |(members, _)| members.few());
+    let (principal, (group, known)) = call
+        .authenticate_beside(|tenant| {
+            let few = &few;
+            let call = &call;
+            async move {
+                let Some(id) = GroupId::parse(call.id()) else { return Ok((None, Known::default())) };
+                let store = &call.app().store;
+                Ok(futures_util::future::try_join(store.group(&tenant, &id), store.look_up(&tenant, few)).await?)
+            }
+        })
+        .await?;
+    let (members, others) = changes?;
     let projection = call.query()?.projection;
-    let group =
-        change(&call, &principal, group, &members, |current| scim_patch::apply(current, &others, schema)).await?;
+    let new = |current: &Document| scim_patch::apply(current, &others, schema);
+    let group = change(&call, &principal, group, (&members, known), new).await?;
     if !projection.is_given() {
         return Ok(Reply::empty(principal, StatusCode::NO_CONTENT));
     }
+    let group = reread(&call, principal.tenant(), &group).await?;
     let body = whole(&call, principal.tenant(), &group, &projection).await?;
     Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.version.0)))
 }
@@ -183,12 +197,17 @@ async fn read(call: &Call<'_>) -> Result<(Principal, Option<Group>), ScimError> 
     .await
 }
 
-/// Changes members and document; made anew with the group as it is, if somebody else was faster.
+/// The group after a change: its version may have grown by others' changes of members, too.
+async fn reread(call: &Call<'_>, tenant: &Tenant, group: &Group) -> Result<Group, ScimError> {
+    call.app().store.group(tenant, &group.id).await?.ok_or_else(|| not_found(call))
+}
+
+/// Changes members and document, and returns the group from before; made anew with the group as it is, if somebody else was faster.
 async fn change(
     call: &Call<'_>,
     principal: &Principal,
     group: Option<Group>,
-    members: &Change,
+    (members, mut known): (&Change, Known),
     new: impl Fn(&Document) -> Result<Document, ScimError>,
 ) -> Result<Group, ScimError> {
     let mut current = group.ok_or_else(|| not_found(call))?;
@@ -201,8 +220,11 @@ async fn change(
             return Ok(current);
         }
         let next = current.next(document, &keys, call.now());
-        match store.change_group(tenant, &author, (&current, &next), members, attempt).await {
-            Ok(()) => return store.group(tenant, &current.id).await?.ok_or_else(|| not_found(call)),
+        let written = store.change_group(tenant, &author, (&current, &next), (members, &known), attempt).await;
+        // What was known is old by now.
+        known = Known::default();
+        match written {
+            Ok(()) => return Ok(current),
             Err(GroupError::Changed(Some(newer))) => current = *newer,
             Err(GroupError::Changed(None)) => return Err(not_found(call)),
             Err(error) => return Err(refused(error, &next)),

@@ -51,6 +51,9 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
     let shown_url = public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let store = options.store.open().await?;
+    if !options.store.is_remote() {
+        store.recover().await.map_err(|e| e.to_string())?;
+    }
     greet(&store, &shown_url, options.store.is_remote()).await?;
     let app = App { public_url, ..App::new(store).map_err(|e| e.to_string())? };
     let app = Arc::new(app);

@@ -15,6 +15,9 @@ use crate::limits::MAX_MEMBER_CHANGES;
 /// The ids of members: UUIDs in their canonical form, or whatever else the client sent.
 pub type Ids = BTreeSet<String>;
 
+/// A push of one user replaces one member by another at the most.
+const FEW: usize = 2;
+
 /// A change of membership, whatever the members are now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Change {
@@ -30,6 +33,12 @@ impl Change {
     /// Whether it changes nothing, whoever is a member.
     pub fn is_nothing(&self) -> bool {
         !self.is_whole && self.add.is_empty() && self.remove.is_empty()
+    }
+
+    /// The members it names, if they are so few that looking them up costs hardly more than checking the caller's key.
+    pub fn few(&self) -> Ids {
+        let is_few = !self.is_whole && self.add.len() + self.remove.len() <= FEW;
+        if is_few { self.add.union(&self.remove).cloned().collect() } else { Ids::new() }
     }
 
     fn add(&mut self, ids: Ids) {

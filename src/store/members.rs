@@ -68,6 +68,7 @@ impl Job {
 }
 
 /// The item of a member, found by its id.
+#[derive(Debug, Clone)]
 struct Member {
     id: String,
     kind: MemberKind,
@@ -75,7 +76,20 @@ struct Member {
     membership: Membership,
 }
 
+/// Members that were looked up beforehand, by their ids.
+#[derive(Debug, Default)]
+pub struct Known(BTreeMap<String, Option<Member>>);
+
 impl Store {
+    /// Looks members up, for a change that is to follow.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn look_up(&self, tenant: &Tenant, ids: &Ids) -> Result<Known, StoreError> {
+        let found = self.each(ids, |id| async move { Ok((id.to_owned(), self.member(tenant, id).await?)) }).await?;
+        Ok(Known(found.into_iter().collect()))
+    }
+
     /// Creates a group with members.
     ///
     /// # Errors
@@ -88,7 +102,7 @@ impl Store {
         members: &Ids,
     ) -> Result<(), GroupError> {
         for attempt in 0..MAX_WRITE_ATTEMPTS {
-            let joining = self.joining(tenant, &group.id, members).await?;
+            let joining = self.joining(tenant, &group.id, members, &Known::default()).await?;
             let mut group = group.clone();
             group.job = job(author, &joining, &[]);
             let mut writes = groups::creation(tenant, author, &group);
@@ -104,7 +118,8 @@ impl Store {
         Err(contended())
     }
 
-    /// Changes the members of a group, and with them its document, where `new` is another one.
+    /// Changes the members of a group, and with them its document, where `new` is another one. What is `known` of the
+    /// members is not read again.
     ///
     /// # Errors
     /// As [`GroupError`] says; [`GroupError::Changed`] asks for another attempt with the group as it is now.
@@ -113,7 +128,7 @@ impl Store {
         tenant: &Tenant,
         author: &Author,
         (old, new): (&Group, &Group),
-        change: &Change,
+        (change, known): (&Change, &Known),
         attempt: usize,
     ) -> Result<(), GroupError> {
         if old.job.is_some() {
@@ -121,8 +136,8 @@ impl Store {
             return Err(GroupError::Changed(self.group(tenant, &old.id).await?.map(Box::new)));
         }
         let (add, remove) = self.difference(tenant, &old.id, change).await?;
-        let joining = self.joining(tenant, &old.id, &add);
-        let leaving = self.leaving(tenant, &old.id, &remove);
+        let joining = self.joining(tenant, &old.id, &add, known);
+        let leaving = self.leaving(tenant, &old.id, &remove, known);
         let (joining, leaving) = join(joining, leaving).await;
         let (joining, leaving) = (joining?, leaving?);
         let is_same = old.document == new.document;
@@ -233,7 +248,8 @@ impl Store {
         let members = self.member_rows(tenant, &group.id).await?;
         let few = members.len() <= MAX_TRANSACTION_MEMBERS / 2 && group.parents.groups.len() <= MAX_TRANSACTION_MEMBERS;
         if few && group.job.is_none() {
-            let leaving = self.leaving(tenant, &group.id, &members.keys().cloned().collect()).await?;
+            let leaving =
+                self.leaving(tenant, &group.id, &members.keys().cloned().collect(), &Known::default()).await?;
             let mut writes = vec![end(tenant, group), Write::delete(Table::Links, name_row(tenant, &group.keys.name))];
             writes.extend(leaving.iter().flat_map(|member| leave_group(tenant, &group.id, member)));
             writes.extend(self.rows_in(tenant, group.id.as_str(), &group.parents));
@@ -244,7 +260,7 @@ impl Store {
     }
 
     /// Removes every edge of a group that is marked as gone, and then its item.
-    async fn sweep(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
+    pub(super) async fn sweep(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
         loop {
             let rows = self.some_member_rows(tenant, &group.id).await?;
             if rows.is_empty() {
@@ -358,10 +374,16 @@ impl Store {
     }
 
     /// The members-to-be that are not members yet; every one must exist.
-    async fn joining(&self, tenant: &Tenant, group: &GroupId, ids: &Ids) -> Result<Vec<Member>, GroupError> {
-        let found = self.each(ids, |id| async move { Ok((id.to_owned(), self.member(tenant, id).await?)) }).await?;
+    async fn joining(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        ids: &Ids,
+        known: &Known,
+    ) -> Result<Vec<Member>, GroupError> {
+        let found = self.each(ids, |id| self.known_member(tenant, id, known)).await?;
         let mut joining = Vec::new();
-        for (id, member) in found {
+        for (id, member) in ids.iter().cloned().zip(found) {
             let member = member.ok_or_else(|| GroupError::NoSuchMember(id.clone()))?;
             if member.membership.groups.contains(group.as_str()) {
                 continue;
@@ -375,9 +397,22 @@ impl Store {
     }
 
     /// Those of the ids that are members.
-    async fn leaving(&self, tenant: &Tenant, group: &GroupId, ids: &Ids) -> Result<Vec<Member>, StoreError> {
-        let found = self.each(ids, |id| self.member(tenant, id)).await?;
+    async fn leaving(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        ids: &Ids,
+        known: &Known,
+    ) -> Result<Vec<Member>, StoreError> {
+        let found = self.each(ids, |id| self.known_member(tenant, id, known)).await?;
         Ok(found.into_iter().flatten().filter(|member| member.membership.groups.contains(group.as_str())).collect())
+    }
+
+    async fn known_member(&self, tenant: &Tenant, id: &str, known: &Known) -> Result<Option<Member>, StoreError> {
+        match known.0.get(id) {
+            Some(member) => Ok(member.clone()),
+            None => self.member(tenant, id).await,
+        }
     }
 
     /// The user or group of that id.
