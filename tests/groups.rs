@@ -219,6 +219,42 @@ async fn a_groups_version_moves_with_its_members_and_guards_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_is_no_member_of_itself_and_ids_have_one_spelling() {
+    let harness = Harness::new().await;
+    let ids = users(&harness, "u", 2).await;
+    let team = group(&harness, "team", &ids).await;
+    let path = format!("/Groups/{team}");
+    let own = harness.send("PATCH", &path, add(std::slice::from_ref(&team))).await;
+    assert_eq!((own.status, &own.body["scimType"]), (400, &json!("invalidValue")));
+    let spelt = [ids[0].replace('-', ""), ids[1].to_uppercase(), ids[1].clone()];
+    assert_eq!(harness.send("PATCH", &path, add(&spelt)).await.status, 204);
+    let put = harness.send("PUT", &path, json!({"displayName": "team", "members": values(&spelt)})).await;
+    assert_eq!((put.status, put.body["members"].as_array().unwrap().len()), (200, 2));
+    for filter in ["displayName eq \"team\" or members eq \"\"", &format!("members eq \"{}\"", ids[0].to_uppercase())] {
+        let found = harness.send("GET", &format!("/Groups?filter={}", encode(filter)), None).await;
+        assert_eq!((found.status, &found.body["totalResults"]), (200, &json!(1)), "{filter}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whole_replacements_and_guarded_changes_at_once_are_one_after_the_other() {
+    let harness = Harness::with(vec![Conflict::new()]).await;
+    let ids = users(&harness, "u", 8).await;
+    let path = format!("/Groups/{}", group(&harness, "team", &[]).await);
+    let puts =
+        ids.iter().map(|id| harness.send("PUT", &path, json!({"displayName": "team", "members": [{"value": id}]})));
+    all_succeed(&join_all(puts).await);
+    let left = harness.send("GET", &path, None).await;
+    assert_eq!(left.body["members"].as_array().unwrap().len(), 1, "one of the lists, not a mixture");
+    let etag = [("if-match", left.headers["etag"].to_str().unwrap())];
+    let absent: Vec<_> = ids.iter().filter(|id| left.body["members"][0]["value"] != id.as_str()).collect();
+    let adds = absent.iter().map(|id| harness.send_with("PATCH", &path, add(std::slice::from_ref(id)), &etag));
+    let replies = join_all(adds).await;
+    let count = |status| replies.iter().filter(|reply| reply.status == status).count();
+    assert_eq!((count(204), count(412)), (1, absent.len() - 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_tenants_user_is_nobody_to_a_group() {
     let harness = Harness::new().await;
     let header = format!("Bearer {}", harness.globex);

@@ -14,7 +14,7 @@ use crate::scim::group::{GroupKeys, INDEXED, MembersAsked, members_asked};
 use crate::scim::list::{self, Query};
 use crate::scim::membership::{self, Change, Ids};
 use crate::scim::projection::Projection;
-use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
+use crate::scim::{Document, ResourceSchema, ScimError, ScimType, etag, patch as scim_patch, resource};
 use crate::store::StoreError;
 use crate::store::groups::{Group, GroupError, GroupId};
 use crate::store::members::{Known, MemberKind, Members};
@@ -51,8 +51,30 @@ pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
     if call.if_none_match().is_some_and(|tags| tags.contains(group.version.0)) {
         return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(group.version.0)));
     }
-    let body = whole(&call, principal.tenant(), &group, &projection).await?;
+    let (group, body) = settled(&call, principal.tenant(), group, &projection).await?;
     Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.version.0)))
+}
+
+/// The group with members that belong to its version: read again if it changed while they were read, so that of a
+/// large change either all is seen or nothing.
+async fn settled(
+    call: &Call<'_>,
+    tenant: &Tenant,
+    mut group: Group,
+    projection: &Projection,
+) -> Result<(Group, Map<String, Value>), ScimError> {
+    for _ in 0..MAX_WRITE_ATTEMPTS {
+        let body = whole(call, tenant, &group, projection).await?;
+        if !projection.wants("members", schema(call)) {
+            return Ok((group, body));
+        }
+        let now = reread(call, tenant, &group).await?;
+        if now.is_as(&group) {
+            return Ok((group, body));
+        }
+        group = now;
+    }
+    Err(contended())
 }
 
 /// PUT /Groups/{id}
@@ -139,7 +161,13 @@ pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
     let mut resources = Vec::with_capacity(groups.len());
     let mut bytes = 0;
     for group in &groups {
-        let resource = whole(&call, principal.tenant(), group, &query.projection).await?;
+        let resource = match whole(&call, principal.tenant(), group, &query.projection).await {
+            // One group that does not fit must not hide the others: it is listed without its members.
+            Err(error) if error.scim_type == Some(ScimType::TooMany) => {
+                query.projection.apply(render(&call, group, &Members::new()), schema(&call))
+            }
+            other => other?,
+        };
         bytes += list::escaped_length(&resource);
         if bytes > MAX_RESPONSE_BYTES && !resources.is_empty() {
             break;
@@ -212,6 +240,7 @@ async fn change(
 ) -> Result<Group, ScimError> {
     let mut current = group.ok_or_else(|| not_found(call))?;
     let (store, tenant, author) = (&call.app().store, principal.tenant(), call.author(principal));
+    let is_guarded = call.if_match().is_some();
     for attempt in 0..MAX_WRITE_ATTEMPTS {
         etag::check_if_match(call.if_match().as_ref(), current.version.0)?;
         let document = new(&current.document)?;
@@ -220,7 +249,8 @@ async fn change(
             return Ok(current);
         }
         let next = current.next(document, &keys, call.now());
-        let written = store.change_group(tenant, &author, (&current, &next), (members, &known), attempt).await;
+        let written =
+            store.change_group(tenant, &author, (&current, &next), (members, &known), (is_guarded, attempt)).await;
         // What was known is old by now.
         known = Known::default();
         match written {
@@ -256,6 +286,11 @@ fn refused(error: GroupError, group: &Group) -> ScimError {
         GroupError::TooManyGroups(id) => {
             ScimError::invalid_value(format!("members: {id} is in as many groups as it may be; nothing was changed"))
         }
+        GroupError::OwnMember => ScimError::invalid_value("members: a group cannot be a member of itself"),
+        GroupError::TooManyChanges(count) => ScimError::status(
+            413,
+            format!("{count} members would change, more than one request may; add and remove them in several"),
+        ),
         GroupError::Changed(_) => contended(),
         GroupError::Store(error) => error.into(),
     }

@@ -74,6 +74,15 @@ impl Write {
         self
     }
 
+    /// Adds to the condition.
+    pub(super) fn and_condition(mut self, more: &str) -> Self {
+        self.condition = Some(match self.condition {
+            Some(condition) => format!("{condition} AND {more}"),
+            None => more.to_owned(),
+        });
+        self
+    }
+
     /// Binds `#name` to an attribute.
     pub(super) fn name(mut self, name: &str) -> Self {
         self.names.insert(format!("#{name}"), name.to_owned());

@@ -82,6 +82,10 @@ pub enum GroupError {
     NameTaken,
     /// No user or group has that id.
     NoSuchMember(String),
+    /// The group cannot be a member of itself.
+    OwnMember,
+    /// More members would change than one request may change.
+    TooManyChanges(usize),
     /// The member is in as many groups as it may be.
     TooManyGroups(String),
     /// The group changed since it was read; as it is now, unless it is gone.
@@ -123,6 +127,11 @@ impl Group {
             keys: keys.clone(),
             ..self.clone()
         }
+    }
+
+    /// Whether nothing has changed between two reads.
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.version == other.version && self.job == other.job
     }
 
     /// What the server adds to the document.
@@ -254,10 +263,11 @@ pub(super) fn key(tenant: &Tenant, id: &str) -> Item {
 pub(super) fn tombstone(tenant: &Tenant, group: &Group) -> Vec<Write> {
     let expression = "SET #gone = :gone REMOVE #name, #externalId, #job".to_owned();
     let mut mark = Write::update(Table::Groups, key(tenant, group.id.as_str()), expression)
-        .condition("#ver = :old AND attribute_not_exists(#gone)")
+        .condition("#ver = :old AND attribute_not_exists(#gone) AND (attribute_not_exists(#gver) OR #gver = :gver)")
         .value("gone", AttributeValue::Bool(true))
+        .value("gver", n(group.parents.version))
         .value("old", n(group.version.0));
-    for name in ["gone", "name", "externalId", "job", "ver"] {
+    for name in ["gone", "gver", "name", "externalId", "job", "ver"] {
         mark = mark.name(name);
     }
     vec![mark, Write::delete(Table::Links, name_row(tenant, &group.keys.name))]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::{join, try_join_all};
 
-use super::commit::{CommitError, Write};
+use super::commit::{CommitError, Write, pause};
 use super::groups::{self, Group, GroupError, GroupId};
 use super::item::{Item, n, optional_text, s};
 use super::links::{member_partition, member_row, name_row};
@@ -16,9 +16,10 @@ use super::users::{self, UserId};
 use super::{Store, StoreError};
 use crate::auth::Tenant;
 use crate::limits::{
-    MAX_GROUPS_PER_USER, MAX_MEMBERS_RETURNED, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS, MEMBERS_AT_ONCE,
+    MAX_GROUPS_PER_USER, MAX_MEMBER_CHANGES, MAX_MEMBERS_RETURNED, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
+    MEMBERS_AT_ONCE,
 };
-use crate::scim::membership::{Change, Ids};
+use crate::scim::membership::{Change, Ids, canonical};
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,7 +120,7 @@ impl Store {
     }
 
     /// Changes the members of a group, and with them its document, where `new` is another one. What is `known` of the
-    /// members is not read again.
+    /// members is not read again. `is_guarded` says that nothing may have changed since `old` was read.
     ///
     /// # Errors
     /// As [`GroupError`] says; [`GroupError::Changed`] asks for another attempt with the group as it is now.
@@ -129,17 +130,23 @@ impl Store {
         author: &Author,
         (old, new): (&Group, &Group),
         (change, known): (&Change, &Known),
-        attempt: usize,
+        (is_guarded, attempt): (bool, usize),
     ) -> Result<(), GroupError> {
         if old.job.is_some() {
             self.finish(tenant, old).await?;
             return Err(GroupError::Changed(self.group(tenant, &old.id).await?.map(Box::new)));
         }
         let (add, remove) = self.difference(tenant, &old.id, change).await?;
+        if add.len() + remove.len() > 2 * MAX_MEMBER_CHANGES {
+            return Err(GroupError::TooManyChanges(add.len() + remove.len()));
+        }
         let joining = self.joining(tenant, &old.id, &add, known);
         let leaving = self.leaving(tenant, &old.id, &remove, known);
         let (joining, leaving) = join(joining, leaving).await;
-        let (joining, leaving) = (joining?, leaving?);
+        let (joining, (leaving, dead)) = (joining?, leaving?);
+        for id in &dead {
+            self.unless_changed(Write::delete(Table::Links, member_row(tenant, old.id.as_str(), id))).await?;
+        }
         let is_same = old.document == new.document;
         if is_same && joining.is_empty() && leaving.is_empty() {
             return Ok(());
@@ -154,7 +161,7 @@ impl Store {
             self.write_group(author, old, &groups::update(tenant, author, (old, &new)), attempt).await?;
             return self.finish(tenant, &new).await.map_err(Into::into);
         }
-        if is_same {
+        if is_same && !change.is_whole && !is_guarded {
             // Not in the members' transaction: there, every other change of this group would cancel it.
             self.bump(tenant, author, &new).await?;
             return self.write_members(author, old, members().collect(), attempt).await;
@@ -196,11 +203,13 @@ impl Store {
         }
     }
 
-    /// Carries out a group's job, if it has one. Every step may be done again.
+    /// Carries out a group's job, if it has one. Every step may be done again, and none is done once somebody else has
+    /// finished the job: what was written since must stand.
     pub(super) async fn finish(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
         let Some(job) = &group.job else { return Ok(()) };
-        self.each(&job.add, |id| self.roll_forward(tenant, &group.id, id, true)).await?;
-        self.each(&job.remove, |id| self.roll_forward(tenant, &group.id, id, false)).await?;
+        let step = |joins| move |id| self.roll_forward(tenant, &group.id, id, (joins, Some(job)));
+        self.each(&job.add, step(true)).await?;
+        self.each(&job.remove, step(false)).await?;
         let done = Write::update(Table::Groups, groups::key(tenant, group.id.as_str()), "REMOVE #job".to_owned())
             .condition("#job.#req = :req")
             .name("job")
@@ -209,17 +218,39 @@ impl Store {
         self.unless_changed(done).await
     }
 
-    async fn roll_forward(&self, tenant: &Tenant, group: &GroupId, id: &str, joins: bool) -> Result<(), StoreError> {
-        for _ in 0..MAX_WRITE_ATTEMPTS {
+    /// Makes one member join or leave, if it has not yet; for a job only as long as that is pending.
+    async fn roll_forward(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        id: &str,
+        (joins, job): (bool, Option<&Job>),
+    ) -> Result<(), StoreError> {
+        for attempt in 0..MAX_WRITE_ATTEMPTS {
             let Some(member) = self.member(tenant, id).await? else {
-                // Gone, and its rows with it.
-                return self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id))).await;
+                // Gone, and with it its rows, but for those of a group that died while it joined.
+                return match joins {
+                    true => Ok(()),
+                    false => {
+                        self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id))).await
+                    }
+                };
             };
+            if member.membership.groups.contains(group.as_str()) == joins {
+                return Ok(());
+            }
+            // Asked after the member was read: a change made since the job was finished has raised its `gver`.
+            if let Some(job) = job
+                && self.group(tenant, group).await?.and_then(|group| group.job).as_ref() != Some(job)
+            {
+                return Ok(());
+            }
             let [row, item] =
                 if joins { join_group(tenant, group, &member) } else { leave_group(tenant, group, &member) };
-            match self.commit(&[row, item], &random_token()).await {
+            match self.commit(&[row, unchanged(item, &member)], &random_token()).await {
                 Ok(()) => return Ok(()),
-                Err(CommitError::Condition(..)) => {}
+                Err(CommitError::Condition(..)) => pause(attempt as u32).await,
+                Err(CommitError::Store(StoreError::Throttled(_))) if attempt < 8 => pause(6).await,
                 Err(CommitError::Store(error)) => return Err(error),
             }
         }
@@ -245,31 +276,38 @@ impl Store {
         group: &Group,
         attempt: usize,
     ) -> Result<(), GroupError> {
-        let members = self.member_rows(tenant, &group.id).await?;
+        let members = self.some_member_rows(tenant, &group.id).await?;
         let few = members.len() <= MAX_TRANSACTION_MEMBERS / 2 && group.parents.groups.len() <= MAX_TRANSACTION_MEMBERS;
         if few && group.job.is_none() {
-            let leaving =
-                self.leaving(tenant, &group.id, &members.keys().cloned().collect(), &Known::default()).await?;
+            let ids = members.keys().cloned().collect();
+            let (leaving, dead) = self.leaving(tenant, &group.id, &ids, &Known::default()).await?;
             let mut writes = vec![end(tenant, group), Write::delete(Table::Links, name_row(tenant, &group.keys.name))];
             writes.extend(leaving.iter().flat_map(|member| leave_group(tenant, &group.id, member)));
-            writes.extend(self.rows_in(tenant, group.id.as_str(), &group.parents));
+            let dead = dead.iter().map(|id| Write::delete(Table::Links, member_row(tenant, group.id.as_str(), id)));
+            writes.extend(dead.chain(self.rows_in(tenant, group.id.as_str(), &group.parents)));
             return self.write_group(author, group, &writes, attempt).await;
         }
         self.write_group(author, group, &groups::tombstone(tenant, group), attempt).await?;
         self.sweep(tenant, group).await.map_err(Into::into)
     }
 
-    /// Removes every edge of a group that is marked as gone, and then its item.
+    /// Removes every edge of a group that is marked as gone, and then its item. First those that others see.
     pub(super) async fn sweep(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
+        for row in self.rows_in(tenant, group.id.as_str(), &group.parents) {
+            self.unless_changed(row).await?;
+        }
         loop {
             let rows = self.some_member_rows(tenant, &group.id).await?;
             if rows.is_empty() {
                 break;
             }
-            self.each(&rows.keys().cloned().collect(), |id| self.roll_forward(tenant, &group.id, id, false)).await?;
-        }
-        for row in self.rows_in(tenant, group.id.as_str(), &group.parents) {
-            self.unless_changed(row).await?;
+            let ids: Ids = rows.keys().cloned().collect();
+            self.each(&ids, |id| self.roll_forward(tenant, &group.id, id, (false, None))).await?;
+            // A row whose member does not know of it, such as a group that was its own member.
+            self.each(&ids, |id| {
+                self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.id.as_str(), id)))
+            })
+            .await?;
         }
         self.unless_changed(Write::delete(Table::Groups, groups::key(tenant, group.id.as_str()))).await
     }
@@ -281,8 +319,13 @@ impl Store {
 
     /// Takes a user out of its groups until so few are left that the rest fits its deletion.
     pub(super) async fn leave_all_but_few(&self, tenant: &Tenant, user: &users::User) -> Result<(), StoreError> {
-        for group in user.group_ids().skip(MAX_TRANSACTION_MEMBERS) {
-            self.roll_forward(tenant, &GroupId(group.to_owned()), user.id.as_str(), false).await?;
+        let leaving: Ids = user.group_ids().skip(MAX_TRANSACTION_MEMBERS).map(str::to_owned).collect();
+        let leave = |group| async move {
+            self.roll_forward(tenant, &GroupId(String::from(group)), user.id.as_str(), (false, None)).await?;
+            self.bump_after_loss(tenant, group).await
+        };
+        for group in &leaving {
+            leave(group.as_str()).await?;
         }
         Ok(())
     }
@@ -293,12 +336,12 @@ impl Store {
         tenant: &Tenant,
         groups: impl Iterator<Item = &str>,
     ) -> Result<(), StoreError> {
-        let bumps = groups.take(MAX_TRANSACTION_MEMBERS).map(|group| {
-            let expression = "SET #ver = #ver + :one".to_owned();
-            let write = Write::update(Table::Groups, groups::key(tenant, group), expression);
-            self.unless_changed(write.condition("attribute_exists(#id)").name("ver").name("id").value("one", n(1)))
-        });
-        try_join_all(bumps).await.map(drop)
+        try_join_all(groups.map(|group| self.bump_after_loss(tenant, group))).await.map(drop)
+    }
+
+    async fn bump_after_loss(&self, tenant: &Tenant, group: &str) -> Result<(), StoreError> {
+        let write = Write::update(Table::Groups, groups::key(tenant, group), "SET #ver = #ver + :one".to_owned());
+        self.unless_changed(write.condition("attribute_exists(#id)").name("ver").name("id").value("one", n(1))).await
     }
 
     /// The members of a group, as they are once its job is done.
@@ -306,7 +349,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::TooMany`] for more than [`MAX_MEMBERS_RETURNED`].
     pub async fn members(&self, tenant: &Tenant, group: &Group) -> Result<Members, StoreError> {
-        let mut members = self.member_rows(tenant, &group.id).await?;
+        let removed = group.job.as_ref().map_or(0, |job| job.remove.len());
+        let mut members = self.first_member_rows(tenant, &group.id, MAX_MEMBERS_RETURNED + removed).await?;
         if let Some(job) = &group.job {
             members.retain(|id, _| !job.remove.contains(id));
             members.extend(job.add.iter().map(|id| (id.clone(), MemberKind::User)));
@@ -317,36 +361,40 @@ impl Store {
         Ok(members)
     }
 
-    /// Those of the ids that are members of a group.
+    /// Those of the ids that are members of a group, as the ids were given.
     ///
     /// # Errors
     /// As the store's.
     pub async fn members_among(&self, tenant: &Tenant, group: &Group, ids: &[String]) -> Result<Members, StoreError> {
-        let reads = ids.iter().map(|id| async move {
+        let reads = ids.iter().filter(|id| UserId::parse(id).is_some()).map(|given| async move {
+            let id = &canonical(given);
             let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
             let row = get.set_key(Some(member_row(tenant, group.id.as_str(), id))).send().await;
             let row = row.map_err(|e| StoreError::of(&e))?.item;
             let job = group.job.as_ref();
             let is_member = (row.is_some() && !job.is_some_and(|job| job.remove.contains(id)))
                 || job.is_some_and(|job| job.add.contains(id));
-            Ok::<_, StoreError>(is_member.then(|| (id.clone(), row.as_ref().map_or(MemberKind::User, kind))))
+            Ok::<_, StoreError>(is_member.then(|| (given.clone(), row.as_ref().map_or(MemberKind::User, kind))))
         });
         Ok(try_join_all(reads).await?.into_iter().flatten().collect())
     }
 
-    /// Every row of a group, whatever their number: only for what changes them all.
-    async fn member_rows(&self, tenant: &Tenant, group: &GroupId) -> Result<Members, StoreError> {
+    /// The rows of a group, up to the first page that passes a number of them.
+    async fn first_member_rows(&self, tenant: &Tenant, group: &GroupId, enough: usize) -> Result<Members, StoreError> {
         let mut pages = self.rows_query(tenant, group).into_paginator().send();
         let mut members = Members::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| StoreError::of(&e))?;
             members.extend(page.items().iter().filter_map(entry));
+            if members.len() > enough {
+                break;
+            }
         }
         Ok(members)
     }
 
     async fn some_member_rows(&self, tenant: &Tenant, group: &GroupId) -> Result<Members, StoreError> {
-        let page = self.rows_query(tenant, group).limit(1_000).send().await.map_err(|e| StoreError::of(&e))?;
+        let page = self.rows_query(tenant, group).limit(100).send().await.map_err(|e| StoreError::of(&e))?;
         Ok(page.items().iter().filter_map(entry).collect())
     }
 
@@ -369,7 +417,8 @@ impl Store {
         if !change.is_whole {
             return Ok((change.add.clone(), change.remove.clone()));
         }
-        let now: Ids = self.member_rows(tenant, group).await?.into_keys().collect();
+        let enough = 3 * MAX_MEMBER_CHANGES;
+        let now: Ids = self.first_member_rows(tenant, group, enough).await?.into_keys().collect();
         Ok((change.add.difference(&now).cloned().collect(), now.difference(&change.add).cloned().collect()))
     }
 
@@ -381,6 +430,9 @@ impl Store {
         ids: &Ids,
         known: &Known,
     ) -> Result<Vec<Member>, GroupError> {
+        if ids.contains(group.as_str()) {
+            return Err(GroupError::OwnMember);
+        }
         let found = self.each(ids, |id| self.known_member(tenant, id, known)).await?;
         let mut joining = Vec::new();
         for (id, member) in ids.iter().cloned().zip(found) {
@@ -396,16 +448,29 @@ impl Store {
         Ok(joining)
     }
 
-    /// Those of the ids that are members.
+    /// Those of the ids that are members; and those that have a row and are no more.
     async fn leaving(
         &self,
         tenant: &Tenant,
         group: &GroupId,
         ids: &Ids,
         known: &Known,
-    ) -> Result<Vec<Member>, StoreError> {
+    ) -> Result<(Vec<Member>, Ids), StoreError> {
         let found = self.each(ids, |id| self.known_member(tenant, id, known)).await?;
-        Ok(found.into_iter().flatten().filter(|member| member.membership.groups.contains(group.as_str())).collect())
+        let absent = ids.iter().zip(&found).filter(|(_, member)| member.is_none()).map(|(id, _)| id.clone());
+        let dead = self.each(&absent.collect(), |id| self.row_of_nobody(tenant, group, id)).await?;
+        let members = found.into_iter().flatten();
+        let leaving = members.filter(|member| member.membership.groups.contains(group.as_str())).collect();
+        Ok((leaving, dead.into_iter().flatten().collect()))
+    }
+
+    async fn row_of_nobody(&self, tenant: &Tenant, group: &GroupId, id: &str) -> Result<Option<String>, StoreError> {
+        if UserId::parse(id).is_none() {
+            return Ok(None);
+        }
+        let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
+        let row = get.set_key(Some(member_row(tenant, group.as_str(), id))).send().await;
+        Ok(row.map_err(|e| StoreError::of(&e))?.item.map(|_| id.to_owned()))
     }
 
     async fn known_member(&self, tenant: &Tenant, id: &str, known: &Known) -> Result<Option<Member>, StoreError> {
@@ -474,8 +539,12 @@ fn leave_group(tenant: &Tenant, group: &GroupId, member: &Member) -> [Write; 2] 
 fn edge(group: &GroupId, member: &Member, verb: &str) -> Write {
     let table = if member.kind == MemberKind::User { Table::Users } else { Table::Groups };
     let expression = format!("SET #gver = if_not_exists(#gver, :zero) + :one {verb} #groupIds :group");
-    Write::update(table, member.key.clone(), expression)
-        .condition("#id = :id")
+    let write = Write::update(table, member.key.clone(), expression);
+    let write = match member.kind {
+        MemberKind::User => write.condition("#id = :id"),
+        MemberKind::Group => write.condition("#id = :id AND attribute_not_exists(#gone)").name("gone"),
+    };
+    write
         .name("gver")
         .name("groupIds")
         .name("id")
@@ -485,11 +554,18 @@ fn edge(group: &GroupId, member: &Member, verb: &str) -> Write {
         .value("group", AttributeValue::Bs(id_bytes(group.as_str()).into_iter().collect()))
 }
 
+/// As [`edge`], if no membership of the member has changed since it was read.
+fn unchanged(edge: Write, member: &Member) -> Write {
+    edge.and_condition("(attribute_not_exists(#gver) OR #gver = :gver)").value("gver", n(member.membership.version))
+}
+
 fn end(tenant: &Tenant, group: &Group) -> Write {
     Write::delete(Table::Groups, groups::key(tenant, group.id.as_str()))
-        .condition("#ver = :old AND attribute_not_exists(#job)")
+        .condition("#ver = :old AND attribute_not_exists(#job) AND (attribute_not_exists(#gver) OR #gver = :gver)")
         .name("ver")
         .name("job")
+        .name("gver")
+        .value("gver", n(group.parents.version))
         .value("old", n(group.version.0))
 }
 

@@ -7,8 +7,9 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
 
 use super::{Group, GroupId, key};
 use crate::auth::Tenant;
-use crate::limits::MAX_SCANNED_PAGES;
+use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_SCANNED_PAGES};
 use crate::scim::filter::plan::Access;
+use crate::store::commit::pause;
 use crate::store::item::{Item, s};
 use crate::store::tables::{BY_EXTERNAL_ID, BY_NAME, Table};
 use crate::store::users::UserId;
@@ -46,8 +47,16 @@ impl Store {
         let table = self.table(Table::Groups);
         let mut keys: Vec<Item> = ids.iter().map(|id| key(tenant, id)).collect();
         let mut groups = Vec::with_capacity(ids.len());
-        while !keys.is_empty() {
-            let request = KeysAndAttributes::builder().set_keys(Some(keys)).consistent_read(true).build();
+        for attempt in 0..MAX_CONFLICT_ATTEMPTS {
+            if keys.is_empty() {
+                groups.retain(|group: &Group| !group.is_gone);
+                return Ok(groups);
+            }
+            if attempt > 0 {
+                pause(attempt).await;
+            }
+            let request =
+                KeysAndAttributes::builder().set_keys(Some(std::mem::take(&mut keys))).consistent_read(true).build();
             let request = request.map_err(|e| StoreError::Refused(e.to_string()))?;
             let got = self.client.batch_get_item().request_items(table, request).send().await;
             let got = got.map_err(|e| StoreError::of(&e))?;
@@ -59,8 +68,7 @@ impl Store {
                 .and_then(|tables| tables.get(table))
                 .map_or(Vec::new(), |left| left.keys().to_vec());
         }
-        groups.retain(|group| !group.is_gone);
-        Ok(groups)
+        Err(StoreError::Throttled("BatchGetItem left keys unprocessed".to_owned()))
     }
 
     /// Every group that an access path finds, in the order of their ids.
