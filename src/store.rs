@@ -15,7 +15,6 @@ mod links;
 pub mod members;
 mod page;
 mod record;
-mod recover;
 pub mod tables;
 pub mod users;
 

@@ -1,12 +1,13 @@
 //! Membership: a row under the group, and the group's id in the member's own item, changed together. Adding one member
-//! costs the same in a group of any size, and no two additions touch one item twice.
+//! costs the same in a group of any size, and no two additions touch one item twice. What is too much for a transaction
+//! is in [`job`].
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::{join, try_join_all};
 
-use super::commit::{CommitError, Write, pause};
+use super::commit::{CommitError, Write};
 use super::groups::{self, Group, GroupError, GroupId};
 use super::item::{Item, n, optional_text, s};
 use super::links::{member_partition, member_row, name_row};
@@ -21,6 +22,10 @@ use crate::limits::{
 };
 use crate::scim::membership::{Change, Ids, canonical};
 
+mod job;
+
+pub(super) use job::Job;
+
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MemberKind {
@@ -32,41 +37,6 @@ pub enum MemberKind {
 
 /// The members of a group: ids, and what they are.
 pub type Members = BTreeMap<String, MemberKind>;
-
-/// A change of more members than a transaction takes, kept in the group's item from the write that commits it until
-/// it is carried out. Readers take it into account; whoever is to write next carries it out first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Job {
-    add: Ids,
-    remove: Ids,
-    request: String,
-}
-
-impl Job {
-    pub(super) fn value(&self) -> AttributeValue {
-        let mut map = std::collections::HashMap::from([("req".to_owned(), s(&self.request))]);
-        for (name, ids) in [("add", &self.add), ("remove", &self.remove)] {
-            let bytes: Vec<_> = ids.iter().filter_map(|id| id_bytes(id)).collect();
-            if !bytes.is_empty() {
-                map.insert(name.to_owned(), AttributeValue::Bs(bytes));
-            }
-        }
-        AttributeValue::M(map)
-    }
-
-    pub(super) fn read(value: &AttributeValue) -> Option<Self> {
-        let map = value.as_m().ok()?;
-        let ids = |name: &str| -> Ids {
-            let bytes = map.get(name).and_then(|ids| ids.as_bs().ok());
-            bytes
-                .into_iter()
-                .flatten()
-                .filter_map(|id| Some(uuid::Uuid::from_slice(id.as_ref()).ok()?.to_string()))
-                .collect()
-        };
-        Some(Self { add: ids("add"), remove: ids("remove"), request: map.get("req")?.as_s().ok()?.clone() })
-    }
-}
 
 /// The item of a member, found by its id.
 #[derive(Debug, Clone)]
@@ -105,7 +75,7 @@ impl Store {
         for attempt in 0..MAX_WRITE_ATTEMPTS {
             let joining = self.joining(tenant, &group.id, members, &Known::default()).await?;
             let mut group = group.clone();
-            group.job = job(author, &joining, &[]);
+            group.job = Job::for_many(author, &joining, &[]);
             let mut writes = groups::creation(tenant, author, &group);
             if group.job.is_none() {
                 writes.extend(joining.iter().flat_map(|member| join_group(tenant, &group.id, member)));
@@ -156,7 +126,7 @@ impl Store {
             join.chain(leaving.iter().flat_map(|member| leave_group(tenant, &old.id, member)))
         };
         let mut new = new.clone();
-        new.job = job(author, &joining, &leaving);
+        new.job = Job::for_many(author, &joining, &leaving);
         if new.job.is_some() {
             self.write_group(author, old, &groups::update(tenant, author, (old, &new)), attempt).await?;
             return self.finish(tenant, &new).await.map_err(Into::into);
@@ -203,67 +173,6 @@ impl Store {
         }
     }
 
-    /// Carries out a group's job, if it has one. Every step may be done again, and none is done once somebody else has
-    /// finished the job: what was written since must stand.
-    pub(super) async fn finish(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
-        let Some(job) = &group.job else { return Ok(()) };
-        let step = |joins| move |id| self.roll_forward(tenant, &group.id, id, (joins, Some(job)));
-        self.each(&job.add, step(true)).await?;
-        self.each(&job.remove, step(false)).await?;
-        let done = Write::update(Table::Groups, groups::key(tenant, group.id.as_str()), "REMOVE #job".to_owned())
-            .condition("#job.#req = :req")
-            .name("job")
-            .name("req")
-            .value("req", s(&job.request));
-        self.unless_changed(done).await
-    }
-
-    /// Makes one member join or leave, if it has not yet; for a job only as long as that is pending.
-    async fn roll_forward(
-        &self,
-        tenant: &Tenant,
-        group: &GroupId,
-        id: &str,
-        (joins, job): (bool, Option<&Job>),
-    ) -> Result<(), StoreError> {
-        for attempt in 0..MAX_WRITE_ATTEMPTS {
-            let Some(member) = self.member(tenant, id).await? else {
-                // Gone, and with it its rows, but for those of a group that died while it joined.
-                return match joins {
-                    true => Ok(()),
-                    false => {
-                        self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id))).await
-                    }
-                };
-            };
-            if member.membership.groups.contains(group.as_str()) == joins {
-                return Ok(());
-            }
-            // Asked after the member was read: a change made since the job was finished has raised its `gver`.
-            if let Some(job) = job
-                && self.group(tenant, group).await?.and_then(|group| group.job).as_ref() != Some(job)
-            {
-                return Ok(());
-            }
-            let [row, item] =
-                if joins { join_group(tenant, group, &member) } else { leave_group(tenant, group, &member) };
-            match self.commit(&[row, unchanged(item, &member)], &random_token()).await {
-                Ok(()) => return Ok(()),
-                Err(CommitError::Condition(..)) => pause(attempt as u32).await,
-                Err(CommitError::Store(StoreError::Throttled(_))) if attempt < 8 => pause(6).await,
-                Err(CommitError::Store(error)) => return Err(error),
-            }
-        }
-        Err(StoreError::Contended(0))
-    }
-
-    async fn unless_changed(&self, write: Write) -> Result<(), StoreError> {
-        match self.commit(&[write], "").await {
-            Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
-            Err(CommitError::Store(error)) => Err(error),
-        }
-    }
-
     /// Deletes a group: with few members in one transaction; with many by a mark that hides it at once, after which
     /// its rows are swept.
     ///
@@ -289,27 +198,6 @@ impl Store {
         }
         self.write_group(author, group, &groups::tombstone(tenant, group), attempt).await?;
         self.sweep(tenant, group).await.map_err(Into::into)
-    }
-
-    /// Removes every edge of a group that is marked as gone, and then its item. First those that others see.
-    pub(super) async fn sweep(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
-        for row in self.rows_in(tenant, group.id.as_str(), &group.parents) {
-            self.unless_changed(row).await?;
-        }
-        loop {
-            let rows = self.some_member_rows(tenant, &group.id).await?;
-            if rows.is_empty() {
-                break;
-            }
-            let ids: Ids = rows.keys().cloned().collect();
-            self.each(&ids, |id| self.roll_forward(tenant, &group.id, id, (false, None))).await?;
-            // A row whose member does not know of it, such as a group that was its own member.
-            self.each(&ids, |id| {
-                self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.id.as_str(), id)))
-            })
-            .await?;
-        }
-        self.unless_changed(Write::delete(Table::Groups, groups::key(tenant, group.id.as_str()))).await
     }
 
     /// The rows of a member in its groups.
@@ -515,16 +403,6 @@ impl Store {
     }
 }
 
-/// The job for a change that does not fit a transaction.
-fn job(author: &Author, joining: &[Member], leaving: &[Member]) -> Option<Job> {
-    let ids = |members: &[Member]| members.iter().map(|member| member.id.clone()).collect();
-    (joining.len() + leaving.len() > MAX_TRANSACTION_MEMBERS).then(|| Job {
-        add: ids(joining),
-        remove: ids(leaving),
-        request: author.request.clone(),
-    })
-}
-
 fn join_group(tenant: &Tenant, group: &GroupId, member: &Member) -> [Write; 2] {
     let mut row = member_row(tenant, group.as_str(), &member.id);
     row.insert("t".into(), s(if member.kind == MemberKind::User { "User" } else { "Group" }));
@@ -554,11 +432,6 @@ fn edge(group: &GroupId, member: &Member, verb: &str) -> Write {
         .value("group", AttributeValue::Bs(id_bytes(group.as_str()).into_iter().collect()))
 }
 
-/// As [`edge`], if no membership of the member has changed since it was read.
-fn unchanged(edge: Write, member: &Member) -> Write {
-    edge.and_condition("(attribute_not_exists(#gver) OR #gver = :gver)").value("gver", n(member.membership.version))
-}
-
 fn end(tenant: &Tenant, group: &Group) -> Write {
     Write::delete(Table::Groups, groups::key(tenant, group.id.as_str()))
         .condition("#ver = :old AND attribute_not_exists(#job) AND (attribute_not_exists(#gver) OR #gver = :gver)")
@@ -575,10 +448,6 @@ fn entry(row: &Item) -> Option<(String, MemberKind)> {
 
 fn kind(row: &Item) -> MemberKind {
     if optional_text(row, "t") == Some("Group") { MemberKind::Group } else { MemberKind::User }
-}
-
-fn random_token() -> String {
-    format!("{:032x}", u128::from(getrandom::u64().unwrap_or(0)) << 64 | u128::from(getrandom::u64().unwrap_or(0)))
 }
 
 fn contended() -> GroupError {
