@@ -1,4 +1,4 @@
-//! RFC 7643, RFC 7644 and RFC 9865 as pure functions over JSON: no AWS, no HTTP, no clock.
+//! RFC 7643 and RFC 7644 as pure functions over JSON: no AWS, no HTTP, no clock.
 
 pub mod deviation;
 pub mod discovery;
