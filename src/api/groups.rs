@@ -37,7 +37,7 @@ pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
     created.map_err(|error| refused(error, &group))?;
     let location = group.meta().location(schema(&call), &call.base_url());
     let body = whole(&call, tenant, &group, &projection).await?;
-    Ok(Reply::json(principal, StatusCode::CREATED, body).etag(etag::weak(group.version.0)).location(location))
+    Ok(Reply::json(principal, StatusCode::CREATED, body).etag(etag::weak(group.record.version.0)).location(location))
 }
 
 /// GET /Groups/{id}
@@ -48,11 +48,11 @@ pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
     let (principal, group) = read(&call).await?;
     let projection = call.query()?.projection;
     let group = group.ok_or_else(|| not_found(&call))?;
-    if call.if_none_match().is_some_and(|tags| tags.contains(group.version.0)) {
-        return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(group.version.0)));
+    if call.if_none_match().is_some_and(|tags| tags.contains(group.record.version.0)) {
+        return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(group.record.version.0)));
     }
     let (group, body) = settled(&call, principal.tenant(), group, &projection).await?;
-    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.version.0)))
+    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
 }
 
 /// The group with members that belong to its version: read again if it changed while they were read, so that of a
@@ -90,7 +90,7 @@ pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
     let group = change(&call, &principal, group, (&members, Known::default()), |_| Ok(document.clone())).await?;
     let group = reread(&call, principal.tenant(), &group).await?;
     let body = whole(&call, principal.tenant(), &group, &projection).await?;
-    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.version.0)))
+    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
 }
 
 /// PATCH /Groups/{id}. Answers 204 unless attributes are asked for: Entra wants it so, never the list of members
@@ -122,7 +122,7 @@ pub async fn patch(call: Call<'_>) -> Result<Reply, ScimError> {
     }
     let group = reread(&call, principal.tenant(), &group).await?;
     let body = whole(&call, principal.tenant(), &group, &projection).await?;
-    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.version.0)))
+    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
 }
 
 /// DELETE /Groups/{id}
@@ -134,7 +134,7 @@ pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
     let mut group = group.ok_or_else(|| not_found(&call))?;
     let (store, tenant) = (&call.app().store, principal.tenant());
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        etag::check_if_match(call.if_match().as_ref(), group.version.0)?;
+        etag::check_if_match(call.if_match().as_ref(), group.record.version.0)?;
         match store.delete_group(tenant, &call.author(&principal), &group, attempt).await {
             Ok(()) | Err(GroupError::Changed(None)) => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
             Err(GroupError::Changed(Some(_))) => match store.group(tenant, &group.id).await? {
@@ -242,10 +242,10 @@ async fn change(
     let (store, tenant, author) = (&call.app().store, principal.tenant(), call.author(principal));
     let is_guarded = call.if_match().is_some();
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        etag::check_if_match(call.if_match().as_ref(), current.version.0)?;
-        let document = new(&current.document)?;
+        etag::check_if_match(call.if_match().as_ref(), current.record.version.0)?;
+        let document = new(&current.record.document)?;
         let keys = storable(&document)?;
-        if document == current.document && members.is_nothing() {
+        if document == current.record.document && members.is_nothing() {
             return Ok(current);
         }
         let next = current.next(document, &keys, call.now());
@@ -278,7 +278,7 @@ fn refused(error: GroupError, group: &Group) -> ScimError {
     match error {
         GroupError::NameTaken => ScimError::uniqueness(format!(
             "displayName {} belongs to another group; it is unique without regard to case",
-            group.document.text("displayName").unwrap_or_default()
+            group.record.document.text("displayName").unwrap_or_default()
         )),
         GroupError::NoSuchMember(id) => ScimError::invalid_value(format!(
             "members: {id} is not the id of a user or group of this tenant; nothing was changed"
@@ -335,7 +335,7 @@ async fn members_of(call: &Call<'_>, tenant: &Tenant, group: &Group) -> Result<M
 
 fn render(call: &Call<'_>, group: &Group, members: &Members) -> Map<String, Value> {
     let base_url = call.base_url();
-    let mut resource = resource::render(&group.document, &group.meta(), schema(call), &base_url);
+    let mut resource = resource::render(&group.record.document, &group.meta(), schema(call), &base_url);
     if members.is_empty() {
         return resource;
     }

@@ -46,8 +46,8 @@ pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
     let (principal, user) = read(&call).await?;
     let projection = call.query()?.projection;
     let user = user.ok_or_else(|| not_found(&call))?;
-    if call.if_none_match().is_some_and(|tags| tags.contains(user.version.0)) {
-        return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(user.version.0)));
+    if call.if_none_match().is_some_and(|tags| tags.contains(user.record.version.0)) {
+        return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(user.record.version.0)));
     }
     let groups = groups_of(&call, principal.tenant(), std::slice::from_ref(&user), &projection).await?;
     let whole = with_groups(&call, &user, &groups);
@@ -84,7 +84,7 @@ pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
     let mut user = user.ok_or_else(|| not_found(&call))?;
     let (store, tenant) = (&call.app().store, principal.tenant());
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        etag::check_if_match(call.if_match().as_ref(), user.version.0)?;
+        etag::check_if_match(call.if_match().as_ref(), user.record.version.0)?;
         match store.delete_user(tenant, &call.author(&principal), &user, attempt).await {
             Ok(()) => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
             Err(WriteError::Changed(Some(newer))) => user = *newer,
@@ -194,19 +194,19 @@ async fn change(
     let mut current = user.ok_or_else(|| not_found(&call))?;
     let (store, tenant, author) = (&call.app().store, principal.tenant(), call.author(&principal));
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        etag::check_if_match(call.if_match().as_ref(), current.version.0)?;
-        let document = new(&current.document)?;
+        etag::check_if_match(call.if_match().as_ref(), current.record.version.0)?;
+        let document = new(&current.record.document)?;
         let keys = storable(&document)?;
         let next = current.next(document, &keys, call.now());
         // What changes nothing is no new version (RFC 7644 section 3.5.2.1).
-        let written = if next.document == current.document {
+        let written = if next.record.document == current.record.document {
             Ok(())
         } else {
             store.update_user(tenant, &author, (&current, &next), &keys, attempt).await
         };
         match written {
             Ok(()) => {
-                let user = if next.document == current.document { current } else { next };
+                let user = if next.record.document == current.record.document { current } else { next };
                 let groups = groups_of(&call, tenant, std::slice::from_ref(&user), &projection).await?;
                 let whole = with_groups(&call, &user, &groups);
                 return Ok(reply(principal, StatusCode::OK, &user, projection.apply(whole, schema(&call))));
@@ -237,7 +237,7 @@ fn refused(error: WriteError, user: &User) -> ScimError {
     match error {
         WriteError::UserNameTaken => ScimError::uniqueness(format!(
             "userName {} belongs to another user; userName is unique without regard to case (RFC 7643 section 4.1.1)",
-            user.document.text("userName").unwrap_or_default()
+            user.record.document.text("userName").unwrap_or_default()
         )),
         WriteError::Changed(_) => contended(),
         WriteError::Store(error) => error.into(),
@@ -257,7 +257,7 @@ fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
 }
 
 fn render(call: &Call<'_>, user: &User) -> Map<String, Value> {
-    resource::render(&user.document, &user.meta(), schema(call), &call.base_url())
+    resource::render(&user.record.document, &user.meta(), schema(call), &call.base_url())
 }
 
 /// The names of the groups that users are in, by their ids; read only if `groups` is wanted. Groups that are gone are
@@ -273,7 +273,7 @@ async fn groups_of(
         false => BTreeSet::new(),
     };
     let groups = call.app().store.groups(tenant, ids).await?;
-    let name = |group: &Group| group.document.text("displayName").unwrap_or_default().to_owned();
+    let name = |group: &Group| group.record.document.text("displayName").unwrap_or_default().to_owned();
     Ok(groups.iter().map(|group| (group.id.as_str().to_owned(), name(group))).collect())
 }
 
@@ -294,5 +294,5 @@ fn with_groups(call: &Call<'_>, user: &User, names: &BTreeMap<String, String>) -
 }
 
 fn reply(principal: Principal, status: StatusCode, user: &User, body: Map<String, Value>) -> Reply {
-    Reply::json(principal, status, body).etag(etag::weak(user.version.0))
+    Reply::json(principal, status, body).etag(etag::weak(user.record.version.0))
 }

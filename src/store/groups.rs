@@ -7,10 +7,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::commit::{CommitError, Write};
-use super::item::{Item, at, instant, n, number, s, text};
+use super::item::{Item, at, n, s, text};
 use super::links::name_row;
 use super::members::Job;
-use super::record::{Author, Membership, Requests, Version};
+use super::record::{Author, Membership, Record, Requests};
 use super::tables::Table;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
@@ -57,16 +57,9 @@ impl fmt::Display for GroupId {
 pub struct Group {
     /// The permanent id.
     pub id: GroupId,
-    /// The document, without members.
-    pub document: Document,
-    /// The version: grows with every change of the document or the members.
-    pub version: Version,
-    /// When the group was created.
-    pub created: Timestamp,
-    /// When the group last changed.
-    pub modified: Timestamp,
+    /// The document, without members, and its version.
+    pub record: Record,
     pub(super) keys: GroupKeys,
-    pub(super) requests: Requests,
     /// The groups that this one is a member of.
     pub(super) parents: Membership,
     /// A change of many members that is committed and not yet carried out.
@@ -105,12 +98,8 @@ impl Group {
     pub fn new(id: GroupId, document: Document, keys: &GroupKeys, now: Timestamp) -> Self {
         Self {
             id,
-            document,
-            version: Version(1),
-            created: now,
-            modified: now,
+            record: Record::new(document, now),
             keys: keys.clone(),
-            requests: Requests::default(),
             parents: Membership::default(),
             job: None,
             is_gone: false,
@@ -119,50 +108,34 @@ impl Group {
 
     /// The next version, with another document.
     pub fn next(&self, document: Document, keys: &GroupKeys, now: Timestamp) -> Self {
-        let tick = jiff::SignedDuration::from_millis(1);
-        Self {
-            document,
-            version: Version(self.version.0 + 1),
-            modified: now.max(self.modified.checked_add(tick).unwrap_or(now)),
-            keys: keys.clone(),
-            ..self.clone()
-        }
+        Self { record: self.record.next(document, now), keys: keys.clone(), ..self.clone() }
     }
 
     /// Whether nothing has changed between two reads.
     pub fn is_as(&self, other: &Self) -> bool {
-        self.version == other.version && self.job == other.job
+        self.record.version == other.record.version && self.job == other.job
     }
 
     /// What the server adds to the document.
     pub fn meta(&self) -> Meta {
-        Meta { id: self.id.0.clone(), created: self.created, last_modified: self.modified, version: self.version.0 }
+        self.record.meta(&self.id.0)
     }
 
     pub(super) fn item(&self, tenant: &Tenant, author: &Author) -> Item {
         let mut item = key(tenant, self.id.as_str());
         item.insert("name".into(), s(&self.keys.name));
         item.extend(self.keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
-        item.insert("doc".into(), s(self.document.to_stored()));
-        item.insert("ver".into(), n(self.version.0));
-        item.insert("created".into(), at(self.created));
-        item.insert("modified".into(), at(self.modified));
-        item.insert("by".into(), s(author.key.as_str()));
-        item.insert("req".into(), self.requests.with(author));
+        self.record.write(&mut item, author);
         item.extend(self.job.as_ref().map(|job| ("job".to_owned(), job.value())));
         item
     }
 
     pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
-        let document = Document::from_stored(text(item, "doc")?).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let record = Record::read(item)?;
         Ok(Self {
             id: GroupId(text(item, "id")?.to_owned()),
-            keys: GroupKeys::of(&document).map_err(|e| StoreError::Corrupt(e.to_string()))?,
-            document,
-            version: Version(number(item, "ver")?),
-            created: instant(item, "created")?,
-            modified: instant(item, "modified")?,
-            requests: Requests::read(item),
+            keys: GroupKeys::of(&record.document).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+            record,
             parents: Membership::read(item),
             job: item.get("job").and_then(Job::read),
             is_gone: item.contains_key("gone"),
@@ -210,13 +183,13 @@ pub(super) fn update(tenant: &Tenant, author: &Author, (old, new): (&Group, &Gro
         "SET #doc = :doc, #ver = :ver, #modified = :modified, #by = :by, #req = :req, #name = :name".to_owned();
     let mut write = Write::update(Table::Groups, key(tenant, old.id.as_str()), String::new());
     let values = [
-        ("doc", s(new.document.to_stored())),
-        ("ver", n(new.version.0)),
-        ("modified", at(new.modified)),
+        ("doc", s(new.record.document.to_stored())),
+        ("ver", n(new.record.version.0)),
+        ("modified", at(new.record.modified)),
         ("by", s(author.key.as_str())),
-        ("req", old.requests.with(author)),
+        ("req", old.record.requests.with(author)),
         ("name", s(&new.keys.name)),
-        ("old", n(old.version.0)),
+        ("old", n(old.record.version.0)),
     ];
     for (name, value) in values {
         write = write.value(name, value);
@@ -266,7 +239,7 @@ pub(super) fn tombstone(tenant: &Tenant, group: &Group) -> Vec<Write> {
         .condition("#ver = :old AND attribute_not_exists(#gone) AND (attribute_not_exists(#gver) OR #gver = :gver)")
         .value("gone", AttributeValue::Bool(true))
         .value("gver", n(group.parents.version))
-        .value("old", n(group.version.0));
+        .value("old", n(group.record.version.0));
     for name in ["gone", "gver", "name", "externalId", "job", "ver"] {
         mark = mark.name(name);
     }

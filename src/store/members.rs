@@ -117,7 +117,7 @@ impl Store {
         for id in &dead {
             self.unless_changed(Write::delete(Table::Links, member_row(tenant, old.id.as_str(), id))).await?;
         }
-        let is_same = old.document == new.document;
+        let is_same = old.record.document == new.record.document;
         if is_same && joining.is_empty() && leaving.is_empty() {
             return Ok(());
         }
@@ -147,7 +147,7 @@ impl Store {
         let mut write = Write::update(Table::Groups, groups::key(tenant, group.id.as_str()), expression)
             .condition("attribute_exists(#id) AND attribute_not_exists(#job) AND attribute_not_exists(#gone)")
             .value("one", n(1))
-            .value("modified", super::item::at(group.modified))
+            .value("modified", super::item::at(group.record.modified))
             .value("by", s(author.key.as_str()));
         for name in ["ver", "modified", "by", "id", "job", "gone"] {
             write = write.name(name);
@@ -439,7 +439,7 @@ fn end(tenant: &Tenant, group: &Group) -> Write {
         .name("job")
         .name("gver")
         .value("gver", n(group.parents.version))
-        .value("old", n(group.version.0))
+        .value("old", n(group.record.version.0))
 }
 
 fn entry(row: &Item) -> Option<(String, MemberKind)> {

@@ -4,10 +4,14 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::{SignedDuration, Timestamp};
 
-use super::item::{Item, n, optional_number, s};
+use super::StoreError;
+use super::item::{Item, at, instant, n, number, optional_number, s, text};
 use crate::auth::KeyId;
 use crate::limits::KEPT_REQUESTS;
+use crate::scim::Document;
+use crate::scim::resource::Meta;
 
 /// The version of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +53,61 @@ impl Requests {
     /// Whether the request has written the item, lately.
     pub(super) fn contains(&self, author: &Author) -> bool {
         self.0.contains(&author.request)
+    }
+}
+
+/// A document with what the server keeps of it.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The document.
+    pub document: Document,
+    /// Its version; a group's grows with its members, too.
+    pub version: Version,
+    /// When the resource was created.
+    pub created: Timestamp,
+    /// When it last changed.
+    pub modified: Timestamp,
+    /// The last requests that wrote the document.
+    pub(super) requests: Requests,
+}
+
+impl Record {
+    pub(super) fn new(document: Document, now: Timestamp) -> Self {
+        Self { document, version: Version(1), created: now, modified: now, requests: Requests::default() }
+    }
+
+    /// The next version, with another document. `modified` grows even where the clock does not.
+    pub(super) fn next(&self, document: Document, now: Timestamp) -> Self {
+        let tick = SignedDuration::from_millis(1);
+        Self {
+            document,
+            version: Version(self.version.0 + 1),
+            modified: now.max(self.modified.checked_add(tick).unwrap_or(now)),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn meta(&self, id: &str) -> Meta {
+        Meta { id: id.to_owned(), created: self.created, last_modified: self.modified, version: self.version.0 }
+    }
+
+    pub(super) fn write(&self, item: &mut Item, author: &Author) {
+        item.insert("doc".into(), s(self.document.to_stored()));
+        item.insert("ver".into(), n(self.version.0));
+        item.insert("created".into(), at(self.created));
+        item.insert("modified".into(), at(self.modified));
+        item.insert("by".into(), s(author.key.as_str()));
+        item.insert("req".into(), self.requests.with(author));
+    }
+
+    pub(super) fn read(item: &Item) -> Result<Self, StoreError> {
+        Ok(Self {
+            document: Document::from_stored(text(item, "doc")?).map_err(|e| StoreError::Corrupt(e.to_string()))?,
+            version: Version(number(item, "ver")?),
+            created: instant(item, "created")?,
+            modified: instant(item, "modified")?,
+            requests: Requests::read(item),
+        })
     }
 }
 

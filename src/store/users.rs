@@ -7,9 +7,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::commit::{CommitError, Write};
-use super::item::{Item, at, instant, n, number, optional_text, s, text};
+use super::item::{Item, at, n, optional_text, s, text};
 use super::links::email_changes;
-use super::record::{Membership, Requests};
+use super::record::{Membership, Record, Requests};
 use super::tables::Table;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
@@ -20,7 +20,7 @@ use crate::scim::user::UserKeys;
 
 mod read;
 
-pub use super::record::{Author, Version};
+pub use super::record::Author;
 pub use read::Page;
 
 /// The permanent id of a user, as a UUID. Its first byte is a bucket: a hash of the name at creation, by which users
@@ -66,20 +66,12 @@ impl fmt::Display for UserId {
 pub struct User {
     /// The permanent id.
     pub id: UserId,
-    /// The document.
-    pub document: Document,
-    /// The version of the document.
-    pub version: Version,
-    /// When the user was created.
-    pub created: Timestamp,
-    /// When the document last changed.
-    pub modified: Timestamp,
+    /// The document and its version.
+    pub record: Record,
     /// The folded `userName`: the sort key.
     key: String,
     /// Every address that has an index entry or a row, the indexed one first.
     emails: Vec<String>,
-    /// The last requests that wrote the document, newest first.
-    requests: Requests,
     /// The groups, kept by membership writes, and their version.
     pub(super) membership: Membership,
 }
@@ -106,24 +98,17 @@ impl User {
     pub fn new(id: UserId, document: Document, keys: &UserKeys, now: Timestamp) -> Self {
         Self {
             id,
-            document,
-            version: Version(1),
-            created: now,
-            modified: now,
+            record: Record::new(document, now),
             key: keys.user_name.clone(),
             emails: keys.emails.clone(),
-            requests: Requests::default(),
             membership: Membership::default(),
         }
     }
 
-    /// The next version, with another document. `modified` grows even where the clock does not.
+    /// The next version, with another document.
     pub fn next(&self, document: Document, keys: &UserKeys, now: Timestamp) -> Self {
-        let tick = jiff::SignedDuration::from_millis(1);
         Self {
-            document,
-            version: Version(self.version.0 + 1),
-            modified: now.max(self.modified.checked_add(tick).unwrap_or(now)),
+            record: self.record.next(document, now),
             key: keys.user_name.clone(),
             emails: keys.emails.clone(),
             ..self.clone()
@@ -132,7 +117,7 @@ impl User {
 
     /// What the server adds to the document.
     pub fn meta(&self) -> Meta {
-        Meta { id: self.id.0.clone(), created: self.created, last_modified: self.modified, version: self.version.0 }
+        self.record.meta(&self.id.0)
     }
 
     fn indexed_email(&self) -> Option<&String> {
@@ -146,12 +131,7 @@ impl User {
     fn item(&self, tenant: &Tenant, keys: &UserKeys, author: &Author) -> Item {
         let mut item = key(tenant, &self.key);
         item.insert("id".into(), s(self.id.as_str()));
-        item.insert("doc".into(), s(self.document.to_stored()));
-        item.insert("ver".into(), n(self.version.0));
-        item.insert("created".into(), at(self.created));
-        item.insert("modified".into(), at(self.modified));
-        item.insert("by".into(), s(author.key.as_str()));
-        item.insert("req".into(), self.requests.with(author));
+        self.record.write(&mut item, author);
         item.extend(keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
         item.extend(self.indexed_email().map(|email| ("email".to_owned(), s(email))));
         self.membership.write(&mut item);
@@ -169,17 +149,13 @@ impl User {
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
-        let document = Document::from_stored(text(item, "doc")?).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-        let keys = UserKeys::of(&document).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        let record = Record::read(item)?;
+        let keys = UserKeys::of(&record.document).map_err(|e| StoreError::Corrupt(e.to_string()))?;
         Ok(Self {
             id: UserId(text(item, "id")?.to_owned()),
-            document,
-            version: Version(number(item, "ver")?),
-            created: instant(item, "created")?,
-            modified: instant(item, "modified")?,
+            record,
             key: text(item, "userName")?.to_owned(),
             emails: keys.emails,
-            requests: Requests::read(item),
             membership: Membership::read(item),
         })
     }
@@ -284,11 +260,11 @@ fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &U
         set.push_str(&format!(" REMOVE {}", remove.join(", ")));
     }
     let mut write = Write::update(Table::Users, key(tenant, &old.key), set)
-        .value("doc", s(new.document.to_stored()))
-        .value("ver", n(new.version.0))
-        .value("modified", at(new.modified))
+        .value("doc", s(new.record.document.to_stored()))
+        .value("ver", n(new.record.version.0))
+        .value("modified", at(new.record.modified))
         .value("by", s(author.key.as_str()))
-        .value("req", old.requests.with(author));
+        .value("req", old.record.requests.with(author));
     for name in ["doc", "modified", "by", "req", "externalId", "email"] {
         write = write.name(name);
     }
@@ -315,7 +291,7 @@ fn guarded(write: Write, old: &User) -> Write {
         .name("id")
         .name("ver")
         .value("id", s(old.id.as_str()))
-        .value("old", n(old.version.0))
+        .value("old", n(old.record.version.0))
 }
 
 /// As [`guarded`], and no membership write came between: for what takes the item away.

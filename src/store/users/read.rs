@@ -41,7 +41,7 @@ impl Store {
     pub(in crate::store) async fn user_once(&self, tenant: &Tenant, id: &UserId) -> Result<Option<User>, StoreError> {
         let items = self.all(self.equals(tenant, BY_ID, "id", id.as_str())).await?;
         let users = items.iter().map(User::read).collect::<Result<Vec<_>, _>>()?;
-        Ok(users.into_iter().max_by_key(|user| user.version))
+        Ok(users.into_iter().max_by_key(|user| user.record.version))
     }
 
     /// Every user that an access path finds and `keep` lets through, in the order of their ids.
@@ -56,7 +56,7 @@ impl Store {
     ) -> Result<Vec<User>, StoreError> {
         let mut found = BTreeMap::<UserId, User>::new();
         let mut take = |user: User| {
-            if keep(&user) && found.get(&user.id).is_none_or(|held| held.version < user.version) {
+            if keep(&user) && found.get(&user.id).is_none_or(|held| held.record.version < user.record.version) {
                 found.insert(user.id.clone(), user);
             }
         };
