@@ -49,9 +49,10 @@ sam-build: $(VENV)/done ## Build the functions for the cloud into .aws-sam
 	rustup target add aarch64-unknown-linux-gnu
 	PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build
 
-bench: build/lambda/bootstrap ## Time the local endpoint at 1,000 and 100,000 users, and the start of the Lambda binary
+bench: build/lambda/bootstrap ## Time the local endpoint at 100,000 users and members, and the start of the Lambda binary
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
 	python3 tests/bench.py target/release/rollcall build/lambda/bootstrap
+	python3 tests/bench_groups.py target/release/rollcall
 
 # The Python tools, in the project's own folder.
 $(VENV)/done: tests/requirements.txt

@@ -11,9 +11,11 @@ use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES};
 use crate::scim::ScimError;
 
 pub mod call;
+mod cursor;
 pub mod discovery;
 mod error;
 pub mod gateway;
+pub mod group_members;
 pub mod groups;
 mod path;
 pub mod route;
@@ -119,7 +121,7 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
         ScimError::status(
             404,
             "there is no such endpoint; the Tenant URL has the form https://host/{tenant}/scim/v2, followed by \
-             /Users, /Groups, /ServiceProviderConfig, /ResourceTypes or /Schemas",
+             /Users, /Groups, /GroupMembers, /ServiceProviderConfig, /ResourceTypes or /Schemas",
         )
     };
     let target = Target::parse(request.uri().path()).ok_or_else(not_found)?;

@@ -11,8 +11,10 @@ use subtle::ConstantTimeEq;
 use crate::limits::{MAX_AUTHORIZATION_BYTES, MAX_TENANT_BYTES};
 
 pub mod key;
+pub mod seal;
 
 pub use key::{ApiKey, KeyId};
+pub use seal::SealKey;
 
 /// The name of a tenant: `[a-z0-9-]`, as it stands in URLs and keys. Okta refuses a base URL with an underscore.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,6 +112,8 @@ pub struct KeyRecord {
     pub id: KeyId,
     /// SHA-256 of the secret. A slow hash would add nothing: the secret has 256 random bits.
     pub hash: [u8; 32],
+    /// What cursors are sealed with that are given to it.
+    pub seal: SealKey,
     /// What it may do.
     pub scopes: Vec<Scope>,
     /// What its owner calls it.
@@ -150,6 +154,7 @@ pub enum Denial {
 pub struct Principal {
     tenant: Tenant,
     key: KeyId,
+    seal: SealKey,
 }
 
 impl Principal {
@@ -161,6 +166,11 @@ impl Principal {
     /// The key, for the audit trail.
     pub fn key(&self) -> &KeyId {
         &self.key
+    }
+
+    /// What is sealed for this key alone.
+    pub fn seal(&self) -> &SealKey {
+        &self.seal
     }
 }
 
@@ -252,7 +262,7 @@ impl Claim {
         if !record.scopes.contains(&scope) {
             return Err(Denial::Scope);
         }
-        Ok(Principal { tenant: self.tenant, key: record.id })
+        Ok(Principal { tenant: self.tenant, key: record.id, seal: record.seal })
     }
 }
 
@@ -265,6 +275,7 @@ mod tests {
             tenant: key.tenant().clone(),
             id: key.id().clone(),
             hash: key.hash(),
+            seal: SealKey::mint().unwrap(),
             scopes: vec![Scope::Read],
             description: "test".into(),
             automation: None,

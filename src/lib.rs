@@ -6,6 +6,7 @@
 //! - [`auth`]: keys, and the only place that makes a [`Tenant`](auth::Tenant).
 //! - [`store`]: the only speaker of DynamoDB: tables, items, commits.
 //! - [`api`]: the route table and one thin handler per route.
+//! - [`worker`]: finishes what requests have committed and not carried out.
 //! - [`limits`]: every bound, with its reason.
 //! - `cli` (feature `local`): the command `rollcall`.
 //! - `bin/lambda.rs` and `bin/rollcall.rs` only wire.
@@ -33,3 +34,4 @@ pub mod cli;
 pub mod limits;
 pub mod scim;
 pub mod store;
+pub mod worker;

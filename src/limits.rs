@@ -28,6 +28,23 @@ pub const MAX_TRANSACTION_MEMBERS: usize = 48;
 /// Most members in an answer: 10,000 take about 3 MB of Lambda's 6.
 pub const MAX_MEMBERS_RETURNED: usize = 10_000;
 
+/// Longest time in seconds that a request spends on carrying a change of many members out once it is committed: below
+/// the functions' time-out of 15. The stream worker does the rest.
+pub const JOB_SECONDS_IN_REQUEST: u64 = 8;
+
+/// Age in seconds at which the worker takes up what a request has left: above the functions' time-out of 15, so that
+/// the request itself is over, and with it everyone who read the group before.
+pub const WORK_SETTLES_SECONDS: i64 = 20;
+
+/// Most memberships on a page of `/GroupMembers`: they are small, and a group may have a million.
+pub const MAX_MEMBERSHIPS_PAGE: usize = 1_000;
+
+/// Most memberships read for one page that a filter thins out, before the page ends short with a `nextCursor`.
+pub const MAX_MEMBERSHIPS_READ: usize = 10_000;
+
+/// How long in seconds a cursor may be used.
+pub const CURSOR_SECONDS: i64 = 3_600;
+
 /// Members read or written side by side.
 pub const MEMBERS_AT_ONCE: usize = 16;
 

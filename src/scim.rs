@@ -8,6 +8,7 @@ pub mod etag;
 pub mod filter;
 pub mod fold;
 pub mod group;
+pub mod group_member;
 pub mod json;
 pub mod list;
 pub mod membership;

@@ -4,10 +4,12 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+mod batch;
 pub mod client;
 mod commit;
 #[cfg(feature = "local")]
 pub mod embedded;
+pub mod group_members;
 pub mod groups;
 mod item;
 pub mod keys;
@@ -17,6 +19,7 @@ mod page;
 mod record;
 pub mod tables;
 pub mod users;
+pub mod work;
 
 use tables::{Table, TableNames};
 

@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 
 use rollcall::api::ROUTES;
+use rollcall::worker;
 use serde_json::json;
 
-use crate::support::access::USED;
+use crate::support::access::{USED, role};
+use crate::support::crash::Crash;
 use crate::support::{Harness, encode, is_embedded, patch};
 
 #[tokio::test(start_paused = true)]
@@ -55,7 +57,8 @@ async fn every_declared_access_is_needed() {
     }
     drive_groups(&harness).await;
     let used = USED.lock().unwrap().clone();
-    let declared: BTreeSet<_> = ROUTES.iter().flat_map(|r| r.access.iter().map(|access| (r.name, *access))).collect();
+    let roles = ROUTES.iter().map(role).chain([(worker::HANDLER, worker::ACCESS)]);
+    let declared: BTreeSet<_> = roles.flat_map(|(name, all)| all.iter().map(move |access| (name, *access))).collect();
     let unused: Vec<_> = declared.difference(&used).collect();
     assert!(unused.is_empty(), "declared and never used: {unused:?}");
 }
@@ -86,6 +89,8 @@ async fn drive_groups(harness: &Harness) {
     ] {
         assert_eq!(harness.send("GET", &format!("/Groups?filter={}", encode(filter)), None).await.status, 200);
     }
+    let child = group(json!({"displayName": "child", "members": [users[2]]})).await;
+    let parent = group(json!({"displayName": "parent", "members": [{"value": child}]})).await;
     let renamed = json!({"displayName": "renamed", "members": [users[1]]});
     let many = patch(json!([{"op": "replace", "path": "members", "value": users}]));
     let rename =
@@ -104,14 +109,71 @@ async fn drive_groups(harness: &Harness) {
         ("DELETE", &format!("/Users/{first}"), None),
         ("DELETE", &format!("/Groups/{large}"), None),
         ("DELETE", &format!("/Groups/{inner}"), None),
+        ("DELETE", &format!("/Groups/{child}"), None),
+        ("DELETE", &format!("/Groups/{parent}"), None),
     ] {
         let reply = harness.send(method, path, body).await;
         assert!(reply.status < 300, "{method} {path}: {reply:?}");
     }
     // A user in more groups than its deletion takes with it at once.
     let busy = harness.user("busy").await;
+    let mut of_busy = Vec::new();
     for i in 0..50 {
-        group(json!({"displayName": format!("of-busy-{i}"), "members": [{"value": busy}]})).await;
+        of_busy.push(group(json!({"displayName": format!("of-busy-{i}"), "members": [{"value": busy}]})).await);
     }
     assert_eq!(harness.send("DELETE", &format!("/Users/{busy}"), None).await.status, 204);
+    // Its rows are met before the worker has taken them.
+    let nobody = "2819c223-7f76-453a-919d-413861904646";
+    let remove = patch(json!([{"op": "remove", "path": format!("members[value eq \"{nobody}\"]")}]));
+    for (method, path, body, status) in [
+        ("PUT", &of_busy[0], Some(json!({"displayName": "of-busy"})), 200),
+        ("PATCH", &of_busy[1], Some(remove), 204),
+        ("DELETE", &of_busy[2], None, 204),
+    ] {
+        assert_eq!(harness.send(method, &format!("/Groups/{path}"), body).await.status, status);
+    }
+    drive_memberships(harness, &of_busy[3..5], &users[30..]).await;
+    // A change that is left to the worker, and adds.
+    let dying = harness.again(vec![Crash::after(130)]).await;
+    let many = patch(json!([{"op": "add", "path": "members", "value": users[1..]}]));
+    assert_eq!(dying.send("PATCH", &format!("/Groups/{}", of_busy[6]), many).await.status, 503);
+    harness.settle().await;
+}
+
+/// Memberships one by one, each kind of list, and in groups whose last change died half-way.
+async fn drive_memberships(harness: &Harness, groups: &[String], users: &[serde_json::Value]) {
+    for (group, is_creation) in groups.iter().zip([true, false]) {
+        let mut members = Vec::new();
+        for i in 0..60 {
+            members.push(json!({"value": harness.user(&format!("{group}-{i}")).await}));
+        }
+        let path = format!("/Groups/{group}");
+        let (old, new) = members.split_at(30);
+        let add = patch(json!([{"op": "replace", "path": "members", "value": old}]));
+        assert_eq!(harness.send("PATCH", &path, add).await.status, 204);
+        let first = format!("{group}.{}", old[0]["value"].as_str().unwrap());
+        let dying = harness.again(vec![Crash::after(140)]).await;
+        let replace = patch(json!([{"op": "replace", "path": "members", "value": new}]));
+        assert_eq!(dying.send("PATCH", &path, replace).await.status, 503);
+        let one = format!("{group}.{}", new[0]["value"].as_str().unwrap());
+        match is_creation {
+            true => {
+                let body = json!({"group": {"value": group}, "member": users[0]});
+                assert_eq!(harness.send("POST", "/GroupMembers", body).await.status, 201);
+            }
+            false => {
+                assert_eq!(harness.send("DELETE", &format!("/GroupMembers/{one}"), None).await.status, 204);
+            }
+        }
+        assert_eq!(harness.send("GET", &format!("/GroupMembers/{first}"), None).await.status, 404);
+    }
+    let (group, user) = (&groups[0], users[0]["value"].as_str().unwrap());
+    for query in [
+        String::new(),
+        format!("?filter={}", encode(&format!("group.value eq \"{group}\""))),
+        format!("?filter={}", encode(&format!("member.value eq \"{user}\""))),
+        format!("?filter={}", encode(&format!("group.value eq \"{group}\" and member.value eq \"{user}\""))),
+    ] {
+        assert_eq!(harness.send("GET", &format!("/GroupMembers{query}"), None).await.status, 200, "{query}");
+    }
 }

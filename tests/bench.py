@@ -36,7 +36,7 @@ def serve(rollcall):
                 while "Secret token" not in words:
                     name, _, value = process.stdout.readline().strip().partition(": ")
                     words[name] = value
-                yield Client(words["Tenant URL"], words["Secret token"])
+                yield Client(words["Tenant URL"], words["Secret token"]), folder
             finally:
                 process.terminate()
 
@@ -95,7 +95,7 @@ def operations(client, ids, size):
 
 
 def scale(rollcall):
-    with serve(rollcall) as client:
+    with serve(rollcall) as (client, _):
         ids = fill(client, 0, 1_000)
         small = operations(client, ids, 1_000)
         start = time.perf_counter()

@@ -31,6 +31,9 @@ fn bodies(path: &str, id: &str) -> Vec<Value> {
         patch(json!([{"op": "replace", "path": "displayName", "value": "taken over"}])),
         patch(json!([{"op": "replace", "value": {"userName": "renamed"}}])),
     ];
+    if path.starts_with("/GroupMembers") {
+        bodies.push(json!({"group": {"value": id}, "member": {"value": id}}));
+    }
     if path.starts_with("/Groups") {
         bodies.push(json!({"displayName": "new", "members": [{"value": id}]}));
         bodies.push(patch(json!([{"op": "add", "path": "members", "value": [{"value": id}]}])));

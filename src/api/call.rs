@@ -42,6 +42,11 @@ impl<'a> Call<'a> {
         self.app
     }
 
+    /// The row of the route table.
+    pub fn route(&self) -> &'static Route {
+        self.route
+    }
+
     /// The `{id}` of the path.
     pub fn id(&self) -> &str {
         self.target.id()
@@ -92,7 +97,7 @@ impl<'a> Call<'a> {
 
     /// The author of what this request writes.
     pub fn author(&self, principal: &Principal) -> Author {
-        Author { key: principal.key().clone(), request: self.request_id.to_owned() }
+        Author { key: principal.key().clone(), request: self.request_id.to_owned(), at: self.now() }
     }
 
     /// The tenant's base URL as the client knows it, such as `https://host/acme/scim/v2`.

@@ -11,10 +11,11 @@ use crate::scim::filter::check::parse_for;
 use crate::scim::filter::plan::{Access, plan};
 use crate::scim::filter::{Filter, eval};
 use crate::scim::group::{GroupKeys, INDEXED, MembersAsked, members_asked};
+use crate::scim::group_member::{METADATA_URN, metadata};
 use crate::scim::list::{self, Query};
 use crate::scim::membership::{self, Change, Ids};
 use crate::scim::projection::Projection;
-use crate::scim::{Document, ResourceSchema, ScimError, ScimType, etag, patch as scim_patch, resource};
+use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::StoreError;
 use crate::store::groups::{Group, GroupError, GroupId};
 use crate::store::members::{Known, MemberKind, Members};
@@ -43,7 +44,7 @@ pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
 /// GET /Groups/{id}
 ///
 /// # Errors
-/// 400, 401, 403, 404, 503; 400 `tooMany` for members that do not fit an answer.
+/// 400, 401, 403, 404, 503.
 pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
     let (principal, group) = read(&call).await?;
     let projection = call.query()?.projection;
@@ -161,13 +162,7 @@ pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
     let mut resources = Vec::with_capacity(groups.len());
     let mut bytes = 0;
     for group in &groups {
-        let resource = match whole(&call, principal.tenant(), group, &query.projection).await {
-            // One group that does not fit must not hide the others: it is listed without its members.
-            Err(error) if error.scim_type == Some(ScimType::TooMany) => {
-                query.projection.apply(render(&call, group, &Members::new()), schema(&call))
-            }
-            other => other?,
-        };
+        let resource = whole(&call, principal.tenant(), group, &query.projection).await?;
         bytes += list::escaped_length(&resource);
         if bytes > MAX_RESPONSE_BYTES && !resources.is_empty() {
             break;
@@ -210,9 +205,9 @@ async fn satisfies(
     let members = match asked {
         MembersAsked::None => Members::new(),
         MembersAsked::Only(ids) => store.members_among(tenant, group, ids).await?,
-        MembersAsked::All => members_of(call, tenant, group).await?,
+        MembersAsked::All => all_members(call, tenant, group).await?,
     };
-    Ok(eval::matches(filter, &render(call, group, &members), schema(call)))
+    Ok(eval::matches(filter, &render(call, group, Some(&members)), schema(call)))
 }
 
 async fn read(call: &Call<'_>) -> Result<(Principal, Option<Group>), ScimError> {
@@ -261,6 +256,17 @@ async fn change(
         }
     }
     Err(contended())
+}
+
+/// Adds or removes members, and nothing else.
+pub(super) async fn change_members(
+    call: &Call<'_>,
+    principal: &Principal,
+    group: Group,
+    members: &Change,
+) -> Result<(), ScimError> {
+    let same = |document: &Document| Ok(document.clone());
+    change(call, principal, Some(group), (members, Known::default()), same).await.map(drop)
 }
 
 fn storable(document: &Document) -> Result<GroupKeys, ScimError> {
@@ -316,30 +322,37 @@ async fn whole(
     projection: &Projection,
 ) -> Result<Map<String, Value>, ScimError> {
     let members = match projection.wants("members", schema(call)) {
-        true => members_of(call, tenant, group).await?,
-        false => Members::new(),
+        true => match call.app().store.members(tenant, group).await {
+            Err(StoreError::TooMany(_)) => None,
+            members => Some(members?),
+        },
+        false => Some(Members::new()),
     };
-    Ok(projection.apply(render(call, group, &members), schema(call)))
+    let mut resource = render(call, group, members.as_ref());
+    // Not always, although the draft says SHOULD: what Entra and Okta document of a group's `schemas` is one alone.
+    if members.is_none() || projection.names_extension(METADATA_URN, schema(call)) {
+        let metadata = metadata(&call.base_url(), group.id.as_str(), members.is_none());
+        resource::extend(&mut resource, METADATA_URN, metadata);
+    }
+    Ok(projection.apply(resource, schema(call)))
 }
 
-async fn members_of(call: &Call<'_>, tenant: &Tenant, group: &Group) -> Result<Members, ScimError> {
+/// All members, for a filter that needs them all.
+async fn all_members(call: &Call<'_>, tenant: &Tenant, group: &Group) -> Result<Members, ScimError> {
     call.app().store.members(tenant, group).await.map_err(|error| match error {
         StoreError::TooMany(limit) => ScimError::too_many(format!(
-            "group {} has more than {limit} members, which do not fit an answer; ask with excludedAttributes=members, \
-             or whether one is a member with filter=id eq \"{}\" and members.value eq \"…\"",
-            group.id, group.id
+            "filter: group {} has more than {limit} members; ask whether one is a member with members.value eq \"…\", \
+             or list them at /GroupMembers",
+            group.id
         )),
         other => other.into(),
     })
 }
 
-fn render(call: &Call<'_>, group: &Group, members: &Members) -> Map<String, Value> {
+/// The group with its members, if they fit an answer.
+fn render(call: &Call<'_>, group: &Group, members: Option<&Members>) -> Map<String, Value> {
     let base_url = call.base_url();
     let mut resource = resource::render(&group.record.document, &group.meta(), schema(call), &base_url);
-    if members.is_empty() {
-        return resource;
-    }
-    let meta = resource.shift_remove("meta");
     let member = |(id, kind): (&String, &MemberKind)| {
         let (name, endpoint) = match kind {
             MemberKind::User => ("User", "Users"),
@@ -347,7 +360,8 @@ fn render(call: &Call<'_>, group: &Group, members: &Members) -> Map<String, Valu
         };
         json!({"value": id, "$ref": format!("{base_url}/{endpoint}/{id}"), "type": name})
     };
-    resource.insert("members".into(), members.iter().map(member).collect());
-    resource.extend(meta.map(|meta| ("meta".to_owned(), meta)));
+    if let Some(members) = members.filter(|members| !members.is_empty()) {
+        resource::insert(&mut resource, "members", members.iter().map(member).collect());
+    }
     resource
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use http::Method;
 
-use super::{Call, Reply, discovery, groups, users};
+use super::{Call, Reply, discovery, group_members, groups, users};
 use crate::auth::Scope;
 use crate::scim::ScimError;
 use crate::store::tables::Access;
@@ -90,10 +90,9 @@ pub static ROUTES: &[Route] = &[
         access: &[
             Access::KEYS_GET,
             Access::USERS_BY_ID,
-            Access::USERS_UPDATE,
             Access::USERS_DELETE,
-            Access::GROUPS_GET,
             Access::GROUPS_UPDATE,
+            Access::LINKS_PUT,
             Access::LINKS_DELETE,
         ],
         handler: |call| Box::pin(users::delete(call)),
@@ -110,8 +109,10 @@ pub static ROUTES: &[Route] = &[
             Access::GROUPS_GET,
             Access::GROUPS_PUT,
             Access::GROUPS_UPDATE,
-            Access::LINKS_PUT,
+            Access::LINKS_GET,
             Access::LINKS_QUERY,
+            Access::LINKS_PUT,
+            Access::LINKS_DELETE,
         ],
         handler: |call| Box::pin(groups::create(call)),
     },
@@ -168,10 +169,53 @@ pub static ROUTES: &[Route] = &[
             Access::GROUPS_GET,
             Access::GROUPS_UPDATE,
             Access::GROUPS_DELETE,
+            Access::LINKS_GET,
             Access::LINKS_QUERY,
+            Access::LINKS_PUT,
             Access::LINKS_DELETE,
         ],
         handler: |call| Box::pin(groups::delete(call)),
+    },
+    Route {
+        name: "groupmembers.create",
+        method: Method::POST,
+        path: "/GroupMembers",
+        scope: Scope::Write,
+        access: GROUP_CHANGE,
+        handler: |call| Box::pin(group_members::create(call)),
+    },
+    Route {
+        name: "groupmembers.list",
+        method: Method::GET,
+        path: "/GroupMembers",
+        scope: Scope::Read,
+        access: &[
+            Access::KEYS_GET,
+            Access::USERS_BY_ID,
+            Access::GROUPS_GET,
+            Access::GROUPS_BATCH_GET,
+            Access::GROUPS_QUERY,
+            Access::LINKS_GET,
+            Access::LINKS_BATCH_GET,
+            Access::LINKS_QUERY,
+        ],
+        handler: |call| Box::pin(group_members::list(call)),
+    },
+    Route {
+        name: "groupmembers.get",
+        method: Method::GET,
+        path: "/GroupMembers/{id}",
+        scope: Scope::Read,
+        access: &[Access::KEYS_GET, Access::GROUPS_GET, Access::LINKS_GET, Access::LINKS_QUERY],
+        handler: |call| Box::pin(group_members::get(call)),
+    },
+    Route {
+        name: "groupmembers.delete",
+        method: Method::DELETE,
+        path: "/GroupMembers/{id}",
+        scope: Scope::Write,
+        access: GROUP_CHANGE,
+        handler: |call| Box::pin(group_members::delete(call)),
     },
     Route {
         name: "config.get",
@@ -234,6 +278,7 @@ const GROUP_CHANGE: &[Access] = &[
     Access::USERS_UPDATE,
     Access::GROUPS_GET,
     Access::GROUPS_UPDATE,
+    Access::LINKS_GET,
     Access::LINKS_QUERY,
     Access::LINKS_PUT,
     Access::LINKS_DELETE,

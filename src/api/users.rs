@@ -286,9 +286,7 @@ fn with_groups(call: &Call<'_>, user: &User, names: &BTreeMap<String, String>) -
         .map(|(id, name)| json!({"value": id, "$ref": format!("{base_url}/Groups/{id}"), "display": name, "type": "direct"}))
         .collect();
     if !groups.is_empty() {
-        let meta = resource.shift_remove("meta");
-        resource.insert("groups".into(), groups.into());
-        resource.extend(meta.map(|meta| ("meta".to_owned(), meta)));
+        resource::insert(&mut resource, "groups", groups.into());
     }
     resource
 }

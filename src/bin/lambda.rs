@@ -1,4 +1,4 @@
-//! The Lambda function: serves the rows of the route table that its handler string selects.
+//! The Lambda function: serves the rows of the route table that its handler string selects, or is the stream worker.
 
 use std::process::ExitCode;
 
@@ -6,10 +6,11 @@ use lambda_http::lambda_runtime::{self, Error, LambdaEvent, service_fn};
 use rollcall::api::gateway::{Answer, Event};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
-use rollcall::app::App;
+use rollcall::app::{App, Clock};
 use rollcall::store::Store;
 use rollcall::store::client;
 use rollcall::store::tables::TableNames;
+use rollcall::worker;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -32,9 +33,11 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Error> {
     let handler = need("_HANDLER")?;
+    if handler == worker::HANDLER {
+        return work(&store()?).await;
+    }
     let selection = Selection::parse(&handler).map_err(|e| format!("_HANDLER: {e}"))?;
-    let names = TableNames::each(|table| need(&table.variable()))?;
-    let store = Store::new(client::from_lambda_environment(variable)?, names);
+    let store = store()?;
     // The fallback reads no table, and its role lets it read none.
     if handler != FALLBACK {
         store.connect().await;
@@ -47,6 +50,19 @@ async fn run() -> Result<(), Error> {
         Ok::<_, Error>(Answer::from(response))
     }))
     .await
+}
+
+/// Carries out what requests have left, as the change records of the links table say.
+async fn work(store: &Store) -> Result<(), Error> {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<worker::Event>| async move {
+        Ok::<_, Error>(worker::handle(store, &Clock::System, event.payload).await)
+    }))
+    .await
+}
+
+fn store() -> Result<Store, String> {
+    let names = TableNames::each(|table| need(&table.variable()))?;
+    Ok(Store::new(client::from_lambda_environment(variable)?, names))
 }
 
 fn need(name: &str) -> Result<String, String> {

@@ -16,6 +16,7 @@ use crate::app::{App, Clock};
 use crate::auth::{Scope, TenantName};
 use crate::limits::MAX_BODY_BYTES;
 use crate::store::Store;
+use crate::worker;
 
 /// The tenant of a new store.
 const DEMO: &str = "demo";
@@ -51,10 +52,11 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
     let shown_url = public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let store = options.store.open().await?;
-    if !options.store.is_remote() {
-        store.recover().await.map_err(|e| e.to_string())?;
-    }
     greet(&store, &shown_url, options.store.is_remote()).await?;
+    // In the cloud, the function `stream` does it.
+    if !options.store.is_remote() {
+        tokio::spawn(worker::run(store.clone(), Clock::System));
+    }
     let app = App { public_url, ..App::new(store).map_err(|e| e.to_string())? };
     let app = Arc::new(app);
     listener::serve(listener, MAX_BODY_BYTES, move |mut request| {

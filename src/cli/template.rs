@@ -6,6 +6,7 @@ use std::fmt::Write;
 use crate::api::ROUTES;
 use crate::api::route::FALLBACK;
 use crate::store::tables::{Access, Table};
+use crate::worker;
 
 /// The line before the generated block.
 pub const BEGIN: &str = "  # Functions, one a row of the route table: made by `make template`, not by hand.\n";
@@ -25,9 +26,27 @@ pub fn functions() -> String {
         function(&mut yaml, route.name, &policies(route.access), &events.concat());
     }
     let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
+    function(&mut yaml, worker::HANDLER, &format!("{WORKER_SETTINGS}{}", policies(worker::ACCESS)), WORKER_EVENTS);
     function(&mut yaml, FALLBACK, "", rest);
     yaml
 }
+
+/// The worker may take as long as Lambda lets it.
+const WORKER_SETTINGS: &str = "      Timeout: 900\n";
+
+/// What is not done is handed over again, alone, for a day; then it is kept for the operator.
+const WORKER_EVENTS: &str = "        Links:
+          Type: DynamoDB
+          Properties:
+            Stream: !GetAtt LinksTable.StreamArn
+            StartingPosition: TRIM_HORIZON
+            BatchSize: 100
+            FilterCriteria: {Filters: [{Pattern: '{\"dynamodb\":{\"NewImage\":{\"work\":{\"S\":[{\"exists\":true}]}}}}'}]}
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            BisectBatchOnFunctionError: true
+            MaximumRetryAttempts: 100
+            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
+";
 
 /// The template with the block made anew.
 ///

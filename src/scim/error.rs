@@ -19,7 +19,7 @@ pub struct ScimError {
     pub retry_after: Option<u32>,
 }
 
-/// Detail error keywords of RFC 7644 table 9.
+/// Detail error keywords of RFC 7644 table 9 and RFC 9865 section 2.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names are the RFC's own")]
 pub enum ScimType {
@@ -31,6 +31,8 @@ pub enum ScimType {
     InvalidPath,
     NoTarget,
     InvalidValue,
+    InvalidCursor,
+    ExpiredCursor,
 }
 
 impl ScimType {
@@ -44,6 +46,8 @@ impl ScimType {
             Self::InvalidPath => "invalidPath",
             Self::NoTarget => "noTarget",
             Self::InvalidValue => "invalidValue",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
         }
     }
 }
@@ -52,6 +56,16 @@ impl ScimError {
     /// An error of any status without a keyword.
     pub fn status(status: u16, detail: impl Into<String>) -> Self {
         Self { status, scim_type: None, detail: detail.into(), retry_after: None }
+    }
+
+    /// 400 `invalidCursor`.
+    pub fn invalid_cursor(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::InvalidCursor, detail)
+    }
+
+    /// 400 `expiredCursor`.
+    pub fn expired_cursor(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::ExpiredCursor, detail)
     }
 
     fn bad_request(scim_type: ScimType, detail: impl Into<String>) -> Self {

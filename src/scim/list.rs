@@ -16,8 +16,14 @@ pub struct Query {
     pub projection: Projection,
     /// `startIndex`, at least 1; a lower value counts as 1.
     pub start_index: usize,
+    /// Whether `startIndex` was given.
+    pub is_indexed: bool,
     /// `count`, at most [`MAX_PAGE`]; a negative value counts as 0.
     pub count: usize,
+    /// `count` as it was asked for.
+    pub asked_count: Option<usize>,
+    /// `cursor` (RFC 9865); empty for the first page.
+    pub cursor: Option<String>,
     /// `sortBy`.
     pub sort_by: Option<String>,
 }
@@ -32,20 +38,24 @@ impl Query {
         for (name, value) in pairs {
             known.take(&name, value)?;
         }
-        let [filter, attributes, excluded, start_index, count, sort_by] = known.values;
-        let start_index = integer("startIndex", start_index.as_deref())?.unwrap_or(1).max(1);
-        let count = integer("count", count.as_deref())?.map_or(DEFAULT_PAGE as i64, |count| count.max(0));
+        let [filter, attributes, excluded, start_index, count, sort_by, cursor] = known.values;
+        let start_index = integer("startIndex", start_index.as_deref())?;
+        let count =
+            integer("count", count.as_deref())?.map(|count| usize::try_from(count.max(0)).unwrap_or(usize::MAX));
         Ok(Self {
             filter: filter.filter(|text| !text.is_empty()),
             projection: Projection::parse(attributes.as_deref(), excluded.as_deref())?,
-            start_index: usize::try_from(start_index).unwrap_or(usize::MAX),
-            count: usize::try_from(count).unwrap_or(usize::MAX).min(MAX_PAGE),
+            is_indexed: start_index.is_some(),
+            start_index: usize::try_from(start_index.unwrap_or(1).max(1)).unwrap_or(usize::MAX),
+            count: count.unwrap_or(DEFAULT_PAGE).min(MAX_PAGE),
+            asked_count: count,
+            cursor,
             sort_by: sort_by.filter(|text| !text.is_empty()),
         })
     }
 }
 
-const NAMES: [&str; 6] = ["filter", "attributes", "excludedAttributes", "startIndex", "count", "sortBy"];
+const NAMES: [&str; 7] = ["filter", "attributes", "excludedAttributes", "startIndex", "count", "sortBy", "cursor"];
 
 #[derive(Default)]
 struct Known {
@@ -83,6 +93,18 @@ fn integer(name: &str, text: Option<&str>) -> Result<Option<i64>, ScimError> {
 pub fn escaped_length(resource: &Map<String, Value>) -> usize {
     let text = Value::Object(resource.clone()).to_string();
     text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
+}
+
+/// The envelope of a page that a cursor leads to, or leads on from (RFC 9865 section 2). `total` where it is known.
+pub fn cursor_response(resources: Vec<Map<String, Value>>, total: Option<usize>, next: Option<String>) -> Value {
+    let mut envelope = json!({"schemas": [LIST_URN]});
+    if let Value::Object(envelope) = &mut envelope {
+        envelope.extend(total.map(|total| ("totalResults".to_owned(), json!(total))));
+        envelope.insert("itemsPerPage".into(), json!(resources.len()));
+        envelope.extend(next.map(|next| ("nextCursor".to_owned(), json!(next))));
+        envelope.insert("Resources".into(), json!(resources));
+    }
+    envelope
 }
 
 /// The list's envelope. `itemsPerPage` is the number of resources that are really there.

@@ -45,6 +45,12 @@ impl Projection {
         is_included && !self.exclude.iter().any(|path| is_named(path, true))
     }
 
+    /// Whether an extension, or something in it, is asked for by name.
+    pub fn names_extension(&self, urn: &str, schema: &ResourceSchema) -> bool {
+        let is_it = |path| schema.locate(path).extension.is_some_and(|extension| extension.eq_ignore_ascii_case(urn));
+        self.include.iter().any(is_it)
+    }
+
     /// Keeps what was asked for, and what is always returned.
     pub fn apply(&self, mut resource: Map<String, Value>, schema: &ResourceSchema) -> Map<String, Value> {
         if !self.include.is_empty() {

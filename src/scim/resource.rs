@@ -47,6 +47,21 @@ pub fn render(document: &Document, meta: &Meta, schema: &ResourceSchema, base_ur
     resource
 }
 
+/// Adds an attribute that is not in the document, before `meta`.
+pub fn insert(resource: &mut Map<String, Value>, name: &str, value: Value) {
+    let meta = resource.shift_remove("meta");
+    resource.insert(name.to_owned(), value);
+    resource.extend(meta.map(|meta| ("meta".to_owned(), meta)));
+}
+
+/// Adds an extension that is not in the document.
+pub fn extend(resource: &mut Map<String, Value>, urn: &str, value: Value) {
+    if let Some(Value::Array(schemas)) = resource.get_mut("schemas") {
+        schemas.push(urn.into());
+    }
+    insert(resource, urn, value);
+}
+
 /// An xsd:dateTime in UTC with milliseconds (RFC 7643 section 2.3.5).
 pub fn date_time(instant: Timestamp) -> String {
     format!("{instant:.3}")

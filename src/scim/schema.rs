@@ -135,7 +135,7 @@ impl Schema {
 /// What a resource type is made of: core schema, extensions, and the attributes common to all (RFC 7643 section 3.1).
 #[derive(Debug, Clone)]
 pub struct ResourceSchema {
-    /// `User` or `Group`.
+    /// `User`, `Group` or `GroupMember`.
     pub name: &'static str,
     /// Where the resources are, such as `/Users`.
     pub endpoint: &'static str,
@@ -259,10 +259,13 @@ pub struct Schemas {
     pub user: ResourceSchema,
     /// Groups.
     pub group: ResourceSchema,
+    /// Memberships.
+    pub group_member: ResourceSchema,
 }
 
 impl Schemas {
-    /// The schemas of RFC 7643: User with the enterprise extension, and Group.
+    /// The schemas of RFC 7643, User with the enterprise extension, and Group; and those of
+    /// draft-zollner-scim-group-members-01, GroupMember and the extension of Group that points there.
     ///
     /// # Errors
     /// What serde found in a definition; a test reads all that ship.
@@ -279,6 +282,13 @@ impl Schemas {
                 name: "Group",
                 endpoint: "/Groups",
                 core: Schema::parse(include_str!("schema/group.json"))?,
+                extensions: vec![Schema::parse(include_str!("schema/group_members_metadata.json"))?],
+                common: common(),
+            },
+            group_member: ResourceSchema {
+                name: "GroupMember",
+                endpoint: "/GroupMembers",
+                core: Schema::parse(include_str!("schema/group_member.json"))?,
                 extensions: Vec::new(),
                 common: common(),
             },
@@ -286,8 +296,8 @@ impl Schemas {
     }
 
     /// Every resource type.
-    pub fn resource_types(&self) -> [&ResourceSchema; 2] {
-        [&self.user, &self.group]
+    pub fn resource_types(&self) -> [&ResourceSchema; 3] {
+        [&self.user, &self.group, &self.group_member]
     }
 
     /// Every schema, core ones first.
@@ -323,13 +333,15 @@ fn common() -> Vec<Attribute> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scim::group_member::METADATA_URN;
     use crate::scim::{ENTERPRISE_URN, GROUP_URN, USER_URN};
 
     #[test]
     fn every_shipped_definition_is_read_and_has_the_urn_it_is_known_by() {
         let schemas = Schemas::standard().unwrap();
         let ids: Vec<_> = schemas.all().map(|s| s.id.as_str()).collect();
-        assert_eq!(ids, [USER_URN, GROUP_URN, ENTERPRISE_URN]);
+        let membership = "urn:ietf:params:scim:schemas:core:2.0:GroupMember";
+        assert_eq!(ids, [USER_URN, GROUP_URN, membership, ENTERPRISE_URN, METADATA_URN]);
     }
 
     #[test]

@@ -140,6 +140,14 @@ impl Store {
         Err(CommitError::Store(StoreError::Contended(MAX_CONFLICT_ATTEMPTS)))
     }
 
+    /// Makes one write if its condition holds; nothing is wrong if it does not.
+    pub(super) async fn unless_changed(&self, write: Write) -> Result<(), StoreError> {
+        match self.commit(&[write], "").await {
+            Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
     async fn write_one(&self, write: &Write) -> Result<(), Failure> {
         let table = self.table(write.table);
         match &write.kind {

@@ -1,9 +1,9 @@
 //! Table `groups`: one item is one group, without its members. The name is unique by a row of its own in `links`,
 //! written in the same transaction.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::commit::{CommitError, Write};
@@ -12,6 +12,7 @@ use super::links::name_row;
 use super::members::Job;
 use super::record::{Author, Membership, Record, Requests};
 use super::tables::Table;
+use super::work::Work;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
 use crate::scim::Document;
@@ -64,8 +65,6 @@ pub struct Group {
     pub(super) parents: Membership,
     /// A change of many members that is committed and not yet carried out.
     pub(super) job: Option<Job>,
-    /// Deleted, and still to be swept: nobody sees it.
-    pub(super) is_gone: bool,
 }
 
 /// Why a write of a group did not happen.
@@ -96,14 +95,7 @@ impl From<StoreError> for GroupError {
 impl Group {
     /// A group that is not stored yet.
     pub fn new(id: GroupId, document: Document, keys: &GroupKeys, now: Timestamp) -> Self {
-        Self {
-            id,
-            record: Record::new(document, now),
-            keys: keys.clone(),
-            parents: Membership::default(),
-            job: None,
-            is_gone: false,
-        }
+        Self { id, record: Record::new(document, now), keys: keys.clone(), parents: Membership::default(), job: None }
     }
 
     /// The next version, with another document.
@@ -138,7 +130,6 @@ impl Group {
             record,
             parents: Membership::read(item),
             job: item.get("job").and_then(Job::read),
-            is_gone: item.contains_key("gone"),
         })
     }
 }
@@ -166,7 +157,7 @@ impl Store {
 
 /// What stands in the place of a group now.
 pub(super) fn changed(now: Option<Item>) -> Result<GroupError, StoreError> {
-    let now = now.as_ref().map(Group::read).transpose()?.filter(|group| !group.is_gone);
+    let now = now.as_ref().map(Group::read).transpose()?;
     Ok(GroupError::Changed(now.map(Box::new)))
 }
 
@@ -174,7 +165,9 @@ pub(super) fn changed(now: Option<Item>) -> Result<GroupError, StoreError> {
 pub(super) fn creation(tenant: &Tenant, author: &Author, group: &Group) -> Vec<Write> {
     let put =
         Write::put(Table::Groups, group.item(tenant, author)).condition("attribute_not_exists(#tenant)").name("tenant");
-    vec![put, claim_name(tenant, group)]
+    let mut writes = vec![put, claim_name(tenant, group)];
+    writes.extend(registration(tenant, author, group));
+    writes
 }
 
 /// The writes of a group's next version: the item; second, if it is renamed, the new name, and then the old one's end.
@@ -205,17 +198,34 @@ pub(super) fn update(tenant: &Tenant, author: &Author, (old, new): (&Group, &Gro
         }
         None => set.push_str(" REMOVE #externalId"),
     }
-    for name in ["doc", "ver", "modified", "by", "req", "name", "externalId", "job", "gone"] {
+    for name in ["doc", "ver", "modified", "by", "req", "name", "externalId", "job"] {
         write = write.name(name);
     }
-    let header =
-        write.expression(set).condition("#ver = :old AND attribute_not_exists(#job) AND attribute_not_exists(#gone)");
+    let header = write.expression(set).condition("#ver = :old AND attribute_not_exists(#job)");
     let mut writes = vec![header];
     if old.keys.name != new.keys.name {
         writes.push(claim_name(tenant, new));
         writes.push(Write::delete(Table::Links, name_row(tenant, &old.keys.name)));
     }
+    writes.extend(registration(tenant, author, new));
     writes
+}
+
+/// Registers the group's job, if it has one, with those who finish what others have begun.
+fn registration(tenant: &Tenant, author: &Author, group: &Group) -> Vec<Write> {
+    let work = group.job.is_some().then(|| Work::of_group(tenant, author, group.id.as_str(), BTreeSet::new()));
+    work.map_or(Vec::new(), |work| work.registration())
+}
+
+/// The writes that end a group: its item and its name.
+pub(super) fn end(tenant: &Tenant, group: &Group) -> Vec<Write> {
+    let header = Write::delete(Table::Groups, key(tenant, group.id.as_str()))
+        .condition("#ver = :old AND (attribute_not_exists(#gver) OR #gver = :gver)")
+        .name("ver")
+        .name("gver")
+        .value("gver", n(group.parents.version))
+        .value("old", n(group.record.version.0));
+    vec![header, Write::delete(Table::Links, name_row(tenant, &group.keys.name))]
 }
 
 fn claim_name(tenant: &Tenant, group: &Group) -> Write {
@@ -230,18 +240,4 @@ fn claim_name(tenant: &Tenant, group: &Group) -> Write {
 
 pub(super) fn key(tenant: &Tenant, id: &str) -> Item {
     Item::from([("tenant".to_owned(), s(tenant.as_str())), ("id".to_owned(), s(id))])
-}
-
-/// The marks of a deleted group that is still to be swept; it leaves every index at once.
-pub(super) fn tombstone(tenant: &Tenant, group: &Group) -> Vec<Write> {
-    let expression = "SET #gone = :gone REMOVE #name, #externalId, #job".to_owned();
-    let mut mark = Write::update(Table::Groups, key(tenant, group.id.as_str()), expression)
-        .condition("#ver = :old AND attribute_not_exists(#gone) AND (attribute_not_exists(#gver) OR #gver = :gver)")
-        .value("gone", AttributeValue::Bool(true))
-        .value("gver", n(group.parents.version))
-        .value("old", n(group.record.version.0));
-    for name in ["gone", "gver", "name", "externalId", "job", "ver"] {
-        mark = mark.name(name);
-    }
-    vec![mark, Write::delete(Table::Links, name_row(tenant, &group.keys.name))]
 }

@@ -1,6 +1,6 @@
-//! Table `links`: the members of groups; the names of groups, so that each is taken once; and the second and further
-//! e-mail addresses of a user, which the index of the users table cannot hold. Rows hold ids, so that a rename of a user
-//! touches none; each is written in the transaction of what it links.
+//! Table `links`: the members of groups; the names of groups, so that each is taken once; the second and further
+//! e-mail addresses of a user, which the index of the users table cannot hold; and the work that a commit has left to be
+//! done. Rows hold ids, so that a rename of a user touches none; each is written in the transaction of what it links.
 
 use super::commit::Write;
 use super::item::{Item, s, text};
@@ -61,6 +61,26 @@ pub(super) fn member_partition(tenant: &Tenant, group: &str) -> String {
 /// The key of a member's row.
 pub(super) fn member_row(tenant: &Tenant, group: &str, member: &str) -> Item {
     Item::from([("pk".to_owned(), s(member_partition(tenant, group))), ("sk".to_owned(), s(member))])
+}
+
+/// The partition of a tenant's work: one row for each group or user that has some.
+pub(super) fn work_partition(tenant: &Tenant) -> String {
+    format!("{}#w", tenant.as_str())
+}
+
+/// The key of a row of work.
+pub(super) fn work_row(tenant: &Tenant, id: &str) -> Item {
+    Item::from([("pk".to_owned(), s(work_partition(tenant))), ("sk".to_owned(), s(id))])
+}
+
+/// The partition of what is gone and still stands in lists of members.
+pub(super) fn ghost_partition(tenant: &Tenant) -> String {
+    format!("{}#x", tenant.as_str())
+}
+
+/// The key of the row that hides what is gone from lists of members.
+pub(super) fn ghost_row(tenant: &Tenant, id: &str) -> Item {
+    Item::from([("pk".to_owned(), s(ghost_partition(tenant))), ("sk".to_owned(), s(id))])
 }
 
 /// The key of the row that holds whose a group's name is.

@@ -2,18 +2,21 @@
 //! costs the same in a group of any size, and no two additions touch one item twice. What is too much for a transaction
 //! is in [`job`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use futures_util::future::{join, try_join_all};
+use futures_util::future::{join, try_join, try_join_all};
+
+use jiff::Timestamp;
 
 use super::commit::{CommitError, Write};
 use super::groups::{self, Group, GroupError, GroupId};
-use super::item::{Item, n, optional_text, s};
-use super::links::{member_partition, member_row, name_row};
+use super::item::{Item, at, n, optional_text, s};
+use super::links::{member_partition, member_row};
 use super::record::{Author, Membership, id_bytes};
 use super::tables::Table;
-use super::users::{self, UserId};
+use super::users::UserId;
+use super::work::Work;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
 use crate::limits::{
@@ -51,6 +54,17 @@ struct Member {
 #[derive(Debug, Default)]
 pub struct Known(BTreeMap<String, Option<Member>>);
 
+impl Group {
+    /// Whether and as what somebody is a member, by the row that stands for it and the change that is pending.
+    pub(super) fn kind_of(&self, id: &str, row: Option<&Item>) -> Option<MemberKind> {
+        match &self.job {
+            Some(job) if job.remove.contains(id) => None,
+            Some(job) if job.add.contains_key(id) => job.add.get(id).copied(),
+            _ => row.map(kind),
+        }
+    }
+}
+
 impl Store {
     /// Looks members up, for a change that is to follow.
     ///
@@ -78,12 +92,12 @@ impl Store {
             group.job = Job::for_many(author, &joining, &[]);
             let mut writes = groups::creation(tenant, author, &group);
             if group.job.is_none() {
-                writes.extend(joining.iter().flat_map(|member| join_group(tenant, &group.id, member)));
+                writes.extend(joining.iter().flat_map(|member| join_group(tenant, &group.id, member, author.at)));
             }
             match self.write_group(author, &group, &writes, attempt).await {
                 Err(GroupError::Changed(_)) => {}
                 Err(error) => return Err(error),
-                Ok(()) => return self.finish(tenant, &group).await.map_err(Into::into),
+                Ok(()) => return self.finish_in_time(tenant, &group).await.map(drop).map_err(Into::into),
             }
         }
         Err(contended())
@@ -103,7 +117,9 @@ impl Store {
         (is_guarded, attempt): (bool, usize),
     ) -> Result<(), GroupError> {
         if old.job.is_some() {
-            self.finish(tenant, old).await?;
+            if !self.finish_in_time(tenant, old).await? {
+                return Err(StoreError::Contended(0).into());
+            }
             return Err(GroupError::Changed(self.group(tenant, &old.id).await?.map(Box::new)));
         }
         let (add, remove) = self.difference(tenant, &old.id, change).await?;
@@ -122,14 +138,14 @@ impl Store {
             return Ok(());
         }
         let members = || {
-            let join = joining.iter().flat_map(|member| join_group(tenant, &old.id, member));
+            let join = joining.iter().flat_map(|member| join_group(tenant, &old.id, member, author.at));
             join.chain(leaving.iter().flat_map(|member| leave_group(tenant, &old.id, member)))
         };
         let mut new = new.clone();
         new.job = Job::for_many(author, &joining, &leaving);
         if new.job.is_some() {
             self.write_group(author, old, &groups::update(tenant, author, (old, &new)), attempt).await?;
-            return self.finish(tenant, &new).await.map_err(Into::into);
+            return self.finish_in_time(tenant, &new).await.map(drop).map_err(Into::into);
         }
         if is_same && !change.is_whole && !is_guarded {
             // Not in the members' transaction: there, every other change of this group would cancel it.
@@ -145,11 +161,11 @@ impl Store {
     async fn bump(&self, tenant: &Tenant, author: &Author, group: &Group) -> Result<(), GroupError> {
         let expression = "SET #ver = #ver + :one, #modified = :modified, #by = :by".to_owned();
         let mut write = Write::update(Table::Groups, groups::key(tenant, group.id.as_str()), expression)
-            .condition("attribute_exists(#id) AND attribute_not_exists(#job) AND attribute_not_exists(#gone)")
+            .condition("attribute_exists(#id) AND attribute_not_exists(#job)")
             .value("one", n(1))
-            .value("modified", super::item::at(group.record.modified))
+            .value("modified", at(group.record.modified))
             .value("by", s(author.key.as_str()));
-        for name in ["ver", "modified", "by", "id", "job", "gone"] {
+        for name in ["ver", "modified", "by", "id", "job"] {
             write = write.name(name);
         }
         match self.commit(&[write], "").await {
@@ -173,8 +189,9 @@ impl Store {
         }
     }
 
-    /// Deletes a group: with few members in one transaction; with many by a mark that hides it at once, after which
-    /// its rows are swept.
+    /// Deletes a group, with few members in one transaction. Of many, the rows are left to the work that is registered
+    /// with the deletion: nobody sees them, for every reader begins at the group's item. Of few, that work finds what a
+    /// request that was under way has still added.
     ///
     /// # Errors
     /// As [`GroupError`] says.
@@ -185,19 +202,25 @@ impl Store {
         group: &Group,
         attempt: usize,
     ) -> Result<(), GroupError> {
+        const FEW: usize = MAX_TRANSACTION_MEMBERS / 2;
+        let id = group.id.as_str();
         let members = self.some_member_rows(tenant, &group.id).await?;
-        let few = members.len() <= MAX_TRANSACTION_MEMBERS / 2 && group.parents.groups.len() <= MAX_TRANSACTION_MEMBERS;
-        if few && group.job.is_none() {
+        let mut writes = groups::end(tenant, group);
+        if members.len() <= FEW && group.job.is_none() {
             let ids = members.keys().cloned().collect();
             let (leaving, dead) = self.leaving(tenant, &group.id, &ids, &Known::default()).await?;
-            let mut writes = vec![end(tenant, group), Write::delete(Table::Links, name_row(tenant, &group.keys.name))];
             writes.extend(leaving.iter().flat_map(|member| leave_group(tenant, &group.id, member)));
-            let dead = dead.iter().map(|id| Write::delete(Table::Links, member_row(tenant, group.id.as_str(), id)));
-            writes.extend(dead.chain(self.rows_in(tenant, group.id.as_str(), &group.parents)));
-            return self.write_group(author, group, &writes, attempt).await;
+            writes.extend(dead.iter().map(|member| Write::delete(Table::Links, member_row(tenant, id, member))));
         }
-        self.write_group(author, group, &groups::tombstone(tenant, group), attempt).await?;
-        self.sweep(tenant, group).await.map_err(Into::into)
+        let mut left_in = BTreeSet::new();
+        if group.parents.groups.len() <= FEW {
+            self.bump_groups(tenant, &group.parents).await?;
+            writes.extend(self.rows_in(tenant, id, &group.parents));
+        } else {
+            left_in.clone_from(&group.parents.groups);
+        }
+        writes.extend(Work::of_group(tenant, author, id, left_in).registration());
+        self.write_group(author, group, &writes, attempt).await
     }
 
     /// The rows of a member in its groups.
@@ -205,29 +228,12 @@ impl Store {
         membership.groups.iter().map(|group| Write::delete(Table::Links, member_row(tenant, group, member))).collect()
     }
 
-    /// Takes a user out of its groups until so few are left that the rest fits its deletion.
-    pub(super) async fn leave_all_but_few(&self, tenant: &Tenant, user: &users::User) -> Result<(), StoreError> {
-        let leaving: Ids = user.group_ids().skip(MAX_TRANSACTION_MEMBERS).map(str::to_owned).collect();
-        let leave = |group| async move {
-            self.roll_forward(tenant, &GroupId(String::from(group)), user.id.as_str(), (false, None)).await?;
-            self.bump_after_loss(tenant, group).await
-        };
-        for group in &leaving {
-            leave(group.as_str()).await?;
-        }
-        Ok(())
-    }
-
     /// Counts the loss of a member in the versions of its groups.
-    pub(super) async fn bump_groups(
-        &self,
-        tenant: &Tenant,
-        groups: impl Iterator<Item = &str>,
-    ) -> Result<(), StoreError> {
-        try_join_all(groups.map(|group| self.bump_after_loss(tenant, group))).await.map(drop)
+    pub(super) async fn bump_groups(&self, tenant: &Tenant, membership: &Membership) -> Result<(), StoreError> {
+        try_join_all(membership.groups.iter().map(|group| self.bump_after_loss(tenant, group))).await.map(drop)
     }
 
-    async fn bump_after_loss(&self, tenant: &Tenant, group: &str) -> Result<(), StoreError> {
+    pub(super) async fn bump_after_loss(&self, tenant: &Tenant, group: &str) -> Result<(), StoreError> {
         let write = Write::update(Table::Groups, groups::key(tenant, group), "SET #ver = #ver + :one".to_owned());
         self.unless_changed(write.condition("attribute_exists(#id)").name("ver").name("id").value("one", n(1))).await
     }
@@ -238,10 +244,12 @@ impl Store {
     /// [`StoreError::TooMany`] for more than [`MAX_MEMBERS_RETURNED`].
     pub async fn members(&self, tenant: &Tenant, group: &Group) -> Result<Members, StoreError> {
         let removed = group.job.as_ref().map_or(0, |job| job.remove.len());
-        let mut members = self.first_member_rows(tenant, &group.id, MAX_MEMBERS_RETURNED + removed).await?;
+        let rows = self.first_member_rows(tenant, &group.id, MAX_MEMBERS_RETURNED + removed);
+        let (mut members, ghosts) = try_join(rows, self.ghosts(tenant)).await?;
+        members.retain(|id, _| !ghosts.contains(id));
         if let Some(job) = &group.job {
             members.retain(|id, _| !job.remove.contains(id));
-            members.extend(job.add.iter().map(|id| (id.clone(), MemberKind::User)));
+            members.extend(job.add.iter().map(|(id, kind)| (id.clone(), *kind)));
         }
         if members.len() > MAX_MEMBERS_RETURNED {
             return Err(StoreError::TooMany(MAX_MEMBERS_RETURNED));
@@ -254,17 +262,38 @@ impl Store {
     /// # Errors
     /// As the store's.
     pub async fn members_among(&self, tenant: &Tenant, group: &Group, ids: &[String]) -> Result<Members, StoreError> {
-        let reads = ids.iter().filter(|id| UserId::parse(id).is_some()).map(|given| async move {
-            let id = &canonical(given);
-            let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
-            let row = get.set_key(Some(member_row(tenant, group.id.as_str(), id))).send().await;
-            let row = row.map_err(|e| StoreError::of(&e))?.item;
-            let job = group.job.as_ref();
-            let is_member = (row.is_some() && !job.is_some_and(|job| job.remove.contains(id)))
-                || job.is_some_and(|job| job.add.contains(id));
-            Ok::<_, StoreError>(is_member.then(|| (given.clone(), row.as_ref().map_or(MemberKind::User, kind))))
+        let reads = ids.iter().map(|given| async move {
+            let row = self.member_row_of(tenant, &group.id, given).await?;
+            let kind = group.kind_of(&canonical(given), row.as_ref());
+            Ok::<_, StoreError>(kind.map(|kind| (given.clone(), kind)))
         });
-        Ok(try_join_all(reads).await?.into_iter().flatten().collect())
+        let (found, ghosts) = try_join(try_join_all(reads), self.ghosts(tenant)).await?;
+        Ok(found.into_iter().flatten().filter(|(id, _)| !ghosts.contains(&canonical(id))).collect())
+    }
+
+    /// The row of a member in a group, if the id can be one.
+    pub(super) async fn member_row_of(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        member: &str,
+    ) -> Result<Option<Item>, StoreError> {
+        if UserId::parse(member).is_none() {
+            return Ok(None);
+        }
+        let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
+        let row = get.set_key(Some(member_row(tenant, group.as_str(), &canonical(member)))).send().await;
+        Ok(row.map_err(|e| StoreError::of(&e))?.item)
+    }
+
+    /// The groups of a user or group, with its canonical id and what it is.
+    pub(super) async fn groups_of_member(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+    ) -> Result<Option<(String, MemberKind, Ids)>, StoreError> {
+        let member = self.member(tenant, id).await?;
+        Ok(member.map(|member| (member.id, member.kind, member.membership.groups)))
     }
 
     /// The rows of a group, up to the first page that passes a number of them.
@@ -281,12 +310,12 @@ impl Store {
         Ok(members)
     }
 
-    async fn some_member_rows(&self, tenant: &Tenant, group: &GroupId) -> Result<Members, StoreError> {
+    pub(super) async fn some_member_rows(&self, tenant: &Tenant, group: &GroupId) -> Result<Members, StoreError> {
         let page = self.rows_query(tenant, group).limit(100).send().await.map_err(|e| StoreError::of(&e))?;
         Ok(page.items().iter().filter_map(entry).collect())
     }
 
-    fn rows_query(
+    pub(super) fn rows_query(
         &self,
         tenant: &Tenant,
         group: &GroupId,
@@ -353,12 +382,7 @@ impl Store {
     }
 
     async fn row_of_nobody(&self, tenant: &Tenant, group: &GroupId, id: &str) -> Result<Option<String>, StoreError> {
-        if UserId::parse(id).is_none() {
-            return Ok(None);
-        }
-        let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
-        let row = get.set_key(Some(member_row(tenant, group.as_str(), id))).send().await;
-        Ok(row.map_err(|e| StoreError::of(&e))?.item.map(|_| id.to_owned()))
+        Ok(self.member_row_of(tenant, group, id).await?.map(|_| id.to_owned()))
     }
 
     async fn known_member(&self, tenant: &Tenant, id: &str, known: &Known) -> Result<Option<Member>, StoreError> {
@@ -390,7 +414,7 @@ impl Store {
     }
 
     /// Does something for each id, some at a time.
-    async fn each<'a, T, F>(&self, ids: &'a Ids, work: impl Fn(&'a str) -> F) -> Result<Vec<T>, StoreError>
+    pub(super) async fn each<'a, T, F>(&self, ids: &'a Ids, work: impl Fn(&'a str) -> F) -> Result<Vec<T>, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -403,8 +427,9 @@ impl Store {
     }
 }
 
-fn join_group(tenant: &Tenant, group: &GroupId, member: &Member) -> [Write; 2] {
+fn join_group(tenant: &Tenant, group: &GroupId, member: &Member, now: Timestamp) -> [Write; 2] {
     let mut row = member_row(tenant, group.as_str(), &member.id);
+    row.insert("created".into(), at(now));
     row.insert("t".into(), s(if member.kind == MemberKind::User { "User" } else { "Group" }));
     [Write::put(Table::Links, row), edge(group, member, "ADD")]
 }
@@ -418,11 +443,8 @@ fn edge(group: &GroupId, member: &Member, verb: &str) -> Write {
     let table = if member.kind == MemberKind::User { Table::Users } else { Table::Groups };
     let expression = format!("SET #gver = if_not_exists(#gver, :zero) + :one {verb} #groupIds :group");
     let write = Write::update(table, member.key.clone(), expression);
-    let write = match member.kind {
-        MemberKind::User => write.condition("#id = :id"),
-        MemberKind::Group => write.condition("#id = :id AND attribute_not_exists(#gone)").name("gone"),
-    };
     write
+        .condition("#id = :id")
         .name("gver")
         .name("groupIds")
         .name("id")
@@ -432,17 +454,8 @@ fn edge(group: &GroupId, member: &Member, verb: &str) -> Write {
         .value("group", AttributeValue::Bs(id_bytes(group.as_str()).into_iter().collect()))
 }
 
-fn end(tenant: &Tenant, group: &Group) -> Write {
-    Write::delete(Table::Groups, groups::key(tenant, group.id.as_str()))
-        .condition("#ver = :old AND attribute_not_exists(#job) AND (attribute_not_exists(#gver) OR #gver = :gver)")
-        .name("ver")
-        .name("job")
-        .name("gver")
-        .value("gver", n(group.parents.version))
-        .value("old", n(group.record.version.0))
-}
-
-fn entry(row: &Item) -> Option<(String, MemberKind)> {
+/// Who a row stands for.
+pub(super) fn entry(row: &Item) -> Option<(String, MemberKind)> {
     Some((optional_text(row, "sk")?.to_owned(), kind(row)))
 }
 

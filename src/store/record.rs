@@ -25,6 +25,8 @@ pub struct Author {
     pub key: KeyId,
     /// The request, unique; at most 32 characters.
     pub request: String,
+    /// When.
+    pub at: Timestamp,
 }
 
 impl Author {
@@ -120,22 +122,28 @@ pub(super) struct Membership {
 
 impl Membership {
     pub(super) fn read(item: &Item) -> Self {
-        let ids = item.get("groupIds").and_then(|ids| ids.as_bs().ok());
-        let groups = ids.into_iter().flatten().filter_map(|id| uuid::Uuid::from_slice(id.as_ref()).ok());
-        Self { groups: groups.map(|id| id.to_string()).collect(), version: optional_number(item, "gver").unwrap_or(0) }
+        Self { groups: id_set(item, "groupIds"), version: optional_number(item, "gver").unwrap_or(0) }
     }
 
     pub(super) fn write(&self, item: &mut Item) {
-        if !self.groups.is_empty() {
-            item.insert(
-                "groupIds".into(),
-                AttributeValue::Bs(self.groups.iter().filter_map(|id| id_bytes(id)).collect()),
-            );
-        }
+        item.extend(id_set_value(&self.groups).map(|ids| ("groupIds".to_owned(), ids)));
         if self.version > 0 {
             item.insert("gver".into(), n(self.version));
         }
     }
+}
+
+/// A set of UUIDs, 16 bytes each; none for an empty one, which DynamoDB does not store.
+pub(super) fn id_set_value<'a>(ids: impl IntoIterator<Item = &'a String>) -> Option<AttributeValue> {
+    let bytes: Vec<_> = ids.into_iter().filter_map(|id| id_bytes(id)).collect();
+    (!bytes.is_empty()).then_some(AttributeValue::Bs(bytes))
+}
+
+/// Such a set, read.
+pub(super) fn id_set(map: &Item, name: &str) -> BTreeSet<String> {
+    let bytes = map.get(name).and_then(|ids| ids.as_bs().ok());
+    let ids = bytes.into_iter().flatten().filter_map(|id| uuid::Uuid::from_slice(id.as_ref()).ok());
+    ids.map(|id| id.to_string()).collect()
 }
 
 /// A UUID as its 16 bytes.

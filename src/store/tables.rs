@@ -138,12 +138,14 @@ impl Access {
     pub const USERS_BY_EMAIL: Self = access(Table::Users, "Query", Some(BY_EMAIL));
     pub const GROUPS_GET: Self = access(Table::Groups, "GetItem", None);
     pub const GROUPS_BATCH_GET: Self = access(Table::Groups, "BatchGetItem", None);
+    pub const GROUPS_QUERY: Self = access(Table::Groups, "Query", None);
     pub const GROUPS_PUT: Self = access(Table::Groups, "PutItem", None);
     pub const GROUPS_UPDATE: Self = access(Table::Groups, "UpdateItem", None);
     pub const GROUPS_DELETE: Self = access(Table::Groups, "DeleteItem", None);
     pub const GROUPS_BY_NAME: Self = access(Table::Groups, "Query", Some(BY_NAME));
     pub const GROUPS_BY_EXTERNAL_ID: Self = access(Table::Groups, "Query", Some(BY_EXTERNAL_ID));
     pub const LINKS_GET: Self = access(Table::Links, "GetItem", None);
+    pub const LINKS_BATCH_GET: Self = access(Table::Links, "BatchGetItem", None);
     pub const LINKS_QUERY: Self = access(Table::Links, "Query", None);
     pub const LINKS_PUT: Self = access(Table::Links, "PutItem", None);
     pub const LINKS_DELETE: Self = access(Table::Links, "DeleteItem", None);

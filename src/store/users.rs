@@ -11,6 +11,7 @@ use super::item::{Item, at, n, optional_text, s, text};
 use super::links::email_changes;
 use super::record::{Membership, Record, Requests};
 use super::tables::Table;
+use super::work::Work;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
 use crate::limits::MAX_TRANSACTION_MEMBERS;
@@ -216,7 +217,8 @@ impl Store {
         }
     }
 
-    /// Deletes a user, if `old` is still the current version.
+    /// Deletes a user, if `old` is still the current version, and with it its place in its groups. If those are many,
+    /// it is hidden from them, and taken out by the work that is registered with the deletion.
     ///
     /// # Errors
     /// As [`WriteError`] says.
@@ -230,11 +232,10 @@ impl Store {
         let mut writes = vec![unmoved(Write::delete(Table::Users, key(tenant, &old.key)), old)];
         writes.extend(email_changes(tenant, old.id.as_str(), old.further_emails(), &[]));
         if old.membership.groups.len() > MAX_TRANSACTION_MEMBERS {
-            self.leave_all_but_few(tenant, old).await?;
-            return Err(WriteError::Changed(self.user(tenant, &old.id).await?.map(Box::new)));
-        }
-        if !old.membership.groups.is_empty() {
-            self.bump_groups(tenant, old.group_ids()).await?;
+            let groups = old.membership.groups.clone();
+            writes.extend(Work::of_user(tenant, author, old.id.as_str(), groups).registration());
+        } else {
+            self.bump_groups(tenant, &old.membership).await?;
             writes.extend(self.rows_in(tenant, old.id.as_str(), &old.membership));
         }
         match self.commit(&writes, &author.token(attempt)).await {

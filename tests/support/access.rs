@@ -10,11 +10,17 @@ use serde_json::{Value, json};
 use super::wire::{Answer, Call, Layer, Lost};
 
 tokio::task_local! {
-    /// The route that the request under way goes to.
-    pub static ROUTE: Option<&'static Route>;
+    /// The route that the request under way goes to, or the worker: its name and what it declares.
+    pub static ROLE: Option<Role>;
 }
 
-/// What each route was seen to use.
+pub type Role = (&'static str, &'static [Access]);
+
+pub fn role(route: &'static Route) -> Role {
+    (route.name, route.access)
+}
+
+/// What each role was seen to use.
 pub static USED: Mutex<BTreeSet<(&'static str, Access)>> = Mutex::new(BTreeSet::new());
 
 pub struct Guard;
@@ -22,15 +28,13 @@ pub struct Guard;
 impl Layer for Guard {
     fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
         // A task that the request started, or none: nothing to hold it to.
-        let Ok(route) = ROUTE.try_with(|route| *route) else { return Ok(None) };
-        let Some(route) = route else { return Ok(Some(denied("no route"))) };
+        let Ok(role) = ROLE.try_with(|role| *role) else { return Ok(None) };
+        let Some((name, declared)) = role else { return Ok(Some(denied("no route"))) };
         for (table, action, index) in accesses(call) {
-            let declared =
-                route.access.iter().find(|a| (a.table, a.action, a.index) == (table, &action, index.as_deref()));
-            match declared {
-                Some(access) => USED.lock().unwrap().insert((route.name, *access)),
+            match declared.iter().find(|a| (a.table, a.action, a.index) == (table, &action, index.as_deref())) {
+                Some(access) => USED.lock().unwrap().insert((name, *access)),
                 None => {
-                    let what = format!("{} may not {action} on {table:?} {index:?}", route.name);
+                    let what = format!("{name} may not {action} on {table:?} {index:?}");
                     eprintln!("{what}");
                     return Ok(Some(denied(&what)));
                 }

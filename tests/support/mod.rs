@@ -7,19 +7,22 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rollcall::api::{self, ROUTES, Route, Selection};
-use rollcall::app::App;
-use rollcall::auth::{ApiKey, KeyRecord, Scope, TenantName};
+use rollcall::app::{App, Clock};
+use rollcall::auth::{ApiKey, KeyRecord, Scope, SealKey, TenantName};
+use rollcall::limits::WORK_SETTLES_SECONDS;
 use rollcall::store::embedded::Engine;
 use rollcall::store::tables::{Table, TableNames, create_missing};
 use rollcall::store::{Store, client};
+use rollcall::worker;
 use serde_json::{Value, json};
 
 pub mod access;
 pub mod budget;
 pub mod conflict;
 pub mod crash;
+pub mod pause;
 pub mod stale;
 pub mod wire;
 
@@ -109,7 +112,7 @@ impl Harness {
         let request = request.body(Bytes::from(body)).unwrap();
         let route = route_of(request.method(), request.uri().path());
         let selection = Selection::all();
-        let response = access::ROUTE.scope(route, api::handle(&self.app, &selection, request)).await;
+        let response = access::ROLE.scope(route.map(access::role), api::handle(&self.app, &selection, request)).await;
         let (head, body) = response.into_parts();
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
         check_contract(head.status, &head.headers, &body);
@@ -131,6 +134,52 @@ impl Harness {
         let reply = self.send("GET", &format!("/Users?filter={}", encode(filter)), None).await;
         assert_eq!(reply.status, 200, "{filter}: {reply:?}");
         reply.body["Resources"].as_array().unwrap().clone()
+    }
+
+    /// Lets the worker do what requests have left, as if it had settled; how much there was.
+    pub async fn settle(&self) -> usize {
+        let (count, failures) = self.try_to_settle().await;
+        assert_eq!(failures, json!({"batchItemFailures": []}));
+        count
+    }
+
+    /// As [`Self::settle`], with a worker that may fail: how much there was, and what it says.
+    pub async fn try_to_settle(&self) -> (usize, Value) {
+        let records = self.work().await;
+        let count = records.len();
+        let event = serde_json::from_value(json!({"Records": records})).unwrap();
+        let later = || Timestamp::now() + SignedDuration::from_secs(WORK_SETTLES_SECONDS + 1);
+        let clock = Clock::Fixed(Arc::new(later));
+        let role = (worker::HANDLER, worker::ACCESS);
+        let answer = access::ROLE.scope(Some(role), worker::handle(&self.app.store, &clock, event)).await;
+        (count, serde_json::to_value(&answer).unwrap())
+    }
+
+    /// The change records of all work, as Lambda would hand them over.
+    async fn work(&self) -> Vec<Value> {
+        let client = Backend::Engine(self.engine.clone()).into_client(Vec::new());
+        let query = client.query().table_name(self.app.store.names().of(Table::Links)).consistent_read(true);
+        let query = query.key_condition_expression("pk = :pk");
+        let query = query.expression_attribute_values(":pk", AttributeValue::S("acme#w".into()));
+        let mut rows = query.into_paginator().items().send();
+        let mut records = Vec::new();
+        while let Some(row) = rows.next().await {
+            let key = json!({"pk": {"S": "acme#w"}, "sk": {"S": row.unwrap()["sk"].as_s().unwrap()}});
+            let number = records.len().to_string();
+            records.push(json!({"eventName": "INSERT", "dynamodb": {"Keys": key, "SequenceNumber": number}}));
+        }
+        records
+    }
+
+    /// How many items a table has.
+    pub async fn count(&self, table: Table) -> usize {
+        let scan = self.app.store.client().scan().table_name(self.app.store.names().of(table)).consistent_read(true);
+        let mut pages = scan.select(aws_sdk_dynamodb::types::Select::Count).into_paginator().send();
+        let mut count = 0;
+        while let Some(page) = pages.next().await {
+            count += usize::try_from(page.unwrap().count()).unwrap();
+        }
+        count
     }
 
     /// Every item of a table, in the order of the keys.
@@ -194,6 +243,7 @@ pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut Ke
         tenant: tenant.clone(),
         id: key.id().clone(),
         hash: key.hash(),
+        seal: SealKey::mint().unwrap(),
         scopes: vec![Scope::Read, Scope::Write],
         description: "test".into(),
         automation: None,

@@ -1,5 +1,6 @@
 //! The wire between SDK and engine.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,11 +36,19 @@ pub trait Layer: Send + Sync {
         Ok(None)
     }
 
+    /// Holds the call back for as long as it likes.
+    fn hold<'a>(&'a self, _call: &'a Call) -> Held<'a> {
+        Box::pin(async {})
+    }
+
     /// Sees the answer, or loses it.
     fn after(&self, _call: &Call, _answer: &Answer) -> Result<(), Lost> {
         Ok(())
     }
 }
+
+/// How long a call is held back.
+pub type Held<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// A broken connection.
 #[derive(Debug)]
@@ -84,6 +93,9 @@ impl Wire {
             if lost || instead.is_some() {
                 break;
             }
+        }
+        for layer in &entered {
+            layer.hold(&call).await;
         }
         tokio::time::sleep(LATENCY).await;
         let answer = match instead {

@@ -3,20 +3,15 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use aws_sdk_dynamodb::types::{KeysAndAttributes, Select};
+use aws_sdk_dynamodb::types::Select;
 
 use super::{Group, GroupId, key};
 use crate::auth::Tenant;
-use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_SCANNED_PAGES};
+use crate::limits::MAX_SCANNED_PAGES;
 use crate::scim::filter::plan::Access;
-use crate::store::commit::pause;
-use crate::store::item::{Item, s};
+use crate::store::item::s;
 use crate::store::tables::{BY_EXTERNAL_ID, BY_NAME, Table};
-use crate::store::users::UserId;
 use crate::store::{Store, StoreError};
-
-/// Most items of one BatchGetItem.
-const BATCH: usize = 100;
 
 impl Store {
     /// The group of that id.
@@ -26,7 +21,7 @@ impl Store {
     pub async fn group(&self, tenant: &Tenant, id: &GroupId) -> Result<Option<Group>, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Groups)).consistent_read(true);
         let got = get.set_key(Some(key(tenant, id.as_str()))).send().await.map_err(|e| StoreError::of(&e))?;
-        Ok(got.item.as_ref().map(Group::read).transpose()?.filter(|group| !group.is_gone))
+        got.item.as_ref().map(Group::read).transpose()
     }
 
     /// The groups of those ids that are there.
@@ -38,37 +33,8 @@ impl Store {
         tenant: &Tenant,
         ids: impl IntoIterator<Item = String>,
     ) -> Result<Vec<Group>, StoreError> {
-        let ids: Vec<String> = ids.into_iter().collect();
-        let batches = ids.chunks(BATCH).map(|batch| self.batch_of_groups(tenant, batch));
-        Ok(futures_util::future::try_join_all(batches).await?.into_iter().flatten().collect())
-    }
-
-    async fn batch_of_groups(&self, tenant: &Tenant, ids: &[String]) -> Result<Vec<Group>, StoreError> {
-        let table = self.table(Table::Groups);
-        let mut keys: Vec<Item> = ids.iter().map(|id| key(tenant, id)).collect();
-        let mut groups = Vec::with_capacity(ids.len());
-        for attempt in 0..MAX_CONFLICT_ATTEMPTS {
-            if keys.is_empty() {
-                groups.retain(|group: &Group| !group.is_gone);
-                return Ok(groups);
-            }
-            if attempt > 0 {
-                pause(attempt).await;
-            }
-            let request =
-                KeysAndAttributes::builder().set_keys(Some(std::mem::take(&mut keys))).consistent_read(true).build();
-            let request = request.map_err(|e| StoreError::Refused(e.to_string()))?;
-            let got = self.client.batch_get_item().request_items(table, request).send().await;
-            let got = got.map_err(|e| StoreError::of(&e))?;
-            for item in got.responses().and_then(|tables| tables.get(table)).into_iter().flatten() {
-                groups.push(Group::read(item)?);
-            }
-            keys = got
-                .unprocessed_keys()
-                .and_then(|tables| tables.get(table))
-                .map_or(Vec::new(), |left| left.keys().to_vec());
-        }
-        Err(StoreError::Throttled("BatchGetItem left keys unprocessed".to_owned()))
+        let keys = ids.into_iter().map(|id| key(tenant, &id)).collect();
+        self.items(Table::Groups, keys).await?.iter().map(Group::read).collect()
     }
 
     /// Every group that an access path finds, in the order of their ids.
@@ -105,12 +71,10 @@ impl Store {
 
     /// The groups that a user or group is a direct member of.
     async fn groups_of(&self, tenant: &Tenant, id: &str) -> Result<Vec<Group>, StoreError> {
-        let (Some(user_id), Some(group_id)) = (UserId::parse(id), GroupId::parse(id)) else { return Ok(Vec::new()) };
-        let (user, group) =
-            futures_util::future::try_join(self.user(tenant, &user_id), self.group(tenant, &group_id)).await?;
-        let of_user = user.into_iter().flat_map(|user| user.group_ids().map(str::to_owned).collect::<Vec<_>>());
-        let of_group = group.into_iter().flat_map(|group| group.parents.groups);
-        self.groups(tenant, of_user.chain(of_group)).await
+        match self.groups_of_member(tenant, id).await? {
+            Some((_, _, groups)) => self.groups(tenant, groups).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     /// A page of all groups in the order of their names, and their number.

@@ -1,62 +1,83 @@
 //! What is too much for one transaction: a change of many members, committed by one write and carried out after it, and
 //! the sweeping of a deleted group. Every step may be done twice.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use std::time::Duration;
 
-use super::{Member, join_group, leave_group};
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use super::{Member, MemberKind, Members, join_group, leave_group};
 use crate::auth::Tenant;
-use crate::limits::{MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS};
+use crate::limits::{JOB_SECONDS_IN_REQUEST, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS};
 use crate::scim::membership::Ids;
 use crate::store::commit::{CommitError, Write, pause};
 use crate::store::groups::{self, Group, GroupId};
-use crate::store::item::{lacks, n, s, text};
-use crate::store::links::member_row;
-use crate::store::record::{Author, id_bytes};
+use crate::store::item::{at, n, optional_instant, optional_text, s};
+use crate::store::links::{member_row, work_row};
+use crate::store::record::{Author, id_set, id_set_value};
 use crate::store::tables::Table;
+use crate::store::work::unregistration;
 use crate::store::{Store, StoreError};
+
+/// The sets of ids in a stored job.
+const USERS: &str = "add";
+const GROUPS: &str = "addGroups";
+const REMOVE: &str = "remove";
 
 /// A change of more members than a transaction takes, kept in the group's item from the write that commits it until
 /// it is carried out. Readers take it into account; whoever is to write next carries it out first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::store) struct Job {
-    pub(super) add: Ids,
+    pub(in crate::store) add: Members,
     pub(super) remove: Ids,
+    at: Timestamp,
     request: String,
+}
+
+/// What is to become of one member.
+#[derive(Clone, Copy)]
+pub(super) enum Step<'a> {
+    /// It joins, as a job says.
+    Join(&'a Job),
+    /// It leaves, as a job says, or because the group is gone.
+    Leave(Option<&'a Job>),
 }
 
 impl Job {
     /// The job for a change that does not fit a transaction; none for one that does.
     pub(super) fn for_many(author: &Author, joining: &[Member], leaving: &[Member]) -> Option<Self> {
-        let ids = |members: &[Member]| members.iter().map(|member| member.id.clone()).collect();
         (joining.len() + leaving.len() > MAX_TRANSACTION_MEMBERS).then(|| Self {
-            add: ids(joining),
-            remove: ids(leaving),
+            add: joining.iter().map(|member| (member.id.clone(), member.kind)).collect(),
+            remove: leaving.iter().map(|member| member.id.clone()).collect(),
+            // As it is read again.
+            at: Timestamp::from_millisecond(author.at.as_millisecond()).unwrap_or(author.at),
             request: author.request.clone(),
         })
     }
 
     pub(in crate::store) fn value(&self) -> AttributeValue {
-        let mut map = std::collections::HashMap::from([("req".to_owned(), s(&self.request))]);
-        for (name, ids) in [("add", &self.add), ("remove", &self.remove)] {
-            let bytes: Vec<_> = ids.iter().filter_map(|id| id_bytes(id)).collect();
-            if !bytes.is_empty() {
-                map.insert(name.to_owned(), AttributeValue::Bs(bytes));
-            }
-        }
-        AttributeValue::M(map)
+        let of_kind = |kind| self.add.iter().filter(move |(_, is)| **is == kind).map(|(id, _)| id);
+        let sets = [
+            (USERS, id_set_value(of_kind(MemberKind::User))),
+            (GROUPS, id_set_value(of_kind(MemberKind::Group))),
+            (REMOVE, id_set_value(&self.remove)),
+        ];
+        let sets = sets.into_iter().filter_map(|(name, ids)| Some((name.to_owned(), ids?)));
+        AttributeValue::M(sets.chain([("req".to_owned(), s(&self.request)), ("at".to_owned(), at(self.at))]).collect())
     }
 
     pub(in crate::store) fn read(value: &AttributeValue) -> Option<Self> {
         let map = value.as_m().ok()?;
-        let ids = |name: &str| -> Ids {
-            let bytes = map.get(name).and_then(|ids| ids.as_bs().ok());
-            bytes
+        let add = [(USERS, MemberKind::User), (GROUPS, MemberKind::Group)];
+        Some(Self {
+            add: add
                 .into_iter()
-                .flatten()
-                .filter_map(|id| Some(uuid::Uuid::from_slice(id.as_ref()).ok()?.to_string()))
-                .collect()
-        };
-        Some(Self { add: ids("add"), remove: ids("remove"), request: map.get("req")?.as_s().ok()?.clone() })
+                .flat_map(|(set, kind)| id_set(map, set).into_iter().map(move |id| (id, kind)))
+                .collect(),
+            remove: id_set(map, REMOVE),
+            at: optional_instant(map, "at")?,
+            request: map.get("req")?.as_s().ok()?.clone(),
+        })
     }
 }
 
@@ -65,15 +86,43 @@ impl Store {
     /// finished the job: what was written since must stand.
     pub(in crate::store) async fn finish(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
         let Some(job) = &group.job else { return Ok(()) };
-        let step = |joins| move |id| self.roll_forward(tenant, &group.id, id, (joins, Some(job)));
-        self.each(&job.add, step(true)).await?;
-        self.each(&job.remove, step(false)).await?;
-        let done = Write::update(Table::Groups, groups::key(tenant, group.id.as_str()), "REMOVE #job".to_owned())
+        let joining: Ids = job.add.keys().cloned().collect();
+        self.each(&joining, |id| self.roll_forward(tenant, &group.id, id, Step::Join(job))).await?;
+        self.each(&job.remove, |id| self.roll_forward(tenant, &group.id, id, Step::Leave(Some(job)))).await?;
+        self.close(tenant, group, job).await
+    }
+
+    /// Ends a job: the group has it no more, and its row of work is gone, at one instant.
+    async fn close(&self, tenant: &Tenant, group: &Group, job: &Job) -> Result<(), StoreError> {
+        let id = group.id.as_str();
+        let header = Write::update(Table::Groups, groups::key(tenant, id), "REMOVE #job".to_owned())
             .condition("#job.#req = :req")
             .name("job")
             .name("req")
             .value("req", s(&job.request));
-        self.unless_changed(done).await
+        match self.commit(&[header, unregistration(tenant, id, &job.request)], &random_token()).await {
+            // Somebody else has ended it.
+            Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// Whether a job is still to be carried out. Its row of work says so, which is small; the group's item holds the ids
+    /// of all who join and leave.
+    async fn is_pending(&self, tenant: &Tenant, group: &GroupId, job: &Job) -> Result<bool, StoreError> {
+        let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
+        let row = get.set_key(Some(work_row(tenant, group.as_str()))).send().await.map_err(|e| StoreError::of(&e))?;
+        Ok(row.item.is_some_and(|row| optional_text(&row, "req") == Some(&job.request)))
+    }
+
+    /// As [`Self::finish`], as far as there is time in a request; whether all is done. What is left is done by the next
+    /// who writes the group, or by the worker.
+    pub(super) async fn finish_in_time(&self, tenant: &Tenant, group: &Group) -> Result<bool, StoreError> {
+        let time = Duration::from_secs(JOB_SECONDS_IN_REQUEST);
+        match tokio::time::timeout(time, self.finish(tenant, group)).await {
+            Ok(done) => done.map(|()| true),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Makes one member join or leave, if it has not yet; for a job only as long as that is pending.
@@ -82,8 +131,9 @@ impl Store {
         tenant: &Tenant,
         group: &GroupId,
         id: &str,
-        (joins, job): (bool, Option<&Job>),
+        step: Step<'_>,
     ) -> Result<(), StoreError> {
+        let joins = matches!(step, Step::Join(_));
         for attempt in 0..MAX_WRITE_ATTEMPTS {
             let Some(member) = self.member(tenant, id).await? else {
                 // Gone, and with it its rows, but for those of a group that died while it joined.
@@ -98,13 +148,15 @@ impl Store {
                 return Ok(());
             }
             // Asked after the member was read: a change made since the job was finished has raised its `gver`.
-            if let Some(job) = job
-                && self.group(tenant, group).await?.and_then(|group| group.job).as_ref() != Some(job)
+            if let Step::Join(job) | Step::Leave(Some(job)) = step
+                && !self.is_pending(tenant, group, job).await?
             {
                 return Ok(());
             }
-            let [row, item] =
-                if joins { join_group(tenant, group, &member) } else { leave_group(tenant, group, &member) };
+            let [row, item] = match step {
+                Step::Join(job) => join_group(tenant, group, &member, job.at),
+                Step::Leave(_) => leave_group(tenant, group, &member),
+            };
             match self.commit(&[row, unchanged(item, &member)], &random_token()).await {
                 Ok(()) => return Ok(()),
                 Err(CommitError::Condition(..)) => pause(attempt as u32).await,
@@ -115,57 +167,21 @@ impl Store {
         Err(StoreError::Contended(0))
     }
 
-    pub(super) async fn unless_changed(&self, write: Write) -> Result<(), StoreError> {
-        match self.commit(&[write], "").await {
-            Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
-            Err(CommitError::Store(error)) => Err(error),
-        }
-    }
-
-    /// Removes every edge of a group that is marked as gone, and then its item. First those that others see.
-    pub(super) async fn sweep(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
-        for row in self.rows_in(tenant, group.id.as_str(), &group.parents) {
-            self.unless_changed(row).await?;
-        }
+    /// Takes every member out of a group that is gone.
+    pub(in crate::store) async fn release_members(&self, tenant: &Tenant, group: &GroupId) -> Result<(), StoreError> {
         loop {
-            let rows = self.some_member_rows(tenant, &group.id).await?;
+            let rows = self.some_member_rows(tenant, group).await?;
             if rows.is_empty() {
-                break;
+                return Ok(());
             }
             let ids: Ids = rows.keys().cloned().collect();
-            self.each(&ids, |id| self.roll_forward(tenant, &group.id, id, (false, None))).await?;
+            self.each(&ids, |id| self.roll_forward(tenant, group, id, Step::Leave(None))).await?;
             // A row whose member does not know of it, such as a group that was its own member.
             self.each(&ids, |id| {
-                self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.id.as_str(), id)))
+                self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id)))
             })
             .await?;
         }
-        self.unless_changed(Write::delete(Table::Groups, groups::key(tenant, group.id.as_str()))).await
-    }
-
-    /// Carries out every pending change of many members and sweeps every deleted group, of all tenants; how many there
-    /// were. Reads the whole groups table: for the start of a local server, not for requests.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn recover(&self) -> Result<usize, StoreError> {
-        let scan = self.client.scan().table_name(self.table(Table::Groups)).consistent_read(true);
-        let scan = scan.filter_expression("attribute_exists(#job) OR attribute_exists(#gone)");
-        let scan = scan.expression_attribute_names("#job", "job").expression_attribute_names("#gone", "gone");
-        let mut items = scan.into_paginator().items().send();
-        let mut recovered = 0;
-        while let Some(item) = items.next().await {
-            let item = item.map_err(|e| StoreError::of(&e))?;
-            let tenant = text(&item, "tenant")?.parse().map_err(|_| lacks("tenant"))?;
-            let (tenant, group) = (Tenant::of_item(tenant), Group::read(&item)?);
-            if group.is_gone {
-                self.sweep(&tenant, &group).await?;
-            } else {
-                self.finish(&tenant, &group).await?;
-            }
-            recovered += 1;
-        }
-        Ok(recovered)
     }
 }
 

@@ -1,0 +1,65 @@
+//! Cursors (RFC 9865): a place in a list, sealed for the key that asked and bound to the query. No state is kept, and a
+//! cursor is dead once its key is revoked.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Call;
+use crate::auth::Principal;
+use crate::limits::CURSOR_SECONDS;
+use crate::scim::ScimError;
+
+#[derive(Serialize, Deserialize)]
+struct Sealed<P> {
+    /// The query, hashed.
+    q: String,
+    /// Until when, in seconds.
+    e: i64,
+    /// After what the next page begins.
+    p: P,
+}
+
+/// A cursor to what follows a place in the list that the call asks for.
+///
+/// # Errors
+/// 503 when the system has no random numbers.
+pub(super) fn to<P: Serialize>(call: &Call<'_>, principal: &Principal, place: P) -> Result<String, ScimError> {
+    let until = call.now() + SignedDuration::from_secs(CURSOR_SECONDS);
+    let sealed = Sealed { q: query(call)?, e: until.as_second(), p: place };
+    let text = serde_json::to_string(&sealed).ok();
+    text.and_then(|text| principal.seal().seal(&text)).ok_or_else(|| ScimError::unavailable("no random numbers"))
+}
+
+/// The place that a cursor leads to; none for the first page.
+///
+/// # Errors
+/// 400 `invalidCursor` or `expiredCursor` (RFC 9865 section 2.1).
+pub(super) fn place<P: for<'a> Deserialize<'a>>(
+    call: &Call<'_>,
+    principal: &Principal,
+    cursor: &str,
+) -> Result<Option<P>, ScimError> {
+    if cursor.is_empty() {
+        return Ok(None);
+    }
+    let opened = principal.seal().open(cursor).and_then(|text| serde_json::from_str::<Sealed<P>>(&text).ok());
+    let Some(sealed) = opened.filter(|sealed| query(call).is_ok_and(|query| query == sealed.q)) else {
+        return Err(ScimError::invalid_cursor(
+            "this is not a cursor that was given to this key for this query; begin anew with an empty cursor",
+        ));
+    };
+    if Timestamp::from_second(sealed.e).is_ok_and(|until| until < call.now()) {
+        return Err(ScimError::expired_cursor(format!(
+            "a cursor may be used for {CURSOR_SECONDS} seconds; begin anew with an empty one"
+        )));
+    }
+    Ok(Some(sealed.p))
+}
+
+/// What must be the same on every page: where is asked, and for what.
+fn query(call: &Call<'_>) -> Result<String, ScimError> {
+    let text = serde_json::json!([call.route().path, call.query()?.filter]).to_string();
+    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}

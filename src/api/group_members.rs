@@ -1,0 +1,222 @@
+//! `/GroupMembers` (draft-zollner-scim-group-members-01): memberships one by one, in pages, for groups of any size.
+
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::{Call, Reply, cursor};
+use crate::auth::{Principal, Tenant};
+use crate::limits::{
+    DEFAULT_PAGE, MAX_MEMBERS_RETURNED, MAX_MEMBERSHIPS_PAGE, MAX_MEMBERSHIPS_READ, MAX_RESPONSE_BYTES,
+};
+use crate::scim::filter::check::parse_for;
+use crate::scim::filter::{Filter, eval};
+use crate::scim::group_member::{self, asked};
+use crate::scim::list::{self, Query};
+use crate::scim::membership::{Change, canonical};
+use crate::scim::resource::date_time;
+use crate::scim::{ResourceSchema, ScimError};
+use crate::store::group_members::{Among, GroupMember, Place};
+use crate::store::groups::{Group, GroupId};
+use crate::store::members::MemberKind;
+
+/// POST /GroupMembers
+///
+/// # Errors
+/// 400 `invalidValue` for a group or member that is not there, 401, 403, 409 for a membership that is, 503.
+pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    let projection = call.query()?.projection;
+    let (group_id, member) = group_member::parse(&call.body()?)?;
+    let nobody =
+        || ScimError::invalid_value(format!("group.value: {group_id} is not the id of a group of this tenant"));
+    let group = find(&call, principal.tenant(), &group_id).await?.ok_or_else(nobody)?;
+    let (store, tenant) = (&call.app().store, principal.tenant());
+    if store.group_member(tenant, &group, &member).await?.is_some() {
+        return Err(ScimError::uniqueness(format!("{member} is a member of group {group_id} already")));
+    }
+    let change = Change { add: [canonical(&member)].into(), ..Change::default() };
+    super::groups::change_members(&call, &principal, group.clone(), &change).await?;
+    let made = store.group_member(tenant, &group, &member).await?;
+    let made = made.ok_or_else(|| ScimError::unavailable("the membership was ended at once; try again"))?;
+    let resource = render(&call, &made);
+    let location = format!("{}/GroupMembers/{}", call.base_url(), id(&made));
+    Ok(Reply::json(principal, StatusCode::CREATED, projection.apply(resource, schema(&call))).location(location))
+}
+
+/// GET /GroupMembers/{id}
+///
+/// # Errors
+/// 400, 401, 403, 404, 503.
+pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    let projection = call.query()?.projection;
+    let (_, found) = by_id(&call, &principal).await?;
+    Ok(Reply::json(principal, StatusCode::OK, projection.apply(render(&call, &found), schema(&call))))
+}
+
+/// DELETE /GroupMembers/{id}
+///
+/// # Errors
+/// 401, 403, 404, 503.
+pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    let (group, found) = by_id(&call, &principal).await?;
+    let change = Change { remove: [found.member].into(), ..Change::default() };
+    super::groups::change_members(&call, &principal, group, &change).await?;
+    Ok(Reply::empty(principal, StatusCode::NO_CONTENT))
+}
+
+/// GET /GroupMembers
+///
+/// A client that names no method of paging gets cursors, if one page is not enough (RFC 9865 section 2.4 leaves the
+/// choice to the server). By index, a list is offered as far as it can be counted.
+///
+/// # Errors
+/// 400 `invalidFilter`, `invalidCursor`, `expiredCursor`, `tooMany` or `invalidValue`, 401, 403, 501 for sorting, 503.
+pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    let query = call.query()?;
+    if query.sort_by.is_some() {
+        return Err(ScimError::status(501, "sorting is not offered (sort.supported in /ServiceProviderConfig)"));
+    }
+    let filter = query.filter.as_deref().map(|text| parse_for(text, schema(&call))).transpose()?;
+    let (group, member) = filter.as_ref().map_or((None, None), |filter| asked(filter, schema(&call)));
+    let list =
+        List { call: &call, tenant: principal.tenant(), filter: filter.as_ref(), among: Among { group, member } };
+    let count = query.asked_count.unwrap_or(DEFAULT_PAGE).min(MAX_MEMBERSHIPS_PAGE);
+    let body = match &query.cursor {
+        None if query.is_indexed => list.by_index(&query, count).await?,
+        cursor => {
+            let after = match cursor {
+                Some(cursor) => cursor::place::<Place>(&call, &principal, cursor)?,
+                None => None,
+            };
+            let is_first = after.is_none();
+            let (found, next) = list.after(after, count).await?;
+            let total = (is_first && next.is_none()).then_some(found.len());
+            let next = match next {
+                Some(place) => Some(cursor::to(&call, &principal, place)?),
+                None => None,
+            };
+            list::cursor_response(list.shown(&found, &query), total, next)
+        }
+    };
+    Ok(Reply::json(principal, StatusCode::OK, body))
+}
+
+/// A list request.
+struct List<'a> {
+    call: &'a Call<'a>,
+    tenant: &'a Tenant,
+    filter: Option<&'a Filter>,
+    among: Among,
+}
+
+impl List<'_> {
+    /// The next memberships after a place, and the place after them, if there may be more. Fewer than `count`, if a
+    /// filter thins out what may be read for one page, or if the answer would be too long.
+    async fn after(
+        &self,
+        mut after: Option<Place>,
+        count: usize,
+    ) -> Result<(Vec<GroupMember>, Option<Place>), ScimError> {
+        let store = &self.call.app().store;
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        // One row more than is shown tells whether there is another page.
+        for _ in 0..=MAX_MEMBERSHIPS_READ / (count + 1) {
+            let chunk = store.group_members(self.tenant, &self.among, after.as_ref(), count + 1).await?;
+            for member in chunk.members {
+                if !self.satisfies(&member) {
+                    continue;
+                }
+                bytes += list::escaped_length(&render(self.call, &member));
+                if found.len() == count || bytes > MAX_RESPONSE_BYTES {
+                    let place = found.last().map(GroupMember::place).or(after);
+                    return Ok((found, place));
+                }
+                found.push(member);
+            }
+            after = chunk.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok((found, after))
+    }
+
+    async fn by_index(&self, query: &Query, count: usize) -> Result<Value, ScimError> {
+        let (mut all, mut after) = (Vec::new(), None);
+        loop {
+            let (found, next) = self.after(after, MAX_MEMBERSHIPS_PAGE).await?;
+            all.extend(found);
+            after = next;
+            if all.len() > MAX_MEMBERS_RETURNED {
+                return Err(ScimError::too_many(format!(
+                    "there are more than {MAX_MEMBERS_RETURNED} memberships, too many to be counted for startIndex; \
+                     leave it out and follow nextCursor, or filter by group.value or member.value"
+                )));
+            }
+            if after.is_none() {
+                break;
+            }
+        }
+        let total = all.len();
+        let page: Vec<_> = all.into_iter().skip(query.start_index - 1).take(count).collect();
+        Ok(list::response(self.shown(&page, query), total, query.start_index))
+    }
+
+    fn satisfies(&self, member: &GroupMember) -> bool {
+        let matches = |filter| eval::matches(filter, &render(self.call, member), schema(self.call));
+        self.filter.is_none_or(matches)
+    }
+
+    fn shown(&self, members: &[GroupMember], query: &Query) -> Vec<Map<String, Value>> {
+        members.iter().map(|member| query.projection.apply(render(self.call, member), schema(self.call))).collect()
+    }
+}
+
+/// The group and membership that the address names.
+async fn by_id(call: &Call<'_>, principal: &Principal) -> Result<(Group, GroupMember), ScimError> {
+    let not_found = || ScimError::not_found("GroupMember", call.id());
+    let (group, member) = call.id().split_once('.').ok_or_else(not_found)?;
+    let group = find(call, principal.tenant(), group).await?.ok_or_else(not_found)?;
+    let found = call.app().store.group_member(principal.tenant(), &group, member).await?;
+    Ok((group, found.ok_or_else(not_found)?))
+}
+
+async fn find(call: &Call<'_>, tenant: &Tenant, id: &str) -> Result<Option<Group>, ScimError> {
+    match GroupId::parse(id) {
+        Some(id) => Ok(call.app().store.group(tenant, &id).await?),
+        None => Ok(None),
+    }
+}
+
+fn id(membership: &GroupMember) -> String {
+    format!("{}.{}", membership.group, membership.member)
+}
+
+fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
+    &call.app().schemas.group_member
+}
+
+fn render(call: &Call<'_>, membership: &GroupMember) -> Map<String, Value> {
+    let GroupMember { group, group_name, member, kind, created } = membership;
+    let base_url = call.base_url();
+    let (kind, endpoint) = match kind {
+        MemberKind::User => ("User", "Users"),
+        MemberKind::Group => ("Group", "Groups"),
+    };
+    let (id, created) = (id(membership), date_time(*created));
+    let member = json!({"value": member, "$ref": format!("{base_url}/{endpoint}/{member}"), "type": kind});
+    let group = json!({"value": group.as_str(), "$ref": format!("{base_url}/Groups/{group}"), "display": group_name});
+    let location = format!("{base_url}/GroupMembers/{id}");
+    let meta =
+        json!({"resourceType": "GroupMember", "created": created, "lastModified": created, "location": location});
+    Map::from_iter([
+        ("schemas".to_owned(), json!([schema(call).core.id])),
+        ("id".to_owned(), json!(id)),
+        ("group".to_owned(), group),
+        ("member".to_owned(), member),
+        ("meta".to_owned(), meta),
+    ])
+}

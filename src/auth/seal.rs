@@ -1,0 +1,83 @@
+//! Sealed texts: what only this key's holder can hand back, and cannot read or forge (AES-256-GCM).
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+
+/// What a key record keeps for sealing; it dies with the key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealKey([u8; 32]);
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealKey")
+    }
+}
+
+impl SealKey {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the system has no random numbers.
+    pub fn mint() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    pub(crate) fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// Seals a text, in characters that a URL need not escape; `None` when the system has no random numbers.
+    pub fn seal(&self, text: &str) -> Option<String> {
+        let mut nonce = [0; NONCE_LEN];
+        getrandom::fill(&mut nonce).ok()?;
+        let mut sealed = text.as_bytes().to_vec();
+        let aad = Aad::empty();
+        self.cipher()?.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut sealed).ok()?;
+        Some(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
+    }
+
+    /// Opens what [`seal`](Self::seal) made with the same key.
+    pub fn open(&self, sealed: &str) -> Option<String> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let text = self.cipher()?.open_in_place(nonce, Aad::empty(), sealed).ok()?;
+        String::from_utf8(text.to_vec()).ok()
+    }
+
+    fn cipher(&self) -> Option<LessSafeKey> {
+        Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.0).ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seal_opens_with_its_key_alone_and_not_when_touched() {
+        let key = SealKey::mint().unwrap();
+        let sealed = key.seal("position").unwrap();
+        assert_eq!(key.open(&sealed).as_deref(), Some("position"));
+        assert_ne!(sealed, key.seal("position").unwrap());
+        assert!(sealed.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
+        assert_eq!(SealKey::mint().unwrap().open(&sealed), None);
+        for at in 0..sealed.len() {
+            let mut touched = sealed.clone().into_bytes();
+            touched[at] = if touched[at] == b'A' { b'B' } else { b'A' };
+            assert_eq!(key.open(&String::from_utf8(touched).unwrap()), None, "{at}");
+        }
+        for junk in ["", "x", "ä", "AAAA"] {
+            assert_eq!(key.open(junk), None, "{junk}");
+        }
+    }
+}
