@@ -134,7 +134,7 @@ async fn drive_groups(harness: &Harness) {
     }
     drive_memberships(harness, &of_busy[3..5], &users[30..]).await;
     // A change that is left to the worker, and adds.
-    let dying = harness.again(vec![Crash::after(130)]).await;
+    let dying = harness.again(vec![Crash::after(66)]).await;
     let many = patch(json!([{"op": "add", "path": "members", "value": users[1..]}]));
     assert_eq!(dying.send("PATCH", &format!("/Groups/{}", of_busy[6]), many).await.status, 503);
     harness.settle().await;
@@ -152,7 +152,7 @@ async fn drive_memberships(harness: &Harness, groups: &[String], users: &[serde_
         let add = patch(json!([{"op": "replace", "path": "members", "value": old}]));
         assert_eq!(harness.send("PATCH", &path, add).await.status, 204);
         let first = format!("{group}.{}", old[0]["value"].as_str().unwrap());
-        let dying = harness.again(vec![Crash::after(140)]).await;
+        let dying = harness.again(vec![Crash::after(70)]).await;
         let replace = patch(json!([{"op": "replace", "path": "members", "value": new}]));
         assert_eq!(dying.send("PATCH", &path, replace).await.status, 503);
         let one = format!("{group}.{}", new[0]["value"].as_str().unwrap());

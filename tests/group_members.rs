@@ -234,8 +234,8 @@ async fn a_walk_sees_a_pending_change_as_done_and_no_ghost() {
     let group = team(&harness, "Team", old).await;
     let members: Vec<_> = new.iter().map(|id| json!({"value": id})).collect();
     let replace = patch(json!([{"op": "replace", "path": "members", "value": members}]));
-    // Each of 120 is looked up by two calls, the change is committed, and a few members have joined.
-    let dying = harness.again(vec![Crash::after(280)]).await;
+    // Each of 120 is looked up, the change is committed, and a few members have joined.
+    let dying = harness.again(vec![Crash::after(150)]).await;
     assert_eq!(dying.send("PATCH", &format!("/Groups/{group}"), replace).await.status, 503);
     let filter = format!("group.value eq \"{group}\"");
     for count in [7, 1_000] {

@@ -15,7 +15,7 @@ use super::item::{Item, at, n, optional_text, s};
 use super::links::{member_partition, member_row};
 use super::record::{Author, Membership, id_bytes};
 use super::tables::Table;
-use super::users::UserId;
+use super::users::{User, UserId};
 use super::work::Work;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
@@ -48,6 +48,13 @@ struct Member {
     kind: MemberKind,
     key: Item,
     membership: Membership,
+}
+
+impl Member {
+    fn of_user(tenant: &Tenant, user: User) -> Self {
+        let key = user.key(tenant);
+        Self { id: user.id.as_str().to_owned(), kind: MemberKind::User, key, membership: user.membership }
+    }
 }
 
 /// Members that were looked up beforehand, by their ids.
@@ -388,6 +395,15 @@ impl Store {
     async fn known_member(&self, tenant: &Tenant, id: &str, known: &Known) -> Result<Option<Member>, StoreError> {
         match known.0.get(id) {
             Some(member) => Ok(member.clone()),
+            None => self.member_in_turn(tenant, id).await,
+        }
+    }
+
+    /// The user of that id, or else the group: for many, of whom nearly all are users.
+    async fn member_in_turn(&self, tenant: &Tenant, id: &str) -> Result<Option<Member>, StoreError> {
+        let Some(user_id) = UserId::parse(id) else { return Ok(None) };
+        match self.user_once(tenant, &user_id).await? {
+            Some(user) => Ok(Some(Member::of_user(tenant, user))),
             None => self.member(tenant, id).await,
         }
     }
@@ -405,12 +421,7 @@ impl Store {
             None => self.user_once(tenant, &user_id).await?,
             found => found,
         };
-        Ok(user.map(|user| Member {
-            id: user.id.as_str().to_owned(),
-            kind: MemberKind::User,
-            key: user.key(tenant),
-            membership: user.membership,
-        }))
+        Ok(user.map(|user| Member::of_user(tenant, user)))
     }
 
     /// Does something for each id, some at a time.

@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use super::{Member, MemberKind, Members, join_group, leave_group};
 use crate::auth::Tenant;
-use crate::limits::{JOB_SECONDS_IN_REQUEST, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS};
+use crate::limits::{JOB_SECONDS_IN_REQUEST, MAX_CONFLICT_ATTEMPTS, MAX_TRANSACTION_MEMBERS, MEMBERS_AT_ONCE};
 use crate::scim::membership::Ids;
 use crate::store::commit::{CommitError, Write, pause};
 use crate::store::groups::{self, Group, GroupId};
@@ -86,9 +87,8 @@ impl Store {
     /// finished the job: what was written since must stand.
     pub(in crate::store) async fn finish(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
         let Some(job) = &group.job else { return Ok(()) };
-        let joining: Ids = job.add.keys().cloned().collect();
-        self.each(&joining, |id| self.roll_forward(tenant, &group.id, id, Step::Join(job))).await?;
-        self.each(&job.remove, |id| self.roll_forward(tenant, &group.id, id, Step::Leave(Some(job)))).await?;
+        self.advance(tenant, &group.id, job.add.keys(), Step::Join(job)).await?;
+        self.advance(tenant, &group.id, job.remove.iter(), Step::Leave(Some(job))).await?;
         self.close(tenant, group, job).await
     }
 
@@ -125,46 +125,83 @@ impl Store {
         }
     }
 
-    /// Makes one member join or leave, if it has not yet; for a job only as long as that is pending.
-    pub(super) async fn roll_forward(
+    /// Makes members join or leave, those who have not yet; for a job only as long as that is pending. Some at a time:
+    /// their items are read together, and one question is asked for all.
+    async fn advance(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        ids: impl Iterator<Item = &String>,
+        step: Step<'_>,
+    ) -> Result<(), StoreError> {
+        let mut ids = ids.peekable();
+        while ids.peek().is_some() {
+            let some: Vec<&str> = ids.by_ref().take(MEMBERS_AT_ONCE).map(String::as_str).collect();
+            let members = try_join_all(some.iter().map(|id| self.member_in_turn(tenant, id))).await?;
+            if !self.is_open(tenant, group, step).await? {
+                return Ok(());
+            }
+            let moves = some.iter().zip(members).map(|(id, member)| async move {
+                match self.apply(tenant, group, id, member, step).await? {
+                    true => Ok(()),
+                    false => self.roll_forward(tenant, group, id, step).await,
+                }
+            });
+            try_join_all(moves).await?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::advance`], for one member whom others are changing.
+    async fn roll_forward(&self, tenant: &Tenant, group: &GroupId, id: &str, step: Step<'_>) -> Result<(), StoreError> {
+        for attempt in 0..MAX_CONFLICT_ATTEMPTS {
+            pause(attempt).await;
+            let member = self.member_in_turn(tenant, id).await?;
+            if !self.is_open(tenant, group, step).await? || self.apply(tenant, group, id, member, step).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contended(MAX_CONFLICT_ATTEMPTS))
+    }
+
+    /// Whether a step may be taken. To be asked after the member was read: a change made since the job was finished has
+    /// raised the member's `gver`.
+    async fn is_open(&self, tenant: &Tenant, group: &GroupId, step: Step<'_>) -> Result<bool, StoreError> {
+        match step {
+            Step::Join(job) | Step::Leave(Some(job)) => self.is_pending(tenant, group, job).await,
+            Step::Leave(None) => Ok(true),
+        }
+    }
+
+    /// Takes a step for a member as it was read; `false` if it is to be read again.
+    async fn apply(
         &self,
         tenant: &Tenant,
         group: &GroupId,
         id: &str,
+        member: Option<Member>,
         step: Step<'_>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let joins = matches!(step, Step::Join(_));
-        for attempt in 0..MAX_WRITE_ATTEMPTS {
-            let Some(member) = self.member(tenant, id).await? else {
-                // Gone, and with it its rows, but for those of a group that died while it joined.
-                return match joins {
-                    true => Ok(()),
-                    false => {
-                        self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id))).await
-                    }
-                };
-            };
-            if member.membership.groups.contains(group.as_str()) == joins {
-                return Ok(());
+        let Some(member) = member else {
+            // Gone, and with it its rows, but for those of a group that died while it joined.
+            if !joins {
+                self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id))).await?;
             }
-            // Asked after the member was read: a change made since the job was finished has raised its `gver`.
-            if let Step::Join(job) | Step::Leave(Some(job)) = step
-                && !self.is_pending(tenant, group, job).await?
-            {
-                return Ok(());
-            }
-            let [row, item] = match step {
-                Step::Join(job) => join_group(tenant, group, &member, job.at),
-                Step::Leave(_) => leave_group(tenant, group, &member),
-            };
-            match self.commit(&[row, unchanged(item, &member)], &random_token()).await {
-                Ok(()) => return Ok(()),
-                Err(CommitError::Condition(..)) => pause(attempt as u32).await,
-                Err(CommitError::Store(StoreError::Throttled(_))) if attempt < 8 => pause(6).await,
-                Err(CommitError::Store(error)) => return Err(error),
-            }
+            return Ok(true);
+        };
+        if member.membership.groups.contains(group.as_str()) == joins {
+            return Ok(true);
         }
-        Err(StoreError::Contended(0))
+        let [row, item] = match step {
+            Step::Join(job) => join_group(tenant, group, &member, job.at),
+            Step::Leave(_) => leave_group(tenant, group, &member),
+        };
+        match self.commit(&[row, unchanged(item, &member)], &random_token()).await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Condition(..) | CommitError::Store(StoreError::Throttled(_))) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
     }
 
     /// Takes every member out of a group that is gone.
@@ -175,7 +212,7 @@ impl Store {
                 return Ok(());
             }
             let ids: Ids = rows.keys().cloned().collect();
-            self.each(&ids, |id| self.roll_forward(tenant, group, id, Step::Leave(None))).await?;
+            self.advance(tenant, group, ids.iter(), Step::Leave(None)).await?;
             // A row whose member does not know of it, such as a group that was its own member.
             self.each(&ids, |id| {
                 self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id)))
