@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::app::App;
 use crate::auth::Principal;
 use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES};
+use crate::observe::Answered;
 use crate::scim::ScimError;
+use crate::store::meter::Meter;
 
 pub mod call;
 mod cursor;
@@ -76,16 +78,20 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     // As the URL says: for a request that was refused, it is the tenant that the caller meant.
     let tenant =
         found.as_ref().map_or(String::new(), |(_, target)| target.tenant.chars().take(MAX_TENANT_BYTES).collect());
-    let outcome = match found {
-        Ok((route, target)) => answer(app, route, target, &request, &request_id).await,
-        Err(refusal) => Err(refusal),
+    let answering = async {
+        match found {
+            Ok((route, target)) => answer(app, route, target, &request, &request_id).await,
+            Err(refusal) => Err(refusal),
+        }
     };
+    let (outcome, spent) = Meter::measure(answering).await;
     let (key, status) = match &outcome {
         Ok(reply) => (reply.principal.key().as_str(), reply.status.as_u16()),
         Err(refusal) => ("", refusal.error.status),
     };
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(request_id, route, tenant, key, status, milliseconds, "request");
+    let request_id = &request_id;
+    app.observer.tell(&Answered { request_id, route, tenant: &tenant, key, status, milliseconds, spent });
     response(outcome)
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::observe::Observer;
 use crate::scim::Schemas;
 use crate::store::Store;
 
@@ -18,6 +19,8 @@ pub struct App {
     pub clock: Clock,
     /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
     pub public_url: Option<String>,
+    /// Where it is told what a request did and spent.
+    pub observer: Observer,
 }
 
 /// Tells the time.
@@ -40,11 +43,17 @@ impl Clock {
 }
 
 impl App {
-    /// An endpoint on a store, with the standard schemas and the system's clock.
+    /// An endpoint on a store, with the standard schemas, the system's clock, and a log.
     ///
     /// # Errors
     /// When a shipped schema definition cannot be read.
     pub fn new(store: Store) -> Result<Self, serde_json::Error> {
-        Ok(Self { store, schemas: Arc::new(Schemas::standard()?), clock: Clock::System, public_url: None })
+        Ok(Self {
+            store,
+            schemas: Arc::new(Schemas::standard()?),
+            clock: Clock::System,
+            public_url: None,
+            observer: Observer::Log,
+        })
     }
 }

@@ -112,8 +112,6 @@ pub struct KeyRecord {
     pub id: KeyId,
     /// SHA-256 of the secret. A slow hash would add nothing: the secret has 256 random bits.
     pub hash: [u8; 32],
-    /// What cursors are sealed with that are given to it.
-    pub seal: SealKey,
     /// What it may do.
     pub scopes: Vec<Scope>,
     /// What its owner calls it.
@@ -262,7 +260,7 @@ impl Claim {
         if !record.scopes.contains(&scope) {
             return Err(Denial::Scope);
         }
-        Ok(Principal { tenant: self.tenant, key: record.id, seal: record.seal })
+        Ok(Principal { tenant: self.tenant, key: record.id, seal: SealKey::of(&record.hash) })
     }
 }
 
@@ -275,7 +273,6 @@ mod tests {
             tenant: key.tenant().clone(),
             id: key.id().clone(),
             hash: key.hash(),
-            seal: SealKey::mint().unwrap(),
             scopes: vec![Scope::Read],
             description: "test".into(),
             automation: None,

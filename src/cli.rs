@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::app::Clock;
 use crate::store::Store;
 use crate::store::client;
 use crate::store::embedded::Engine;
 use crate::store::tables::{TableNames, create_missing};
+use crate::worker;
 
 mod keys;
 mod listener;
@@ -32,6 +34,11 @@ enum Command {
     /// Make, list and revoke the keys of a tenant
     #[command(subcommand)]
     Key(keys::KeyCommand),
+    /// Carry out what requests have committed and the worker has given up
+    Work {
+        #[command(flatten)]
+        store: StoreOptions,
+    },
     /// Create the tables that are missing, on an engine without CloudFormation
     Tables {
         #[command(flatten)]
@@ -97,6 +104,11 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Serve(options) => serve::run(options).await,
         Command::Tenant(command) => keys::tenant(command).await,
         Command::Key(command) => keys::key(command).await,
+        Command::Work { store } => {
+            let done = worker::sweep(&store.open().await?, &Clock::System).await.map_err(|e| e.to_string())?;
+            println!("{done} pieces of work were carried out");
+            Ok(())
+        }
         Command::Tables { store } => {
             let store = store.open().await?;
             create_missing(store.client(), store.names()).await

@@ -7,6 +7,7 @@
 //! - [`store`]: the only speaker of DynamoDB: tables, items, commits.
 //! - [`api`]: the route table and one thin handler per route.
 //! - [`worker`]: finishes what requests have committed and not carried out.
+//! - [`observe`]: the log line and metrics of a request.
 //! - [`limits`]: every bound, with its reason.
 //! - `cli` (feature `local`): the command `rollcall`.
 //! - `bin/lambda.rs` and `bin/rollcall.rs` only wire.
@@ -32,6 +33,7 @@ pub mod auth;
 #[cfg(feature = "local")]
 pub mod cli;
 pub mod limits;
+pub mod observe;
 pub mod scim;
 pub mod store;
 pub mod worker;

@@ -28,13 +28,13 @@ pub const MAX_TRANSACTION_MEMBERS: usize = 48;
 /// Most members in an answer: 10,000 take about 3 MB of Lambda's 6.
 pub const MAX_MEMBERS_RETURNED: usize = 10_000;
 
-/// Longest time in seconds that a request spends on carrying a change of many members out once it is committed: below
-/// the functions' time-out of 15. The stream worker does the rest.
-pub const JOB_SECONDS_IN_REQUEST: u64 = 8;
+/// Age in seconds at which a request stops carrying out a change of many members that it has committed: below the
+/// functions' time-out of 28, with room for the answer. The stream worker does the rest.
+pub const JOB_SECONDS_IN_REQUEST: u64 = 20;
 
-/// Age in seconds at which the worker takes up what a request has left: above the functions' time-out of 15, so that
-/// the request itself is over, and with it everyone who read the group before.
-pub const WORK_SETTLES_SECONDS: i64 = 20;
+/// Age in seconds at which the worker takes up what a request has left: the request may take 28 seconds, and so may one
+/// that read the group just before its commit; the rest is for clocks that differ.
+pub const WORK_SETTLES_SECONDS: i64 = 60;
 
 /// Most memberships on a page of `/GroupMembers`: they are small, and a group may have a million.
 pub const MAX_MEMBERSHIPS_PAGE: usize = 1_000;

@@ -15,6 +15,7 @@ mod item;
 pub mod keys;
 mod links;
 pub mod members;
+pub mod meter;
 mod page;
 mod record;
 pub mod tables;

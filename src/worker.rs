@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Clock;
@@ -15,6 +15,7 @@ pub const HANDLER: &str = "stream";
 
 /// Every access to a table that the work may need; the function's role allows no other.
 pub const ACCESS: &[Access] = &[
+    Access::KEYS_SCAN,
     Access::USERS_BY_ID,
     Access::USERS_UPDATE,
     Access::GROUPS_GET,
@@ -25,13 +26,17 @@ pub const ACCESS: &[Access] = &[
     Access::LINKS_DELETE,
 ];
 
+/// Works done side by side, each with some calls of its own: more would want more connections than a function has.
+const WORKS_AT_ONCE: usize = 4;
+
 /// How often a local server looks.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Change records of the links table, as Lambda hands them over: of each, its key. The rest is read from the table.
+/// Change records of the links table, as Lambda hands them over: of each, its key. The rest is read from the table. An
+/// event without records, once a day, has the worker look for what was given up.
 #[derive(Debug, Deserialize)]
 pub struct Event {
-    #[serde(rename = "Records")]
+    #[serde(rename = "Records", default)]
     records: Vec<Record>,
 }
 
@@ -74,6 +79,12 @@ struct Failure {
 
 /// Does the work that the records of a batch stand for, once it has settled.
 pub async fn handle(store: &Store, clock: &Clock, event: Event) -> Answer {
+    if event.records.is_empty() {
+        match sweep(store, clock).await {
+            Ok(count) => tracing::info!(count, "work that was left is done"),
+            Err(error) => tracing::error!(%error, "work is left"),
+        }
+    }
     let done = event.records.into_iter().map(|record| async move {
         let Change { keys, sequence_number } = record.dynamodb;
         match settle(store, clock, &keys).await {
@@ -84,17 +95,20 @@ pub async fn handle(store: &Store, clock: &Clock, event: Event) -> Answer {
             }
         }
     });
-    Answer { batch_item_failures: join_all(done).await.into_iter().flatten().collect() }
+    let failures = futures_util::stream::iter(done).buffer_unordered(WORKS_AT_ONCE).filter_map(std::future::ready);
+    Answer { batch_item_failures: failures.collect().await }
 }
 
 async fn settle(store: &Store, clock: &Clock, key: &Key) -> Result<(), StoreError> {
-    let Some(work) = store.work(&key.pk.text, &key.sk.text).await? else { return Ok(()) };
-    tokio::time::sleep(work.settles_in(clock.now())).await;
-    // What the request itself has done meanwhile is not done again.
-    match store.work(&key.pk.text, &key.sk.text).await? {
-        Some(work) => store.carry_out(&work).await,
-        None => Ok(()),
+    // Read again after each wait: the request may have done it itself, or a later one have left other work there.
+    while let Some(work) = store.work(&key.pk.text, &key.sk.text).await? {
+        let left = work.settles_in(clock.now());
+        if left.is_zero() {
+            return store.carry_out(&work).await;
+        }
+        tokio::time::sleep(left).await;
     }
+    Ok(())
 }
 
 /// Looks for settled work of every tenant, again and again.

@@ -136,7 +136,7 @@ async fn drive_groups(harness: &Harness) {
     // A change that is left to the worker, and adds.
     let dying = harness.again(vec![Crash::after(66)]).await;
     let many = patch(json!([{"op": "add", "path": "members", "value": users[1..]}]));
-    assert_eq!(dying.send("PATCH", &format!("/Groups/{}", of_busy[6]), many).await.status, 503);
+    assert_eq!(dying.send("PATCH", &format!("/Groups/{}", of_busy[6]), many).await.status, 204);
     harness.settle().await;
 }
 
@@ -154,7 +154,7 @@ async fn drive_memberships(harness: &Harness, groups: &[String], users: &[serde_
         let first = format!("{group}.{}", old[0]["value"].as_str().unwrap());
         let dying = harness.again(vec![Crash::after(70)]).await;
         let replace = patch(json!([{"op": "replace", "path": "members", "value": new}]));
-        assert_eq!(dying.send("PATCH", &path, replace).await.status, 503);
+        assert_eq!(dying.send("PATCH", &path, replace).await.status, 204, "committed, though not all is done");
         let one = format!("{group}.{}", new[0]["value"].as_str().unwrap());
         match is_creation {
             true => {

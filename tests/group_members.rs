@@ -213,7 +213,8 @@ async fn a_cursor_is_good_for_its_key_its_query_and_its_hour_alone() {
     let refused = |reply: Reply, kind: &str| assert_eq!((reply.status, &reply.body["scimType"]), (400, &json!(kind)));
     refused(list(&harness, "", &format!("cursor={cursor}")).await, "invalidCursor");
     refused(list(&harness, &filter, "cursor=AAAA").await, "invalidCursor");
-    refused(list(&harness, &filter, &format!("cursor={}A", &cursor[..cursor.len() - 1])).await, "invalidCursor");
+    let last = if cursor.ends_with('A') { 'Q' } else { 'A' };
+    refused(list(&harness, &filter, &format!("cursor={}{last}", &cursor[..cursor.len() - 1])).await, "invalidCursor");
     let other = key(&harness.app.store, &"acme".parse().unwrap(), |_| {}).await;
     let theirs = Harness { acme: other, ..harness.again(Vec::new()).await };
     refused(list(&theirs, &filter, &format!("cursor={cursor}")).await, "invalidCursor");
@@ -236,7 +237,7 @@ async fn a_walk_sees_a_pending_change_as_done_and_no_ghost() {
     let replace = patch(json!([{"op": "replace", "path": "members", "value": members}]));
     // Each of 120 is looked up, the change is committed, and a few members have joined.
     let dying = harness.again(vec![Crash::after(150)]).await;
-    assert_eq!(dying.send("PATCH", &format!("/Groups/{group}"), replace).await.status, 503);
+    assert_eq!(dying.send("PATCH", &format!("/Groups/{group}"), replace).await.status, 204);
     let filter = format!("group.value eq \"{group}\"");
     for count in [7, 1_000] {
         assert_eq!(walk(&harness, &filter, count).await, pairs(&group, new), "{count}");

@@ -32,7 +32,7 @@ fn no_policy_has_a_wildcard() {
 
 #[test]
 fn the_tables_are_those_of_the_store_and_are_kept() {
-    let text = read("template.yaml");
+    let text = read("infra/data.yaml");
     for definition in DEFINITIONS {
         let name = definition.table.as_str();
         let id = format!("  {}{}Table:\n", name[..1].to_uppercase(), &name[1..]);
@@ -41,7 +41,7 @@ fn the_tables_are_those_of_the_store_and_are_kept() {
             "- {{AttributeName: {}, KeyType: HASH}}\n        - {{AttributeName: {}, KeyType: RANGE}}",
             definition.partition, definition.sort
         );
-        let name = format!("TableName: !Sub \"${{AWS::StackName}}-{name}\"");
+        let name = format!("TableName: !Sub \"${{TablePrefix}}-{name}\"");
         let kept = [
             "DeletionPolicy: Retain",
             "UpdateReplacePolicy: Retain",

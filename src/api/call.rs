@@ -7,6 +7,7 @@ use http::header::{AUTHORIZATION, HOST, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderName, Request};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use tokio::time::Instant;
 
 use super::path::Target;
 use super::{Origin, Route};
@@ -24,6 +25,7 @@ pub struct Call<'a> {
     target: Target,
     request: &'a Request<Bytes>,
     request_id: &'a str,
+    started: Instant,
 }
 
 impl<'a> Call<'a> {
@@ -34,7 +36,7 @@ impl<'a> Call<'a> {
         request: &'a Request<Bytes>,
         request_id: &'a str,
     ) -> Self {
-        Self { app, route, target, request, request_id }
+        Self { app, route, target, request, request_id, started: Instant::now() }
     }
 
     /// What every request shares.
@@ -97,7 +99,12 @@ impl<'a> Call<'a> {
 
     /// The author of what this request writes.
     pub fn author(&self, principal: &Principal) -> Author {
-        Author { key: principal.key().clone(), request: self.request_id.to_owned(), at: self.now() }
+        Author {
+            key: principal.key().clone(),
+            request: self.request_id.to_owned(),
+            at: self.now(),
+            started: self.started,
+        }
     }
 
     /// The tenant's base URL as the client knows it, such as `https://host/acme/scim/v2`.

@@ -35,7 +35,8 @@ pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
         return Err(ScimError::uniqueness(format!("{member} is a member of group {group_id} already")));
     }
     let change = Change { add: [canonical(&member)].into(), ..Change::default() };
-    super::groups::change_members(&call, &principal, group.clone(), &change).await?;
+    super::groups::change_members(&call, &principal, group, &change).await?;
+    let group = find(&call, tenant, &group_id).await?.ok_or_else(nobody)?;
     let made = store.group_member(tenant, &group, &member).await?;
     let made = made.ok_or_else(|| ScimError::unavailable("the membership was ended at once; try again"))?;
     let resource = render(&call, &made);
@@ -81,11 +82,12 @@ pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
     }
     let filter = query.filter.as_deref().map(|text| parse_for(text, schema(&call))).transpose()?;
     let (group, member) = filter.as_ref().map_or((None, None), |filter| asked(filter, schema(&call)));
-    let list =
-        List { call: &call, tenant: principal.tenant(), filter: filter.as_ref(), among: Among { group, member } };
+    let is_exact = matches!(filter, Some(Filter::Compare(..))) && (group.is_some() || member.is_some());
+    let among = Among { group, member };
+    let list = List { call: &call, tenant: principal.tenant(), filter: filter.as_ref(), among, is_exact };
     let count = query.asked_count.unwrap_or(DEFAULT_PAGE).min(MAX_MEMBERSHIPS_PAGE);
     let body = match &query.cursor {
-        None if query.is_indexed => list.by_index(&query, count).await?,
+        None if query.is_indexed || count == 0 => list.by_index(&query, count).await?,
         cursor => {
             let after = match cursor {
                 Some(cursor) => cursor::place::<Place>(&call, &principal, cursor)?,
@@ -110,6 +112,8 @@ struct List<'a> {
     tenant: &'a Tenant,
     filter: Option<&'a Filter>,
     among: Among,
+    /// Whether the filter says no more than which group or member.
+    is_exact: bool,
 }
 
 impl List<'_> {
@@ -122,9 +126,10 @@ impl List<'_> {
     ) -> Result<(Vec<GroupMember>, Option<Place>), ScimError> {
         let store = &self.call.app().store;
         let (mut found, mut bytes) = (Vec::new(), 0);
-        // One row more than is shown tells whether there is another page.
-        for _ in 0..=MAX_MEMBERSHIPS_READ / (count + 1) {
-            let chunk = store.group_members(self.tenant, &self.among, after.as_ref(), count + 1).await?;
+        // One row more than is shown tells whether there is another page; a filter may leave few of many.
+        let rows = if self.filter.is_some_and(|_| !self.is_exact) { MAX_MEMBERSHIPS_PAGE } else { count + 1 };
+        for _ in 0..MAX_MEMBERSHIPS_READ / MAX_MEMBERSHIPS_PAGE {
+            let chunk = store.group_members(self.tenant, &self.among, after.as_ref(), rows).await?;
             for member in chunk.members {
                 if !self.satisfies(&member) {
                     continue;
@@ -146,19 +151,19 @@ impl List<'_> {
 
     async fn by_index(&self, query: &Query, count: usize) -> Result<Value, ScimError> {
         let (mut all, mut after) = (Vec::new(), None);
-        loop {
+        for _ in 0..=MAX_MEMBERS_RETURNED / MAX_MEMBERSHIPS_PAGE {
             let (found, next) = self.after(after, MAX_MEMBERSHIPS_PAGE).await?;
             all.extend(found);
             after = next;
-            if all.len() > MAX_MEMBERS_RETURNED {
-                return Err(ScimError::too_many(format!(
-                    "there are more than {MAX_MEMBERS_RETURNED} memberships, too many to be counted for startIndex; \
-                     leave it out and follow nextCursor, or filter by group.value or member.value"
-                )));
-            }
             if after.is_none() {
                 break;
             }
+        }
+        if after.is_some() || all.len() > MAX_MEMBERS_RETURNED {
+            return Err(ScimError::too_many(format!(
+                "there are more than {MAX_MEMBERS_RETURNED} memberships, or too many to read, to be counted for \
+                 startIndex; leave it out and follow nextCursor, or filter by group.value or member.value"
+            )));
         }
         let total = all.len();
         let page: Vec<_> = all.into_iter().skip(query.start_index - 1).take(count).collect();

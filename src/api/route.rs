@@ -285,7 +285,8 @@ const GROUP_CHANGE: &[Access] = &[
 ];
 
 /// Parts of RFC 7644 that are answered with 501 where no row above has the method.
-pub static NOT_IMPLEMENTED: &[&str] = &["/Me", "/Bulk", "/.search", "/Users/.search", "/Groups/.search"];
+pub static NOT_IMPLEMENTED: &[&str] =
+    &["/Me", "/Bulk", "/.search", "/Users/.search", "/Groups/.search", "/GroupMembers/.search"];
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.
 pub const FALLBACK: &str = "fallback";

@@ -7,10 +7,12 @@ use rollcall::api::gateway::{Answer, Event};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
 use rollcall::app::{App, Clock};
+use rollcall::observe::Observer;
 use rollcall::store::Store;
 use rollcall::store::client;
 use rollcall::store::tables::TableNames;
 use rollcall::worker;
+use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -22,7 +24,19 @@ async fn main() -> ExitCode {
     let targets = targets.with_default(level.min(LevelFilter::WARN));
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
     tracing_subscriber::registry().with(lines.with_filter(targets)).init();
-    match run().await {
+    // Between requests, Lambda freezes the process: there is nothing under way that the signal could cut off.
+    let stopped = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminated) => drop(terminated.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+        Ok(())
+    };
+    let ended = tokio::select! {
+        ended = Box::pin(run()) => ended,
+        stopped = stopped => stopped,
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "init");
@@ -34,7 +48,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let handler = need("_HANDLER")?;
     if handler == worker::HANDLER {
-        return work(&store()?).await;
+        return Box::pin(work(&store()?)).await;
     }
     let selection = Selection::parse(&handler).map_err(|e| format!("_HANDLER: {e}"))?;
     let store = store()?;
@@ -42,8 +56,9 @@ async fn run() -> Result<(), Error> {
     if handler != FALLBACK {
         store.connect().await;
     }
-    let app =
-        App { public_url: variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned()), ..App::new(store)? };
+    let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
+    let observer = variable("METRICS_NAMESPACE").map_or(Observer::Log, Observer::EmbeddedMetrics);
+    let app = App { public_url, observer, ..App::new(store)? };
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;
@@ -55,7 +70,7 @@ async fn run() -> Result<(), Error> {
 /// Carries out what requests have left, as the change records of the links table say.
 async fn work(store: &Store) -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<worker::Event>| async move {
-        Ok::<_, Error>(worker::handle(store, &Clock::System, event.payload).await)
+        Ok::<_, Error>(Box::pin(worker::handle(store, &Clock::System, event.payload)).await)
     }))
     .await
 }

@@ -6,7 +6,7 @@ use jiff::{Span, Timestamp, civil};
 
 use super::StoreOptions;
 use crate::app::Clock;
-use crate::auth::{ApiKey, KeyId, KeyRecord, Scope, SealKey, TenantName};
+use crate::auth::{ApiKey, KeyId, KeyRecord, Scope, TenantName};
 use crate::limits::MAX_DESCRIPTION_BYTES;
 use crate::scim::resource::date_time;
 use crate::store::Store;
@@ -88,7 +88,6 @@ pub(super) async fn make(store: &Store, request: Request, now: Timestamp) -> Res
         tenant: request.tenant,
         id: key.id().clone(),
         hash: key.hash(),
-        seal: SealKey::mint().map_err(|e| e.to_string())?,
         scopes,
         description: request.description,
         automation: request.automation,

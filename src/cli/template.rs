@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::api::ROUTES;
 use crate::api::route::FALLBACK;
-use crate::store::tables::{Access, Table};
+use crate::store::tables::Access;
 use crate::worker;
 
 /// The line before the generated block.
@@ -34,18 +34,23 @@ pub fn functions() -> String {
 /// The worker may take as long as Lambda lets it.
 const WORKER_SETTINGS: &str = "      Timeout: 900\n";
 
-/// What is not done is handed over again, alone, for a day; then it is kept for the operator.
+/// What is not done is handed over again, with what follows it in its shard; given up, it is told to the operator, and
+/// looked for once a day.
 const WORKER_EVENTS: &str = "        Links:
           Type: DynamoDB
           Properties:
-            Stream: !GetAtt LinksTable.StreamArn
+            Stream: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-links-stream\"}
             StartingPosition: TRIM_HORIZON
             BatchSize: 100
+            ParallelizationFactor: 10
             FilterCriteria: {Filters: [{Pattern: '{\"dynamodb\":{\"NewImage\":{\"work\":{\"S\":[{\"exists\":true}]}}}}'}]}
             FunctionResponseTypes: [ReportBatchItemFailures]
             BisectBatchOnFunctionError: true
             MaximumRetryAttempts: 100
             DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
+        Daily:
+          Type: ScheduleV2
+          Properties: {ScheduleExpression: rate(1 day)}
 ";
 
 /// The template with the block made anew.
@@ -94,16 +99,11 @@ fn logical_id(name: &str) -> String {
 fn policies(access: &[Access]) -> String {
     let mut resources = BTreeMap::<String, Vec<&str>>::new();
     for Access { table, action, index } in access {
-        let table = match table {
-            Table::Keys => "KeysTable",
-            Table::Users => "UsersTable",
-            Table::Groups => "GroupsTable",
-            Table::Links => "LinksTable",
-        };
-        let resource = match index {
-            None => format!("!GetAtt {table}.Arn"),
-            Some(index) => format!("!Sub \"${{{table}.Arn}}/index/{index}\""),
-        };
+        let index = index.map_or(String::new(), |index| format!("/index/{index}"));
+        let table = table.as_str();
+        let resource = format!(
+            "!Sub \"arn:${{AWS::Partition}}:dynamodb:${{AWS::Region}}:${{AWS::AccountId}}:table/${{TablePrefix}}-{table}{index}\""
+        );
         resources.entry(resource).or_default().push(action);
     }
     let mut yaml = "      Policies:\n        - Version: \"2012-10-17\"\n          Statement:\n".to_owned();

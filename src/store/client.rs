@@ -11,6 +11,8 @@ use aws_sdk_dynamodb::config::{Builder, Config, Region, SharedCredentialsProvide
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
+use super::meter::Metering;
+
 /// Amazon's published root certificates. Reading the system's store at start would cost ten times as much.
 const AMAZON_ROOTS: &[u8] = include_bytes!("client/amazon-roots.pem");
 
@@ -53,7 +55,7 @@ pub async fn from_aws_environment(endpoint_url: Option<String>) -> Result<Client
     if shared.region().is_none() {
         return Err("no AWS region is configured; set AWS_REGION or a profile's region".to_owned());
     }
-    let mut config = aws_sdk_dynamodb::config::Builder::from(&shared);
+    let mut config = aws_sdk_dynamodb::config::Builder::from(&shared).interceptor(Metering);
     if let Some(url) = endpoint_url {
         if url.starts_with("http://") {
             config = config.http_client(plain_http());
@@ -76,6 +78,7 @@ pub fn from_connector(connector: SharedHttpClient) -> Client {
 fn config(region: String) -> Builder {
     Config::builder()
         .behavior_version_latest()
+        .interceptor(Metering)
         .region(Region::new(region))
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
         .timeout_config(

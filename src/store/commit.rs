@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::item::Item;
+use super::meter::Meter;
 use super::tables::Table;
 use super::{Store, StoreError};
 use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_CONFLICT_PAUSE_MS};
@@ -132,7 +133,10 @@ impl Store {
                 several => self.transact(several, token).await,
             };
             match outcome {
-                Err(Failure::Conflict) => pause(attempt).await,
+                Err(Failure::Conflict) => {
+                    Meter::conflict();
+                    pause(attempt).await;
+                }
                 Err(Failure::Final(error)) => return Err(error),
                 Ok(()) => return Ok(()),
             }

@@ -159,7 +159,7 @@ impl Store {
         after: Option<&Place>,
         limit: usize,
     ) -> Result<Chunk, StoreError> {
-        let Some((member, kind, groups)) = self.groups_of_member(tenant, member).await? else {
+        let Some((member, groups)) = self.groups_of_member(tenant, member).await? else {
             return Ok(Chunk::default());
         };
         let after = after.map_or("", |(group, _)| group.as_str());
@@ -171,9 +171,9 @@ impl Store {
         let rows: HashMap<&str, &Item> = rows.iter().filter_map(|row| Some((optional_text(row, "pk")?, row))).collect();
         let mut members: Vec<_> = groups
             .iter()
-            .map(|group| {
-                let partition = member_partition(tenant, group.id.as_str());
-                GroupMember::of(group, &member, kind, rows.get(partition.as_str()).copied())
+            .filter_map(|group| {
+                let row = rows.get(member_partition(tenant, group.id.as_str()).as_str()).copied();
+                Some(GroupMember::of(group, &member, group.kind_of(&member, row)?, row))
             })
             .collect();
         members.sort_by(|a, b| a.group.cmp(&b.group));

@@ -103,6 +103,11 @@ impl Group {
         Self { record: self.record.next(document, now), keys: keys.clone(), ..self.clone() }
     }
 
+    /// The next version, with the same document: its members change.
+    pub fn touched(&self, now: Timestamp) -> Self {
+        Self { record: self.record.next(self.record.document.clone(), now), ..self.clone() }
+    }
+
     /// Whether nothing has changed between two reads.
     pub fn is_as(&self, other: &Self) -> bool {
         self.record.version == other.record.version && self.job == other.job

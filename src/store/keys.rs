@@ -6,7 +6,7 @@ use super::commit::{CommitError, Write};
 use super::item::{Item, at, b, instant, lacks, n, optional_instant, optional_text, s, text};
 use super::tables::Table;
 use super::{Store, StoreError};
-use crate::auth::{KeyId, KeyRecord, Scope, SealKey, TenantName};
+use crate::auth::{KeyId, KeyRecord, Scope, TenantName};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -71,7 +71,6 @@ impl Store {
     pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
         let mut item = key(&record.tenant, record.id.as_str());
         item.insert("hash".into(), b(&record.hash));
-        item.insert("cursorKey".into(), b(record.seal.as_bytes()));
         let scopes = record.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
         item.insert("scopes".into(), AttributeValue::Ss(scopes));
         item.insert("description".into(), s(&record.description));
@@ -160,15 +159,11 @@ fn tenant_name(item: &Item) -> Result<TenantName, StoreError> {
 
 fn record(item: &Item) -> Result<KeyRecord, StoreError> {
     let scopes = item.get("scopes").and_then(|v| v.as_ss().ok()).ok_or_else(|| lacks("scopes"))?;
-    let bytes = |name: &str| -> Result<[u8; 32], StoreError> {
-        let value = item.get(name).and_then(|value| value.as_b().ok()).ok_or_else(|| lacks(name))?;
-        value.as_ref().try_into().map_err(|_| lacks(name))
-    };
+    let hash = item.get("hash").and_then(|v| v.as_b().ok()).ok_or_else(|| lacks("hash"))?;
     Ok(KeyRecord {
         tenant: tenant_name(item)?,
         id: KeyId::parse(text(item, "keyId")?).ok_or_else(|| lacks("keyId"))?,
-        hash: bytes("hash")?,
-        seal: SealKey::from_bytes(bytes("cursorKey")?),
+        hash: hash.as_ref().try_into().map_err(|_| lacks("hash"))?,
         scopes: scopes.iter().filter_map(|scope| scope.parse::<Scope>().ok()).collect(),
         description: text(item, "description")?.to_owned(),
         automation: optional_text(item, "automation").map(str::to_owned),

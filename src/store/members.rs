@@ -104,7 +104,10 @@ impl Store {
             match self.write_group(author, &group, &writes, attempt).await {
                 Err(GroupError::Changed(_)) => {}
                 Err(error) => return Err(error),
-                Ok(()) => return self.finish_in_time(tenant, &group).await.map(drop).map_err(Into::into),
+                Ok(()) => {
+                    self.finish_in_time(tenant, author, &group).await;
+                    return Ok(());
+                }
             }
         }
         Err(contended())
@@ -124,7 +127,7 @@ impl Store {
         (is_guarded, attempt): (bool, usize),
     ) -> Result<(), GroupError> {
         if old.job.is_some() {
-            if !self.finish_in_time(tenant, old).await? {
+            if !self.finish_in_time(tenant, author, old).await {
                 return Err(StoreError::Contended(0).into());
             }
             return Err(GroupError::Changed(self.group(tenant, &old.id).await?.map(Box::new)));
@@ -152,7 +155,8 @@ impl Store {
         new.job = Job::for_many(author, &joining, &leaving);
         if new.job.is_some() {
             self.write_group(author, old, &groups::update(tenant, author, (old, &new)), attempt).await?;
-            return self.finish_in_time(tenant, &new).await.map(drop).map_err(Into::into);
+            self.finish_in_time(tenant, author, &new).await;
+            return Ok(());
         }
         if is_same && !change.is_whole && !is_guarded {
             // Not in the members' transaction: there, every other change of this group would cancel it.
@@ -252,13 +256,13 @@ impl Store {
     pub async fn members(&self, tenant: &Tenant, group: &Group) -> Result<Members, StoreError> {
         let removed = group.job.as_ref().map_or(0, |job| job.remove.len());
         let rows = self.first_member_rows(tenant, &group.id, MAX_MEMBERS_RETURNED + removed);
-        let (mut members, ghosts) = try_join(rows, self.ghosts(tenant)).await?;
-        members.retain(|id, _| !ghosts.contains(id));
+        let ((mut members, is_cut), ghosts) = try_join(rows, self.ghosts(tenant)).await?;
         if let Some(job) = &group.job {
             members.retain(|id, _| !job.remove.contains(id));
             members.extend(job.add.iter().map(|(id, kind)| (id.clone(), *kind)));
         }
-        if members.len() > MAX_MEMBERS_RETURNED {
+        members.retain(|id, _| !ghosts.contains(id));
+        if is_cut || members.len() > MAX_MEMBERS_RETURNED {
             return Err(StoreError::TooMany(MAX_MEMBERS_RETURNED));
         }
         Ok(members)
@@ -293,28 +297,33 @@ impl Store {
         Ok(row.map_err(|e| StoreError::of(&e))?.item)
     }
 
-    /// The groups of a user or group, with its canonical id and what it is.
+    /// The groups of a user or group, with its canonical id.
     pub(super) async fn groups_of_member(
         &self,
         tenant: &Tenant,
         id: &str,
-    ) -> Result<Option<(String, MemberKind, Ids)>, StoreError> {
+    ) -> Result<Option<(String, Ids)>, StoreError> {
         let member = self.member(tenant, id).await?;
-        Ok(member.map(|member| (member.id, member.kind, member.membership.groups)))
+        Ok(member.map(|member| (member.id, member.membership.groups)))
     }
 
-    /// The rows of a group, up to the first page that passes a number of them.
-    async fn first_member_rows(&self, tenant: &Tenant, group: &GroupId, enough: usize) -> Result<Members, StoreError> {
+    /// The rows of a group, up to the first page that passes a number of them; and whether there are more.
+    async fn first_member_rows(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        enough: usize,
+    ) -> Result<(Members, bool), StoreError> {
         let mut pages = self.rows_query(tenant, group).into_paginator().send();
         let mut members = Members::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| StoreError::of(&e))?;
             members.extend(page.items().iter().filter_map(entry));
             if members.len() > enough {
-                break;
+                return Ok((members, page.last_evaluated_key().is_some()));
             }
         }
-        Ok(members)
+        Ok((members, false))
     }
 
     pub(super) async fn some_member_rows(&self, tenant: &Tenant, group: &GroupId) -> Result<Members, StoreError> {
@@ -342,7 +351,7 @@ impl Store {
             return Ok((change.add.clone(), change.remove.clone()));
         }
         let enough = 3 * MAX_MEMBER_CHANGES;
-        let now: Ids = self.first_member_rows(tenant, group, enough).await?.into_keys().collect();
+        let now: Ids = self.first_member_rows(tenant, group, enough).await?.0.into_keys().collect();
         Ok((change.add.difference(&now).cloned().collect(), now.difference(&change.add).cloned().collect()))
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use super::StoreError;
 use super::item::{Item, at, instant, n, number, optional_number, s, text};
@@ -27,6 +28,8 @@ pub struct Author {
     pub request: String,
     /// When.
     pub at: Timestamp,
+    /// When the request began, by the clock that deadlines are told by.
+    pub started: Instant,
 }
 
 impl Author {

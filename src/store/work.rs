@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::commit::Write;
 use super::groups::GroupId;
-use super::item::{Item, at, instant, s, text};
+use super::item::{Item, at, instant, lacks, s, text};
 use super::links::{ghost_partition, ghost_row, member_row, work_partition, work_row};
 use super::record::{Author, id_set, id_set_value};
 use super::tables::Table;
@@ -17,6 +17,8 @@ use super::{Store, StoreError};
 use crate::auth::{Tenant, TenantName};
 use crate::limits::{MAX_SCANNED_PAGES, WORK_SETTLES_SECONDS};
 use crate::scim::membership::Ids;
+
+const SETTLES: SignedDuration = SignedDuration::from_secs(WORK_SETTLES_SECONDS);
 
 /// What is still to be done for one group or user.
 #[derive(Debug, Clone)]
@@ -36,7 +38,11 @@ enum Kind {
     Group,
     /// A user that is gone.
     User,
+    /// A user or group that is out of every list, but may be in what somebody is just reading.
+    Ghost,
 }
+
+const KINDS: [(Kind, &str); 3] = [(Kind::Group, "group"), (Kind::User, "user"), (Kind::Ghost, "ghost")];
 
 impl Work {
     /// A group's members: to be changed, or to be released if it is deleted. `groups` are those that it leaves behind.
@@ -56,25 +62,32 @@ impl Work {
 
     /// The writes that belong into the commit: the row, and what hides the resource from the groups it is still in.
     pub(super) fn registration(&self) -> Vec<Write> {
-        let mut row = work_row(&self.tenant, &self.id);
-        row.insert("work".into(), s(if self.kind == Kind::Group { "group" } else { "user" }));
-        row.insert("req".into(), s(&self.request));
-        row.insert("at".into(), at(self.since));
-        row.extend(id_set_value(&self.groups).map(|ids| ("groupIds".to_owned(), ids)));
-        let row = Write::put(Table::Links, row);
+        let row = self.row();
         match self.groups.is_empty() {
             true => vec![row],
             false => vec![row, Write::put(Table::Links, ghost_row(&self.tenant, &self.id))],
         }
     }
 
+    fn row(&self) -> Write {
+        let mut row = work_row(&self.tenant, &self.id);
+        let kind = KINDS.iter().find(|(kind, _)| *kind == self.kind);
+        row.extend(kind.map(|(_, name)| ("work".to_owned(), s(*name))));
+        row.insert("req".into(), s(&self.request));
+        row.insert("at".into(), at(self.since));
+        row.extend(id_set_value(&self.groups).map(|ids| ("groupIds".to_owned(), ids)));
+        Write::put(Table::Links, row)
+    }
+
     fn read(item: &Item) -> Result<Self, StoreError> {
+        let kind = text(item, "work")?;
+        let kind = KINDS.iter().find(|(_, name)| *name == kind);
         let wrong = || StoreError::Corrupt("a row of work without a tenant".to_owned());
         let name = text(item, "pk")?.split('#').next().and_then(|name| name.parse().ok()).ok_or_else(wrong)?;
         Ok(Self {
             tenant: Tenant::of_item(name),
             id: text(item, "sk")?.to_owned(),
-            kind: if text(item, "work")? == "group" { Kind::Group } else { Kind::User },
+            kind: kind.map(|(kind, _)| *kind).ok_or_else(|| lacks("work"))?,
             groups: id_set(item, "groupIds"),
             request: text(item, "req")?.to_owned(),
             since: instant(item, "at")?,
@@ -84,9 +97,7 @@ impl Work {
     /// How long to wait before it is carried out: until no request can be under way that began before the commit, so
     /// that what such a request adds to a deleted group is swept, too.
     pub fn settles_in(&self, now: Timestamp) -> std::time::Duration {
-        let settled = SignedDuration::from_secs(WORK_SETTLES_SECONDS);
-        let left = settled - now.duration_since(self.since);
-        left.try_into().unwrap_or_default()
+        (SETTLES - now.duration_since(self.since)).try_into().unwrap_or_default()
     }
 }
 
@@ -117,7 +128,8 @@ impl Store {
         got.item.filter(|item| item.contains_key("work")).as_ref().map(Work::read).transpose()
     }
 
-    /// Does the work, and takes its row away.
+    /// Does the work, and takes its row away. A ghost stays for as long again: who has just read a list with it must find
+    /// it among the ghosts.
     ///
     /// # Errors
     /// As the store's; what is left is done at the next attempt.
@@ -130,6 +142,12 @@ impl Store {
         }
         self.leave(&work.tenant, &work.id, &work.groups).await?;
         if !work.groups.is_empty() {
+            let ghost =
+                Work { kind: Kind::Ghost, groups: BTreeSet::new(), since: work.since + SETTLES, ..work.clone() };
+            let row = ghost.row().condition("#req = :req").name("req").value("req", s(&work.request));
+            return self.unless_changed(row).await;
+        }
+        if work.kind == Kind::Ghost {
             self.unless_changed(Write::delete(Table::Links, ghost_row(&work.tenant, &work.id))).await?;
         }
         self.unless_changed(unregistration(&work.tenant, &work.id, &work.request)).await
@@ -149,6 +167,14 @@ impl Store {
     pub(super) async fn ghosts(&self, tenant: &Tenant) -> Result<Ids, StoreError> {
         let rows = self.partition_of(ghost_partition(tenant)).await?;
         rows.iter().map(|row| text(row, "sk").map(str::to_owned)).collect()
+    }
+
+    /// Whether there are any.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn has_ghosts(&self, tenant: &Tenant) -> Result<bool, StoreError> {
+        Ok(!self.ghosts(tenant).await?.is_empty())
     }
 
     async fn partition_of(&self, pk: String) -> Result<Vec<Item>, StoreError> {

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::api::{self, ROUTES, Route, Selection};
 use rollcall::app::{App, Clock};
-use rollcall::auth::{ApiKey, KeyRecord, Scope, SealKey, TenantName};
+use rollcall::auth::{ApiKey, KeyRecord, Scope, TenantName};
 use rollcall::limits::WORK_SETTLES_SECONDS;
 use rollcall::store::embedded::Engine;
 use rollcall::store::tables::{Table, TableNames, create_missing};
@@ -138,9 +138,16 @@ impl Harness {
 
     /// Lets the worker do what requests have left, as if it had settled; how much there was.
     pub async fn settle(&self) -> usize {
-        let (count, failures) = self.try_to_settle().await;
-        assert_eq!(failures, json!({"batchItemFailures": []}));
-        count
+        let mut first = None;
+        loop {
+            let (count, failures) = self.try_to_settle().await;
+            assert_eq!(failures, json!({"batchItemFailures": []}));
+            if count == 0 {
+                return first.unwrap_or(0);
+            }
+            // A ghost is work once more.
+            first.get_or_insert(count);
+        }
     }
 
     /// As [`Self::settle`], with a worker that may fail: how much there was, and what it says.
@@ -148,7 +155,7 @@ impl Harness {
         let records = self.work().await;
         let count = records.len();
         let event = serde_json::from_value(json!({"Records": records})).unwrap();
-        let later = || Timestamp::now() + SignedDuration::from_secs(WORK_SETTLES_SECONDS + 1);
+        let later = || Timestamp::now() + SignedDuration::from_secs(2 * WORK_SETTLES_SECONDS + 1);
         let clock = Clock::Fixed(Arc::new(later));
         let role = (worker::HANDLER, worker::ACCESS);
         let answer = access::ROLE.scope(Some(role), worker::handle(&self.app.store, &clock, event)).await;
@@ -243,7 +250,6 @@ pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut Ke
         tenant: tenant.clone(),
         id: key.id().clone(),
         hash: key.hash(),
-        seal: SealKey::mint().unwrap(),
         scopes: vec![Scope::Read, Scope::Write],
         description: "test".into(),
         automation: None,

@@ -72,7 +72,7 @@ impl Store {
     /// The groups that a user or group is a direct member of.
     async fn groups_of(&self, tenant: &Tenant, id: &str) -> Result<Vec<Group>, StoreError> {
         match self.groups_of_member(tenant, id).await? {
-            Some((_, _, groups)) => self.groups(tenant, groups).await,
+            Some((_, groups)) => self.groups(tenant, groups).await,
             None => Ok(Vec::new()),
         }
     }

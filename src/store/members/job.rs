@@ -115,13 +115,17 @@ impl Store {
         Ok(row.item.is_some_and(|row| optional_text(&row, "req") == Some(&job.request)))
     }
 
-    /// As [`Self::finish`], as far as there is time in a request; whether all is done. What is left is done by the next
-    /// who writes the group, or by the worker.
-    pub(super) async fn finish_in_time(&self, tenant: &Tenant, group: &Group) -> Result<bool, StoreError> {
-        let time = Duration::from_secs(JOB_SECONDS_IN_REQUEST);
-        match tokio::time::timeout(time, self.finish(tenant, group)).await {
-            Ok(done) => done.map(|()| true),
-            Err(_) => Ok(false),
+    /// As [`Self::finish`], as far as there is time in the request; whether all is done. What is left, be it for want of
+    /// time or because the store failed, is done by the next who writes the group, or by the worker.
+    pub(super) async fn finish_in_time(&self, tenant: &Tenant, author: &Author, group: &Group) -> bool {
+        let deadline = author.started + Duration::from_secs(JOB_SECONDS_IN_REQUEST);
+        match tokio::time::timeout_at(deadline, self.finish(tenant, group)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a committed change of members is left to the worker");
+                false
+            }
+            Err(_) => false,
         }
     }
 
