@@ -13,7 +13,7 @@ import time
 
 from bench import SAMPLES, serve, timed
 
-ADDED_AT_ONCE = 5_000
+ADDED_AT_ONCE = 10_000
 CLIENTS = 8
 
 

@@ -122,6 +122,9 @@ async fn a_membership_of_nobody_or_in_no_group_is_refused_by_name() {
         assert_eq!(harness.send("GET", path, None).await.status, 404, "{path}");
     }
     assert_eq!(harness.send("PATCH", &format!("/GroupMembers/{group}.{user}"), json!({})).await.status, 405);
+    for path in ["/ResourceTypes/GroupMember", "/Schemas/urn:ietf:params:scim:schemas:core:2.0:GroupMember"] {
+        assert_eq!(harness.send("GET", path, None).await.body["name"], "GroupMember", "{path}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

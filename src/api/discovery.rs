@@ -29,7 +29,10 @@ pub async fn resource_types(call: Call<'_>) -> Result<Reply, ScimError> {
 /// # Errors
 /// 401, 403, 404, 503.
 pub async fn resource_type(call: Call<'_>) -> Result<Reply, ScimError> {
-    one(&call, "ResourceType", discovery::resource_types(&call.app().schemas, &call.base_url())).await
+    let (schemas, base_url) = (&call.app().schemas, call.base_url());
+    let mut types = discovery::resource_types(schemas, &base_url);
+    types.extend(discovery::unlisted_resource_types(schemas, &base_url));
+    one(&call, "ResourceType", types).await
 }
 
 /// GET /Schemas
@@ -45,7 +48,10 @@ pub async fn schemas(call: Call<'_>) -> Result<Reply, ScimError> {
 /// # Errors
 /// 401, 403, 404, 503.
 pub async fn schema(call: Call<'_>) -> Result<Reply, ScimError> {
-    one(&call, "Schema", discovery::schemas(&call.app().schemas, &call.base_url())).await
+    let (schemas, base_url) = (&call.app().schemas, call.base_url());
+    let mut all = discovery::schemas(schemas, &base_url);
+    all.extend(discovery::unlisted_schemas(schemas, &base_url));
+    one(&call, "Schema", all).await
 }
 
 /// The whole list on one page, whatever the query says.

@@ -30,7 +30,17 @@ pub fn service_provider_config(base_url: &str) -> Map<String, Value> {
     }))
 }
 
-/// Every resource type.
+/// The resource types that are found by name alone.
+pub fn unlisted_resource_types(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
+    schemas.unlisted_types().map(|schema| resource_type(schema, base_url)).into()
+}
+
+/// Their schemas.
+pub fn unlisted_schemas(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
+    schemas.unlisted_types().map(|schema| published(&schema.core, base_url)).into()
+}
+
+/// Every resource type that is listed.
 pub fn resource_types(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
     schemas.resource_types().map(|schema| resource_type(schema, base_url)).into()
 }
@@ -50,7 +60,7 @@ fn resource_type(schema: &ResourceSchema, base_url: &str) -> Map<String, Value> 
     }))
 }
 
-/// Every schema.
+/// Every schema that is listed.
 pub fn schemas(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
     schemas.all().map(|schema| published(schema, base_url)).collect()
 }

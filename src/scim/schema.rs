@@ -295,12 +295,18 @@ impl Schemas {
         })
     }
 
-    /// Every resource type.
-    pub fn resource_types(&self) -> [&ResourceSchema; 3] {
-        [&self.user, &self.group, &self.group_member]
+    /// The resource types that are listed.
+    pub fn resource_types(&self) -> [&ResourceSchema; 2] {
+        [&self.user, &self.group]
     }
 
-    /// Every schema, core ones first.
+    /// Those that are found by name alone: memberships take neither PUT nor PATCH (draft-zollner-scim-group-members-01
+    /// section 6), and clients try both on every type that is listed (scim2-tester does).
+    pub fn unlisted_types(&self) -> [&ResourceSchema; 1] {
+        [&self.group_member]
+    }
+
+    /// Every schema of the listed types, core ones first.
     pub fn all(&self) -> impl Iterator<Item = &Schema> {
         let types = self.resource_types();
         types.into_iter().map(|t| &t.core).chain(types.into_iter().flat_map(|t| &t.extensions))
@@ -340,8 +346,8 @@ mod tests {
     fn every_shipped_definition_is_read_and_has_the_urn_it_is_known_by() {
         let schemas = Schemas::standard().unwrap();
         let ids: Vec<_> = schemas.all().map(|s| s.id.as_str()).collect();
-        let membership = "urn:ietf:params:scim:schemas:core:2.0:GroupMember";
-        assert_eq!(ids, [USER_URN, GROUP_URN, membership, ENTERPRISE_URN, METADATA_URN]);
+        assert_eq!(ids, [USER_URN, GROUP_URN, ENTERPRISE_URN, METADATA_URN]);
+        assert_eq!(schemas.group_member.core.id, "urn:ietf:params:scim:schemas:core:2.0:GroupMember");
     }
 
     #[test]
