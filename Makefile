@@ -43,7 +43,8 @@ build/lambda/bootstrap: $(shell find src -type f) Cargo.toml Cargo.lock
 	cp target/release/bootstrap build/lambda/bootstrap
 
 validate: $(VENV)/done ## Check template.yaml
-	SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --region us-east-1 --template template.yaml
+	for template in template.yaml infra/data.yaml infra/pipeline.yaml; do \
+		SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --region us-east-1 --template $$template || exit 1; done
 
 sam-build: $(VENV)/done ## Build the functions for the cloud into .aws-sam
 	rustup target add aarch64-unknown-linux-gnu

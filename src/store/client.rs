@@ -32,7 +32,8 @@ pub fn from_lambda_environment(variable: impl Fn(&str) -> Option<String>) -> Res
         need("AWS_SECRET_ACCESS_KEY")?,
         variable("AWS_SESSION_TOKEN"),
     );
-    let mut config = config(need("AWS_REGION")?).credentials_provider(SharedCredentialsProvider::new(credentials));
+    let mut config = config(need("AWS_REGION")?, Metering { asks_size: true })
+        .credentials_provider(SharedCredentialsProvider::new(credentials));
     let endpoint = variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| !url.is_empty());
     let is_plain = endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
     config.set_endpoint_url(endpoint);
@@ -55,7 +56,7 @@ pub async fn from_aws_environment(endpoint_url: Option<String>) -> Result<Client
     if shared.region().is_none() {
         return Err("no AWS region is configured; set AWS_REGION or a profile's region".to_owned());
     }
-    let mut config = aws_sdk_dynamodb::config::Builder::from(&shared).interceptor(Metering);
+    let mut config = aws_sdk_dynamodb::config::Builder::from(&shared).interceptor(Metering { asks_size: false });
     if let Some(url) = endpoint_url {
         if url.starts_with("http://") {
             config = config.http_client(plain_http());
@@ -67,7 +68,7 @@ pub async fn from_aws_environment(endpoint_url: Option<String>) -> Result<Client
 
 /// A client on a connector of one's own: an engine in the process, or a test's.
 pub fn from_connector(connector: SharedHttpClient) -> Client {
-    let config = config("local".to_owned())
+    let config = config("local".to_owned(), Metering { asks_size: false })
         .credentials_provider(SharedCredentialsProvider::new(Credentials::from_keys("local", "local", None)))
         // An engine on a busy disk may take longer than a network of machines.
         .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).build())
@@ -75,10 +76,10 @@ pub fn from_connector(connector: SharedHttpClient) -> Client {
     Client::from_conf(config.build())
 }
 
-fn config(region: String) -> Builder {
+fn config(region: String, metering: Metering) -> Builder {
     Config::builder()
         .behavior_version_latest()
-        .interceptor(Metering)
+        .interceptor(metering)
         .region(Region::new(region))
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
         .timeout_config(

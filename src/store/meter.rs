@@ -61,8 +61,12 @@ impl Meter {
 }
 
 /// Asks every call for what it consumed, and counts.
-#[derive(Debug)]
-pub(super) struct Metering;
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Metering {
+    /// Whether creations are asked how large the item collection has become. DynamoDB knows; an embedded engine would
+    /// count it each time.
+    pub(super) asks_size: bool,
+}
 
 impl Intercept for Metering {
     fn name(&self) -> &'static str {
@@ -93,7 +97,7 @@ impl Intercept for Metering {
             transact_write_items::TransactWriteItemsInput
         );
         // An item collection may have 10 GB; creations make it grow.
-        if let Some(input) = input.downcast_mut::<put_item::PutItemInput>() {
+        if let Some(input) = input.downcast_mut::<put_item::PutItemInput>().filter(|_| self.asks_size) {
             input.return_item_collection_metrics = Some(ReturnItemCollectionMetrics::Size);
         }
         Meter::note(|(spent, under_way)| {
