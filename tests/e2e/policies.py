@@ -1,0 +1,151 @@
+"""Takes one action from each function's policy in turn: that function fails, with a SCIM error and a log line that names
+the action, and no other does. So what the policies grant is needed, and each function has a role of its own."""
+
+import json
+import uuid
+
+from replay import send
+
+ENTERPRISE = "urn:ietf:params:scim:schemas:core:2.0"
+
+
+class Requests:
+    """For each function one request that succeeds, and an action that it cannot do without: what, and on what."""
+
+    def __init__(self, url, token):
+        self.url, self.token = url, token
+        self.keep = self.make_user()
+        self.group = self.make_group([self.keep])
+
+    def send(self, method, path, body=None):
+        return send(self.url, self.token, method, path, body)
+
+    def make(self, path, body):
+        status, made = self.send("POST", path, body)
+        assert status == 201, made
+        return made["id"]
+
+    def make_user(self):
+        return self.make("/Users", {"userName": str(uuid.uuid4())})
+
+    def make_group(self, members=()):
+        members = [{"value": member} for member in members]
+        return self.make("/Groups", {"displayName": str(uuid.uuid4()), "members": members})
+
+    def prepare(self):
+        """What the requests below consume: a user, groups and memberships of their own."""
+        user, member = self.make_user(), self.make_user()
+        group, other = self.make_group(), self.make_group([member])
+        named = lambda: {"displayName": str(uuid.uuid4())}
+        patch = lambda path, value: {"Operations": [{"op": "add", "path": path, "value": value}]}
+        return {
+            "users.create": ("POST", "/Users", {"userName": str(uuid.uuid4())}, "PutItem", "table/rollcall-users"),
+            "users.list": ("GET", "/Users?filter=userName+eq+%22x%22", None, "GetItem", "table/rollcall-users"),
+            "users.get": ("GET", f"/Users/{self.keep}", None, "Query", "index/byId"),
+            "users.replace": ("PUT", f"/Users/{self.keep}", {"userName": str(uuid.uuid4())}, "PutItem", "table/rollcall-users"),
+            "users.patch": ("PATCH", f"/Users/{self.keep}", patch("title", str(uuid.uuid4())), "UpdateItem", "table/rollcall-users"),
+            "users.delete": ("DELETE", f"/Users/{user}", None, "DeleteItem", "table/rollcall-users"),
+            "groups.create": ("POST", "/Groups", named(), "PutItem", "table/rollcall-links"),
+            "groups.list": ("GET", "/Groups", None, "Query", "index/byName"),
+            "groups.get": ("GET", f"/Groups/{self.group}", None, "Query", "table/rollcall-links"),
+            "groups.replace": ("PUT", f"/Groups/{group}", named(), "UpdateItem", "table/rollcall-groups"),
+            "groups.patch": ("PATCH", f"/Groups/{group}", patch("members", [{"value": self.keep}]), "UpdateItem", "table/rollcall-users"),
+            "groups.delete": ("DELETE", f"/Groups/{other}", None, "DeleteItem", "table/rollcall-groups"),
+            "groupmembers.create": ("POST", "/GroupMembers", {"group": {"value": self.group}, "member": {"value": member}}, "PutItem", "table/rollcall-links"),
+            "groupmembers.list": ("GET", "/GroupMembers", None, "Query", "table/rollcall-groups"),
+            "groupmembers.get": ("GET", f"/GroupMembers/{self.group}.{self.keep}", None, "GetItem", "table/rollcall-links"),
+            "groupmembers.delete": ("DELETE", f"/GroupMembers/{self.group}.{member}", None, "DeleteItem", "table/rollcall-links"),
+            "config.get": ("GET", "/ServiceProviderConfig", None, "GetItem", "table/rollcall-keys"),
+            "resourcetypes.list": ("GET", "/ResourceTypes", None, "GetItem", "table/rollcall-keys"),
+            "resourcetypes.get": ("GET", "/ResourceTypes/User", None, "GetItem", "table/rollcall-keys"),
+            "schemas.list": ("GET", "/Schemas", None, "GetItem", "table/rollcall-keys"),
+            "schemas.get": ("GET", f"/Schemas/{ENTERPRISE}:User", None, "GetItem", "table/rollcall-keys"),
+        }
+
+    def outcomes(self, requests):
+        """Handler -> status and body; in an order in which none needs what another has taken away."""
+        return {handler: self.send(*request[:3]) for handler, request in requests.items()}
+
+
+class Policy:
+    """The inline policy of a function's role."""
+
+    def __init__(self, cloud, handler):
+        self.iam = cloud.client("iam")
+        logical = "".join(word.capitalize() for word in handler.split("."))
+        self.role = cloud.resources()[f"{logical}Role"]["PhysicalResourceId"]
+        self.name = self.iam.list_role_policies(RoleName=self.role)["PolicyNames"][0]
+        document = self.iam.get_role_policy(RoleName=self.role, PolicyName=self.name)["PolicyDocument"]
+        self.document = document if isinstance(document, dict) else json.loads(document)
+
+    def without(self, action, resource):
+        changed = json.loads(json.dumps(self.document))
+        for statement in changed["Statement"]:
+            if statement["Resource"].endswith(resource):
+                assert f"dynamodb:{action}" in statement["Action"], statement
+                statement["Action"] = [kept for kept in statement["Action"] if kept != f"dynamodb:{action}"]
+        changed["Statement"] = [statement for statement in changed["Statement"] if statement["Action"]]
+        assert changed != self.document, (action, resource)
+        # A policy has at least one statement: this one allows what needs no permission.
+        nothing = {"Effect": "Allow", "Action": ["sts:GetCallerIdentity"], "Resource": "*"}
+        self.put({**changed, "Statement": changed["Statement"] or [nothing]})
+
+    def put(self, document):
+        self.iam.put_role_policy(RoleName=self.role, PolicyName=self.name, PolicyDocument=json.dumps(document))
+
+    def restore(self):
+        self.put(self.document)
+
+
+def logged(cloud, handler, words):
+    """Whether a line of the function's log group has all the words."""
+    logs = cloud.client("logs")
+    group = f"/rollcall/rollcall/{handler.replace('.', '-')}"
+    pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
+    return any(all(word in event["message"] for word in words) for page in pages for event in page["events"])
+
+
+def policies_are_minimal(cloud, url, token):
+    requests = Requests(url, token)
+    fine = True
+    everything = requests.outcomes(requests.prepare())
+    refused = {handler: answer for handler, answer in everything.items() if answer[0] >= 300}
+    print(f"with whole policies: {len(everything) - len(refused)} of {len(everything)} functions succeed {refused or ''}", flush=True)
+    for handler, (*_, action, resource) in requests.prepare().items():
+        prepared = requests.prepare()
+        policy = Policy(cloud, handler)
+        policy.without(action, resource)
+        try:
+            outcomes = requests.outcomes(prepared)
+        finally:
+            policy.restore()
+        status, body = outcomes.pop(handler)
+        is_scim = status >= 500 and body.get("status") == str(status) and body.get("detail")
+        named = logged(cloud, handler, [f"dynamodb:{action}"])
+        others = {other: answer[0] for other, answer in outcomes.items() if answer[0] >= 500}
+        good = bool(is_scim and named and not others)
+        fine &= good
+        print(f"{'ok' if good else 'FAILED'}: {handler} without {action} on {resource}: {status}, "
+              f"{'logged' if named else 'NOT LOGGED'}, others {others or 'unharmed'}", flush=True)
+    return fine and not refused and worker_needs_its_policy(cloud)
+
+
+def worker_needs_its_policy(cloud):
+    """The worker answers no request: without an action it hands the record back, and says which it lacks."""
+    record = {"dynamodb": {"Keys": {"pk": {"S": "acme#w"}, "sk": {"S": "x"}}, "SequenceNumber": "1"}}
+
+    def failures():
+        name = cloud.resources()["Stream"]["PhysicalResourceId"]
+        answer = cloud.client("lambda").invoke(FunctionName=name, Payload=json.dumps({"Records": [record]}))
+        return json.loads(answer["Payload"].read()).get("batchItemFailures")
+
+    policy = Policy(cloud, "stream")
+    before = failures()
+    policy.without("GetItem", "table/rollcall-links")
+    try:
+        without = failures()
+    finally:
+        policy.restore()
+    good = before == [] and without == [{"itemIdentifier": "1"}] and logged(cloud, "stream", ["dynamodb:GetItem"])
+    print(f"{'ok' if good else 'FAILED'}: stream without GetItem on links: {before} before, {without} without", flush=True)
+    return good
