@@ -4,11 +4,25 @@ TOOLS := .tools
 VENV := $(TOOLS)/venv
 CARGO := cargo
 FEATURES := --features local
+E2E := $(TOOLS)/e2e
+STACK := rollcall
+ROUTE := users.get
+# A bucket for what is uploaded, and the role that CloudFormation takes, where a pipeline names them.
+UPLOADS :=
+STACK_ROLE :=
+SAM_DEPLOY = $(if $(UPLOADS),--s3-bucket $(UPLOADS),--resolve-s3) $(if $(STACK_ROLE),--role-arn $(STACK_ROLE))
+HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
+SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock
+# For the Lambda binary: zig as the linker for either architecture, and no path of this machine in what is built.
+CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
+	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
+	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint conformance lambda validate sam-build template bench clean
+.PHONY: help run test fmt lint template conformance lambda build cold-start validate rules deny sam-build deploy \
+	e2e e2e-policies local-invoke local-api bench costs clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 run: ## Build and serve on http://127.0.0.1:3000; prints Tenant URL and secret token
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
@@ -33,27 +47,67 @@ conformance: $(VENV)/done ## scim2-tester against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	$(VENV)/bin/python tests/conformance.py
 
-lambda: $(VENV)/done build/lambda/bootstrap ## The Lambda binary under Amazon's runtime interface emulator
+lambda: $(VENV)/done build/$(HOST_ARCH)/bootstrap ## The Lambda binary under Amazon's runtime interface emulator
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
-	$(VENV)/bin/python tests/lambda.py build/lambda/bootstrap
+	$(VENV)/bin/python tests/lambda.py build/$(HOST_ARCH)/bootstrap
 
-build/lambda/bootstrap: $(shell find src -type f) Cargo.toml Cargo.lock
-	$(CARGO) build --locked --release --bin bootstrap
-	mkdir -p build/lambda
-	cp target/release/bootstrap build/lambda/bootstrap
+build: build/arm64/bootstrap build/x86_64/bootstrap ## The Lambda binary for both architectures, the same bytes from the same commit
+	@ls -l $^ && sha256sum $^
 
-validate: $(VENV)/done ## Check template.yaml
+build/arm64/bootstrap: $(SOURCES) $(VENV)/done
+	$(CROSS) cargo-lambda lambda build --locked --release --arm64 --bin bootstrap --lambda-dir build/cargo-lambda/arm64
+	mkdir -p $(@D) && cp build/cargo-lambda/arm64/bootstrap/bootstrap $@
+
+build/x86_64/bootstrap: $(SOURCES) $(VENV)/done
+	$(CROSS) cargo-lambda lambda build --locked --release --x86-64 --bin bootstrap --lambda-dir build/cargo-lambda/x86_64
+	mkdir -p $(@D) && cp build/cargo-lambda/x86_64/bootstrap/bootstrap $@
+
+cold-start: build/$(HOST_ARCH)/bootstrap ## Size, start to first poll, first request over TLS
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	python3 tests/cold_start.py target/debug/rollcall build/$(HOST_ARCH)/bootstrap
+
+validate: $(VENV)/done ## Check the templates
 	for template in template.yaml infra/data.yaml infra/pipeline.yaml; do \
 		SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --region us-east-1 --template $$template || exit 1; done
 
-sam-build: $(VENV)/done ## Build the functions for the cloud into .aws-sam
-	rustup target add aarch64-unknown-linux-gnu
-	PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam build
+rules: $(TOOLS)/bin/cfn-guard ## Our own rules: encryption, backups, retention, nothing with a wildcard
+	$(TOOLS)/bin/cfn-guard validate --rules infra/rules.guard --data template.yaml infra/data.yaml infra/pipeline.yaml --show-summary fail
 
-bench: build/lambda/bootstrap ## Time the local endpoint at 100,000 users and members, and the start of the Lambda binary
+deny: $(TOOLS)/bin/cargo-deny ## Licences, banned and duplicate crates, sources
+	$(CARGO) fetch --locked
+	$(TOOLS)/bin/cargo-deny --offline --all-features check licenses bans sources
+
+sam-build: $(VENV)/done ## Build the functions for the cloud into .aws-sam
+	$(CROSS) sam build
+
+deploy: sam-build ## Deploy the tables and the application: make deploy STACK=rollcall PARAMETERS="AlarmEmail=ops@example.com"
+	$(VENV)/bin/sam deploy --template infra/data.yaml --stack-name $(STACK)-data $(SAM_DEPLOY) \
+		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(STACK)
+	$(VENV)/bin/sam deploy --stack-name $(STACK) $(SAM_DEPLOY) --capabilities CAPABILITY_IAM \
+		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(STACK) $(PARAMETERS)
+
+e2e: $(VENV)/done $(E2E)/done ## Deploy onto an emulated AWS that enforces IAM, and use it
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	$(CROSS) $(E2E)/bin/python tests/e2e/e2e.py
+
+e2e-policies: $(VENV)/done $(E2E)/done ## The same, and each function without one action of its policy in turn
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	$(CROSS) $(E2E)/bin/python tests/e2e/e2e.py --policies
+
+local-invoke: sam-build ## One function in a container: make local-invoke ROUTE=users.get (needs Docker)
+	$(VENV)/bin/sam local invoke $(shell python3 -c "print(''.join(w.capitalize() for w in '$(ROUTE)'.split('.')))") \
+		--event events/$(ROUTE).json --env-vars events/env.json $(SAM_LOCAL)
+
+local-api: sam-build ## All functions behind http://127.0.0.1:3001 in containers (needs Docker)
+	$(VENV)/bin/sam local start-api --host 127.0.0.1 --port 3001 --env-vars events/env.json $(SAM_LOCAL)
+
+bench: ## Time the local endpoint at 100,000 users and members
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
-	python3 tests/bench.py target/release/rollcall build/lambda/bootstrap
+	python3 tests/bench.py target/release/rollcall
 	python3 tests/bench_groups.py target/release/rollcall
+
+costs: ## What a tenant costs a month, from the capacity that tests/budget.rs pins and named prices
+	python3 infra/costs.py
 
 # The Python tools, in the project's own folder.
 $(VENV)/done: tests/requirements.txt
@@ -63,6 +117,17 @@ $(VENV)/done: tests/requirements.txt
 	printf '#!/bin/sh\nexec "%s" -m ziglang "$$@"\n' "$(CURDIR)/$(VENV)/bin/python" > $(TOOLS)/bin/zig
 	chmod +x $(TOOLS)/bin/zig
 	touch $@
+
+$(E2E)/done: tests/e2e/requirements.txt
+	python3 -m venv $(E2E)
+	$(E2E)/bin/pip install --quiet --disable-pip-version-check -r tests/e2e/requirements.txt
+	touch $@
+
+$(TOOLS)/bin/cfn-guard:
+	$(CARGO) install --quiet --locked --root $(TOOLS) --version 3.2.1 cfn-guard
+
+$(TOOLS)/bin/cargo-deny:
+	$(CARGO) install --quiet --locked --root $(TOOLS) --version 0.20.2 cargo-deny
 
 clean: ## Remove what was built; the data of make run stays
 	$(CARGO) clean

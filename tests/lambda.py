@@ -31,6 +31,7 @@ from replay import replay, send
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOST = "127.0.0.1"
+EMULATORS = []
 
 
 def template():
@@ -80,6 +81,7 @@ class Function:
             "--runtime-api-address", f"{HOST}:{free_port()}", bootstrap, handler,
         ]
         process = subprocess.Popen(command, env={**environment, "_HANDLER": handler}, stdout=log, stderr=log)
+        EMULATORS.append(process.pid)
         stack.callback(process.wait)
         stack.callback(process.kill)
         wait_for(self.port)
@@ -91,6 +93,16 @@ class Function:
             answer = json.loads(connection.getresponse().read())
             connection.close()
             return answer
+
+
+def peak_memory():
+    """The most memory that any function has used, in MB: those are the emulators' children."""
+    peaks = [0.0]
+    for emulator in EMULATORS:
+        for child in pathlib.Path(f"/proc/{emulator}/task/{emulator}/children").read_text().split():
+            status = pathlib.Path(f"/proc/{child}/status").read_text()
+            peaks.append(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024)
+    return max(peaks)
 
 
 class Gateway(http.server.ThreadingHTTPServer):
@@ -188,6 +200,7 @@ def main():
         status, _ = send(url, "junk", "GET", "/Users", None)
         assert status == 401, status
         passed, failed = replay(url, token)
+        print(f"peak memory of a function: {peak_memory():.1f} MB")
         print(f"{len(functions())} functions under the runtime interface emulator: {passed} exchanges passed, {failed} failed")
         return 1 if failed else 0
 
