@@ -30,7 +30,7 @@ ALARMS = 7
 
 MEMORY_GB = 0.5
 SECONDS_A_REQUEST = 0.02
-LOG_BYTES_A_REQUEST = 900
+LOG_BYTES_A_REQUEST = 1_400
 USER_GB = 2.1e-6  # 1.5 KB and three index entries
 MEMBERSHIP_GB = 0.3e-6  # a row of a member and its place in the user
 

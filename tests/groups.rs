@@ -148,8 +148,8 @@ async fn of_forty_groups_of_one_name_exactly_one_is_made() {
     assert_eq!(harness.send("GET", "/Groups", None).await.body["totalResults"], 1);
 }
 
-/// How many members a replacement brings and takes, and how many points it is crashed at. `ROLLCALL_SCALE=10000` asks
-/// for more than CI does.
+/// How many members a replacement brings and takes: `ROLLCALL_SCALE=10000` asks for more than CI does, and
+/// `ROLLCALL_POINTS` for another number of points at which it is crashed.
 fn replaced() -> usize {
     std::env::var("ROLLCALL_SCALE").map_or(30, |count| count.parse().unwrap())
 }
@@ -161,7 +161,7 @@ async fn a_large_replacement_that_crashes_anywhere_is_the_old_list_or_the_new_on
     if !is_embedded() {
         return;
     }
-    const POINTS: usize = 16;
+    let parts: usize = std::env::var("ROLLCALL_POINTS").map_or(16, |count| count.parse().unwrap());
     let side = replaced();
     let harness = Harness::new().await;
     let ids = users(&harness, "u", 2 * side).await;
@@ -171,7 +171,7 @@ async fn a_large_replacement_that_crashes_anywhere_is_the_old_list_or_the_new_on
     harness.settle().await;
     // Two reads for each who joins or leaves, and one write.
     let calls = 6 * side;
-    let points = (1..calls).step_by(calls / POINTS).flat_map(|at| [Crash::before(at), Crash::after(at)]);
+    let points = (1..calls).step_by(calls / parts).flat_map(|at| [Crash::before(at), Crash::after(at)]);
     let mut happened = 0;
     for crash in points {
         let body = json!({"displayName": "team", "members": values(new)});
@@ -199,7 +199,7 @@ async fn a_large_replacement_that_crashes_anywhere_is_the_old_list_or_the_new_on
         assert_eq!(who_shows(&harness, group, &ids).await, set(new), "{crash:?}");
         (old, new) = (new, old);
     }
-    assert!(happened > POINTS, "{happened}");
+    assert!(happened > parts, "{happened}");
     let rows = harness.count(Table::Links).await;
     assert_eq!(rows, side + 1, "a row for each member, and the name");
     eprintln!("{side} members replaced by {side}, crashed at {happened} points");
