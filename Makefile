@@ -18,7 +18,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint template conformance lambda build cold-start validate rules deny sam-build deploy \
+.PHONY: help run test fmt lint template conformance lambda build cold-start validate rules deny sam-build deploy deploy-built \
 	e2e e2e-policies local-invoke local-api bench costs clean
 
 help: ## List the targets
@@ -78,9 +78,11 @@ deny: $(TOOLS)/bin/cargo-deny ## Licences, banned and duplicate crates, sources
 	$(TOOLS)/bin/cargo-deny --offline --all-features check licenses bans sources
 
 sam-build: $(VENV)/done ## Build the functions for the cloud into .aws-sam
-	$(CROSS) sam build
+	$(CROSS) sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
-deploy: sam-build ## Deploy the tables and the application: make deploy STACK=rollcall PARAMETERS="AlarmEmail=ops@example.com"
+deploy: sam-build deploy-built ## Deploy the tables and the application: make deploy STACK=rollcall PARAMETERS="AlarmEmail=ops@example.com"
+
+deploy-built: ## The same, of what sam-build has built
 	$(VENV)/bin/sam deploy --template infra/data.yaml --stack-name $(STACK)-data $(SAM_DEPLOY) \
 		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(STACK)
 	$(VENV)/bin/sam deploy --stack-name $(STACK) $(SAM_DEPLOY) --capabilities CAPABILITY_IAM \
@@ -94,12 +96,15 @@ e2e-policies: $(VENV)/done $(E2E)/done ## The same, and each function without on
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	$(CROSS) $(E2E)/bin/python tests/e2e/e2e.py --policies
 
+# The containers of this machine's own kind.
+local-invoke local-api: PARAMETERS = Architecture=$(HOST_ARCH)
+
 local-invoke: sam-build ## One function in a container: make local-invoke ROUTE=users.get (needs Docker)
 	$(VENV)/bin/sam local invoke $(shell python3 -c "print(''.join(w.capitalize() for w in '$(ROUTE)'.split('.')))") \
-		--event events/$(ROUTE).json --env-vars events/env.json $(SAM_LOCAL)
+		--event events/$(ROUTE).json --env-vars events/env.json --parameter-overrides "$(PARAMETERS) DynamoDbEndpoint=set" $(SAM_LOCAL)
 
 local-api: sam-build ## All functions behind http://127.0.0.1:3001 in containers (needs Docker)
-	$(VENV)/bin/sam local start-api --host 127.0.0.1 --port 3001 --env-vars events/env.json $(SAM_LOCAL)
+	$(VENV)/bin/sam local start-api --host 127.0.0.1 --port 3001 --env-vars events/env.json --parameter-overrides "$(PARAMETERS) DynamoDbEndpoint=set" $(SAM_LOCAL)
 
 bench: ## Time the local endpoint at 100,000 users and members
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall

@@ -50,7 +50,7 @@ const WORKER_EVENTS: &str = "        Links:
             DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
         Daily:
           Type: ScheduleV2
-          Properties: {ScheduleExpression: rate(1 day)}
+          Properties: {Name: !Sub \"${AWS::StackName}-daily\", ScheduleExpression: rate(1 day)}
 ";
 
 /// The template with the block made anew.
