@@ -28,6 +28,49 @@ pub fn functions() -> String {
     let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
     function(&mut yaml, worker::HANDLER, &format!("{WORKER_SETTINGS}{}", policies(worker::ACCESS)), WORKER_EVENTS);
     function(&mut yaml, FALLBACK, "", rest);
+    yaml.push_str(&error_alarms());
+    yaml
+}
+
+/// Most functions of one alarm: CloudWatch's limit for the metrics of an expression.
+const FUNCTIONS_AN_ALARM: usize = 10;
+
+/// Alarms on functions that do not answer at all: a binary that does not start, a crash, a time-out. Those tell nothing
+/// of themselves.
+fn error_alarms() -> String {
+    let names: Vec<_> = ROUTES.iter().map(|route| route.name).chain([worker::HANDLER, FALLBACK]).collect();
+    let mut yaml = String::new();
+    for (index, some) in names.chunks(FUNCTIONS_AN_ALARM).enumerate() {
+        let _ = write!(
+            yaml,
+            "  FunctionErrors{}:
+    Type: AWS::CloudWatch::Alarm
+    Properties:
+      AlarmDescription: Functions do not start, crash or take too long
+      EvaluationPeriods: 1
+      Threshold: 1
+      ComparisonOperator: GreaterThanOrEqualToThreshold
+      TreatMissingData: notBreaching
+      AlarmActions: !If [HasAlarmEmail, [!Ref AlarmTopic], []]
+      Metrics:
+        - {{Id: errors, Label: errors, Expression: SUM(METRICS())}}
+",
+            index + 1
+        );
+        for (metric, name) in some.iter().enumerate() {
+            let id = logical_id(name);
+            let _ = write!(
+                yaml,
+                "        - Id: m{metric}
+          ReturnData: false
+          MetricStat:
+            Stat: Sum
+            Period: 60
+            Metric: {{Namespace: AWS/Lambda, MetricName: Errors, Dimensions: [{{Name: FunctionName, Value: !Ref {id}}}]}}
+"
+            );
+        }
+    }
     yaml
 }
 

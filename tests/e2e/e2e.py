@@ -9,7 +9,8 @@ token, and serves until its input ends.
 
 Where the emulator falls short of AWS, this harness stands in, never the product:
 - it ignores the routes in the OpenAPI body that SAM makes of an HTTP API: `connect_routes` adds them;
-- it has no CodeDeploy: `without_codedeploy` takes the gradual rollout out of the built template;
+- it has no CodeDeploy and no alarms on expressions: `simplify` takes the gradual rollout, and those alarms, out of the
+  built template;
 - it does not fetch attributes that an index does not project: `Bridge`, between the functions and its DynamoDB, does.
 
 Everything listens on 127.0.0.1.
@@ -21,6 +22,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -207,17 +209,17 @@ def build():
     subprocess.run([ROOT / ".tools/venv/bin/sam", "build", "--build-dir", ".aws-sam/e2e", "--parameter-overrides",
                     "Architecture=x86_64"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)
-    without_codedeploy(ROOT / ".aws-sam/e2e/template.yaml")
+    simplify(ROOT / ".aws-sam/e2e/template.yaml")
 
 
-def without_codedeploy(template):
-    """Takes `DeploymentPreference` and what is indented below it out of the template's text."""
+def simplify(template):
+    """Takes `DeploymentPreference` and `FunctionErrors…`, and what is indented below them, out of the template's text."""
     kept, depth = [], None
     for line in template.read_text().splitlines(keepends=True):
         indent = len(line) - len(line.lstrip())
         if depth is not None and indent > depth:
             continue
-        depth = indent if line.strip() == "DeploymentPreference:" else None
+        depth = indent if re.fullmatch(r"DeploymentPreference:|FunctionErrors\d+:", line.strip()) else None
         if depth is None:
             kept.append(line)
     template.write_text("".join(kept))
