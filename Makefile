@@ -51,7 +51,7 @@ lambda: $(VENV)/done build/$(HOST_ARCH)/bootstrap ## The Lambda binary under Ama
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	$(VENV)/bin/python tests/lambda.py build/$(HOST_ARCH)/bootstrap
 
-build: build/arm64/bootstrap build/x86_64/bootstrap ## The Lambda binary for both architectures, the same bytes from the same commit
+build: build/arm64/bootstrap build/x86_64/bootstrap ## The Lambda binary for both architectures
 	@ls -l $^ && sha256sum $^
 
 build/arm64/bootstrap: $(SOURCES) $(VENV)/done

@@ -24,7 +24,7 @@ async fn main() -> ExitCode {
     let targets = targets.with_default(level.min(LevelFilter::WARN));
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
     tracing_subscriber::registry().with(lines.with_filter(targets)).init();
-    // Between requests, Lambda freezes the process: there is nothing under way that the signal could cut off.
+    // Lambda sends it only where an extension is registered, and between requests; emulators and containers send it, too.
     let stopped = async {
         match signal(SignalKind::terminate()) {
             Ok(mut terminated) => drop(terminated.recv().await),

@@ -475,7 +475,7 @@ fn edge(group: &GroupId, member: &Member, verb: &str) -> Write {
 }
 
 /// Who a row stands for.
-pub(super) fn entry(row: &Item) -> Option<(String, MemberKind)> {
+fn entry(row: &Item) -> Option<(String, MemberKind)> {
     Some((optional_text(row, "sk")?.to_owned(), kind(row)))
 }
 
