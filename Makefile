@@ -7,9 +7,11 @@ FEATURES := --features local
 E2E := $(TOOLS)/e2e
 STACK := rollcall
 ROUTE := users.get
-# A bucket for what is uploaded, and the role that CloudFormation takes, where a pipeline names them.
+# A bucket for what is uploaded, the role that CloudFormation takes, and the policy that bounds every role of the
+# application, where a pipeline names them.
 UPLOADS :=
 STACK_ROLE :=
+BOUNDARY :=
 SAM_DEPLOY = $(if $(UPLOADS),--s3-bucket $(UPLOADS),--resolve-s3) $(if $(STACK_ROLE),--role-arn $(STACK_ROLE))
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock
@@ -70,8 +72,10 @@ validate: $(VENV)/done ## Check the templates
 	for template in template.yaml infra/data.yaml infra/pipeline.yaml; do \
 		SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --region us-east-1 --template $$template || exit 1; done
 
-rules: $(TOOLS)/bin/cfn-guard ## Our own rules: encryption, backups, retention, nothing with a wildcard
+rules: $(TOOLS)/bin/cfn-guard $(VENV)/done ## Our own rules: encryption, backups, retention, nothing with a wildcard
 	$(TOOLS)/bin/cfn-guard validate --rules infra/rules.guard --data template.yaml infra/data.yaml infra/pipeline.yaml --show-summary fail
+	mkdir -p build && $(VENV)/bin/python infra/translate.py template.yaml > build/template.json
+	$(TOOLS)/bin/cfn-guard validate --rules infra/roles.guard --data build/template.json --show-summary fail
 
 deny: $(TOOLS)/bin/cargo-deny ## Licences, banned and duplicate crates, sources
 	$(CARGO) fetch --locked
@@ -82,11 +86,15 @@ sam-build: $(VENV)/done ## Build the functions for the cloud into .aws-sam
 
 deploy: sam-build deploy-built ## Deploy the tables and the application: make deploy STACK=rollcall PARAMETERS="AlarmEmail=ops@example.com"
 
+# The code and what it is told; with another one SAM publishes a version of each function.
+RELEASE = $(shell { cat .aws-sam/build/*/bootstrap template.yaml; echo '$(PARAMETERS) $(BOUNDARY)'; } | sha256sum | cut -c -16)
+
 deploy-built: ## The same, of what sam-build has built
 	$(VENV)/bin/sam deploy --template infra/data.yaml --stack-name $(STACK)-data $(SAM_DEPLOY) \
 		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(STACK)
 	$(VENV)/bin/sam deploy --stack-name $(STACK) $(SAM_DEPLOY) --capabilities CAPABILITY_IAM \
-		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(STACK) $(PARAMETERS)
+		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(STACK) Release=$(RELEASE) \
+		$(if $(BOUNDARY),PermissionsBoundary=$(BOUNDARY)) $(PARAMETERS)
 
 e2e: $(VENV)/done $(E2E)/done ## Deploy onto an emulated AWS that enforces IAM, and use it
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall

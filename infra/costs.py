@@ -26,7 +26,7 @@ ALARM_MONTH = 0.10
 # Whatever the tenants: three metrics of each route and eight of all, if each is called every hour; and the alarms.
 ROUTES = 22
 METRICS = 3 * ROUTES + 8
-ALARMS = 10
+ALARMS = 11
 
 MEMORY_GB = 0.5
 SECONDS_A_REQUEST = 0.02

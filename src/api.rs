@@ -1,5 +1,7 @@
 //! HTTP to SCIM and back: from a request to its row of the route table, and from an outcome to a response.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
@@ -7,7 +9,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::auth::Principal;
-use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES};
+use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES, REQUEST_SECONDS};
 use crate::observe::Answered;
 use crate::scim::ScimError;
 use crate::store::meter::Meter;
@@ -84,7 +86,11 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
             Err(refusal) => Err(refusal),
         }
     };
-    let (outcome, spent) = Meter::measure(answering).await;
+    let in_time = async {
+        let limit = Duration::from_secs(REQUEST_SECONDS);
+        tokio::time::timeout(limit, answering).await.unwrap_or_else(|_| Err(too_late().into()))
+    };
+    let (outcome, spent) = Meter::measure(in_time).await;
     let (key, status) = match &outcome {
         Ok(reply) => (reply.principal.key().as_str(), reply.status.as_u16()),
         Err(refusal) => ("", refusal.error.status),
@@ -93,6 +99,10 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     let request_id = &request_id;
     app.observer.tell(&Answered { request_id, route, tenant: &tenant, key, status, milliseconds, spent });
     response(outcome)
+}
+
+fn too_late() -> ScimError {
+    ScimError::unavailable("the request took too long; what it asked for may have been done, and it can be sent again")
 }
 
 /// A refusal; with it the methods that would be allowed, for 405, and where to go instead, for 308.

@@ -32,6 +32,10 @@ pub const MAX_MEMBERS_RETURNED: usize = 10_000;
 /// functions' time-out of 28, with room for the answer. The stream worker does the rest.
 pub const JOB_SECONDS_IN_REQUEST: u64 = 20;
 
+/// Age in seconds at which a request is given up, with 503: below the functions' time-out of 28, so that there is an
+/// answer. What it has committed stays committed.
+pub const REQUEST_SECONDS: u64 = 25;
+
 /// Age in seconds at which the worker takes up what a request has left: the request may take 28 seconds, and so may one
 /// that read the group just before its commit; the rest is for clocks that differ.
 pub const WORK_SETTLES_SECONDS: i64 = 60;

@@ -1,11 +1,14 @@
 //! Many clients at once, with conflicts as DynamoDB raises them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
+use rollcall::limits::REQUEST_SECONDS;
 use serde_json::{Value, json};
 
 use crate::support::conflict::Conflict;
+use crate::support::wire::{Answer, Call, Held, Layer, Lost};
 use crate::support::{Harness, is_embedded, patch};
 
 async fn contested() -> (Harness, Arc<Conflict>) {
@@ -110,4 +113,34 @@ async fn a_delete_among_patches_is_final() {
     assert!(patched.iter().all(|reply| matches!(reply.status, 200 | 404)));
     assert_eq!(harness.send("GET", &path, None).await.status, 404);
     assert_eq!(harness.send("GET", "/Users", None).await.body["Resources"], Value::Array(Vec::new()));
+}
+
+/// Calls take long, and whoever writes meets somebody else's transaction.
+struct Crowded;
+
+impl Layer for Crowded {
+    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
+        let kind = "com.amazonaws.dynamodb.v20120810#TransactionConflictException";
+        Ok((!call.written_items().is_empty()).then(|| (400, json!({"__type": kind, "message": "conflict"}))))
+    }
+
+    fn hold<'a>(&'a self, _: &'a Call) -> Held<'a> {
+        Box::pin(tokio::time::sleep(Duration::from_secs(2)))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_takes_too_long_is_told_so_before_the_function_is_ended() {
+    if !is_embedded() {
+        return;
+    }
+    let harness = Harness::new().await;
+    let path = format!("/Users/{}", harness.user("bob").await);
+    let crowded = harness.again(vec![Arc::new(Crowded)]).await;
+    let started = tokio::time::Instant::now();
+    let body = patch(json!([{"op": "add", "path": "title", "value": "x"}]));
+    let reply = crowded.send("PATCH", &path, body).await;
+    assert_eq!((reply.status, reply.headers["retry-after"].to_str().unwrap()), (503, "1"));
+    assert!(reply.body["detail"].as_str().unwrap().contains("too long"), "{reply:?}");
+    assert_eq!(started.elapsed().as_secs(), REQUEST_SECONDS);
 }

@@ -27,7 +27,8 @@ fn the_functions_are_those_of_the_route_table() {
 fn no_policy_has_a_wildcard() {
     let text = template::functions();
     assert!(!text.contains('*'), "a wildcard in the generated functions");
-    assert!(!text.contains("Fallback") || !text.split("Handler: fallback").nth(1).unwrap().contains("Policies"));
+    let of_fallback = text.split("  FallbackRole:").nth(1).unwrap().split("\n  FunctionErrors").next().unwrap();
+    assert!(of_fallback.contains("logs:PutLogEvents") && !of_fallback.contains("dynamodb"), "it reads no table");
 }
 
 #[test]

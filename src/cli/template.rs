@@ -1,4 +1,4 @@
-//! The functions of `template.yaml`, made from the route table: one function, one role, one log group a row.
+//! The functions of `template.yaml`, made from the route table: a function, its role and its log group for each row.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -23,11 +23,14 @@ pub fn functions() -> String {
                 route.method, route.path
             )
         });
-        function(&mut yaml, route.name, &policies(route.access), &events.concat());
+        function(&mut yaml, route.name, "", &events.concat());
+        role(&mut yaml, route.name, &statements(route.access));
     }
+    function(&mut yaml, worker::HANDLER, WORKER_SETTINGS, WORKER_EVENTS);
+    role(&mut yaml, worker::HANDLER, &format!("{}{WORKER_STATEMENTS}", statements(worker::ACCESS)));
     let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
-    function(&mut yaml, worker::HANDLER, &format!("{WORKER_SETTINGS}{}", policies(worker::ACCESS)), WORKER_EVENTS);
     function(&mut yaml, FALLBACK, "", rest);
+    role(&mut yaml, FALLBACK, "");
     yaml.push_str(&error_alarms());
     yaml
 }
@@ -93,7 +96,16 @@ const WORKER_EVENTS: &str = "        Links:
             DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
         Daily:
           Type: ScheduleV2
-          Properties: {Name: !Sub \"${AWS::StackName}-daily\", ScheduleExpression: rate(1 day)}
+          Properties: {Name: !Sub \"${AWS::StackName}-daily\", ScheduleExpression: rate(1 day), RoleArn: !GetAtt DailyRole.Arn}
+";
+
+/// What reading the stream takes, and giving a change up.
+const WORKER_STATEMENTS: &str = "              - Effect: Allow
+                Action: [dynamodb:DescribeStream, dynamodb:GetRecords, dynamodb:GetShardIterator, dynamodb:ListStreams]
+                Resource: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-links-stream\"}
+              - Effect: Allow
+                Action: [sqs:SendMessage]
+                Resource: !GetAtt FailedWork.Arn
 ";
 
 /// The template with the block made anew.
@@ -106,10 +118,11 @@ pub fn renewed(template: &str) -> Result<String, String> {
     Ok(format!("{head}{BEGIN}{}{END}{tail}", functions()))
 }
 
-fn function(yaml: &mut String, name: &str, policies: &str, events: &str) {
+fn function(yaml: &mut String, name: &str, settings: &str, events: &str) {
     let id = logical_id(name);
     let kebab = name.replace('.', "-");
-    let block = format!(
+    let _ = write!(
+        yaml,
         "  {id}:
     Type: AWS::Serverless::Function
     Metadata:
@@ -117,8 +130,10 @@ fn function(yaml: &mut String, name: &str, policies: &str, events: &str) {
       BuildProperties: {{Binary: bootstrap}}
     Properties:
       Handler: {name}
+      Role: !GetAtt {id}Role.Arn
+      AutoPublishCodeSha256: !Ref Release
       LoggingConfig: {{LogGroup: !Ref {id}Logs}}
-{policies}      Events:
+{settings}      Events:
 {events}  {id}Logs:
     Type: AWS::Logs::LogGroup
     Properties:
@@ -126,7 +141,31 @@ fn function(yaml: &mut String, name: &str, policies: &str, events: &str) {
       RetentionInDays: !Ref LogRetentionDays
 "
     );
-    yaml.push_str(&block);
+}
+
+/// A role of the function's own. The one that SAM would make may write every log of the account.
+fn role(yaml: &mut String, name: &str, statements: &str) {
+    let id = logical_id(name);
+    let _ = write!(
+        yaml,
+        "  {id}Role:
+    Type: AWS::IAM::Role
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: \"2012-10-17\"
+        Statement: [{{Effect: Allow, Action: [sts:AssumeRole], Principal: {{Service: [lambda.amazonaws.com]}}}}]
+      PermissionsBoundary: !If [HasBoundary, !Ref PermissionsBoundary, !Ref AWS::NoValue]
+      ManagedPolicyArns: !If [IsTraced, [!Sub \"arn:${{AWS::Partition}}:iam::aws:policy/AWSXrayWriteOnlyAccess\"], !Ref AWS::NoValue]
+      Policies:
+        - PolicyName: function
+          PolicyDocument:
+            Version: \"2012-10-17\"
+            Statement:
+{statements}              - Effect: Allow
+                Action: [logs:CreateLogStream, logs:PutLogEvents]
+                Resource: !GetAtt {id}Logs.Arn
+"
+    );
 }
 
 /// `users.get` is `UsersGet`.
@@ -139,7 +178,7 @@ fn logical_id(name: &str) -> String {
 }
 
 /// One statement a table or index, with the actions that the row declares on it.
-fn policies(access: &[Access]) -> String {
+fn statements(access: &[Access]) -> String {
     let mut resources = BTreeMap::<String, Vec<&str>>::new();
     for Access { table, action, index } in access {
         let index = index.map_or(String::new(), |index| format!("/index/{index}"));
@@ -149,12 +188,12 @@ fn policies(access: &[Access]) -> String {
         );
         resources.entry(resource).or_default().push(action);
     }
-    let mut yaml = "      Policies:\n        - Version: \"2012-10-17\"\n          Statement:\n".to_owned();
+    let mut yaml = String::new();
     for (resource, actions) in resources {
         let actions = actions.iter().map(|action| format!("dynamodb:{action}")).collect::<Vec<_>>().join(", ");
         let _ = writeln!(
             yaml,
-            "            - Effect: Allow\n              Action: [{actions}]\n              Resource: {resource}"
+            "              - Effect: Allow\n                Action: [{actions}]\n                Resource: {resource}"
         );
     }
     yaml

@@ -71,7 +71,12 @@ pub fn from_connector(connector: SharedHttpClient) -> Client {
     let config = config("local".to_owned(), Metering { asks_size: false })
         .credentials_provider(SharedCredentialsProvider::new(Credentials::from_keys("local", "local", None)))
         // An engine on a busy disk may take longer than a network of machines.
-        .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(30)).build())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_timeout(Duration::from_secs(30))
+                .disable_operation_attempt_timeout()
+                .build(),
+        )
         .http_client(connector);
     Client::from_conf(config.build())
 }

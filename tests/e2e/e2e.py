@@ -22,6 +22,7 @@ import http.server
 import json
 import os
 import pathlib
+import platform
 import re
 import shutil
 import socket
@@ -38,6 +39,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from replay import replay, send  # noqa: E402
 
 HOST = "127.0.0.1"
+ARCHITECTURE = "Architecture=" + ("arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64")
 STACK = "rollcall"
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1",
                "AWS_DEFAULT_REGION": "us-east-1"}
@@ -172,7 +174,7 @@ class Cloud:
                  "--parameter-overrides", f"TablePrefix={STACK}")
         self.run(sam, "deploy", "--template", ".aws-sam/e2e/template.yaml", "--stack-name", STACK, *common,
                  "--capabilities", "CAPABILITY_IAM", "--parameter-overrides", f"TablePrefix={STACK}",
-                 "Architecture=x86_64", f"DynamoDbEndpoint={self.bridge.url()}")
+                 ARCHITECTURE, "Release=e2e", f"DynamoDbEndpoint={self.bridge.url()}")
         self.connect_routes()
 
     def resources(self):
@@ -207,7 +209,7 @@ def build():
     environment = {**os.environ, "SAM_CLI_TELEMETRY": "0",
                    "PATH": f"{ROOT}/.tools/bin:{ROOT}/.tools/venv/bin:{os.environ['PATH']}"}
     subprocess.run([ROOT / ".tools/venv/bin/sam", "build", "--build-dir", ".aws-sam/e2e", "--parameter-overrides",
-                    "Architecture=x86_64"], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL,
+                    ARCHITECTURE], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL,
                    stderr=subprocess.DEVNULL)
     simplify(ROOT / ".aws-sam/e2e/template.yaml")
 

@@ -54,6 +54,10 @@ impl LostAnswers {
 }
 
 impl Layer for LostAnswers {
+    fn loses_answers(&self) -> bool {
+        true
+    }
+
     fn after(&self, call: &Call, _: &Answer) -> Result<(), Lost> {
         if call.written_items().is_empty() {
             return Ok(());

@@ -41,6 +41,11 @@ pub trait Layer: Send + Sync {
         Box::pin(async {})
     }
 
+    /// Whether it loses answers, so that the SDK sends a transaction again. After a crash nothing is sent.
+    fn loses_answers(&self) -> bool {
+        false
+    }
+
     /// Sees the answer, or loses it.
     fn after(&self, _call: &Call, _answer: &Answer) -> Result<(), Lost> {
         Ok(())
@@ -102,7 +107,7 @@ impl Wire {
             Some(answer) => answer,
             None if lost => (0, Value::Null),
             None => {
-                let (status, body) = self.engine.call(&call.operation, call.body.to_string().as_bytes());
+                let (status, body) = self.engine.call(&call.operation, self.body_of(&call).to_string().as_bytes());
                 (status, serde_json::from_slice(&body).unwrap())
             }
         };
@@ -110,6 +115,18 @@ impl Wire {
             lost |= layer.after(&call, &answer).is_err();
         }
         if lost { Err(Lost) } else { Ok(answer) }
+    }
+
+    /// Without the token of a transaction where nothing is sent twice: at each transaction the engine looks at all
+    /// tokens of the last ten minutes, which is most of a large test's time.
+    fn body_of(&self, call: &Call) -> Value {
+        let mut body = call.body.clone();
+        if let Some(fields) = body.as_object_mut()
+            && !self.layers.iter().any(|layer| layer.loses_answers())
+        {
+            fields.shift_remove("ClientRequestToken");
+        }
+        body
     }
 }
 
