@@ -55,7 +55,7 @@ def month(users, budget):
     """Dollars by what they are for."""
     calls = {
         "filter `userName eq`": users * (CHANGED + CREATED + LOOKED_UP),
-        "PUT, PATCH": users * CHANGED,
+        "… in another hour than the last change": users * CHANGED,
         "POST": users * CREATED,
         "DELETE": users * DELETED,
         "PATCH of a group, one member added or removed": users * CREATED * GROUPS_A_USER,

@@ -23,6 +23,7 @@ pub mod group_members;
 pub mod groups;
 mod path;
 pub mod route;
+pub mod search;
 pub mod users;
 
 pub use call::Call;

@@ -88,6 +88,13 @@ pub const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 /// (about 8,000 users of 2 KB, under a second and 4,096 read units).
 pub const MAX_SCANNED_PAGES: usize = 16;
 
+/// Most resources looked at for one page that a cursor leads to and a filter thins out (about 4 MB of users), before the
+/// page ends short with a `nextCursor`.
+pub const MAX_RESOURCES_READ: usize = 2_000;
+
+/// Resources read in one call on such a walk.
+pub const RESOURCES_A_STEP: usize = 500;
+
 /// Most alternatives of an `or` answered by one index read each; a longer one is scanned.
 pub const MAX_UNION: usize = 10;
 

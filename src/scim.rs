@@ -17,6 +17,7 @@ pub mod path;
 pub mod projection;
 pub mod resource;
 pub mod schema;
+pub mod sort;
 pub mod user;
 
 pub use document::Document;
@@ -27,6 +28,8 @@ pub use schema::{Attribute, ResourceSchema, Schemas};
 pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 /// Schema URI of a list of resources (RFC 7644 section 3.4.2).
 pub const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// Schema URI of a search (RFC 7644 section 3.4.3).
+pub const SEARCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 /// Schema URI of the core User (RFC 7643 section 4.1).
 pub const USER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 /// Schema URI of the core Group (RFC 7643 section 4.2).

@@ -133,11 +133,67 @@ async fn drive_groups(harness: &Harness) {
         assert_eq!(harness.send(method, &format!("/Groups/{path}"), body).await.status, status);
     }
     drive_memberships(harness, &of_busy[3..5], &users[30..]).await;
+    drive_searches(harness, users[30]["value"].as_str().unwrap()).await;
     // A change that is left to the worker, and adds.
     let dying = harness.again(vec![Crash::after(66)]).await;
     let many = patch(json!([{"op": "add", "path": "members", "value": users[1..]}]));
     assert_eq!(dying.send("PATCH", &format!("/Groups/{}", of_busy[6]), many).await.status, 204);
     harness.settle().await;
+}
+
+/// Every list in each way that it may be found, by GET and by POST.
+async fn drive_searches(harness: &Harness, user: &str) {
+    let of_group = format!("members.value eq \"{user}\"");
+    let by_id = format!("id eq \"{user}\" and members.value eq \"{user}\"");
+    for (path, filters) in [
+        (
+            "/Users",
+            vec![
+                "userName eq \"m1\"",
+                "externalId eq \"x\"",
+                "emails.value eq \"x\"",
+                "title pr",
+                "meta.lastModified gt \"2026-01-01T00:00:00Z\"",
+            ],
+        ),
+        ("/Groups", vec!["displayName eq \"outer\"", "externalId eq \"x\"", "members pr", &of_group, &by_id]),
+        ("/GroupMembers", vec![&format!("member.value eq \"{user}\"") as &str, "member.type eq \"User\""]),
+        (
+            "",
+            vec![
+                "userName eq \"m1\"",
+                "externalId eq \"x\"",
+                "emails.value eq \"x\"",
+                "meta.lastModified gt \"2026-01-01T00:00:00Z\"",
+                "members pr",
+                &of_group,
+                &by_id,
+                "title pr",
+            ],
+        ),
+    ] {
+        for filter in filters.into_iter().map(Some).chain([None]) {
+            let text = filter.map_or(String::new(), |filter| format!("&filter={}", encode(filter)));
+            for cursor in ["startIndex=1", "cursor="] {
+                assert_eq!(
+                    harness.send("GET", &format!("{path}?{cursor}{text}"), None).await.status,
+                    200,
+                    "{path} {text}"
+                );
+            }
+            for mut body in [json!({"startIndex": 1}), json!({"cursor": ""})] {
+                body["schemas"] = json!(["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]);
+                if let Some(filter) = filter {
+                    body["filter"] = json!(filter);
+                }
+                assert_eq!(harness.send("POST", &format!("{path}/.search"), body).await.status, 200, "{path} {text}");
+            }
+        }
+    }
+}
+
+fn decode(text: &str) -> String {
+    form_urlencoded::parse(format!("f={text}").as_bytes()).next().unwrap().1.into_owned()
 }
 
 /// Memberships one by one, each kind of list, and in groups whose last change died half-way.
@@ -175,5 +231,9 @@ async fn drive_memberships(harness: &Harness, groups: &[String], users: &[serde_
         format!("?filter={}", encode(&format!("group.value eq \"{group}\" and member.value eq \"{user}\""))),
     ] {
         assert_eq!(harness.send("GET", &format!("/GroupMembers{query}"), None).await.status, 200, "{query}");
+        let filter = query.strip_prefix("?filter=").map(decode);
+        let mut search = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]});
+        search.as_object_mut().unwrap().extend(filter.map(|filter| ("filter".to_owned(), json!(filter))));
+        assert_eq!(harness.send("POST", "/GroupMembers/.search", search).await.status, 200, "{query}");
     }
 }

@@ -13,6 +13,7 @@ mod keys;
 mod layers;
 mod paging;
 mod properties;
+mod search;
 mod serve;
 mod stale;
 mod support;

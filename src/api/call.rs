@@ -118,11 +118,14 @@ impl<'a> Call<'a> {
         format!("{origin}{}", self.target.base)
     }
 
-    /// The query parameters.
+    /// The query parameters; those of a search are in its body.
     ///
     /// # Errors
     /// 400 naming the parameter and the rule.
     pub fn query(&self) -> Result<Query, ScimError> {
+        if self.route.path.ends_with("/.search") {
+            return Query::from_search(&self.body()?);
+        }
         let query = self.request.uri().query().unwrap_or_default();
         Query::parse(form_urlencoded::parse(query.as_bytes()).into_owned())
     }

@@ -59,7 +59,10 @@ pub(super) fn place<P: for<'a> Deserialize<'a>>(
 
 /// What must be the same on every page: where is asked, and for what.
 fn query(call: &Call<'_>) -> Result<String, ScimError> {
-    let text = serde_json::json!([call.route().path, call.query()?.filter]).to_string();
+    let query = call.query()?;
+    let sort = query.sort.map(|sort| sort.to_string());
+    let endpoint = call.route().path.trim_end_matches("/.search");
+    let text = serde_json::json!([endpoint, query.filter, sort]).to_string();
     let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
 }

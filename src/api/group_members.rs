@@ -73,12 +73,14 @@ pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
 /// choice to the server). By index, a list is offered as far as it can be counted.
 ///
 /// # Errors
-/// 400 `invalidFilter`, `invalidCursor`, `expiredCursor`, `tooMany` or `invalidValue`, 401, 403, 501 for sorting, 503.
+/// 400 `invalidFilter`, `invalidCursor`, `expiredCursor`, `tooMany` or `invalidValue`, also for sorting, 401, 403, 503.
 pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
     let principal = call.authenticate().await?;
     let query = call.query()?;
-    if query.sort_by.is_some() {
-        return Err(ScimError::status(501, "sorting is not offered (sort.supported in /ServiceProviderConfig)"));
+    if query.sort.is_some() {
+        return Err(ScimError::invalid_value(
+            "sortBy: memberships have an order of their own; users and groups are sorted",
+        ));
     }
     let filter = query.filter.as_deref().map(|text| parse_for(text, schema(&call))).transpose()?;
     let (group, member) = filter.as_ref().map_or((None, None), |filter| asked(filter, schema(&call)));

@@ -6,13 +6,10 @@ use serde_json::{Map, Value, json};
 
 use super::{Call, Reply};
 use crate::auth::{Principal, Tenant};
-use crate::limits::{MAX_DOCUMENT_BYTES, MAX_RESPONSE_BYTES, MAX_WRITE_ATTEMPTS};
-use crate::scim::filter::check::parse_for;
-use crate::scim::filter::plan::{Access, plan};
+use crate::limits::{MAX_DOCUMENT_BYTES, MAX_WRITE_ATTEMPTS};
 use crate::scim::filter::{Filter, eval};
-use crate::scim::group::{GroupKeys, INDEXED, MembersAsked, members_asked};
+use crate::scim::group::{GroupKeys, MembersAsked, members_asked};
 use crate::scim::group_member::{METADATA_URN, metadata};
-use crate::scim::list::{self, Query};
 use crate::scim::membership::{self, Change, Ids};
 use crate::scim::projection::Projection;
 use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
@@ -151,65 +148,17 @@ pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
     Err(contended())
 }
 
-/// GET /Groups
-///
-/// # Errors
-/// 400 `invalidFilter`, `tooMany` or `invalidValue`, 401, 403, 501 for sorting, 503.
-pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
-    let principal = call.authenticate().await?;
-    let query = call.query()?;
-    if query.sort_by.is_some() {
-        return Err(ScimError::status(501, "sorting is not offered (sort.supported in /ServiceProviderConfig)"));
-    }
-    let (groups, total) = found(&call, principal.tenant(), &query).await?;
-    let mut resources = Vec::with_capacity(groups.len());
-    let mut bytes = 0;
-    for group in &groups {
-        let resource = whole(&call, principal.tenant(), group, &query.projection).await?;
-        bytes += list::escaped_length(&resource);
-        // Reading that the members do not fit took a megabyte or two.
-        bytes += if resource.contains_key(METADATA_URN) { MAX_RESPONSE_BYTES / 8 } else { 0 };
-        if bytes > MAX_RESPONSE_BYTES && !resources.is_empty() {
-            break;
-        }
-        resources.push(resource);
-    }
-    Ok(Reply::json(principal, StatusCode::OK, list::response(resources, total, query.start_index)))
-}
-
-async fn found(call: &Call<'_>, tenant: &Tenant, query: &Query) -> Result<(Vec<Group>, usize), ScimError> {
-    let store = &call.app().store;
-    let Some(text) = &query.filter else {
-        return Ok(store.page_of_groups(tenant, query.start_index, query.count).await?);
-    };
-    let filter = parse_for(text, schema(call))?;
-    let access = plan(&filter, schema(call), INDEXED);
-    let asked = members_asked(&filter, schema(call));
-    let mut matching = Vec::new();
-    for group in candidates(call, tenant, &access).await? {
-        if satisfies(call, tenant, &group, &filter, &asked).await? {
-            matching.push(group);
-        }
-    }
-    let total = matching.len();
-    Ok((matching.into_iter().skip(query.start_index - 1).take(query.count).collect(), total))
-}
-
-async fn candidates(call: &Call<'_>, tenant: &Tenant, access: &Access) -> Result<Vec<Group>, ScimError> {
-    Ok(call.app().store.find_groups(tenant, access).await?)
-}
-
-async fn satisfies(
+/// Whether a group satisfies a filter; of its members those are read that the filter asks for.
+pub(super) async fn satisfies(
     call: &Call<'_>,
     tenant: &Tenant,
     group: &Group,
     filter: &Filter,
-    asked: &MembersAsked,
 ) -> Result<bool, ScimError> {
     let store = &call.app().store;
-    let members = match asked {
+    let members = match members_asked(filter, schema(call)) {
         MembersAsked::None => Members::new(),
-        MembersAsked::Only(ids) => store.members_among(tenant, group, ids).await?,
+        MembersAsked::Only(ids) => store.members_among(tenant, group, &ids).await?,
         MembersAsked::All => all_members(call, tenant, group).await?,
     };
     Ok(eval::matches(filter, &render(call, group, Some(&members)), schema(call)))
@@ -331,7 +280,7 @@ fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
 }
 
 /// The group as the client asked for it; its members are read only if they are wanted.
-async fn whole(
+pub(super) async fn whole(
     call: &Call<'_>,
     tenant: &Tenant,
     group: &Group,
@@ -371,7 +320,7 @@ async fn all_members(call: &Call<'_>, tenant: &Tenant, group: &Group) -> Result<
 }
 
 /// The group with its members, if they fit an answer.
-fn render(call: &Call<'_>, group: &Group, members: Option<&Members>) -> Map<String, Value> {
+pub(super) fn render(call: &Call<'_>, group: &Group, members: Option<&Members>) -> Map<String, Value> {
     let base_url = call.base_url();
     let mut resource = resource::render(&group.record.document, &group.meta(), schema(call), &base_url);
     let member = |(id, kind): (&String, &MemberKind)| {

@@ -35,7 +35,7 @@ impl Target {
 
     /// Whether the path is of a route's form, such as `/Users/{id}`.
     pub(super) fn matches(&self, pattern: &str) -> bool {
-        let parts: Vec<&str> = pattern.split('/').skip(1).collect();
+        let parts: Vec<&str> = pattern.split('/').filter(|part| !part.is_empty()).collect();
         parts.len() == self.segments.len()
             && parts.iter().zip(&self.segments).all(|(part, segment)| *part == "{id}" || part == segment)
     }
@@ -69,6 +69,7 @@ mod tests {
         for path in ["", "/", "/acme", "/acme/other/Users", "/%ff/scim/Users", "acme/scim/Users"] {
             assert_eq!(Target::parse(path), None, "{path}");
         }
+        assert!(Target::parse("/acme/scim/v2").unwrap().matches("/"));
         let up = Target::parse("/acme/scim/v2/Users/../Users").unwrap();
         assert!(!up.matches("/Users") && !up.matches("/Users/{id}"));
     }

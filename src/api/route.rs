@@ -7,6 +7,7 @@ use std::pin::Pin;
 
 use http::Method;
 
+use super::search::{self, Kind};
 use super::{Call, Reply, discovery, group_members, groups, users};
 use crate::auth::Scope;
 use crate::scim::ScimError;
@@ -46,17 +47,8 @@ pub static ROUTES: &[Route] = &[
         method: Method::GET,
         path: "/Users",
         scope: Scope::Read,
-        access: &[
-            Access::KEYS_GET,
-            Access::USERS_GET,
-            Access::USERS_QUERY,
-            Access::USERS_BY_ID,
-            Access::USERS_BY_EXTERNAL_ID,
-            Access::USERS_BY_EMAIL,
-            Access::GROUPS_BATCH_GET,
-            Access::LINKS_QUERY,
-        ],
-        handler: |call| Box::pin(users::list(call)),
+        access: USER_LIST,
+        handler: |call| Box::pin(search::list(call, &[Kind::User])),
     },
     Route {
         name: "users.get",
@@ -121,17 +113,8 @@ pub static ROUTES: &[Route] = &[
         method: Method::GET,
         path: "/Groups",
         scope: Scope::Read,
-        access: &[
-            Access::KEYS_GET,
-            Access::USERS_BY_ID,
-            Access::GROUPS_GET,
-            Access::GROUPS_BATCH_GET,
-            Access::GROUPS_BY_NAME,
-            Access::GROUPS_BY_EXTERNAL_ID,
-            Access::LINKS_GET,
-            Access::LINKS_QUERY,
-        ],
-        handler: |call| Box::pin(groups::list(call)),
+        access: GROUP_LIST,
+        handler: |call| Box::pin(search::list(call, &[Kind::Group])),
     },
     Route {
         name: "groups.get",
@@ -189,16 +172,7 @@ pub static ROUTES: &[Route] = &[
         method: Method::GET,
         path: "/GroupMembers",
         scope: Scope::Read,
-        access: &[
-            Access::KEYS_GET,
-            Access::USERS_BY_ID,
-            Access::GROUPS_GET,
-            Access::GROUPS_BATCH_GET,
-            Access::GROUPS_QUERY,
-            Access::LINKS_GET,
-            Access::LINKS_BATCH_GET,
-            Access::LINKS_QUERY,
-        ],
+        access: GROUP_MEMBER_LIST,
         handler: |call| Box::pin(group_members::list(call)),
     },
     Route {
@@ -216,6 +190,46 @@ pub static ROUTES: &[Route] = &[
         scope: Scope::Write,
         access: GROUP_CHANGE,
         handler: |call| Box::pin(group_members::delete(call)),
+    },
+    Route {
+        name: "users.search",
+        method: Method::POST,
+        path: "/Users/.search",
+        scope: Scope::Read,
+        access: USER_LIST,
+        handler: |call| Box::pin(search::list(call, &[Kind::User])),
+    },
+    Route {
+        name: "groups.search",
+        method: Method::POST,
+        path: "/Groups/.search",
+        scope: Scope::Read,
+        access: GROUP_LIST,
+        handler: |call| Box::pin(search::list(call, &[Kind::Group])),
+    },
+    Route {
+        name: "groupmembers.search",
+        method: Method::POST,
+        path: "/GroupMembers/.search",
+        scope: Scope::Read,
+        access: GROUP_MEMBER_LIST,
+        handler: |call| Box::pin(group_members::list(call)),
+    },
+    Route {
+        name: "all.list",
+        method: Method::GET,
+        path: "/",
+        scope: Scope::Read,
+        access: ALL_LIST,
+        handler: |call| Box::pin(search::list(call, &[Kind::User, Kind::Group])),
+    },
+    Route {
+        name: "all.search",
+        method: Method::POST,
+        path: "/.search",
+        scope: Scope::Read,
+        access: ALL_LIST,
+        handler: |call| Box::pin(search::list(call, &[Kind::User, Kind::Group])),
     },
     Route {
         name: "config.get",
@@ -259,6 +273,62 @@ pub static ROUTES: &[Route] = &[
     },
 ];
 
+/// Every way to find users, and the names of their groups.
+const USER_LIST: &[Access] = &[
+    Access::KEYS_GET,
+    Access::USERS_GET,
+    Access::USERS_QUERY,
+    Access::USERS_BY_ID,
+    Access::USERS_BY_EXTERNAL_ID,
+    Access::USERS_BY_EMAIL,
+    Access::USERS_BY_HOUR,
+    Access::GROUPS_BATCH_GET,
+    Access::LINKS_QUERY,
+];
+
+/// Every way to find groups, and their members.
+const GROUP_LIST: &[Access] = &[
+    Access::KEYS_GET,
+    Access::USERS_BY_ID,
+    Access::GROUPS_GET,
+    Access::GROUPS_BATCH_GET,
+    Access::GROUPS_QUERY,
+    Access::GROUPS_BY_NAME,
+    Access::GROUPS_BY_EXTERNAL_ID,
+    Access::LINKS_GET,
+    Access::LINKS_QUERY,
+];
+
+/// Both.
+const ALL_LIST: &[Access] = &[
+    Access::KEYS_GET,
+    Access::USERS_GET,
+    Access::USERS_QUERY,
+    Access::USERS_BY_ID,
+    Access::USERS_BY_EXTERNAL_ID,
+    Access::USERS_BY_EMAIL,
+    Access::USERS_BY_HOUR,
+    Access::GROUPS_GET,
+    Access::GROUPS_BATCH_GET,
+    Access::GROUPS_QUERY,
+    Access::GROUPS_BY_NAME,
+    Access::GROUPS_BY_EXTERNAL_ID,
+    Access::LINKS_GET,
+    Access::LINKS_QUERY,
+];
+
+/// Every way to find memberships.
+const GROUP_MEMBER_LIST: &[Access] = &[
+    Access::KEYS_GET,
+    Access::USERS_BY_ID,
+    Access::GROUPS_GET,
+    Access::GROUPS_BATCH_GET,
+    Access::GROUPS_QUERY,
+    Access::LINKS_GET,
+    Access::LINKS_BATCH_GET,
+    Access::LINKS_QUERY,
+];
+
 /// PUT and PATCH: a read by id, an update in place, or for a rename a new item and the end of the old one.
 const USER_CHANGE: &[Access] = &[
     Access::KEYS_GET,
@@ -285,8 +355,7 @@ const GROUP_CHANGE: &[Access] = &[
 ];
 
 /// Parts of RFC 7644 that are answered with 501 where no row above has the method.
-pub static NOT_IMPLEMENTED: &[&str] =
-    &["/Me", "/Bulk", "/.search", "/Users/.search", "/Groups/.search", "/GroupMembers/.search"];
+pub static NOT_IMPLEMENTED: &[&str] = &["/Me", "/Bulk"];
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.
 pub const FALLBACK: &str = "fallback";

@@ -7,16 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::{Call, Reply};
 use crate::auth::{Principal, Tenant};
-use crate::limits::{MAX_DOCUMENT_BYTES, MAX_RESPONSE_BYTES, MAX_WRITE_ATTEMPTS};
-use crate::scim::filter::check::parse_for;
-use crate::scim::filter::plan::{Access, plan};
+use crate::limits::{MAX_DOCUMENT_BYTES, MAX_WRITE_ATTEMPTS};
 use crate::scim::filter::{Filter, eval};
-use crate::scim::list::{self, Query};
 use crate::scim::projection::Projection;
-use crate::scim::user::{INDEXED, UserKeys};
+use crate::scim::user::UserKeys;
 use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::groups::Group;
-use crate::store::users::{Page, User, UserId, WriteError};
+use crate::store::users::{User, UserId, WriteError};
 
 /// POST /Users
 ///
@@ -49,7 +46,7 @@ pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
     if call.if_none_match().is_some_and(|tags| tags.contains(user.record.version.0)) {
         return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(user.record.version.0)));
     }
-    let groups = groups_of(&call, principal.tenant(), std::slice::from_ref(&user), &projection).await?;
+    let groups = names_of_groups(&call, principal.tenant(), [&user], &projection).await?;
     let whole = with_groups(&call, &user, &groups);
     Ok(reply(principal, StatusCode::OK, &user, projection.apply(whole, schema(&call))))
 }
@@ -99,77 +96,8 @@ pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
     Err(contended())
 }
 
-/// GET /Users
-///
-/// # Errors
-/// 400 `invalidFilter`, `tooMany` or `invalidValue`, 401, 403, 501 for sorting, 503.
-pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
-    // Only what costs as little as the check itself is read beside it: a forged key must not start a scan.
-    let (principal, found) = match point_lookup(&call) {
-        Some(search) => call.authenticate_beside(|tenant| search.run(&call, tenant)).await?,
-        None => {
-            let principal = call.authenticate().await?;
-            let found = Search::parse(&call)?.run(&call, principal.tenant().clone()).await?;
-            (principal, found)
-        }
-    };
-    let (query, page) = found;
-    let groups = groups_of(&call, principal.tenant(), &page.users, &query.projection).await?;
-    let mut resources = Vec::with_capacity(page.users.len());
-    let mut bytes = 0;
-    for user in &page.users {
-        let resource = query.projection.apply(with_groups(&call, user, &groups), schema(&call));
-        bytes += list::escaped_length(&resource);
-        if bytes > MAX_RESPONSE_BYTES && !resources.is_empty() {
-            break;
-        }
-        resources.push(resource);
-    }
-    Ok(Reply::json(principal, StatusCode::OK, list::response(resources, page.total, query.start_index)))
-}
-
-/// A list request, read.
-struct Search {
-    query: Query,
-    filter: Option<(Filter, Access)>,
-}
-
-/// The search, if it asks one index for one value.
-fn point_lookup(call: &Call<'_>) -> Option<Search> {
-    let search = Search::parse(call).ok()?;
-    matches!(search.filter, Some((_, Access::Equals(..) | Access::Nothing))).then_some(search)
-}
-
-impl Search {
-    fn parse(call: &Call<'_>) -> Result<Self, ScimError> {
-        let query = call.query()?;
-        if query.sort_by.is_some() {
-            return Err(ScimError::status(501, "sorting is not offered (sort.supported in /ServiceProviderConfig)"));
-        }
-        let filter = query.filter.as_deref().map(|text| parse_for(text, schema(call))).transpose()?;
-        let filter = filter.map(|filter| {
-            let access = plan(&filter, schema(call), INDEXED);
-            (filter, access)
-        });
-        Ok(Self { query, filter })
-    }
-
-    async fn run(self, call: &Call<'_>, tenant: Tenant) -> Result<(Query, Page), ScimError> {
-        let store = &call.app().store;
-        let query = &self.query;
-        let page = match &self.filter {
-            None => store.page_of_users(&tenant, query.start_index, query.count).await?,
-            Some((filter, access)) => {
-                let found = store.find_users(&tenant, access, |user| satisfies(call, user, filter)).await?;
-                let total = found.len();
-                Page { users: found.into_iter().skip(query.start_index - 1).take(query.count).collect(), total }
-            }
-        };
-        Ok((self.query, page))
-    }
-}
-
-fn satisfies(call: &Call<'_>, user: &User, filter: &Filter) -> bool {
+/// Whether a user, with everything but its groups, satisfies a filter.
+pub(super) fn satisfies(call: &Call<'_>, user: &User, filter: &Filter) -> bool {
     eval::matches(filter, &render(call, user), schema(call))
 }
 
@@ -207,7 +135,7 @@ async fn change(
         match written {
             Ok(()) => {
                 let user = if next.record.document == current.record.document { current } else { next };
-                let groups = groups_of(&call, tenant, std::slice::from_ref(&user), &projection).await?;
+                let groups = names_of_groups(&call, tenant, [&user], &projection).await?;
                 let whole = with_groups(&call, &user, &groups);
                 return Ok(reply(principal, StatusCode::OK, &user, projection.apply(whole, schema(&call))));
             }
@@ -256,20 +184,21 @@ fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
     &call.app().schemas.user
 }
 
-fn render(call: &Call<'_>, user: &User) -> Map<String, Value> {
+/// The user whole, but for its groups.
+pub(super) fn render(call: &Call<'_>, user: &User) -> Map<String, Value> {
     resource::render(&user.record.document, &user.meta(), schema(call), &call.base_url())
 }
 
 /// The names of the groups that users are in, by their ids; read only if `groups` is wanted. Groups that are gone are
 /// not among them.
-async fn groups_of(
+pub(super) async fn names_of_groups<'u>(
     call: &Call<'_>,
     tenant: &Tenant,
-    users: &[User],
+    users: impl IntoIterator<Item = &'u User>,
     projection: &Projection,
 ) -> Result<BTreeMap<String, String>, ScimError> {
     let ids: BTreeSet<String> = match projection.wants("groups", schema(call)) {
-        true => users.iter().flat_map(User::group_ids).map(str::to_owned).collect(),
+        true => users.into_iter().flat_map(User::group_ids).map(str::to_owned).collect(),
         false => BTreeSet::new(),
     };
     let groups = call.app().store.groups(tenant, ids).await?;
@@ -277,7 +206,8 @@ async fn groups_of(
     Ok(groups.iter().map(|group| (group.id.as_str().to_owned(), name(group))).collect())
 }
 
-fn with_groups(call: &Call<'_>, user: &User, names: &BTreeMap<String, String>) -> Map<String, Value> {
+/// The user whole, with those of its groups that have a name.
+pub(super) fn with_groups(call: &Call<'_>, user: &User, names: &BTreeMap<String, String>) -> Map<String, Value> {
     let mut resource = render(call, user);
     let base_url = call.base_url();
     let groups: Vec<Value> = user

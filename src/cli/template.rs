@@ -20,7 +20,8 @@ pub fn functions() -> String {
         let events = [("V2", "/v2"), ("V1", "")].map(|(name, version)| {
             format!(
                 "        {name}:\n          Type: HttpApi\n          Properties: {{ApiId: !Ref Api, Method: {}, Path: \"/{{tenant}}/scim{version}{}\"}}\n",
-                route.method, route.path
+                route.method,
+                route.path.trim_end_matches('/')
             )
         });
         function(&mut yaml, route.name, "", &events.concat());

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::{ResourceSchema, Schema, Schemas};
-use crate::limits::MAX_PAGE;
+use crate::limits::{CURSOR_SECONDS, DEFAULT_PAGE, MAX_PAGE};
 
 const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
 const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
@@ -17,8 +17,16 @@ pub fn service_provider_config(base_url: &str) -> Map<String, Value> {
         "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
         "filter": {"supported": true, "maxResults": MAX_PAGE},
         "changePassword": {"supported": false},
-        "sort": {"supported": false},
+        "sort": {"supported": true},
         "etag": {"supported": true},
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_PAGE,
+            "maxPageSize": MAX_PAGE,
+            "cursorTimeout": CURSOR_SECONDS,
+        },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "OAuth Bearer Token",

@@ -33,6 +33,7 @@ pub enum ScimType {
     InvalidValue,
     InvalidCursor,
     ExpiredCursor,
+    InvalidCount,
 }
 
 impl ScimType {
@@ -48,6 +49,7 @@ impl ScimType {
             Self::InvalidValue => "invalidValue",
             Self::InvalidCursor => "invalidCursor",
             Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }
@@ -66,6 +68,11 @@ impl ScimError {
     /// 400 `expiredCursor`.
     pub fn expired_cursor(detail: impl Into<String>) -> Self {
         Self::bad_request(ScimType::ExpiredCursor, detail)
+    }
+
+    /// 400 `invalidCount`.
+    pub fn invalid_count(detail: impl Into<String>) -> Self {
+        Self::bad_request(ScimType::InvalidCount, detail)
     }
 
     fn bad_request(scim_type: ScimType, detail: impl Into<String>) -> Self {

@@ -2,7 +2,7 @@
 
 use super::filter::Filter;
 use super::filter::Operator;
-use super::filter::plan::Indexed;
+use super::filter::plan::{Finds, Indexed};
 use super::fold::fold;
 use super::user::key;
 use super::{Document, ResourceSchema, ScimError};
@@ -10,10 +10,10 @@ use crate::scim::path::AttributePath;
 
 /// What groups can be looked up by, cheapest first.
 pub const INDEXED: &[Indexed] = &[
-    Indexed { attribute: "id", by_prefix: false },
-    Indexed { attribute: "displayName", by_prefix: false },
-    Indexed { attribute: "externalId", by_prefix: false },
-    Indexed { attribute: "members.value", by_prefix: false },
+    Indexed { attribute: "id", finds: Finds::Equals },
+    Indexed { attribute: "displayName", finds: Finds::Equals },
+    Indexed { attribute: "externalId", finds: Finds::Equals },
+    Indexed { attribute: "members.value", finds: Finds::Equals },
 ];
 
 /// The values by which a group is found, folded where case does not matter.

@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::json::member;
 use super::projection::Projection;
-use super::{LIST_URN, ScimError};
+use super::sort::Sort;
+use super::{LIST_URN, SEARCH_URN, ScimError};
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
 
 /// The query parameters that SCIM defines. Unknown ones are ignored: Entra's own flag `aadOptscim062020` may come
@@ -22,10 +24,10 @@ pub struct Query {
     pub count: usize,
     /// `count` as it was asked for.
     pub asked_count: Option<usize>,
-    /// `cursor` (RFC 9865); empty for the first page.
+    /// `cursor` (RFC 9865); empty for the first page. Where there is one, `startIndex` says nothing.
     pub cursor: Option<String>,
-    /// `sortBy`.
-    pub sort_by: Option<String>,
+    /// `sortBy` and `sortOrder`.
+    pub sort: Option<Sort>,
 }
 
 impl Query {
@@ -38,10 +40,15 @@ impl Query {
         for (name, value) in pairs {
             known.take(&name, value)?;
         }
-        let [filter, attributes, excluded, start_index, count, sort_by, cursor] = known.values;
+        let [filter, attributes, excluded, start_index, count, sort_by, sort_order, cursor] = known.values;
         let start_index = integer("startIndex", start_index.as_deref())?;
-        let count =
-            integer("count", count.as_deref())?.map(|count| usize::try_from(count.max(0)).unwrap_or(usize::MAX));
+        let count = match &cursor {
+            Some(_) => positive_count(count.as_deref())?,
+            None => {
+                integer("count", count.as_deref())?.map(|count| usize::try_from(count.max(0)).unwrap_or(usize::MAX))
+            }
+        };
+        let sort_by = sort_by.filter(|text| !text.is_empty());
         Ok(Self {
             filter: filter.filter(|text| !text.is_empty()),
             projection: Projection::parse(attributes.as_deref(), excluded.as_deref())?,
@@ -50,12 +57,61 @@ impl Query {
             count: count.unwrap_or(DEFAULT_PAGE).min(MAX_PAGE),
             asked_count: count,
             cursor,
-            sort_by: sort_by.filter(|text| !text.is_empty()),
+            sort: sort_by.map(|by| Sort::parse(&by, sort_order.as_deref())).transpose()?,
         })
+    }
+
+    /// Reads the body of a search (RFC 7644 section 3.4.3), which says the same in JSON.
+    ///
+    /// # Errors
+    /// 400 naming the attribute and the rule.
+    pub fn from_search(body: &Map<String, Value>) -> Result<Self, ScimError> {
+        let schemas = member(body, "schemas").and_then(Value::as_array);
+        let is_search = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(SEARCH_URN));
+        if !schemas.is_some_and(|schemas| schemas.iter().any(is_search)) {
+            return Err(ScimError::invalid_syntax(format!("schemas must have {SEARCH_URN}")));
+        }
+        let parameters = NAMES.iter().filter_map(|name| Some((name, member(body, name)?)));
+        let pairs = parameters.map(|(name, value)| Ok(((*name).to_owned(), parameter(name, value)?)));
+        Self::parse(pairs.collect::<Result<Vec<_>, ScimError>>()?)
     }
 }
 
-const NAMES: [&str; 7] = ["filter", "attributes", "excludedAttributes", "startIndex", "count", "sortBy", "cursor"];
+const NAMES: [&str; 8] =
+    ["filter", "attributes", "excludedAttributes", "startIndex", "count", "sortBy", "sortOrder", "cursor"];
+
+/// A member of a search as it would stand in a URL.
+fn parameter(name: &str, value: &Value) -> Result<String, ScimError> {
+    let refuse = |what: &str| ScimError::invalid_value(format!("{name} must be {what}"));
+    match name {
+        "attributes" | "excludedAttributes" => {
+            let names = match value {
+                Value::Array(names) => names.iter().map(Value::as_str).collect::<Option<Vec<_>>>(),
+                Value::String(names) => Some(vec![names.as_str()]),
+                _ => None,
+            };
+            Ok(names.ok_or_else(|| refuse("an array of attribute names"))?.join(","))
+        }
+        "startIndex" | "count" => match value {
+            Value::Number(number) if number.is_i64() || number.is_u64() => Ok(number.to_string()),
+            _ => Err(refuse("an integer")),
+        },
+        _ => value.as_str().map(str::to_owned).ok_or_else(|| refuse("a string")),
+    }
+}
+
+/// `count` beside a cursor is at least 1 (RFC 9865 section 2).
+fn positive_count(text: Option<&str>) -> Result<Option<usize>, ScimError> {
+    match text {
+        None | Some("") => Ok(None),
+        Some(text) => match text.trim().parse::<i64>() {
+            Ok(count @ 1..) => Ok(Some(usize::try_from(count).unwrap_or(usize::MAX))),
+            _ => Err(ScimError::invalid_count(format!(
+                "count must be an integer from 1 to {MAX_PAGE} where a cursor is given (RFC 9865 section 2.1)"
+            ))),
+        },
+    }
+}
 
 #[derive(Default)]
 struct Known {
@@ -133,6 +189,33 @@ mod tests {
         let read = query("startIndex=7&count=100000").unwrap();
         assert_eq!((read.start_index, read.count), (7, MAX_PAGE));
         assert_eq!(query("").unwrap().count, DEFAULT_PAGE);
+    }
+
+    #[test]
+    fn a_search_says_in_json_what_a_url_says() {
+        let body = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
+        let urn = SEARCH_URN;
+        let search = format!(
+            r#"{{"schemas":["{urn}"],"attributes":["userName","emails"],"Filter":"userName pr","startIndex":3,"count":2,"sortBy":"userName"}}"#
+        );
+        let same = query("attributes=userName,emails&filter=userName pr&startIndex=3&count=2&sortBy=userName").unwrap();
+        assert_eq!(Query::from_search(&body(&search)).unwrap(), same);
+        for bad in [
+            "{}".to_owned(),
+            format!(r#"{{"schemas":["{urn}"],"count":"two"}}"#),
+            format!(r#"{{"schemas":["{urn}"],"filter":5}}"#),
+            format!(r#"{{"schemas":["{urn}"],"attributes":{{}}}}"#),
+        ] {
+            assert_eq!(Query::from_search(&body(&bad)).unwrap_err().status, 400, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_cursor_has_rules_of_its_own() {
+        assert_eq!(query("cursor=&count=2").unwrap().asked_count, Some(2));
+        for bad in ["cursor=x&count=0", "cursor=&count=-1", "cursor=&count=many"] {
+            assert_eq!(query(bad).unwrap_err().scim_type, Some(crate::scim::ScimType::InvalidCount), "{bad}");
+        }
     }
 
     #[test]

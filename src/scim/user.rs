@@ -1,16 +1,17 @@
 //! What is particular to users: the values they are found by.
 
-use super::filter::plan::Indexed;
+use super::filter::plan::{Finds, Indexed};
 use super::fold::fold;
 use super::{Document, ScimError};
 use crate::limits::{MAX_EMAILS, MAX_KEY_BYTES};
 
 /// What users can be looked up by, cheapest first.
 pub const INDEXED: &[Indexed] = &[
-    Indexed { attribute: "userName", by_prefix: true },
-    Indexed { attribute: "id", by_prefix: false },
-    Indexed { attribute: "externalId", by_prefix: false },
-    Indexed { attribute: "emails.value", by_prefix: false },
+    Indexed { attribute: "userName", finds: Finds::Prefixes },
+    Indexed { attribute: "id", finds: Finds::Equals },
+    Indexed { attribute: "externalId", finds: Finds::Equals },
+    Indexed { attribute: "emails.value", finds: Finds::Equals },
+    Indexed { attribute: "meta.lastModified", finds: Finds::Since },
 ];
 
 /// The values by which a user is found, folded where case does not matter.

@@ -8,7 +8,7 @@ use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 
 use super::groups::{Group, GroupId};
-use super::item::{Item, optional_instant, optional_text, s, text};
+use super::item::{Item, optional_instant, optional_text, text};
 use super::links::{member_partition, member_row};
 use super::members::MemberKind;
 use super::tables::Table;
@@ -189,7 +189,7 @@ impl Store {
             let chunk = self.members_of(tenant, &group, Some(member), limit).await?;
             return Ok(Chunk { next: chunk.next.or(Some((id.as_str().to_owned(), END.to_owned()))), ..chunk });
         }
-        let (groups, is_last) = self.groups_after(tenant, after.map(|(group, _)| group.as_str())).await?;
+        let (groups, next) = self.groups_after(tenant, after.map(|(group, _)| group.as_str()), GROUPS_AT_ONCE).await?;
         let chunks = groups.iter().map(|group| self.members_of(tenant, group, None, limit));
         let mut members = Vec::new();
         for chunk in try_join_all(chunks).await? {
@@ -198,21 +198,6 @@ impl Store {
                 return Ok(Chunk { members, next: chunk.next });
             }
         }
-        let last = groups.last().filter(|_| !is_last);
-        Ok(Chunk { members, next: last.map(|group| (group.id.as_str().to_owned(), END.to_owned())) })
-    }
-
-    async fn groups_after(&self, tenant: &Tenant, after: Option<&str>) -> Result<(Vec<Group>, bool), StoreError> {
-        let query = self.client.query().table_name(self.table(Table::Groups)).consistent_read(true);
-        let query = query.key_condition_expression("#tenant = :tenant").expression_attribute_names("#tenant", "tenant");
-        let page = query
-            .expression_attribute_values(":tenant", s(tenant.as_str()))
-            .limit(GROUPS_AT_ONCE as i32)
-            .set_exclusive_start_key(after.map(|id| super::groups::key(tenant, id)))
-            .send()
-            .await
-            .map_err(|e| StoreError::of(&e))?;
-        let groups = page.items().iter().map(Group::read).collect::<Result<_, _>>()?;
-        Ok((groups, page.last_evaluated_key().is_none()))
+        Ok(Chunk { members, next: next.map(|group| (group, END.to_owned())) })
     }
 }

@@ -27,6 +27,9 @@ pub const BY_EXTERNAL_ID: &str = "byExternalId";
 /// Lookup of a user by its first e-mail address.
 pub const BY_EMAIL: &str = "byEmail";
 
+/// Users by the hour of their last change: an index of the instant itself would cost every change two writes more.
+pub const BY_HOUR: &str = "byHour";
+
 /// Lookup of a group by `displayName`.
 pub const BY_NAME: &str = "byName";
 
@@ -51,7 +54,7 @@ pub const DEFINITIONS: &[Definition] = &[
         table: Table::Users,
         partition: "tenant",
         sort: "userName",
-        indexes: &[(BY_ID, "id"), (BY_EXTERNAL_ID, "externalId"), (BY_EMAIL, "email")],
+        indexes: &[(BY_ID, "id"), (BY_EXTERNAL_ID, "externalId"), (BY_EMAIL, "email"), (BY_HOUR, "hour")],
     },
     Definition {
         table: Table::Groups,
@@ -137,6 +140,7 @@ impl Access {
     pub const USERS_BY_ID: Self = access(Table::Users, "Query", Some(BY_ID));
     pub const USERS_BY_EXTERNAL_ID: Self = access(Table::Users, "Query", Some(BY_EXTERNAL_ID));
     pub const USERS_BY_EMAIL: Self = access(Table::Users, "Query", Some(BY_EMAIL));
+    pub const USERS_BY_HOUR: Self = access(Table::Users, "Query", Some(BY_HOUR));
     pub const GROUPS_GET: Self = access(Table::Groups, "GetItem", None);
     pub const GROUPS_BATCH_GET: Self = access(Table::Groups, "BatchGetItem", None);
     pub const GROUPS_QUERY: Self = access(Table::Groups, "Query", None);

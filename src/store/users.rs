@@ -20,9 +20,11 @@ use crate::scim::resource::Meta;
 use crate::scim::user::UserKeys;
 
 mod read;
+mod walk;
 
 pub use super::record::Author;
 pub use read::Page;
+pub use walk::{Place, Walk};
 
 /// The permanent id of a user, as a UUID. Its first byte is a bucket: a hash of the name at creation, by which users
 /// can be counted and, should a tenant outgrow a partition, spread.
@@ -41,7 +43,12 @@ impl UserId {
         let [bucket, ..] = digest;
         let [first, ..] = &mut bytes;
         *first = bucket;
-        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()))
+        Ok(Self::of_bytes(bytes))
+    }
+
+    /// The id that those bytes make: of a user who is created twice with them, there is one.
+    pub fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
     }
 
     /// Reads an id from a URL; `None` for what cannot be one, so that it need not be looked up.
@@ -132,6 +139,7 @@ impl User {
     fn item(&self, tenant: &Tenant, keys: &UserKeys, author: &Author) -> Item {
         let mut item = key(tenant, &self.key);
         item.insert("id".into(), s(self.id.as_str()));
+        item.insert("hour".into(), s(hour(self.record.modified)));
         self.record.write(&mut item, author);
         item.extend(keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
         item.extend(self.indexed_email().map(|email| ("email".to_owned(), s(email))));
@@ -248,7 +256,8 @@ impl Store {
 
 /// A change of named attributes: never a whole item, which could undo a membership write made meanwhile.
 fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &UserKeys) -> Write {
-    let mut set = "SET #doc = :doc, #ver = :ver, #modified = :modified, #by = :by, #req = :req".to_owned();
+    let mut set =
+        "SET #doc = :doc, #ver = :ver, #modified = :modified, #hour = :hour, #by = :by, #req = :req".to_owned();
     let mut remove = Vec::new();
     let indexed = [("externalId", keys.external_id.as_ref()), ("email", new.indexed_email())];
     for (name, value) in indexed {
@@ -264,9 +273,10 @@ fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &U
         .value("doc", s(new.record.document.to_stored()))
         .value("ver", n(new.record.version.0))
         .value("modified", at(new.record.modified))
+        .value("hour", s(hour(new.record.modified)))
         .value("by", s(author.key.as_str()))
         .value("req", old.record.requests.with(author));
-    for name in ["doc", "modified", "by", "req", "externalId", "email"] {
+    for name in ["doc", "modified", "hour", "by", "req", "externalId", "email"] {
         write = write.name(name);
     }
     for (name, value) in indexed {
@@ -310,6 +320,11 @@ fn changed(old: &User, now: Option<Item>) -> Result<WriteError, StoreError> {
         _ => None,
     };
     Ok(WriteError::Changed(now))
+}
+
+/// The hour of an instant, such as `2026-01-31T12`: hours sort as their texts do.
+fn hour(instant: Timestamp) -> String {
+    instant.strftime("%Y-%m-%dT%H").to_string()
 }
 
 fn key(tenant: &Tenant, folded_user_name: &str) -> Item {

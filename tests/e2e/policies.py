@@ -6,6 +6,7 @@ import uuid
 
 from replay import send
 
+SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 ENTERPRISE = "urn:ietf:params:scim:schemas:core:2.0"
 
 
@@ -38,6 +39,7 @@ class Requests:
         group, other = self.make_group(), self.make_group([member])
         named = lambda: {"displayName": str(uuid.uuid4())}
         patch = lambda path, value: {"Operations": [{"op": "add", "path": path, "value": value}]}
+        search = lambda text: {"schemas": [SEARCH], "filter": text}
         return {
             "users.create": ("POST", "/Users", {"userName": str(uuid.uuid4())}, "PutItem", "table/rollcall-users"),
             "users.list": ("GET", "/Users?filter=userName+eq+%22x%22", None, "GetItem", "table/rollcall-users"),
@@ -55,6 +57,11 @@ class Requests:
             "groupmembers.list": ("GET", "/GroupMembers", None, "Query", "table/rollcall-groups"),
             "groupmembers.get": ("GET", f"/GroupMembers/{self.group}.{self.keep}", None, "GetItem", "table/rollcall-links"),
             "groupmembers.delete": ("DELETE", f"/GroupMembers/{self.group}.{member}", None, "DeleteItem", "table/rollcall-links"),
+            "users.search": ("POST", "/Users/.search", search("userName sw \"x\""), "Query", "table/rollcall-users"),
+            "groups.search": ("POST", "/Groups/.search", search("displayName eq \"x\""), "Query", "index/byName"),
+            "groupmembers.search": ("POST", "/GroupMembers/.search", search(f"group.value eq \"{self.group}\""), "Query", "table/rollcall-links"),
+            "all.list": ("GET", "", None, "Query", "index/byId"),
+            "all.search": ("POST", "/.search", search("meta.lastModified ge \"2026-01-01T00:00:00Z\""), "Query", "index/byHour"),
             "config.get": ("GET", "/ServiceProviderConfig", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.list": ("GET", "/ResourceTypes", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.get": ("GET", "/ResourceTypes/User", None, "GetItem", "table/rollcall-keys"),

@@ -211,10 +211,10 @@ pub fn encode(text: &str) -> String {
 /// The row of the table that a request goes to.
 fn route_of(method: &Method, path: &str) -> Option<&'static Route> {
     let path = path.trim_end_matches('/');
-    let below = path.split_once("/scim/").map(|(_, below)| below.strip_prefix("v2/").unwrap_or(below))?;
-    let segments: Vec<_> = below.split('/').collect();
+    let below = path.split_once("/scim").map(|(_, below)| below)?;
+    let segments: Vec<_> = below.split('/').filter(|segment| !segment.is_empty() && *segment != "v2").collect();
     ROUTES.iter().find(|route| {
-        let parts: Vec<_> = route.path.split('/').skip(1).collect();
+        let parts: Vec<_> = route.path.split('/').filter(|part| !part.is_empty()).collect();
         route.method == *method
             && parts.len() == segments.len()
             && parts.iter().zip(&segments).all(|(part, segment)| *part == "{id}" || part == segment)

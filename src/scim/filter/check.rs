@@ -37,7 +37,7 @@ pub fn check(filter: &Filter, schema: &ResourceSchema) -> Result<(), ScimError> 
 }
 
 /// The attribute whose values are compared: for a complex one its `value`.
-pub(super) fn leaf<'s>(located: &LocatedAttribute<'s>) -> Option<&'s Attribute> {
+pub(in crate::scim) fn leaf<'s>(located: &LocatedAttribute<'s>) -> Option<&'s Attribute> {
     match &located.sub {
         Some((_, sub)) => *sub,
         None => {
@@ -115,7 +115,7 @@ pub(super) fn as_number(value: &Value) -> Option<f64> {
 }
 
 /// An xsd:dateTime as an instant; without a zone it is taken as UTC (RFC 7643 section 2.3.5 requires none).
-pub(super) fn as_instant(value: &Value) -> Option<jiff::Timestamp> {
+pub(in crate::scim) fn as_instant(value: &Value) -> Option<jiff::Timestamp> {
     let text = value.as_str()?;
     text.parse::<jiff::Timestamp>().ok().or_else(|| {
         let local: jiff::civil::DateTime = text.parse().ok()?;

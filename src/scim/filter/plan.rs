@@ -1,8 +1,9 @@
 //! Which index can answer a filter. An access path returns a superset: the whole filter is evaluated on what it finds.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::check::leaf;
+use super::check::{as_instant, leaf};
 use super::{Filter, Operator};
 use crate::limits::{MAX_KEY_BYTES, MAX_UNION};
 use crate::scim::ResourceSchema;
@@ -15,8 +16,19 @@ use crate::scim::schema::Type;
 pub struct Indexed {
     /// The attribute, with `.value` for a multi-valued one.
     pub attribute: &'static str,
-    /// Whether the index also finds the values that start with a text.
-    pub by_prefix: bool,
+    /// What the index finds.
+    pub finds: Finds,
+}
+
+/// What an index finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finds {
+    /// The resources with a value.
+    Equals,
+    /// And those whose value starts with a text.
+    Prefixes,
+    /// Those whose dateTime is not before one.
+    Since,
 }
 
 /// How to find every resource that may satisfy a filter.
@@ -28,6 +40,8 @@ pub enum Access {
     Equals(&'static str, String),
     /// The resources whose value starts so.
     StartsWith(&'static str, String),
+    /// The resources whose dateTime is not before that.
+    Since(&'static str, Timestamp),
     /// What any of these finds.
     Any(Vec<Access>),
     /// Every resource.
@@ -89,6 +103,12 @@ impl Planner<'_> {
             None => path.clone(),
         };
         let Some((index, case_exact)) = self.index_of(&path) else { return Access::Scan };
+        if index.finds == Finds::Since {
+            return match (op, as_instant(value)) {
+                (Operator::Gt | Operator::Ge, Some(instant)) => Access::Since(index.attribute, instant),
+                _ => Access::Scan,
+            };
+        }
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
@@ -98,8 +118,10 @@ impl Planner<'_> {
         match op {
             Operator::Eq if key.is_empty() || key.len() > MAX_KEY_BYTES => Access::Nothing,
             Operator::Eq => Access::Equals(index.attribute, key),
-            Operator::Sw if index.by_prefix && key.len() > MAX_KEY_BYTES => Access::Nothing,
-            Operator::Sw if index.by_prefix && !key.is_empty() => Access::StartsWith(index.attribute, key),
+            Operator::Sw if index.finds == Finds::Prefixes && key.len() > MAX_KEY_BYTES => Access::Nothing,
+            Operator::Sw if index.finds == Finds::Prefixes && !key.is_empty() => {
+                Access::StartsWith(index.attribute, key)
+            }
             _ => Access::Scan,
         }
     }
@@ -129,6 +151,7 @@ impl Planner<'_> {
             }
             Access::Any(parts) => 100 + parts.iter().map(|part| self.cost(part)).sum::<usize>(),
             Access::StartsWith(..) => 10_000,
+            Access::Since(..) => 20_000,
             Access::Scan => usize::MAX / (MAX_UNION + 1),
         }
     }
@@ -162,6 +185,14 @@ mod tests {
         );
         assert_eq!(planned("userName sw \"B\""), Access::StartsWith("userName", "b".into()));
         assert_eq!(planned("userName eq \"\""), Access::Nothing);
+        let since = Access::Since("meta.lastModified", "2026-01-01T00:00:00Z".parse().unwrap());
+        for text in [
+            "meta.lastModified gt \"2026-01-01T01:00:00+01:00\"",
+            "title pr and meta.lastModified ge \"2026-01-01T00:00:00Z\"",
+        ] {
+            assert_eq!(planned(text), since, "{text}");
+        }
+        assert_eq!(planned("meta.lastModified lt \"2026-01-01T00:00:00Z\""), Access::Scan);
     }
 
     #[test]

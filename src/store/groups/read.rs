@@ -9,7 +9,7 @@ use super::{Group, GroupId, key};
 use crate::auth::Tenant;
 use crate::limits::MAX_SCANNED_PAGES;
 use crate::scim::filter::plan::Access;
-use crate::store::item::s;
+use crate::store::item::{optional_text, s};
 use crate::store::tables::{BY_EXTERNAL_ID, BY_NAME, Table};
 use crate::store::{Store, StoreError};
 
@@ -89,6 +89,33 @@ impl Store {
     ) -> Result<(Vec<Group>, usize), StoreError> {
         let (items, total) = self.page(|| self.by_name(tenant), start_index, count).await?;
         Ok((items.iter().map(Group::read).collect::<Result<_, _>>()?, total))
+    }
+
+    /// The next groups after an id, in the order of the ids, which no change moves; at most `limit` of them, and the
+    /// last id, if there may be more.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn groups_after(
+        &self,
+        tenant: &Tenant,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Group>, Option<String>), StoreError> {
+        let query = self
+            .client
+            .query()
+            .table_name(self.table(Table::Groups))
+            .consistent_read(true)
+            .key_condition_expression("#tenant = :tenant")
+            .expression_attribute_names("#tenant", "tenant")
+            .expression_attribute_values(":tenant", s(tenant.as_str()))
+            .set_exclusive_start_key(after.map(|id| key(tenant, id)))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let page = query.send().await.map_err(|e| StoreError::of(&e))?;
+        let groups = page.items().iter().map(Group::read).collect::<Result<Vec<_>, _>>()?;
+        let next = page.last_evaluated_key.as_ref().and_then(|last| optional_text(last, "id"));
+        Ok((groups, next.map(str::to_owned)))
     }
 
     async fn all_groups(&self, query: QueryFluentBuilder) -> Result<Vec<Group>, StoreError> {

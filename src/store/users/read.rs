@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, Select};
+use jiff::Timestamp;
 
-use super::{User, UserId, key};
+use super::{User, UserId, hour, key};
 use crate::auth::Tenant;
 use crate::limits::{MAX_SCANNED_PAGES, MAX_SHARED_EMAIL};
 use crate::scim::filter::plan::Access;
 use crate::store::item::{Item, s};
-use crate::store::tables::{BY_EMAIL, BY_EXTERNAL_ID, BY_ID, Table};
+use crate::store::tables::{BY_EMAIL, BY_EXTERNAL_ID, BY_HOUR, BY_ID, Table};
 use crate::store::{Store, StoreError};
 
 /// A page of all users, in the order of their ids.
@@ -69,6 +70,7 @@ impl Store {
             }
             Access::Equals(..) => self.lookup(tenant, access).await?.into_iter().for_each(take),
             Access::StartsWith(_, start) => self.each_user(self.starting_with(tenant, start), &mut take).await?,
+            Access::Since(_, instant) => self.each_user(self.since(tenant, *instant), &mut take).await?,
             Access::Scan => self.each_user(self.partition(tenant), &mut take).await?,
             Access::Nothing => {}
         }
@@ -99,7 +101,16 @@ impl Store {
         Ok(users)
     }
 
-    fn starting_with(&self, tenant: &Tenant, start: &str) -> QueryFluentBuilder {
+    pub(super) fn since(&self, tenant: &Tenant, instant: Timestamp) -> QueryFluentBuilder {
+        self.partition(tenant)
+            .index_name(BY_HOUR)
+            .select(Select::AllAttributes)
+            .key_condition_expression("#tenant = :tenant AND #hour >= :hour")
+            .expression_attribute_names("#hour", "hour")
+            .expression_attribute_values(":hour", s(hour(instant)))
+    }
+
+    pub(super) fn starting_with(&self, tenant: &Tenant, start: &str) -> QueryFluentBuilder {
         self.partition(tenant)
             .key_condition_expression("#tenant = :tenant AND begins_with(#userName, :start)")
             .expression_attribute_names("#userName", "userName")
@@ -163,7 +174,7 @@ impl Store {
     }
 
     /// Every item of a tenant, strongly consistent: a client that has just written sees what it wrote.
-    fn partition(&self, tenant: &Tenant) -> QueryFluentBuilder {
+    pub(super) fn partition(&self, tenant: &Tenant) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(self.table(Table::Users))

@@ -1,0 +1,392 @@
+//! Lists and searches (RFC 7644 sections 3.4.2 and 3.4.3, RFC 9865), of one resource type or of all.
+//!
+//! By index, a list is counted: what no index finds is read within a bound, and refused beyond it. By cursor, a page
+//! costs a page wherever it is: what no index finds makes pages short, never wrong.
+
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Call, Reply, cursor, groups, users};
+use crate::auth::{Principal, Tenant};
+use crate::limits::{MAX_RESOURCES_READ, MAX_RESPONSE_BYTES, RESOURCES_A_STEP};
+use crate::scim::filter::Filter;
+use crate::scim::filter::check::parse_for;
+use crate::scim::filter::plan::{Access, plan};
+use crate::scim::group_member::METADATA_URN;
+use crate::scim::list::{self, Query};
+use crate::scim::sort::Sort;
+use crate::scim::{ResourceSchema, ScimError, group, user};
+use crate::store::groups::Group;
+use crate::store::users::{Place, User, Walk};
+
+/// A resource type that can be searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Users.
+    User,
+    /// Groups.
+    Group,
+}
+
+/// GET of an endpoint, or POST of its `/.search`.
+///
+/// # Errors
+/// 400 `invalidFilter`, `tooMany`, `invalidPath`, `invalidValue`, `invalidCursor`, `expiredCursor` or `invalidCount`,
+/// 401, 403, 503.
+pub async fn list(call: Call<'_>, kinds: &[Kind]) -> Result<Reply, ScimError> {
+    let search = Search::parse(&call, kinds);
+    // Only what costs as little as the check itself is read beside it: a forged key must not start a scan.
+    if let Ok(search) = &search
+        && search.is_point_lookup()
+    {
+        let read = |tenant| async move { search.by_index(&tenant).await };
+        let (principal, body) = call.authenticate_beside(read).await?;
+        return Ok(Reply::json(principal, StatusCode::OK, body));
+    }
+    let principal = call.authenticate().await?;
+    let search = search?;
+    let body = match &search.query.cursor {
+        None => search.by_index(principal.tenant()).await?,
+        Some(cursor) => search.by_cursor(&principal, cursor).await?,
+    };
+    Ok(Reply::json(principal, StatusCode::OK, body))
+}
+
+/// A request, read: of each resource type what is asked for, and how it is found.
+struct Search<'a> {
+    call: &'a Call<'a>,
+    query: Query,
+    parts: Vec<Part>,
+}
+
+struct Part {
+    kind: Kind,
+    filter: Option<Filter>,
+    access: Access,
+}
+
+enum Found {
+    User(User),
+    Group(Group),
+}
+
+/// After what the next page begins.
+#[derive(Clone, Serialize, Deserialize)]
+enum After {
+    #[serde(rename = "u")]
+    User(Place),
+    /// By its id.
+    #[serde(rename = "g")]
+    Group(String),
+    /// So many resources of a sorted list.
+    #[serde(rename = "o")]
+    Offset(usize),
+}
+
+/// A part of a walk.
+struct Step {
+    found: Vec<Found>,
+    /// How many were looked at.
+    read: usize,
+    next: Option<After>,
+}
+
+impl<'a> Search<'a> {
+    fn parse(call: &'a Call<'a>, kinds: &[Kind]) -> Result<Self, ScimError> {
+        let query = call.query()?;
+        let part = |kind: &Kind| {
+            let schema = kind.schema(call);
+            let filter = query.filter.as_deref().map(|text| parse_for(text, schema)).transpose()?;
+            let access = filter.as_ref().map_or(Access::Scan, |filter| plan(filter, schema, kind.indexed()));
+            Ok(Part { kind: *kind, filter, access })
+        };
+        let parts = kinds.iter().map(part).collect::<Result<_, ScimError>>()?;
+        Ok(Self { call, query, parts })
+    }
+
+    /// Whether it asks one index of users for one value.
+    fn is_point_lookup(&self) -> bool {
+        let is_point =
+            |part: &Part| part.kind == Kind::User && matches!(part.access, Access::Equals(..) | Access::Nothing);
+        self.query.cursor.is_none() && matches!(self.parts.as_slice(), [part] if is_point(part))
+    }
+
+    async fn by_index(&self, tenant: &Tenant) -> Result<Value, ScimError> {
+        let Query { start_index, count, sort, .. } = &self.query;
+        let skipped = start_index - 1;
+        let (page, total) = match sort {
+            Some(sort) => {
+                let all = self.sorted(tenant, sort).await?;
+                let total = all.len();
+                (all.into_iter().skip(skipped).take(*count).collect(), total)
+            }
+            None => {
+                let (mut page, mut total) = (Vec::new(), 0);
+                for part in &self.parts {
+                    let skipped = skipped.saturating_sub(total);
+                    let (found, of_part) = self.window(part, tenant, skipped, count - page.len()).await?;
+                    page.extend(found);
+                    total += of_part;
+                }
+                (page, total)
+            }
+        };
+        Ok(list::response(self.shown(tenant, &page).await?, total, *start_index))
+    }
+
+    async fn by_cursor(&self, principal: &Principal, cursor: &str) -> Result<Value, ScimError> {
+        let (tenant, count) = (principal.tenant(), self.query.count);
+        let after: Option<After> = cursor::place(self.call, principal, cursor)?;
+        let is_first = after.is_none();
+        let (found, mut next, mut total) = match &self.query.sort {
+            Some(sort) if self.native(sort).is_none() => {
+                let offset = if let Some(After::Offset(offset)) = after { offset } else { 0 };
+                let all = self.sorted(tenant, sort).await?;
+                let (total, end) = (all.len(), offset.saturating_add(count));
+                let page: Vec<_> = all.into_iter().skip(offset).take(count).collect();
+                (page, (end < total).then_some(After::Offset(end)), Some(total))
+            }
+            _ => {
+                let (found, next) = self.walk(tenant, after.clone(), count).await?;
+                let total = (is_first && next.is_none()).then_some(found.len());
+                (found, next, total)
+            }
+        };
+        let shown = self.shown(tenant, &found).await?;
+        if let Some(last) = shown.len().checked_sub(1).filter(|last| last + 1 < found.len()) {
+            total = total.filter(|_| matches!(next, Some(After::Offset(_))));
+            next = match (&after, &self.query.sort) {
+                (after, Some(sort)) if self.native(sort).is_none() => {
+                    let offset = if let Some(After::Offset(offset)) = after { *offset } else { 0 };
+                    Some(After::Offset(offset + shown.len()))
+                }
+                _ => found.get(last).map(|last| self.after(last)),
+            };
+        }
+        let next = next.map(|after| cursor::to(self.call, principal, after)).transpose()?;
+        Ok(list::cursor_response(shown, total, next))
+    }
+
+    /// The next resources after a place, and the place after them if there may be more. Fewer than `count` where a
+    /// filter leaves few of the many that may be read for one page.
+    async fn walk(
+        &self,
+        tenant: &Tenant,
+        mut after: Option<After>,
+        count: usize,
+    ) -> Result<(Vec<Found>, Option<After>), ScimError> {
+        let (mut found, mut read) = (Vec::new(), 0);
+        let is_over = |part: &Part| matches!((&after, part.kind), (Some(After::Group(_)), Kind::User));
+        let first = self.parts.iter().take_while(|part| is_over(part)).count();
+        for part in self.parts.iter().skip(first) {
+            loop {
+                // One more than is shown tells whether there is another page.
+                let limit = if part.filter.is_some() { RESOURCES_A_STEP } else { count - found.len() + 1 };
+                let step = self.step(part, tenant, after.as_ref(), limit).await?;
+                read += step.read;
+                for next in step.found {
+                    if found.len() == count {
+                        let place = found.last().map(|last| self.after(last));
+                        return Ok((found, place));
+                    }
+                    found.push(next);
+                }
+                after = step.next;
+                match &after {
+                    None => break,
+                    Some(_) if read >= MAX_RESOURCES_READ => return Ok((found, after)),
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok((found, None))
+    }
+
+    /// Of the next candidates of a part those that satisfy its filter.
+    async fn step(&self, part: &Part, tenant: &Tenant, after: Option<&After>, limit: usize) -> Result<Step, ScimError> {
+        let store = &self.call.app().store;
+        match (part.kind, self.course(part)) {
+            (Kind::User, Some(walk)) => {
+                let place = match after {
+                    Some(After::User(place)) => Some(place),
+                    _ => None,
+                };
+                let (users, next) = store.users_after(tenant, &walk, place, limit).await?;
+                let read = users.len();
+                let found = users.into_iter().filter(|user| self.keeps(part, user)).map(Found::User).collect();
+                Ok(Step { found, read, next: next.map(After::User) })
+            }
+            (Kind::Group, Some(_)) => {
+                let place = if let Some(After::Group(id)) = after { Some(id.as_str()) } else { None };
+                let (groups, next) = store.groups_after(tenant, place, limit).await?;
+                let read = groups.len();
+                Ok(Step { found: self.kept(part, tenant, groups).await?, read, next: next.map(After::Group) })
+            }
+            (_, None) => {
+                let mut found = self.matching(part, tenant).await?;
+                let is_passed = |found: &Found| match (after, found) {
+                    (Some(After::User(Place::Id(id))), Found::User(user)) => user.id.as_str() <= id.as_str(),
+                    (Some(After::Group(id)), Found::Group(group)) => group.id.as_str() <= id.as_str(),
+                    _ => false,
+                };
+                found.retain(|found| !is_passed(found));
+                Ok(Step { read: found.len(), found, next: None })
+            }
+        }
+    }
+
+    /// In which order the candidates of a part are walked through; none where an index finds the few there are.
+    fn course(&self, part: &Part) -> Option<Walk> {
+        if let Some(walk) = self.query.sort.as_ref().and_then(|sort| self.native(sort)) {
+            return Some(walk);
+        }
+        match (&part.access, part.kind) {
+            (Access::Scan, _) | (Access::StartsWith(..) | Access::Since(..), Kind::Group) => Some(Walk::ById),
+            (Access::StartsWith(_, start), Kind::User) => {
+                Some(Walk::ByName { start: start.clone(), is_backwards: false })
+            }
+            (Access::Since(_, instant), Kind::User) => Some(Walk::Since(*instant)),
+            (Access::Equals(..) | Access::Any(_) | Access::Nothing, _) => None,
+        }
+    }
+
+    /// The walk that is in that order by itself: that of users by name.
+    fn native(&self, sort: &Sort) -> Option<Walk> {
+        let [Part { kind: Kind::User, access, .. }] = self.parts.as_slice() else { return None };
+        let start = match access {
+            Access::Scan => String::new(),
+            Access::StartsWith(_, start) => start.clone(),
+            _ => return None,
+        };
+        let is_native = sort.is_by("userName", Kind::User.schema(self.call));
+        is_native.then_some(Walk::ByName { start, is_backwards: sort.is_descending })
+    }
+
+    fn after(&self, found: &Found) -> After {
+        match found {
+            Found::User(user) => {
+                let course = self.parts.iter().find(|part| part.kind == Kind::User).and_then(|part| self.course(part));
+                After::User(course.unwrap_or(Walk::ById).place(user))
+            }
+            Found::Group(group) => After::Group(group.id.as_str().to_owned()),
+        }
+    }
+
+    /// Some of a part's resources, in the order of their ids, and how many there are in all.
+    async fn window(
+        &self,
+        part: &Part,
+        tenant: &Tenant,
+        skipped: usize,
+        count: usize,
+    ) -> Result<(Vec<Found>, usize), ScimError> {
+        let store = &self.call.app().store;
+        match (&part.filter, part.kind) {
+            (None, Kind::User) => {
+                let page = store.page_of_users(tenant, skipped + 1, count).await?;
+                Ok((page.users.into_iter().map(Found::User).collect(), page.total))
+            }
+            (None, Kind::Group) => {
+                let (groups, total) = store.page_of_groups(tenant, skipped + 1, count).await?;
+                Ok((groups.into_iter().map(Found::Group).collect(), total))
+            }
+            (Some(_), _) => {
+                let all = self.matching(part, tenant).await?;
+                let total = all.len();
+                Ok((all.into_iter().skip(skipped).take(count).collect(), total))
+            }
+        }
+    }
+
+    /// Everything that is asked for, in order.
+    async fn sorted(&self, tenant: &Tenant, sort: &Sort) -> Result<Vec<Found>, ScimError> {
+        let mut keyed = Vec::new();
+        for part in &self.parts {
+            for found in self.matching(part, tenant).await? {
+                keyed.push((sort.key(&self.rendered(&found), part.kind.schema(self.call)), found));
+            }
+        }
+        // What is equal stays in the order of the ids.
+        keyed.sort_by(|(a, _), (b, _)| sort.compare(a, b));
+        Ok(keyed.into_iter().map(|(_, found)| found).collect())
+    }
+
+    /// Every resource of a part, in the order of their ids.
+    async fn matching(&self, part: &Part, tenant: &Tenant) -> Result<Vec<Found>, ScimError> {
+        let store = &self.call.app().store;
+        match part.kind {
+            Kind::User => {
+                let users = store.find_users(tenant, &part.access, |user| self.keeps(part, user)).await?;
+                Ok(users.into_iter().map(Found::User).collect())
+            }
+            Kind::Group => self.kept(part, tenant, store.find_groups(tenant, &part.access).await?).await,
+        }
+    }
+
+    fn keeps(&self, part: &Part, user: &User) -> bool {
+        part.filter.as_ref().is_none_or(|filter| users::satisfies(self.call, user, filter))
+    }
+
+    async fn kept(&self, part: &Part, tenant: &Tenant, groups: Vec<Group>) -> Result<Vec<Found>, ScimError> {
+        let mut kept = Vec::new();
+        for group in groups {
+            let is_kept = match &part.filter {
+                Some(filter) => groups::satisfies(self.call, tenant, &group, filter).await?,
+                None => true,
+            };
+            if is_kept {
+                kept.push(Found::Group(group));
+            }
+        }
+        Ok(kept)
+    }
+
+    fn rendered(&self, found: &Found) -> Map<String, Value> {
+        match found {
+            Found::User(user) => users::render(self.call, user),
+            Found::Group(group) => groups::render(self.call, group, None),
+        }
+    }
+
+    /// As the client asked for them; fewer, if they would not fit an answer.
+    async fn shown(&self, tenant: &Tenant, page: &[Found]) -> Result<Vec<Map<String, Value>>, ScimError> {
+        let projection = &self.query.projection;
+        let users = page.iter().filter_map(|found| if let Found::User(user) = found { Some(user) } else { None });
+        let names = users::names_of_groups(self.call, tenant, users, projection).await?;
+        let mut shown = Vec::with_capacity(page.len());
+        let mut bytes = 0;
+        for found in page {
+            let resource = match found {
+                Found::User(user) => {
+                    projection.apply(users::with_groups(self.call, user, &names), Kind::User.schema(self.call))
+                }
+                Found::Group(group) => groups::whole(self.call, tenant, group, projection).await?,
+            };
+            bytes += list::escaped_length(&resource);
+            // Reading that the members do not fit took a megabyte or two.
+            bytes += if resource.contains_key(METADATA_URN) { MAX_RESPONSE_BYTES / 8 } else { 0 };
+            if bytes > MAX_RESPONSE_BYTES && !shown.is_empty() {
+                break;
+            }
+            shown.push(resource);
+        }
+        Ok(shown)
+    }
+}
+
+impl Kind {
+    fn schema<'a>(self, call: &Call<'a>) -> &'a ResourceSchema {
+        match self {
+            Self::User => &call.app().schemas.user,
+            Self::Group => &call.app().schemas.group,
+        }
+    }
+
+    fn indexed(self) -> &'static [crate::scim::filter::plan::Indexed] {
+        match self {
+            Self::User => user::INDEXED,
+            Self::Group => group::INDEXED,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Walking through users page by page, from any place on, at the cost of a page.
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::Select;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{User, hour, key};
+use crate::auth::Tenant;
+use crate::store::item::{Item, optional_text, s};
+use crate::store::tables::BY_ID;
+use crate::store::{Store, StoreError};
+
+/// Through which users, and in which order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Walk {
+    /// All, by id, which no change moves: who is there throughout is met once.
+    ById,
+    /// Those whose folded `userName` starts so, by it.
+    ByName {
+        /// The start; empty for all.
+        start: String,
+        /// From the last to the first.
+        is_backwards: bool,
+    },
+    /// Those changed in the hour of an instant or later, by the hour. Who changes meanwhile is met again.
+    Since(Timestamp),
+}
+
+/// A user that a walk has passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Place {
+    /// By its id.
+    #[serde(rename = "i")]
+    Id(String),
+    /// By its folded `userName`.
+    #[serde(rename = "n")]
+    Name(String),
+    /// By the hour of its last change, and its folded `userName`.
+    #[serde(rename = "h")]
+    Hour(String, String),
+}
+
+impl Walk {
+    /// The place of a user on this walk.
+    pub fn place(&self, user: &User) -> Place {
+        match self {
+            Self::ById => Place::Id(user.id.as_str().to_owned()),
+            Self::ByName { .. } => Place::Name(user.key.clone()),
+            Self::Since(_) => Place::Hour(hour(user.record.modified), user.key.clone()),
+        }
+    }
+
+    fn place_of_key(&self, last: &Item) -> Option<Place> {
+        let text = |name| optional_text(last, name).map(str::to_owned);
+        Some(match self {
+            Self::ById => Place::Id(text("id")?),
+            Self::ByName { .. } => Place::Name(text("userName")?),
+            Self::Since(_) => Place::Hour(text("hour")?, text("userName")?),
+        })
+    }
+}
+
+impl Store {
+    /// The next users of a walk after a place, at most `limit` of them; and the place after them, if there may be more.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn users_after(
+        &self,
+        tenant: &Tenant,
+        walk: &Walk,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Result<(Vec<User>, Option<Place>), StoreError> {
+        let query = match (walk, after) {
+            // Not by the key of an item, which a rename changes: the user would come again under its new one.
+            (Walk::ById, Some(Place::Id(id))) => self
+                .walk(tenant, walk)
+                .key_condition_expression("#tenant = :tenant AND #id > :id")
+                .expression_attribute_names("#id", "id")
+                .expression_attribute_values(":id", s(id)),
+            (_, after) => self.walk(tenant, walk).set_exclusive_start_key(after.map(|place| start_key(tenant, place))),
+        };
+        let page = query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).send().await;
+        let page = page.map_err(|e| StoreError::of(&e))?;
+        let users = page.items().iter().map(User::read).collect::<Result<Vec<_>, _>>()?;
+        Ok((users, page.last_evaluated_key.as_ref().and_then(|last| walk.place_of_key(last))))
+    }
+
+    fn walk(&self, tenant: &Tenant, walk: &Walk) -> QueryFluentBuilder {
+        match walk {
+            Walk::ById => self.partition(tenant).index_name(BY_ID).select(Select::AllAttributes),
+            Walk::ByName { start, is_backwards } if start.is_empty() => {
+                self.partition(tenant).scan_index_forward(!is_backwards)
+            }
+            Walk::ByName { start, is_backwards } => self.starting_with(tenant, start).scan_index_forward(!is_backwards),
+            Walk::Since(instant) => self.since(tenant, *instant),
+        }
+    }
+}
+
+/// The user need not be there any more: a start key is a place, not an item.
+fn start_key(tenant: &Tenant, place: &Place) -> Item {
+    match place {
+        Place::Id(_) => Item::new(),
+        Place::Name(name) => key(tenant, name),
+        Place::Hour(hour, name) => {
+            let mut start = key(tenant, name);
+            start.insert("hour".to_owned(), s(hour));
+            start
+        }
+    }
+}
