@@ -120,5 +120,8 @@ pub const MAX_TENANT_BYTES: usize = 40;
 /// Longest `Authorization` header looked at.
 pub const MAX_AUTHORIZATION_BYTES: usize = 4 * 1024;
 
+/// Longest `Idempotency-Key` header: clients send a UUID.
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
 /// Longest description of a key.
 pub const MAX_DESCRIPTION_BYTES: usize = 256;

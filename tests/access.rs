@@ -55,6 +55,8 @@ async fn every_declared_access_is_needed() {
         let reply = harness.send(method, path, body).await;
         assert!(reply.status < 300, "{method} {path}: {reply:?}");
     }
+    let again = [("idempotency-key", "1")];
+    assert_eq!(harness.send_with("POST", "/Users", json!({"userName": "again"}), &again).await.status, 201);
     drive_groups(&harness).await;
     let used = USED.lock().unwrap().clone();
     let roles = ROUTES.iter().map(role).chain([(worker::HANDLER, worker::ACCESS)]);

@@ -311,3 +311,34 @@ async fn adding_nothing_to_a_value_leaves_it_alone() {
     let replace = patch(json!([{"op": "Replace", "path": "addresses[type eq \"work\"]", "value": {"country": ""}}]));
     assert_eq!(harness.send("PATCH", &path, replace).await.body.get("addresses"), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_is_sent_again_with_its_idempotency_key_makes_one_resource() {
+    let harness = Harness::new().await;
+    for (path, name) in [("/Users", "userName"), ("/Groups", "displayName")] {
+        let key = [("idempotency-key", "8e03978e-40d5-43e8-bc93-6894a57f9324")];
+        let body = json!({name: "bob", "externalId": "b"});
+        let posts = (0..8).map(|_| harness.send_with("POST", path, body.clone(), &key));
+        let replies = futures_util::future::join_all(posts).await;
+        let id = replies[0].body["id"].as_str().unwrap().to_owned();
+        for reply in &replies {
+            assert_eq!((reply.status, &reply.body["id"]), (201, &json!(id)), "{reply:?}");
+            assert_eq!(reply.headers["location"], replies[0].headers["location"]);
+        }
+        let rename = patch(json!([{"op": "replace", "path": name, "value": "rob"}]));
+        assert!(harness.send("PATCH", &format!("{path}/{id}"), rename).await.status < 300);
+        let after = harness.send_with("POST", path, body.clone(), &key).await;
+        assert_eq!((after.status, &after.body[name]), (201, &json!("rob")), "as it is now");
+        assert_eq!(harness.send("GET", path, None).await.body["totalResults"], 1);
+        let other = [("idempotency-key", "another")];
+        assert_eq!(harness.send_with("POST", path, json!({name: "eve"}), &other).await.status, 201);
+        assert_eq!(harness.send_with("POST", path, json!({name: "ann"}), &other).await.status, 422);
+        assert_eq!(
+            harness.send_with("POST", path, json!({name: "eve"}), &[("idempotency-key", "third")]).await.status,
+            409
+        );
+        for bad in ["", "x".repeat(256).as_str()] {
+            assert_eq!(harness.send_with("POST", path, body.clone(), &[("idempotency-key", bad)]).await.status, 400);
+        }
+    }
+}

@@ -13,10 +13,14 @@ use super::path::Target;
 use super::{Origin, Route};
 use crate::app::App;
 use crate::auth::{Claim, Denial, Principal, Tenant};
+use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::scim::etag::Tags;
 use crate::scim::list::Query;
 use crate::scim::{ScimError, json};
 use crate::store::users::Author;
+
+/// draft-ietf-httpapi-idempotency-key-header.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A request that a route was found for.
 pub struct Call<'a> {
@@ -136,6 +140,21 @@ impl<'a> Call<'a> {
     /// 400 `invalidSyntax`.
     pub fn body(&self) -> Result<Map<String, Value>, ScimError> {
         json::parse_object(self.request.body())
+    }
+
+    /// What an `Idempotency-Key` header makes for this caller and endpoint: a request that is sent again makes the same.
+    ///
+    /// # Errors
+    /// 400 for a key that is empty, too long or not visible ASCII.
+    pub fn idempotent_id(&self, principal: &Principal) -> Result<Option<[u8; 16]>, ScimError> {
+        let Some(header) = self.request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+        let key = header.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
+        let key = key.ok_or_else(|| {
+            ScimError::invalid_value(format!(
+                "the header Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters"
+            ))
+        })?;
+        Ok(Some(principal.seal().derive(&format!("{} {key}", self.route.path))))
     }
 
     /// The `If-Match` header.

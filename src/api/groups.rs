@@ -20,7 +20,7 @@ use crate::store::members::{Known, MemberKind, Members};
 /// POST /Groups
 ///
 /// # Errors
-/// 400, 401, 403, 409 `uniqueness`, 413, 503.
+/// 400, 401, 403, 409 `uniqueness`, 413, 422 for an `Idempotency-Key` of another request, 503.
 pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
     let principal = call.authenticate().await?;
     let projection = call.query()?.projection;
@@ -28,11 +28,20 @@ pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
     let members = membership::take(&mut body)?;
     let document = Document::from_request(body, schema(&call))?;
     let keys = storable(&document)?;
-    let id = GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?;
-    let group = Group::new(id, document, &keys, call.now());
     let (store, tenant) = (&call.app().store, principal.tenant());
-    let created = store.create_group(tenant, &call.author(&principal), &group, &members.add).await;
-    created.map_err(|error| refused(error, &group))?;
+    let (id, made) = match call.idempotent_id(&principal)?.map(GroupId::of_bytes) {
+        Some(id) => (id.clone(), store.group(tenant, &id).await?),
+        None => (GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?, None),
+    };
+    let group = match made {
+        Some(made) => made.record.is_of(&document).then_some(made).ok_or_else(ScimError::other_request)?,
+        None => {
+            let group = Group::new(id, document, &keys, call.now());
+            let created = store.create_group(tenant, &call.author(&principal), &group, &members.add).await;
+            created.map_err(|error| refused(error, &group))?;
+            group
+        }
+    };
     let location = group.meta().location(schema(&call), &call.base_url());
     let body = whole(&call, tenant, &group, &projection).await?;
     Ok(Reply::json(principal, StatusCode::CREATED, body).etag(etag::weak(group.record.version.0)).location(location))

@@ -18,18 +18,26 @@ use crate::store::users::{User, UserId, WriteError};
 /// POST /Users
 ///
 /// # Errors
-/// 400, 401, 403, 409 `uniqueness`, 413, 503.
+/// 400, 401, 403, 409 `uniqueness`, 413, 422 for an `Idempotency-Key` of another request, 503.
 pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
     let principal = call.authenticate().await?;
     let projection = call.query()?.projection;
     let document = Document::from_request(call.body()?, schema(&call))?;
     let keys = storable(&document)?;
-    let id = UserId::new(&keys.user_name).map_err(|_| ScimError::unavailable("no random numbers"))?;
-    let user = User::new(id, document, &keys, call.now());
-    match call.app().store.create_user(principal.tenant(), &call.author(&principal), &user, &keys).await {
-        Ok(()) => {}
-        Err(error) => return Err(refused(error, &user)),
-    }
+    let (store, tenant) = (&call.app().store, principal.tenant());
+    let (id, made) = match call.idempotent_id(&principal)?.map(UserId::of_bytes) {
+        Some(id) => (id.clone(), store.user(tenant, &id).await?),
+        None => (UserId::new(&keys.user_name).map_err(|_| ScimError::unavailable("no random numbers"))?, None),
+    };
+    let user = match made {
+        Some(made) => made.record.is_of(&document).then_some(made).ok_or_else(ScimError::other_request)?,
+        None => {
+            let user = User::new(id, document, &keys, call.now());
+            let created = store.create_user(tenant, &call.author(&principal), &user, &keys).await;
+            created.map_err(|error| refused(error, &user))?;
+            user
+        }
+    };
     let whole = render(&call, &user);
     let location = user.meta().location(schema(&call), &call.base_url());
     Ok(reply(principal, StatusCode::CREATED, &user, projection.apply(whole, schema(&call))).location(location))

@@ -134,6 +134,14 @@ impl ScimError {
         Self::status(404, format!("{resource_type} {shown} not found"))
     }
 
+    /// 422: an `Idempotency-Key` was used for something else (draft-ietf-httpapi-idempotency-key-header section 2.7).
+    pub fn other_request() -> Self {
+        Self::status(
+            422,
+            "this Idempotency-Key was used for a request with another body; use a new one for each request",
+        )
+    }
+
     /// 412: `If-Match` names another version.
     pub fn version_mismatch() -> Self {
         Self::status(412, "If-Match names a version that is not the current one; read the resource again")

@@ -102,6 +102,8 @@ impl Store {
                 writes.extend(joining.iter().flat_map(|member| join_group(tenant, &group.id, member, author.at)));
             }
             match self.write_group(author, &group, &writes, attempt).await {
+                // A member went away, or the same request has made the group meanwhile.
+                Err(GroupError::Changed(_)) if self.group(tenant, &group.id).await?.is_some() => return Ok(()),
                 Err(GroupError::Changed(_)) => {}
                 Err(error) => return Err(error),
                 Ok(()) => {
