@@ -52,8 +52,8 @@ impl Population {
         tally.found += expected.len();
         tally.telling += usize::from(!expected.is_empty() && expected.len() < self.users.len());
         tally.by_index += usize::from(self.is_by_index(filter));
-        let text = if tally.filters % 3 == 0 { format!("{filter:#}") } else { filter.to_string() };
-        let count = if tally.filters % 8 == 0 { 10 } else { MAX_PAGE };
+        let text = if tally.filters.is_multiple_of(3) { format!("{filter:#}") } else { filter.to_string() };
+        let count = if tally.filters.is_multiple_of(8) { 10 } else { MAX_PAGE };
         let pages = expected.len().div_ceil(count).max(1);
         // Each page is a scan of its own: of many, the first, the last and one between are asked for.
         for page in BTreeSet::from([0, tally.filters % pages, pages - 1]) {
