@@ -4,6 +4,7 @@ mod access;
 mod budget;
 mod concurrency;
 mod crash;
+mod filters;
 mod group_members;
 mod groups;
 mod hostile;

@@ -109,6 +109,14 @@ pub(super) fn as_boolean(value: &Value) -> Option<bool> {
 pub(super) fn as_number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
+        _ => None,
+    }
+}
+
+pub(super) fn as_integer(value: &Value) -> Option<i128> {
+    match value {
+        Value::Number(number) => number.as_i128(),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
 
-use super::check::{as_boolean, as_instant, as_number, leaf};
+use super::check::{as_boolean, as_instant, as_integer, as_number, leaf};
 use super::{Filter, Operator};
 use crate::scim::fold::fold;
 use crate::scim::json::member;
@@ -31,6 +31,13 @@ enum Scope<'a> {
     Element { element: &'a Value, attributes: &'a [Attribute] },
 }
 
+/// What a `primary` that is not specified is: false where values are compared (RFC 7643 section 2.4).
+#[derive(Clone, Copy, PartialEq)]
+enum Unspecified {
+    Absent,
+    Assumed,
+}
+
 /// The values that a path leads to, and the declaration they follow.
 struct Found<'a> {
     values: Vec<&'a Value>,
@@ -43,14 +50,20 @@ impl<'a> Scope<'a> {
             Filter::And(parts) => parts.iter().all(|part| self.matches(part)),
             Filter::Or(parts) => parts.iter().any(|part| self.matches(part)),
             Filter::Not(inner) => !self.matches(inner),
-            Filter::Present(path) => !self.elements(path).values.is_empty(),
-            Filter::ValuePath(path) => !self.elements(path).values.is_empty(),
+            Filter::Present(path) | Filter::ValuePath(path) => self.is_present(path),
+            // Null is what an attribute has that is not present (RFC 7643 section 2.5).
+            Filter::Compare(path, Operator::Eq, Value::Null) => !self.is_present(path),
+            Filter::Compare(path, Operator::Ne, Value::Null) => self.is_present(path),
             Filter::Compare(path, operator, operand) => self.leaves(path).satisfies(*operator, operand),
         }
     }
 
+    fn is_present(&self, path: &AttributePath) -> bool {
+        !self.elements(path, Unspecified::Absent).values.is_empty()
+    }
+
     /// The values at a path as a whole: complex ones as objects.
-    fn elements(&self, path: &AttributePath) -> Found<'a> {
+    fn elements(&self, path: &AttributePath, unspecified: Unspecified) -> Found<'a> {
         let (container, name, definition, sub) = match *self {
             Scope::Resource { resource, schema } => {
                 let located = schema.locate(path);
@@ -78,7 +91,7 @@ impl<'a> Scope<'a> {
                 (element.as_object(), path.name.clone(), definition, sub)
             }
         };
-        let mut values = flatten(container.and_then(|map| member(map, &name)));
+        let mut values = container.map_or_else(Vec::new, |map| values_of(map, &name, definition, unspecified));
         if let Some(selector) = &path.selector {
             let attributes: &[Attribute] = definition.map_or(&[], |d| &d.sub_attributes);
             values.retain(|element| selects(selector, element, attributes));
@@ -89,7 +102,7 @@ impl<'a> Scope<'a> {
                 values: values
                     .into_iter()
                     .filter_map(Value::as_object)
-                    .flat_map(|map| flatten(member(map, &sub)))
+                    .flat_map(|map| values_of(map, &sub, sub_definition, unspecified))
                     .collect(),
                 definition: sub_definition,
             },
@@ -98,7 +111,7 @@ impl<'a> Scope<'a> {
 
     /// The values to compare: a complex value is compared by its `value` sub-attribute, as in `manager eq "26"`.
     fn leaves(&self, path: &AttributePath) -> Found<'a> {
-        let found = self.elements(path);
+        let found = self.elements(path, Unspecified::Assumed);
         let definition = match *self {
             Scope::Resource { schema, .. } => schema.locate(path).attribute.and_then(|a| leaf(&a)),
             Scope::Element { .. } => found.definition,
@@ -117,13 +130,25 @@ impl<'a> Scope<'a> {
 
 impl Found<'_> {
     fn satisfies(&self, operator: Operator, operand: &Value) -> bool {
-        match (operator, operand.is_null()) {
-            (Operator::Eq, true) => self.values.is_empty(),
-            (Operator::Ne, true) => !self.values.is_empty(),
-            (Operator::Ne, false) if self.values.is_empty() => true,
+        match operator {
+            Operator::Ne if self.values.is_empty() => true,
             _ => self.values.iter().any(|value| compare(value, operator, operand, self.definition)),
         }
     }
+}
+
+fn values_of<'a>(
+    map: &'a Map<String, Value>,
+    name: &str,
+    definition: Option<&Attribute>,
+    unspecified: Unspecified,
+) -> Vec<&'a Value> {
+    let values = flatten(member(map, name));
+    let is_primary = definition.is_some_and(|d| d.kind == Type::Boolean && d.name == "primary");
+    if values.is_empty() && is_primary && unspecified == Unspecified::Assumed {
+        return vec![&Value::Bool(false)];
+    }
+    values
 }
 
 fn flatten(value: Option<&Value>) -> Vec<&Value> {
@@ -149,8 +174,10 @@ fn compare(value: &Value, operator: Operator, operand: &Value, definition: Optio
     if let (Value::Bool(value), Some(operand)) = (value, as_boolean(operand)) {
         return ordered(operator, value.cmp(&operand));
     }
-    if let (Value::Number(_), Some(value), Some(operand)) = (value, as_number(value), as_number(operand)) {
-        return value.partial_cmp(&operand).is_some_and(|order| ordered(operator, order));
+    if value.is_number()
+        && let Some(order) = order_of_numbers(value, operand)
+    {
+        return ordered(operator, order);
     }
     if kind == Some(Type::DateTime)
         && !is_text_operator
@@ -171,6 +198,14 @@ fn compare(value: &Value, operator: Operator, operand: &Value, definition: Optio
         compare_text(&value, operator, &operand)
     } else {
         compare_text(&fold(&value), operator, &fold(&operand))
+    }
+}
+
+/// Whole numbers are compared as such: as doubles, 2 to the 53 and its successor would be one.
+fn order_of_numbers(value: &Value, operand: &Value) -> Option<Ordering> {
+    match (as_integer(value), as_integer(operand)) {
+        (Some(value), Some(operand)) => Some(value.cmp(&operand)),
+        _ => as_number(value)?.partial_cmp(&as_number(operand)?),
     }
 }
 
@@ -219,7 +254,7 @@ mod tests {
             "title": "Tour Guide", "active": true, "name": {"familyName": "O'Malley"},
             "emails": [{"type": "work", "value": "Work@example.com", "primary": true}, {"type": "home", "value": "home@example.org"}],
             "roles": [{"value": "admin", "primary": true}],
-            "badge": {"level": 3, "codes": ["x", "y"]},
+            "badge": {"level": 3, "serial": 9007199254740993_u64, "codes": ["x", "y"]},
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Sales", "manager": {"value": "26"}},
             "urn:acme:2.0:User": {"Colour": "Red"},
             "meta": {"resourceType": "User", "lastModified": "2011-05-13T04:42:34Z"}
@@ -245,6 +280,8 @@ mod tests {
             "emails[type eq \"work\"] eq \"work@example.com\"",
             "emails co \"example.org\"",
             "emails.type ne \"work\"",
+            "emails[type eq \"home\" and primary eq false] and emails.primary eq false",
+            "emails[type eq \"home\" and primary eq null and not (primary pr)]",
             "roles[primary eq \"True\"].value eq \"admin\"",
             "manager eq \"26\" and manager.value eq \"26\"",
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq \"sales\"",
@@ -252,8 +289,11 @@ mod tests {
             "urn:acme:2.0:User:colour eq \"red\"",
             "badge.level ge 3 and badge.level lt 3.5",
             "badge.codes eq \"y\"",
+            "badge.serial gt 9007199254740992 and badge.serial eq \"9007199254740993\"",
+            "badge.level ne \"nan\"",
             "title pr and not (nickName pr)",
             "nickName eq null and nickName ne \"x\"",
+            "name ne null and emails[type eq \"work\"] ne null",
             "title gt \"a\" and title lt \"zz\"",
         ] {
             assert!(holds(text), "{text}");
@@ -270,6 +310,9 @@ mod tests {
             "title ne \"tour guide\"",
             "urn:other:2.0:User:colour eq \"red\"",
             "active eq false",
+            "roles.primary ne true or ims.primary eq false",
+            "badge.serial eq 9007199254740992",
+            "name eq null or urn:acme:2.0:User eq null",
         ] {
             assert!(!holds(text), "{text}");
         }
