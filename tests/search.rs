@@ -280,3 +280,17 @@ async fn what_has_changed_since_is_read_and_nothing_else() {
         assert!(budget.take().rcu < 10.0, "the others are not read");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn users_are_found_by_the_groups_they_are_in() {
+    let harness = with_users(3).await;
+    let user = harness.find("userName eq \"user001\"").await[0]["id"].clone();
+    let group = harness.send("POST", "/Groups", json!({"displayName": "g", "members": [{"value": user}]})).await;
+    let id = group.body["id"].as_str().unwrap();
+    for filter in [format!("groups.value eq \"{id}\""), format!("groups eq \"{id}\""), "groups pr".to_owned()] {
+        let found = harness.find(&filter).await;
+        assert_eq!((found.len(), &found[0]["id"]), (1, &user), "{filter}");
+    }
+    let by_name = harness.send("GET", "/Users?filter=groups.display+eq+%22g%22", None).await;
+    assert_eq!((by_name.status, &by_name.body["scimType"]), (400, &json!("invalidFilter")));
+}

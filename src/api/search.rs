@@ -98,6 +98,9 @@ impl<'a> Search<'a> {
         let part = |kind: &Kind| {
             let schema = kind.schema(call);
             let filter = query.filter.as_deref().map(|text| parse_for(text, schema)).transpose()?;
+            if let (Some(filter), Kind::User) = (&filter, kind) {
+                user::check_searchable(filter, schema)?;
+            }
             let access = filter.as_ref().map_or(Access::Scan, |filter| plan(filter, schema, kind.indexed()));
             Ok(Part { kind: *kind, filter, access })
         };

@@ -104,9 +104,10 @@ pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
     Err(contended())
 }
 
-/// Whether a user, with everything but its groups, satisfies a filter.
+/// Whether a user satisfies a filter. It is evaluated without the names of groups, which would have to be read.
 pub(super) fn satisfies(call: &Call<'_>, user: &User, filter: &Filter) -> bool {
-    eval::matches(filter, &render(call, user), schema(call))
+    let names = user.group_ids().map(|id| (id.to_owned(), String::new())).collect();
+    eval::matches(filter, &with_groups(call, user, &names), schema(call))
 }
 
 async fn read(call: &Call<'_>) -> Result<(Principal, Option<User>), ScimError> {

@@ -109,6 +109,17 @@ impl Filter {
     }
 }
 
+impl Filter {
+    /// Whether a path in it begins with such a name.
+    pub fn names(&self, is_such: &impl Fn(&str) -> bool) -> bool {
+        match self {
+            Self::And(parts) | Self::Or(parts) => parts.iter().any(|part| part.names(is_such)),
+            Self::Not(inner) => inner.names(is_such),
+            Self::Present(path) | Self::ValuePath(path) | Self::Compare(path, ..) => is_such(&path.name),
+        }
+    }
+}
+
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,8 +1,9 @@
 //! What is particular to users: the values they are found by.
 
+use super::filter::Filter;
 use super::filter::plan::{Finds, Indexed};
 use super::fold::fold;
-use super::{Document, ScimError};
+use super::{Document, ResourceSchema, ScimError};
 use crate::limits::{MAX_EMAILS, MAX_KEY_BYTES};
 
 /// What users can be looked up by, cheapest first.
@@ -13,6 +14,29 @@ pub const INDEXED: &[Indexed] = &[
     Indexed { attribute: "emails.value", finds: Finds::Equals },
     Indexed { attribute: "meta.lastModified", finds: Finds::Since },
 ];
+
+/// Refuses a filter on the names of a user's groups: they are kept with the groups, and a user would seem to have none.
+///
+/// # Errors
+/// 400 `invalidFilter`.
+pub fn check_searchable(filter: &Filter, schema: &ResourceSchema) -> Result<(), ScimError> {
+    let is_name = |name: &str| name.eq_ignore_ascii_case("display");
+    match filter {
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| check_searchable(part, schema)),
+        Filter::Not(inner) => check_searchable(inner, schema),
+        Filter::Present(path) | Filter::ValuePath(path) | Filter::Compare(path, ..) => {
+            let located = schema.locate(path);
+            let of_groups = located.extension.is_none() && located.attribute.is_some_and(|a| a.name == "groups");
+            let inside = path.selector.as_ref().is_some_and(|selector| selector.names(&is_name));
+            if of_groups && (inside || path.sub.as_deref().is_some_and(is_name)) {
+                return Err(ScimError::invalid_filter(
+                    "groups.display: users are found by groups.value; find the group's id by displayName at /Groups",
+                ));
+            }
+            Ok(())
+        }
+    }
+}
 
 /// The values by which a user is found, folded where case does not matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +116,18 @@ mod tests {
         let keys = UserKeys::of(&document).unwrap();
         assert_eq!((keys.user_name.as_str(), keys.external_id.as_deref()), ("bob", Some("X")));
         assert_eq!(keys.emails, ["b@x", "a@x"]);
+    }
+
+    #[test]
+    fn the_names_of_groups_are_not_searched() {
+        let schemas = crate::scim::Schemas::standard().unwrap();
+        let check = |text: &str| check_searchable(&Filter::parse(text).unwrap(), &schemas.user);
+        for text in ["groups.value eq \"x\"", "groups pr", "emails.display eq \"x\"", "emails[display eq \"x\"]"] {
+            assert!(check(text).is_ok(), "{text}");
+        }
+        for text in ["title pr or not (groups.Display eq \"x\")", "groups[value eq \"1\" and display pr]"] {
+            assert_eq!(check(text).unwrap_err().status, 400, "{text}");
+        }
     }
 
     #[test]

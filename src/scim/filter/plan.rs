@@ -1,5 +1,7 @@
 //! Which index can answer a filter. An access path returns a superset: the whole filter is evaluated on what it finds.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -46,6 +48,25 @@ pub enum Access {
     Any(Vec<Access>),
     /// Every resource.
     Scan,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing can satisfy it, nothing is read"),
+            Self::Equals(attribute, value) => write!(f, "index: {attribute} eq {value:?}"),
+            Self::StartsWith(attribute, start) => write!(f, "index: {attribute} sw {start:?}"),
+            Self::Since(attribute, instant) => write!(f, "index: {attribute} ge {instant}"),
+            Self::Any(parts) => {
+                f.write_str("any of ")?;
+                for (at, part) in parts.iter().enumerate() {
+                    write!(f, "{}{part}", if at == 0 { "" } else { "; " })?;
+                }
+                Ok(())
+            }
+            Self::Scan => f.write_str("no index: every resource of the tenant, within a bound"),
+        }
+    }
 }
 
 /// Chooses the cheapest access path; `indexed` is in order of preference.
