@@ -38,6 +38,8 @@ class Requests:
         group, other = self.make_group(), self.make_group([member])
         named = lambda: {"displayName": str(uuid.uuid4())}
         patch = lambda path, value: {"Operations": [{"op": "add", "path": path, "value": value}]}
+        bulk = lambda path, data: {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+                                   "Operations": [{"method": "POST", "path": path, "bulkId": "x", "data": data}]}
         return {
             "users.create": ("POST", "/Users", {"userName": str(uuid.uuid4())}, "PutItem", "table/rollcall-users"),
             "users.list": ("GET", "/Users?filter=userName+eq+%22x%22", None, "GetItem", "table/rollcall-users"),
@@ -55,6 +57,7 @@ class Requests:
             "groupmembers.list": ("GET", "/GroupMembers", None, "Query", "table/rollcall-groups"),
             "groupmembers.get": ("GET", f"/GroupMembers/{self.group}.{self.keep}", None, "GetItem", "table/rollcall-links"),
             "groupmembers.delete": ("DELETE", f"/GroupMembers/{self.group}.{member}", None, "DeleteItem", "table/rollcall-links"),
+            "bulk.post": ("POST", "/Bulk", bulk("/Users", {"userName": str(uuid.uuid4())}), "GetItem", "table/rollcall-keys"),
             "config.get": ("GET", "/ServiceProviderConfig", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.list": ("GET", "/ResourceTypes", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.get": ("GET", "/ResourceTypes/User", None, "GetItem", "table/rollcall-keys"),
