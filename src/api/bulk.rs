@@ -31,7 +31,7 @@ pub async fn post(call: Call<'_>) -> Result<Reply, ScimError> {
     let principal = call.authenticate().await?;
     let request = BulkRequest::parse(call.body()?)?;
     let mut run = Run::new(&call, &principal, &request);
-    run.to_the_end().await;
+    run.carry_out().await;
     let outcomes = run.outcomes();
     let told = request.operations.iter().enumerate();
     let told = told.filter_map(|(index, operation)| Some((operation, outcomes.get(&index)?)));
@@ -84,7 +84,7 @@ impl<'a> Run<'a> {
     }
 
     /// Until all are done, there were too many errors, or the time is up.
-    async fn to_the_end(&mut self) {
+    async fn carry_out(&mut self) {
         let deadline = self.call.started() + Duration::from_secs(BULK_ANSWER_SECONDS);
         let mut under_way = FuturesUnordered::new();
         loop {
