@@ -14,6 +14,7 @@ use crate::observe::Answered;
 use crate::scim::ScimError;
 use crate::store::meter::Meter;
 
+pub mod bulk;
 pub mod call;
 mod cursor;
 pub mod discovery;
@@ -138,7 +139,7 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
         ScimError::status(
             404,
             "there is no such endpoint; the Tenant URL has the form https://host/{tenant}/scim/v2, followed by \
-             /Users, /Groups, /GroupMembers, /ServiceProviderConfig, /ResourceTypes or /Schemas",
+             /Users, /Groups, /GroupMembers, /Bulk, /ServiceProviderConfig, /ResourceTypes or /Schemas",
         )
     };
     let target = Target::parse(request.uri().path()).ok_or_else(not_found)?;

@@ -152,6 +152,7 @@ pub enum Denial {
 pub struct Principal {
     tenant: Tenant,
     key: KeyId,
+    scopes: Vec<Scope>,
     seal: SealKey,
 }
 
@@ -164,6 +165,11 @@ impl Principal {
     /// The key, for the audit trail.
     pub fn key(&self) -> &KeyId {
         &self.key
+    }
+
+    /// Whether the key has a scope.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
     }
 
     /// What is sealed for this key alone.
@@ -260,7 +266,8 @@ impl Claim {
         if !record.scopes.contains(&scope) {
             return Err(Denial::Scope);
         }
-        Ok(Principal { tenant: self.tenant, key: record.id, seal: SealKey::of(&record.hash) })
+        let seal = SealKey::of(&record.hash);
+        Ok(Principal { tenant: self.tenant, key: record.id, scopes: record.scopes, seal })
     }
 }
 

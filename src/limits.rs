@@ -18,6 +18,20 @@ pub const MAX_FILTER_DEPTH: usize = 32;
 /// Most operations in one PATCH. Microsoft's validator sends 36.
 pub const MAX_PATCH_OPERATIONS: usize = 1_000;
 
+/// Most operations in one Bulk: what most clients and servers take, and some seconds of work. Its bytes are bounded as
+/// every body's are.
+pub const MAX_BULK_OPERATIONS: usize = 1_000;
+
+/// Operations of a Bulk under way at once: 1,000 take a few seconds, and a tenant's other requests still have room.
+pub const MAX_BULK_AT_ONCE: usize = 8;
+
+/// Age in seconds at which a Bulk begins no further operation: those under way have time to end.
+pub const BULK_SECONDS: u64 = 20;
+
+/// Age in seconds at which a Bulk waits no longer for operations under way: below [`REQUEST_SECONDS`], so that there is
+/// an answer for each.
+pub const BULK_ANSWER_SECONDS: u64 = 23;
+
 /// Most members that one request may name. Their ids, 16 bytes each, are kept in the group's item until all is done.
 pub const MAX_MEMBER_CHANGES: usize = 10_000;
 

@@ -1,5 +1,6 @@
 //! RFC 7643 and RFC 7644 as pure functions over JSON: no AWS, no HTTP, no clock.
 
+pub mod bulk;
 pub mod deviation;
 pub mod discovery;
 pub mod document;

@@ -58,6 +58,7 @@ async fn every_declared_access_is_needed() {
     let again = [("idempotency-key", "1")];
     assert_eq!(harness.send_with("POST", "/Users", json!({"userName": "again"}), &again).await.status, 201);
     drive_groups(&harness).await;
+    drive_bulk(&harness).await;
     let used = USED.lock().unwrap().clone();
     let roles = ROUTES.iter().map(role).chain([(worker::HANDLER, worker::ACCESS)]);
     let declared: BTreeSet<_> = roles.flat_map(|(name, all)| all.iter().map(move |access| (name, *access))).collect();
@@ -196,6 +197,28 @@ async fn drive_searches(harness: &Harness, user: &str) {
 
 fn decode(text: &str) -> String {
     form_urlencoded::parse(format!("f={text}").as_bytes()).next().unwrap().1.into_owned()
+}
+
+/// Every kind of operation in one request.
+async fn drive_bulk(harness: &Harness) {
+    let post = |path: &str, id: &str, data: serde_json::Value| json!({"method": "POST", "path": path, "bulkId": id, "data": data});
+    let on = |method: &str, path: &str, data: serde_json::Value| json!({"method": method, "path": path, "data": data});
+    let title = patch(json!([{"op": "add", "path": "title", "value": "x"}]));
+    let named = |i: usize| format!("of-bulk-{i}");
+    let mut operations: Vec<_> = (0..60).map(|i| post("/Users", &named(i), json!({"userName": named(i)}))).collect();
+    let members: Vec<_> = (0..60).map(|i| json!({"value": format!("bulkId:{}", named(i))})).collect();
+    let first = "/Users/bulkId:of-bulk-0";
+    operations.extend([
+        post("/Groups", "g", json!({"displayName": "of-bulk", "members": members})),
+        on("PATCH", first, title),
+        on("PUT", first, json!({"userName": "renamed-by-bulk"})),
+        on("PUT", "/Groups/bulkId:g", json!({"displayName": "renamed-by-bulk"})),
+        on("DELETE", "/Groups/bulkId:g", json!(null)),
+        on("DELETE", first, json!(null)),
+    ]);
+    let reply = harness.send("POST", "/Bulk", crate::bulk::bulk(json!(operations))).await;
+    let results = reply.body["Operations"].as_array().unwrap();
+    assert!(results.iter().all(|result| result["status"].as_str().unwrap().starts_with('2')), "{results:?}");
 }
 
 /// Memberships one by one, each kind of list, and in groups whose last change died half-way.

@@ -3,6 +3,7 @@
 use rollcall::store::tables::Table;
 use serde_json::{Value, json};
 
+use crate::bulk::bulk;
 use crate::support::{Harness, encode, patch};
 
 struct Attempt {
@@ -189,6 +190,42 @@ fn patches_that_cannot_be_applied() -> Vec<Value> {
     bodies
 }
 
+fn bulks_that_are_none() -> Vec<Value> {
+    let one = |operation: Value| bulk(json!([operation]));
+    let new = json!({"method": "POST", "path": "/Users", "bulkId": "a", "data": {"userName": "new"}});
+    let with = |name: &str, value: Value| {
+        let mut operation = new.clone();
+        operation[name] = value;
+        bulk(json!([new, operation]))
+    };
+    let mut bodies = vec![json!([]), json!({}), json!({"Operations": [new]}), bulk(json!(null)), bulk(json!({}))];
+    bodies.extend([json!(null), json!([]), json!("x")].map(one));
+    for (name, value) in [
+        ("method", json!("GET")),
+        ("method", json!(["POST"])),
+        ("bulkId", json!({})),
+        ("bulkId", json!("")),
+        ("path", json!("/Users/1")),
+        ("path", json!("http://evil.example/Users")),
+        ("path", json!("/../../globex/scim/v2/Users")),
+        ("path", json!("//Users")),
+        ("path", json!("/Users?attributes=id")),
+        ("path", json!("/Users#")),
+        ("path", json!("/%55sers")),
+        ("data", json!([])),
+        ("data", json!("x")),
+        ("version", json!("a\r\nb: c")),
+    ] {
+        bodies.push(with(name, value));
+    }
+    for count in [json!(-1), json!(0), json!("1"), json!(1e300), json!([])] {
+        let mut body = bulk(json!([new]));
+        body["failOnErrors"] = count;
+        bodies.push(body);
+    }
+    bodies
+}
+
 fn queries_that_make_no_sense() -> Vec<String> {
     let mut queries: Vec<String> = [
         "(",
@@ -269,6 +306,7 @@ async fn two_hundred_hostile_requests_are_refused_and_change_nothing() {
         attempts.push(attempt("PUT", &user, body));
     }
     attempts.extend(patches_that_cannot_be_applied().into_iter().map(|body| attempt("PATCH", &user, body.to_string())));
+    attempts.extend(bulks_that_are_none().into_iter().map(|body| attempt("POST", "/Bulk", body.to_string())));
     attempts.extend(queries_that_make_no_sense().into_iter().map(|query| attempt("GET", query, "")));
     for path in [
         "/Users/..",

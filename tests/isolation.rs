@@ -34,6 +34,13 @@ fn bodies(path: &str, id: &str) -> Vec<Value> {
     if path.starts_with("/GroupMembers") {
         bodies.push(json!({"group": {"value": id}, "member": {"value": id}}));
     }
+    if path == "/Bulk" {
+        let methods = ["PUT", "PATCH", "DELETE"].iter().flat_map(|method| ["Users", "Groups"].map(|to| (method, to)));
+        let operation = |(method, to): (&&str, &str), data: &Value| json!({"method": method, "path": format!("/{to}/{id}"), "data": data});
+        let operations: Vec<_> =
+            methods.flat_map(|on| bodies[1..].iter().map(move |data| operation(on, data))).collect();
+        bodies.push(crate::bulk::bulk(json!(operations)));
+    }
     if path.starts_with("/Groups") {
         bodies.push(json!({"displayName": "new", "members": [{"value": id}]}));
         bodies.push(patch(json!([{"op": "add", "path": "members", "value": [{"value": id}]}])));

@@ -2,6 +2,7 @@
 
 mod access;
 mod budget;
+mod bulk;
 mod concurrency;
 mod crash;
 mod filters;

@@ -82,7 +82,7 @@ async fn there_is_an_event_for_every_function_that_reaches_it() {
             400
         } else if is_by_id {
             404
-        } else if route.method == Method::POST && !route.path.ends_with("/.search") {
+        } else if route.method == Method::POST && !route.path.ends_with("/.search") && route.path != "/Bulk" {
             201
         } else {
             200

@@ -222,7 +222,7 @@ async fn other_paths_and_methods_are_answered_in_scims_form() {
         ("DELETE", "/Users", 405),
         ("POST", "/Users/2819c223-7f76-453a-919d-413861904646", 405),
         ("PUT", "/Schemas", 405),
-        ("POST", "/Bulk", 501),
+        ("GET", "/Bulk", 405),
         ("GET", "/Me", 501),
         ("GET", "/Schemas?filter=id%20pr", 403),
         ("GET", "/Schemas/urn:none", 404),

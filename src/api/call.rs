@@ -30,6 +30,8 @@ pub struct Call<'a> {
     request: &'a Request<Bytes>,
     request_id: &'a str,
     started: Instant,
+    /// Who was let in already, if it is made within another request.
+    caller: Option<&'a Principal>,
 }
 
 impl<'a> Call<'a> {
@@ -40,7 +42,46 @@ impl<'a> Call<'a> {
         request: &'a Request<Bytes>,
         request_id: &'a str,
     ) -> Self {
-        Self { app, route, target, request, request_id, started: Instant::now() }
+        Self { app, route, target, request, request_id, started: Instant::now(), caller: None }
+    }
+
+    /// A request made within this one, by the caller who was let in; its age is this one's. Its id must be its own:
+    /// by it a request knows what it wrote.
+    pub(super) fn within<'b>(
+        &self,
+        (route, target): (&'static Route, Target),
+        request: &'b Request<Bytes>,
+        request_id: &'b str,
+        caller: &'b Principal,
+    ) -> Call<'b>
+    where
+        'a: 'b,
+    {
+        let started = self.started;
+        Call { app: self.app, route, target, request, request_id, started, caller: Some(caller) }
+    }
+
+    /// A request to another place below the tenant's base URL, from the same client.
+    pub(super) fn request_to(&self, method: &str, path: &str) -> Result<Request<Bytes>, http::Error> {
+        let uri = format!("{}{path}", self.target.base);
+        let mut request = Request::builder().method(method).uri(uri).body(Bytes::new())?;
+        if let Some(host) = self.request.headers().get(HOST) {
+            request.headers_mut().insert(HOST, host.clone());
+        }
+        if let Some(origin) = self.request.extensions().get::<Origin>() {
+            request.extensions_mut().insert(origin.clone());
+        }
+        Ok(request)
+    }
+
+    /// The request's id, unique.
+    pub(super) fn request_id(&self) -> &str {
+        self.request_id
+    }
+
+    /// When it began.
+    pub(super) fn started(&self) -> Instant {
+        self.started
     }
 
     /// What every request shares.
@@ -81,6 +122,12 @@ impl<'a> Call<'a> {
     where
         F: Future<Output = Result<T, ScimError>>,
     {
+        if let Some(caller) = self.caller {
+            return match caller.has(self.route.scope) {
+                true => Ok((caller.clone(), read(caller.tenant().clone()).await?)),
+                false => Err(self.denied(Denial::Scope)),
+            };
+        }
         let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
         let claim = Claim::read(authorization, &self.target.tenant).map_err(|denial| self.denied(denial))?;
         let (tenant, key) = (claim.tenant_name().clone(), claim.key_id().clone());

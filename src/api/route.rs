@@ -8,7 +8,7 @@ use std::pin::Pin;
 use http::Method;
 
 use super::search::{self, Kind};
-use super::{Call, Reply, discovery, group_members, groups, users};
+use super::{Call, Reply, bulk, discovery, group_members, groups, users};
 use crate::auth::Scope;
 use crate::scim::ScimError;
 use crate::store::tables::Access;
@@ -232,6 +232,14 @@ pub static ROUTES: &[Route] = &[
         handler: |call| Box::pin(search::list(call, &[Kind::User, Kind::Group])),
     },
     Route {
+        name: "bulk.post",
+        method: Method::POST,
+        path: "/Bulk",
+        scope: Scope::Write,
+        access: EVERY_WRITE,
+        handler: |call| Box::pin(bulk::post(call)),
+    },
+    Route {
         name: "config.get",
         method: Method::GET,
         path: "/ServiceProviderConfig",
@@ -354,8 +362,26 @@ const GROUP_CHANGE: &[Access] = &[
     Access::LINKS_DELETE,
 ];
 
+/// What all writes of users, groups and memberships take together: a Bulk may hold any of them.
+const EVERY_WRITE: &[Access] = &[
+    Access::KEYS_GET,
+    Access::USERS_BY_ID,
+    Access::USERS_PUT,
+    Access::USERS_UPDATE,
+    Access::USERS_DELETE,
+    Access::GROUPS_GET,
+    Access::GROUPS_BATCH_GET,
+    Access::GROUPS_PUT,
+    Access::GROUPS_UPDATE,
+    Access::GROUPS_DELETE,
+    Access::LINKS_GET,
+    Access::LINKS_QUERY,
+    Access::LINKS_PUT,
+    Access::LINKS_DELETE,
+];
+
 /// Parts of RFC 7644 that are answered with 501 where no row above has the method.
-pub static NOT_IMPLEMENTED: &[&str] = &["/Me", "/Bulk"];
+pub static NOT_IMPLEMENTED: &[&str] = &["/Me"];
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.
 pub const FALLBACK: &str = "fallback";
@@ -411,6 +437,15 @@ mod tests {
         assert_eq!(names("*").len(), ROUTES.len());
         assert!(names("fallback").is_empty());
         assert!(Selection::parse("users.got").unwrap_err().contains("users.get"));
+    }
+
+    #[test]
+    fn a_bulk_may_do_what_its_operations_may_and_no_more() {
+        let writes = ROUTES.iter().filter(|route| bulk::takes(route));
+        let union: std::collections::BTreeSet<_> = writes.flat_map(|route| route.access).copied().collect();
+        assert!(union.iter().eq(&EVERY_WRITE.iter().copied().collect::<std::collections::BTreeSet<_>>()));
+        let names: Vec<_> = ROUTES.iter().filter(|route| bulk::takes(route)).map(|route| route.name).collect();
+        assert_eq!(names.len(), 10, "{names:?}");
     }
 
     #[test]

@@ -19,6 +19,12 @@ pub fn operation_name(op: &str) -> String {
     op.to_ascii_lowercase()
 }
 
+/// **Bare list of operations.** The PATCH in RFC 7644's own example of a Bulk (section 3.7.3) has in `data` the list of
+/// operations, without the message around it.
+pub fn patch_from_operations(operations: &[Value]) -> Value {
+    Value::Object(Map::from_iter([("Operations".to_owned(), Value::from(operations))]))
+}
+
 /// **Boolean as text.** Entra patches `active` with `"False"`, its validator posts `roles[].primary` as `"True"`,
 /// OneLogin's template posts `"active": "true"` (entra-docs, compatibility; AzureAD/SCIMReferenceCode#21).
 /// Any other text is not a boolean.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schema::{ResourceSchema, Schema, Schemas};
-use crate::limits::{CURSOR_SECONDS, DEFAULT_PAGE, MAX_PAGE};
+use crate::limits::{CURSOR_SECONDS, DEFAULT_PAGE, MAX_BODY_BYTES, MAX_BULK_OPERATIONS, MAX_PAGE};
 
 const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
 const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
@@ -14,7 +14,7 @@ pub fn service_provider_config(base_url: &str) -> Map<String, Value> {
     object(json!({
         "schemas": [CONFIG_URN],
         "patch": {"supported": true},
-        "bulk": {"supported": false, "maxOperations": 0, "maxPayloadSize": 0},
+        "bulk": {"supported": true, "maxOperations": MAX_BULK_OPERATIONS, "maxPayloadSize": MAX_BODY_BYTES},
         "filter": {"supported": true, "maxResults": MAX_PAGE},
         "changePassword": {"supported": false},
         "sort": {"supported": true},

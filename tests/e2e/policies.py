@@ -40,6 +40,8 @@ class Requests:
         named = lambda: {"displayName": str(uuid.uuid4())}
         patch = lambda path, value: {"Operations": [{"op": "add", "path": path, "value": value}]}
         search = lambda text: {"schemas": [SEARCH], "filter": text}
+        bulk = lambda path, data: {"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+                                   "Operations": [{"method": "POST", "path": path, "bulkId": "x", "data": data}]}
         return {
             "users.create": ("POST", "/Users", {"userName": str(uuid.uuid4())}, "PutItem", "table/rollcall-users"),
             "users.list": ("GET", "/Users?filter=userName+eq+%22x%22", None, "GetItem", "table/rollcall-users"),
@@ -62,6 +64,7 @@ class Requests:
             "groupmembers.search": ("POST", "/GroupMembers/.search", search(f"group.value eq \"{self.group}\""), "Query", "table/rollcall-links"),
             "all.list": ("GET", "", None, "Query", "index/byId"),
             "all.search": ("POST", "/.search", search("meta.lastModified ge \"2026-01-01T00:00:00Z\""), "Query", "index/byHour"),
+            "bulk.post": ("POST", "/Bulk", bulk("/Users", {"userName": str(uuid.uuid4())}), "GetItem", "table/rollcall-keys"),
             "config.get": ("GET", "/ServiceProviderConfig", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.list": ("GET", "/ResourceTypes", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.get": ("GET", "/ResourceTypes/User", None, "GetItem", "table/rollcall-keys"),

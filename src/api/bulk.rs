@@ -1,0 +1,298 @@
+//! `/Bulk` (RFC 7644 section 3.7). Every operation goes to the handler that it would go to alone; here is decided when,
+//! and what is told of it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use http::header::IF_MATCH;
+use http::{HeaderValue, Request, StatusCode};
+use serde_json::Value;
+use tokio::time::timeout_at;
+
+use super::path::Target;
+use super::{Call, ROUTES, Reply, Route};
+use crate::auth::{Principal, Scope};
+use crate::limits::{BULK_ANSWER_SECONDS, BULK_SECONDS, MAX_BULK_AT_ONCE, MAX_BULK_OPERATIONS};
+use crate::scim::bulk::order::{Step, steps};
+use crate::scim::bulk::{self, BulkRequest, Method, Operation, Outcome};
+use crate::scim::{ScimError, ScimType};
+
+/// The endpoints whose resources an operation may write.
+const ENDPOINTS: [&str; 3] = ["Users", "Groups", "GroupMembers"];
+
+/// POST /Bulk. The caller is let in once; whatever becomes of the operations, the answer is 200.
+///
+/// # Errors
+/// 400, 401, 403, 413, 503; then nothing was done.
+pub async fn post(call: Call<'_>) -> Result<Reply, ScimError> {
+    let principal = call.authenticate().await?;
+    let request = BulkRequest::parse(call.body()?)?;
+    let mut run = Run::new(&call, &principal, &request);
+    run.carry_out().await;
+    let outcomes = run.outcomes();
+    let told = request.operations.iter().enumerate();
+    let told = told.filter_map(|(index, operation)| Some((operation, outcomes.get(&index)?)));
+    let body = bulk::response(told);
+    Ok(Reply::json(principal, StatusCode::OK, body))
+}
+
+/// Whether an operation may be one of that row.
+pub(super) fn takes(route: &Route) -> bool {
+    let endpoint = route.path.split('/').nth(1).unwrap_or_default();
+    route.scope == Scope::Write && ENDPOINTS.contains(&endpoint)
+}
+
+/// A Bulk on its way.
+struct Run<'a> {
+    call: &'a Call<'a>,
+    principal: &'a Principal,
+    request: &'a BulkRequest,
+    steps: Vec<(Step<'a>, State)>,
+    /// Of what was created, by bulkId.
+    ids: BTreeMap<&'a str, String>,
+    errors: usize,
+}
+
+/// Where a step is.
+enum State {
+    Waiting,
+    /// With whether it will not be tried again.
+    UnderWay(bool),
+    /// To be tried once more when all before it have ended.
+    Again,
+    Done(Outcome),
+}
+
+/// A step, and what its handler said.
+type Ended = (usize, Result<Reply, ScimError>);
+
+/// An operation made ready: its row, the request, and the request's id.
+struct Ready {
+    route: &'static Route,
+    target: Target,
+    request: Request<Bytes>,
+    request_id: String,
+}
+
+impl<'a> Run<'a> {
+    fn new(call: &'a Call<'a>, principal: &'a Principal, request: &'a BulkRequest) -> Self {
+        let steps = steps(&request.operations).into_iter().map(|step| (step, State::Waiting)).collect();
+        Self { call, principal, request, steps, ids: BTreeMap::new(), errors: 0 }
+    }
+
+    /// Until all are done, there were too many errors, or the time is up.
+    async fn carry_out(&mut self) {
+        let deadline = self.call.started() + Duration::from_secs(BULK_ANSWER_SECONDS);
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            while under_way.len() < self.at_once()
+                && let Some(number) = self.next()
+            {
+                match self.begin(number) {
+                    Ok(ready) => under_way.push(perform(self.call, self.principal, number, ready)),
+                    Err(refusal) => self.end(number, Err(refusal)),
+                }
+            }
+            match timeout_at(deadline, under_way.next()).await {
+                Ok(Some((number, said))) => self.end(number, said),
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    /// How many may be under way. Never more than errors are still accepted: so there are never more than
+    /// `failOnErrors`, and with 1 nothing is begun after the first.
+    fn at_once(&self) -> usize {
+        let accepted = self.request.fail_on_errors.map_or(usize::MAX, |limit| limit.saturating_sub(self.errors));
+        MAX_BULK_AT_ONCE.min(accepted)
+    }
+
+    /// The first step that can be begun now.
+    fn next(&self) -> Option<usize> {
+        if self.call.started().elapsed() >= Duration::from_secs(BULK_SECONDS) {
+            return None;
+        }
+        let mut all_before = true;
+        for (number, (step, state)) in self.steps.iter().enumerate() {
+            match state {
+                State::Done(_) => continue,
+                State::Waiting if self.is_ready(step) => return Some(number),
+                State::Again if all_before => return Some(number),
+                _ => all_before = false,
+            }
+        }
+        None
+    }
+
+    fn is_ready(&self, step: &Step<'_>) -> bool {
+        step.refers.values().chain(&step.follows).all(|number| self.outcome(*number).is_some())
+    }
+
+    fn outcome(&self, number: usize) -> Option<&Outcome> {
+        match self.steps.get(number) {
+            Some((_, State::Done(outcome))) => Some(outcome),
+            _ => None,
+        }
+    }
+
+    fn operation(&self, step: &Step<'_>) -> Option<&'a Operation> {
+        self.request.operations.get(step.index)
+    }
+
+    /// Makes a step ready, or says why it cannot be done.
+    fn begin(&mut self, number: usize) -> Result<Ready, ScimError> {
+        let is_alone = (0..number).all(|before| self.outcome(before).is_some());
+        let (step, state) = self.steps.get(number).ok_or_else(not_run)?;
+        let is_again = matches!(state, State::Again);
+        let ready = self.prepare(step, is_again)?;
+        if let Some((_, state)) = self.steps.get_mut(number) {
+            *state = State::UnderWay(is_again || is_alone);
+        }
+        Ok(ready)
+    }
+
+    fn prepare(&self, step: &Step<'_>, is_again: bool) -> Result<Ready, ScimError> {
+        if let Some(refusal) = &step.refusal {
+            return Err(refusal.clone());
+        }
+        for (bulk_id, number) in &step.refers {
+            if let Some(error) = self.outcome(*number).and_then(|outcome| outcome.error.as_ref()) {
+                return Err(depends(bulk_id, error));
+            }
+        }
+        let operation = self.operation(step).ok_or_else(not_run)?;
+        let path = operation.resolved_path(&self.ids).ok_or_else(not_run)?;
+        let (route, target, mut request) = self.find(operation, &path)?;
+        if let Some(version) = &operation.version {
+            let version = HeaderValue::from_str(version);
+            request.headers_mut().insert(IF_MATCH, version.map_err(|_| ScimError::version_mismatch())?);
+        }
+        match operation.resolved_data(&self.ids) {
+            Value::Null => {}
+            data => *request.body_mut() = Bytes::from(data.to_string()),
+        }
+        let try_number = step.index + if is_again { MAX_BULK_OPERATIONS } else { 0 };
+        Ok(Ready { route, target, request, request_id: id_within(self.call.request_id(), try_number) })
+    }
+
+    /// The row of the route table for an operation, if it may be one of a Bulk.
+    fn find(&self, operation: &Operation, path: &str) -> Result<(&'static Route, Target, Request<Bytes>), ScimError> {
+        let method = operation.method.as_str();
+        // The resource is not told again: with this, its members are not read. A PATCH of a group answers without.
+        let query = if operation.method == Method::Patch { "" } else { "?attributes=id" };
+        let nothing = || {
+            let shown: String = path.chars().take(128).collect();
+            ScimError::status(
+                404,
+                format!("path {shown}: a Bulk takes operations on /Users, /Groups and /GroupMembers"),
+            )
+        };
+        let request = self.call.request_to(method, &format!("{path}{query}")).map_err(|_| nothing())?;
+        let target = Target::parse(request.uri().path()).ok_or_else(nothing)?;
+        let mut rows = ROUTES.iter().filter(|route| takes(route) && target.matches(route.path)).peekable();
+        rows.peek().ok_or_else(nothing)?;
+        let refused = || ScimError::status(405, format!("{method} is not allowed at {path}"));
+        let route = rows.find(|route| route.method == *request.method()).ok_or_else(refused)?;
+        Ok((route, target, request))
+    }
+
+    /// Notes what became of a step.
+    fn end(&mut self, number: usize, said: Result<Reply, ScimError>) {
+        let Some((step, state)) = self.steps.get(number) else { return };
+        let Some(operation) = self.operation(step) else { return };
+        let state = match said {
+            // The name may be that of a resource that an operation before this one was still to delete or rename.
+            Err(error) if matches!(state, State::UnderWay(false)) && error.scim_type == Some(ScimType::Uniqueness) => {
+                State::Again
+            }
+            Err(error) => {
+                self.errors += 1;
+                State::Done(Outcome::failed(error, self.location(operation)))
+            }
+            Ok(reply) => {
+                let location = reply.location.or_else(|| self.location(operation));
+                if operation.method == Method::Post {
+                    let id = location.as_ref().and_then(|location| location.rsplit('/').next());
+                    self.ids.extend(operation.bulk_id.as_deref().zip(id.map(str::to_owned)));
+                }
+                State::Done(Outcome { status: reply.status.as_u16(), location, version: reply.etag, error: None })
+            }
+        };
+        if let Some((_, place)) = self.steps.get_mut(number) {
+            *place = state;
+        }
+    }
+
+    /// The resource of an operation. "MUST be returned for all operations except for failed POST operations" (RFC 7644
+    /// section 3.7.3).
+    fn location(&self, operation: &Operation) -> Option<String> {
+        match operation.method {
+            Method::Post => None,
+            _ => Some(format!("{}{}", self.call.base_url(), operation.resolved_path(&self.ids)?)),
+        }
+    }
+
+    /// What is told, by the places of the request. Nothing of what was not begun because of errors, all else otherwise.
+    fn outcomes(self) -> BTreeMap<usize, Outcome> {
+        let has_failed = self.request.fail_on_errors.is_some_and(|limit| self.errors >= limit);
+        let outcome = |(step, state): &(Step<'a>, State)| {
+            let location = || self.operation(step).and_then(|operation| self.location(operation));
+            let outcome = match state {
+                State::Done(outcome) => outcome.clone(),
+                State::UnderWay(_) => Outcome::failed(may_have_been_done(), location()),
+                State::Waiting | State::Again if has_failed => return None,
+                State::Waiting | State::Again => Outcome::failed(not_run(), location()),
+            };
+            Some((step.index, outcome))
+        };
+        self.steps.iter().filter_map(outcome).collect()
+    }
+}
+
+async fn perform<'a>(call: &'a Call<'a>, principal: &'a Principal, number: usize, ready: Ready) -> Ended {
+    let Ready { route, target, request, request_id } = ready;
+    let within = call.within((route, target), &request, &request_id, principal);
+    (number, (route.handler)(within).await)
+}
+
+/// The id of a request within another: of the same length, and never that of another operation or try.
+fn id_within(request_id: &str, number: usize) -> String {
+    format!("{request_id:.28}{number:04x}")
+}
+
+/// What needs what failed fails with it, and in the same way: for good, or to be sent again.
+fn depends(bulk_id: &str, error: &ScimError) -> ScimError {
+    let shown: String = bulk_id.chars().take(128).collect();
+    let detail =
+        format!("bulkId:{shown} refers to an operation that failed, with {}; this one was not run", error.status);
+    match error.status {
+        429 | 500.. => ScimError::unavailable(detail),
+        _ => ScimError::status(409, detail),
+    }
+}
+
+fn not_run() -> ScimError {
+    ScimError::unavailable("the request took too long, and this operation was not run; it can be sent again")
+}
+
+fn may_have_been_done() -> ScimError {
+    ScimError::unavailable(
+        "the request took too long; this operation may have been done: read the resource, or send the operation again",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_within_a_request_are_as_long_as_its_own_and_all_different() {
+        let outer = "0123456789abcdef0123456789abcdef";
+        let ids: std::collections::BTreeSet<_> = (0..2 * MAX_BULK_OPERATIONS).map(|n| id_within(outer, n)).collect();
+        assert_eq!(ids.len(), 2 * MAX_BULK_OPERATIONS);
+        assert!(ids.iter().all(|id| id.len() == outer.len()));
+    }
+}

@@ -1,0 +1,386 @@
+//! Bulk (RFC 7644 section 3.7): what a request holds, and what is answered. How its operations hang together is in
+//! [`order`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use super::json::{member, member_name, type_name};
+use super::{ScimError, deviation};
+use crate::limits::MAX_BULK_OPERATIONS;
+
+pub mod order;
+
+const REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+const RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
+
+/// What a reference to a resource begins with that another operation creates (RFC 7644 section 3.7.2).
+const REFERENCE: &str = "bulkId:";
+
+/// A request, well-formed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BulkRequest {
+    /// After how many errors no further operation is begun.
+    pub fail_on_errors: Option<usize>,
+    /// What to do.
+    pub operations: Vec<Operation>,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Operation {
+    /// Its HTTP method.
+    pub method: Method,
+    /// The client's name for what it creates.
+    pub bulk_id: Option<String>,
+    /// The ETag that the resource must have.
+    pub version: Option<String>,
+    /// `/Users` for a POST, else `/Users/{id}`.
+    pub path: String,
+    /// The body; null for none.
+    pub data: Value,
+}
+
+/// The methods that an operation may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names are HTTP's own")]
+pub enum Method {
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+impl Method {
+    /// Its name in HTTP.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl BulkRequest {
+    /// Reads the body of a request. One that breaks a rule is refused whole, before anything is done.
+    ///
+    /// # Errors
+    /// 400 naming the operation, the attribute and the rule; 413 for too many operations.
+    pub fn parse(mut body: Map<String, Value>) -> Result<Self, ScimError> {
+        check_schemas(member(&body, "schemas"))?;
+        let fail_on_errors = fail_on_errors(member(&body, "failOnErrors"))?;
+        let operations = match member_name(&body, "Operations").and_then(|name| body.shift_remove(&name)) {
+            Some(Value::Array(operations)) => operations,
+            Some(other) => return Err(syntax(format!("Operations must be an array, not {}", type_name(&other)))),
+            None => return Err(syntax("Operations is missing")),
+        };
+        if operations.len() > MAX_BULK_OPERATIONS {
+            let count = operations.len();
+            let detail = format!("a Bulk may hold {MAX_BULK_OPERATIONS} operations, this one holds {count}");
+            return Err(ScimError::status(413, detail));
+        }
+        let operations: Vec<_> = operations
+            .into_iter()
+            .enumerate()
+            .map(|(index, operation)| numbered(index, Operation::parse(operation)))
+            .collect::<Result<_, _>>()?;
+        check_unique(&operations)?;
+        Ok(Self { fail_on_errors, operations })
+    }
+}
+
+fn check_schemas(schemas: Option<&Value>) -> Result<(), ScimError> {
+    let is_it = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(REQUEST_URN));
+    match schemas {
+        Some(Value::Array(urns)) if urns.iter().any(is_it) => Ok(()),
+        _ => Err(syntax(format!("schemas must name {REQUEST_URN}"))),
+    }
+}
+
+fn fail_on_errors(value: Option<&Value>) -> Result<Option<usize>, ScimError> {
+    let count = match value {
+        None | Some(Value::Null) => return Ok(None),
+        Some(value) => value.as_u64().and_then(|count| usize::try_from(count).ok()),
+    };
+    match count {
+        Some(1..) => Ok(count),
+        _ => Err(ScimError::invalid_value("failOnErrors must be a whole number from 1 (RFC 7644 section 3.7)")),
+    }
+}
+
+fn check_unique(operations: &[Operation]) -> Result<(), ScimError> {
+    let mut seen = BTreeSet::new();
+    for (index, operation) in operations.iter().enumerate() {
+        if let Some(id) = operation.bulk_id.as_deref().filter(|id| !seen.insert(*id)) {
+            let detail = format!("bulkId {} is that of another operation, too; each needs its own", shown(id));
+            return numbered(index, Err(ScimError::invalid_value(detail)));
+        }
+    }
+    Ok(())
+}
+
+impl Operation {
+    fn parse(operation: Value) -> Result<Self, ScimError> {
+        let Value::Object(operation) = operation else {
+            return Err(syntax(format!("must be an object, not {}", type_name(&operation))));
+        };
+        let method = method(member(&operation, "method"))?;
+        let bulk_id = text(&operation, "bulkId")?;
+        if method == Method::Post && bulk_id.is_none() {
+            return Err(ScimError::invalid_value("bulkId is missing; a POST needs one (RFC 7644 section 3.7)"));
+        }
+        let version = text(&operation, "version")?;
+        if version.as_ref().is_some_and(|version| !version.chars().all(|c| c == ' ' || c.is_ascii_graphic())) {
+            return Err(ScimError::invalid_value("version must be an ETag"));
+        }
+        let path = text(&operation, "path")?.ok_or_else(|| syntax("path is missing"))?;
+        check_path(method, &path)?;
+        let data = data(method, member(&operation, "data"))?;
+        Ok(Self { method, bulk_id, version, path, data })
+    }
+
+    /// The resource that the path names; none for a POST.
+    fn resource(&self) -> Option<&str> {
+        if self.method == Method::Post { None } else { self.path.rsplit('/').next() }
+    }
+
+    /// The bulkIds that it refers to, in its path and wherever a text of its data is a reference and no more.
+    fn references(&self) -> BTreeSet<&str> {
+        let mut found: BTreeSet<_> = self.resource().and_then(reference).into_iter().collect();
+        visit(&self.data, &mut |text| found.extend(reference(text)));
+        found
+    }
+
+    /// The path, with the id in the place of a reference; nothing while that is not known.
+    pub fn resolved_path(&self, ids: &BTreeMap<&str, String>) -> Option<String> {
+        let Some((endpoint, id)) = self.path.rsplit_once('/') else { return Some(self.path.clone()) };
+        match reference(id) {
+            Some(bulk_id) => ids.get(bulk_id).map(|id| format!("{endpoint}/{id}")),
+            None => Some(self.path.clone()),
+        }
+    }
+
+    /// The data, with ids in the place of references.
+    pub fn resolved_data(&self, ids: &BTreeMap<&str, String>) -> Value {
+        let mut data = self.data.clone();
+        resolve(&mut data, ids);
+        data
+    }
+}
+
+fn method(value: Option<&Value>) -> Result<Method, ScimError> {
+    let name = value.and_then(Value::as_str).unwrap_or_default();
+    [Method::Post, Method::Put, Method::Patch, Method::Delete]
+        .into_iter()
+        .find(|method| method.as_str().eq_ignore_ascii_case(name))
+        .ok_or_else(|| ScimError::invalid_value("method must be POST, PUT, PATCH or DELETE (RFC 7644 section 3.7)"))
+}
+
+/// A text that is not empty.
+fn text(operation: &Map<String, Value>, name: &str) -> Result<Option<String>, ScimError> {
+    match member(operation, name) {
+        Some(value) if !deviation::is_unassigned(value) => match value {
+            Value::String(text) => Ok(Some(text.clone())),
+            other => Err(ScimError::invalid_value(format!("{name} must be text, not {}", type_name(other)))),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// No id and no endpoint needs to be encoded; so one resource is written in one way, and its operations stay in order.
+fn check_path(method: Method, path: &str) -> Result<(), ScimError> {
+    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '%');
+    let is_segment = |segment: &str| !segment.is_empty() && (is_reference(segment) || segment.chars().all(is_plain));
+    let (form, length) = if method == Method::Post { ("/Users", 1) } else { ("/Users/{id}", 2) };
+    let segments = path.strip_prefix('/').map(|path| path.split('/').collect::<Vec<_>>()).unwrap_or_default();
+    if segments.len() != length || !segments.into_iter().all(is_segment) {
+        return Err(ScimError::invalid_value(format!(
+            "path {} must have the form {form} for a {}, without query, percent-encoding or a slash at the end",
+            shown(path),
+            method.as_str()
+        )));
+    }
+    Ok(())
+}
+
+fn data(method: Method, data: Option<&Value>) -> Result<Value, ScimError> {
+    match (method, data) {
+        (Method::Delete, _) => Ok(Value::Null),
+        (_, None | Some(Value::Null)) => {
+            Err(ScimError::invalid_value(format!("data is missing; a {} needs it", method.as_str())))
+        }
+        (Method::Patch, Some(Value::Array(operations))) => Ok(deviation::patch_from_operations(operations)),
+        (_, Some(data @ Value::Object(_))) => Ok(data.clone()),
+        (_, Some(other)) => Err(ScimError::invalid_value(format!("data must be an object, not {}", type_name(other)))),
+    }
+}
+
+fn reference(text: &str) -> Option<&str> {
+    text.strip_prefix(REFERENCE).filter(|bulk_id| !bulk_id.is_empty())
+}
+
+fn is_reference(text: &str) -> bool {
+    reference(text).is_some()
+}
+
+/// Shows every text in a value.
+fn visit<'a>(value: &'a Value, see: &mut impl FnMut(&'a str)) {
+    match value {
+        Value::String(text) => see(text),
+        Value::Array(items) => items.iter().for_each(|item| visit(item, see)),
+        Value::Object(members) => members.values().for_each(|member| visit(member, see)),
+        _ => {}
+    }
+}
+
+fn resolve(value: &mut Value, ids: &BTreeMap<&str, String>) {
+    match value {
+        Value::String(text) => {
+            if let Some(id) = reference(text).and_then(|bulk_id| ids.get(bulk_id)) {
+                text.clone_from(id);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| resolve(item, ids)),
+        Value::Object(members) => members.values_mut().for_each(|member| resolve(member, ids)),
+        _ => {}
+    }
+}
+
+/// What became of an operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// HTTP status code.
+    pub status: u16,
+    /// Where the resource is, if it is known.
+    pub location: Option<String>,
+    /// Its ETag.
+    pub version: Option<String>,
+    /// Why it failed.
+    pub error: Option<ScimError>,
+}
+
+impl Outcome {
+    /// A failure.
+    pub fn failed(error: ScimError, location: Option<String>) -> Self {
+        Self { status: error.status, location, version: None, error: Some(error) }
+    }
+
+    /// The operation's place in the response. What succeeded is told by its location and version alone, a failure by
+    /// its error (RFC 7644 section 3.7.3).
+    fn shown(&self, operation: &Operation) -> Value {
+        let members = [
+            ("method", Some(operation.method.as_str().into())),
+            ("bulkId", operation.bulk_id.as_deref().map(Value::from)),
+            ("location", self.location.as_deref().map(Value::from)),
+            ("version", self.version.as_deref().map(Value::from)),
+            ("status", Some(self.status.to_string().into())),
+            ("response", self.error.as_ref().map(ScimError::to_json)),
+        ];
+        members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
+}
+
+/// The body of the response, in the order of the request; without the operations that were not begun because of
+/// `failOnErrors`.
+pub fn response<'a>(outcomes: impl Iterator<Item = (&'a Operation, &'a Outcome)>) -> Map<String, Value> {
+    let operations = outcomes.map(|(operation, outcome)| outcome.shown(operation)).collect();
+    Map::from_iter([("schemas".to_owned(), json!([RESPONSE_URN])), ("Operations".to_owned(), operations)])
+}
+
+fn syntax(detail: impl Into<String>) -> ScimError {
+    let detail = detail.into();
+    ScimError::invalid_syntax(format!("{detail} (RFC 7644 section 3.7)"))
+}
+
+fn numbered<T>(index: usize, outcome: Result<T, ScimError>) -> Result<T, ScimError> {
+    outcome.map_err(|error| ScimError { detail: format!("Operations[{index}]: {}", error.detail), ..error })
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(128).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: Value) -> Result<BulkRequest, ScimError> {
+        let Value::Object(body) = body else { panic!() };
+        BulkRequest::parse(body)
+    }
+
+    fn of(operations: Value) -> Value {
+        json!({"schemas": [REQUEST_URN], "Operations": operations})
+    }
+
+    fn post(bulk_id: &str) -> Value {
+        json!({"method": "POST", "path": "/Users", "bulkId": bulk_id, "data": {}})
+    }
+
+    #[test]
+    fn each_rule_that_is_broken_is_named() {
+        for (body, named) in [
+            (json!({"Operations": []}), "schemas"),
+            (json!({"schemas": ["urn:other"], "Operations": []}), "schemas"),
+            (json!({"schemas": [REQUEST_URN]}), "Operations is missing"),
+            (of(json!({})), "Operations must be an array"),
+            (json!({"schemas": [REQUEST_URN], "Operations": [], "failOnErrors": 0}), "failOnErrors"),
+            (json!({"schemas": [REQUEST_URN], "Operations": [], "failOnErrors": "1"}), "failOnErrors"),
+            (json!({"schemas": [REQUEST_URN], "Operations": [], "failOnErrors": 1.5}), "failOnErrors"),
+            (of(json!([post("a"), 1])), "Operations[1]: must be an object"),
+            (of(json!([{"method": "GET", "path": "/Users/1"}])), "Operations[0]: method"),
+            (of(json!([{"path": "/Users/1"}])), "method"),
+            (of(json!([{"method": "POST", "path": "/Users", "data": {}}])), "bulkId is missing"),
+            (of(json!([{"method": "POST", "path": "/Users", "bulkId": 1, "data": {}}])), "bulkId must be text"),
+            (of(json!([post("a"), post("a")])), "Operations[1]: bulkId a"),
+            (of(json!([{"method": "POST", "path": "/Users", "bulkId": "a"}])), "data is missing"),
+            (of(json!([{"method": "PUT", "path": "/Users/1", "data": []}])), "data must be an object"),
+            (of(json!([{"method": "PATCH", "path": "/Users/1", "data": null}])), "data is missing"),
+            (of(json!([{"method": "DELETE"}])), "path is missing"),
+            (of(json!([{"method": "DELETE", "path": "/Users/1", "version": "\n"}])), "version"),
+        ] {
+            let error = parse(body.clone()).unwrap_err();
+            assert_eq!(error.status, 400, "{body}");
+            assert!(error.detail.contains(named), "{body}: {}", error.detail);
+        }
+    }
+
+    #[test]
+    fn a_path_names_an_endpoint_for_a_post_and_a_resource_for_the_rest() {
+        for path in
+            ["Users/1", "/Users", "/Users/", "//1", "/Users/1/", "/Users/1/2", "/Users/1?a", "/Users/%31", "/a/b c"]
+        {
+            let error = parse(of(json!([{"method": "DELETE", "path": path}]))).unwrap_err();
+            assert!(error.detail.contains("path"), "{path}");
+        }
+        let mut long = post("a");
+        long["path"] = json!("/Users/1");
+        assert!(parse(of(json!([long]))).is_err());
+        for path in ["/Users/1", "/Users/bulkId:ä b", "/GroupMembers/a.b"] {
+            assert!(parse(of(json!([{"method": "DELETE", "path": path}]))).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_are_read_in_any_case_and_the_rfcs_bare_list_of_a_patch() {
+        let body = json!({"SCHEMAS": [REQUEST_URN.to_uppercase()], "operations": [
+            {"METHOD": "patch", "Path": "/Users/1", "DATA": [{"op": "remove", "path": "nickName"}]}]});
+        let request = parse(body).unwrap();
+        assert_eq!(request.operations[0].method, Method::Patch);
+        assert_eq!(request.operations[0].data["Operations"][0]["op"], "remove");
+    }
+
+    #[test]
+    fn a_reference_is_a_whole_text_at_any_depth_or_the_end_of_a_path() {
+        let request = parse(of(json!([{"method": "PUT", "path": "/Groups/bulkId:g", "data": {
+            "displayName": "bulkId:", "title": "see bulkId:no", "members": [{"value": "bulkId:a"}, ["bulkId:b"]]}}])));
+        let operation = &request.unwrap().operations[0];
+        assert_eq!(operation.references(), BTreeSet::from(["a", "b", "g"]));
+        let ids = BTreeMap::from([("a", "1".to_owned()), ("b", "2".to_owned())]);
+        assert_eq!(operation.resolved_data(&ids)["members"], json!([{"value": "1"}, ["2"]]));
+        assert_eq!(operation.resolved_path(&ids), None);
+        assert_eq!(operation.resolved_path(&BTreeMap::from([("g", "3".to_owned())])).unwrap(), "/Groups/3");
+    }
+}
