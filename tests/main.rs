@@ -11,6 +11,7 @@ mod idp;
 mod isolation;
 mod keys;
 mod layers;
+mod openapi;
 mod paging;
 mod properties;
 mod serve;

@@ -1,7 +1,8 @@
 //! **The route table**: the whole interface at a glance. The Lambda functions, their roles and their events are made
 //! from it, the isolation and access tests walk it.
 //!
-//! Adding a route: a row here, a handler, `make template`, a budget line; the other tests find it by themselves.
+//! Adding a route: a row here, a handler, `make template`, `make openapi`, a budget line; the other tests find it by
+//! themselves.
 
 use std::pin::Pin;
 
