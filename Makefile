@@ -20,7 +20,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint template conformance lambda build cold-start validate rules deny sam-build deploy deploy-built \
+.PHONY: help run test fmt lint template openapi schemathesis conformance lambda build cold-start validate rules deny sam-build deploy deploy-built \
 	e2e e2e-policies local-invoke local-api bench costs clean
 
 help: ## List the targets
@@ -44,6 +44,14 @@ lint: ## Formatting and clippy, warnings denied; the Lambda binary without the e
 
 template: ## Renew the functions of template.yaml from the route table
 	$(CARGO) run --quiet --locked $(FEATURES) --bin rollcall -- template
+
+openapi: ## Renew openapi.json from the route table and the schemas
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	target/debug/rollcall openapi > openapi.json
+
+schemathesis: $(VENV)/done ## Schemathesis with openapi.json against rollcall serve
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	$(VENV)/bin/python tests/schemathesis/run.py
 
 conformance: $(VENV)/done ## scim2-tester against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall

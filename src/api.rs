@@ -22,6 +22,7 @@ mod error;
 pub mod gateway;
 pub mod group_members;
 pub mod groups;
+pub mod me;
 mod path;
 pub mod route;
 pub mod search;

@@ -153,6 +153,7 @@ pub struct Principal {
     tenant: Tenant,
     key: KeyId,
     scopes: Vec<Scope>,
+    automation: Option<String>,
     seal: SealKey,
 }
 
@@ -170,6 +171,11 @@ impl Principal {
     /// Whether the key has a scope.
     pub fn has(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
+    }
+
+    /// The `userName` of the automation user in whose name the key acts.
+    pub fn automation(&self) -> Option<&str> {
+        self.automation.as_deref()
     }
 
     /// What is sealed for this key alone.
@@ -267,7 +273,13 @@ impl Claim {
             return Err(Denial::Scope);
         }
         let seal = SealKey::of(&record.hash);
-        Ok(Principal { tenant: self.tenant, key: record.id, scopes: record.scopes, seal })
+        Ok(Principal {
+            tenant: self.tenant,
+            key: record.id,
+            scopes: record.scopes,
+            automation: record.automation,
+            seal,
+        })
     }
 }
 

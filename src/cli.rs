@@ -14,6 +14,7 @@ use crate::worker;
 mod explain;
 mod keys;
 mod listener;
+pub mod openapi;
 mod serve;
 pub mod template;
 
@@ -49,6 +50,8 @@ enum Command {
     },
     /// Serve the embedded engine as DynamoDB, for `sam local invoke` and other Lambda emulators
     Engine(serve::EngineOptions),
+    /// Print the OpenAPI description of the endpoint
+    Openapi,
     /// Renew the functions in a SAM template from the route table
     Template {
         /// The template
@@ -118,6 +121,10 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             create_missing(store.client(), store.names()).await
         }
         Command::Engine(options) => serve::engine(options).await,
+        Command::Openapi => {
+            print!("{}", openapi::description()?);
+            Ok(())
+        }
         Command::Template { file } => {
             let shown = file.display();
             let text = std::fs::read_to_string(&file).map_err(|e| format!("{shown}: {e}"))?;

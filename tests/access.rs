@@ -59,6 +59,7 @@ async fn every_declared_access_is_needed() {
     assert_eq!(harness.send_with("POST", "/Users", json!({"userName": "again"}), &again).await.status, 201);
     drive_groups(&harness).await;
     drive_bulk(&harness).await;
+    drive_me(&harness).await;
     let used = USED.lock().unwrap().clone();
     let roles = ROUTES.iter().map(role).chain([(worker::HANDLER, worker::ACCESS)]);
     let declared: BTreeSet<_> = roles.flat_map(|(name, all)| all.iter().map(move |access| (name, *access))).collect();
@@ -197,6 +198,48 @@ async fn drive_searches(harness: &Harness, user: &str) {
 
 fn decode(text: &str) -> String {
     form_urlencoded::parse(format!("f={text}").as_bytes()).next().unwrap().1.into_owned()
+}
+
+/// The automation user through all that may be done to it.
+async fn drive_me(harness: &Harness) {
+    let acme = "acme".parse().unwrap();
+    let bot = |record: &mut rollcall::auth::KeyRecord| record.automation = Some("bot".into());
+    let header = format!("Bearer {}", crate::support::key(&harness.app.store, &acme, bot).await);
+    let id = harness.create(json!({"userName": "bot", "emails": [{"value": "a@x"}, {"value": "b@x"}]})).await;
+    let member = json!({"displayName": "of-bot", "members": [{"value": id}]});
+    assert_eq!(harness.send("POST", "/Groups", member).await.status, 201);
+    let change = |value| patch(json!([{"op": "replace", "path": "emails", "value": value}]));
+    let rename = patch(json!([{"op": "replace", "path": "userName", "value": "robot"}]));
+    let back = patch(json!([{"op": "replace", "path": "userName", "value": "bot"}]));
+    let two = json!({"userName": "bot", "emails": [{"value": "c@x"}, {"value": "d@x"}]});
+    for (method, body) in [
+        ("GET", None),
+        ("PATCH", Some(change(json!([{"value": "a@x"}, {"value": "c@x"}])))),
+        ("PUT", Some(two)),
+        ("PATCH", Some(rename)),
+    ] {
+        let body = body.map(|body: serde_json::Value| body.to_string()).unwrap_or_default().into_bytes();
+        let reply = harness.raw(method, "/acme/scim/v2/Me", body, &[("authorization", &header)]).await;
+        assert!(reply.status < 300, "{method}: {reply:?}");
+    }
+    assert_eq!(harness.send("PATCH", &format!("/Users/{id}"), back).await.status, 200);
+    let rename = json!({"userName": "robot"}).to_string().into_bytes();
+    let headers = [("authorization", header.as_str())];
+    assert_eq!(harness.raw("PUT", "/acme/scim/v2/Me", rename, &headers).await.status, 200);
+    let back = patch(json!([{"op": "replace", "path": "userName", "value": "bot"},
+        {"op": "add", "path": "emails", "value": [{"value": "a@x"}, {"value": "b@x"}]}]));
+    assert_eq!(harness.send("PATCH", &format!("/Users/{id}"), back).await.status, 200);
+    // In so many groups that the worker takes it out of them.
+    for i in 0..50 {
+        let group = json!({"displayName": format!("of-bot-{i}"), "members": [{"value": id}]});
+        assert_eq!(harness.send("POST", "/Groups", group).await.status, 201);
+    }
+    assert_eq!(harness.raw("DELETE", "/acme/scim/v2/Me", Vec::new(), &headers).await.status, 204);
+    harness.create(json!({"userName": "bot"})).await;
+    let found = harness.find("userName eq \"bot\"").await[0]["id"].clone();
+    let group = json!({"displayName": "of-new-bot", "members": [{"value": found}]});
+    assert_eq!(harness.send("POST", "/Groups", group).await.status, 201);
+    assert_eq!(harness.raw("DELETE", "/acme/scim/v2/Me", Vec::new(), &headers).await.status, 204);
 }
 
 /// Every kind of operation in one request.

@@ -13,6 +13,7 @@ mod idp;
 mod isolation;
 mod keys;
 mod layers;
+mod openapi;
 mod paging;
 mod properties;
 mod search;

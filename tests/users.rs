@@ -224,6 +224,7 @@ async fn other_paths_and_methods_are_answered_in_scims_form() {
         ("PUT", "/Schemas", 405),
         ("GET", "/Bulk", 405),
         ("GET", "/Me", 501),
+        ("POST", "/Me", 405),
         ("GET", "/Schemas?filter=id%20pr", 403),
         ("GET", "/Schemas/urn:none", 404),
     ] {
@@ -341,4 +342,30 @@ async fn a_post_that_is_sent_again_with_its_idempotency_key_makes_one_resource()
             assert_eq!(harness.send_with("POST", path, body.clone(), &[("idempotency-key", bad)]).await.status, 400);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn me_is_the_automation_user_of_the_key() {
+    let harness = Harness::new().await;
+    let bot = harness.user("Bot").await;
+    let acme = "acme".parse().unwrap();
+    let key = async |name: &'static str| {
+        crate::support::key(&harness.app.store, &acme, |record| record.automation = Some(name.into())).await
+    };
+    let header = format!("Bearer {}", key("bot").await);
+    let me = async |method: &str, body: Option<Value>, header: &str| {
+        let body = body.map(|body| body.to_string()).unwrap_or_default().into_bytes();
+        harness.raw(method, "/acme/scim/v2/Me?excludedAttributes=groups", body, &[("authorization", header)]).await
+    };
+    let got = me("GET", None, &header).await;
+    assert_eq!((got.status, &got.body["id"]), (200, &json!(bot)));
+    assert!(got.body["meta"]["location"].as_str().unwrap().ends_with(&format!("/Users/{bot}")));
+    let title = patch(json!([{"op": "add", "path": "title", "value": "robot"}]));
+    assert_eq!(me("PATCH", Some(title), &header).await.body["title"], "robot");
+    assert_eq!(me("PUT", Some(json!({"userName": "bot"})), &header).await.body.get("title"), None);
+    let stranger = format!("Bearer {}", key("nobody").await);
+    assert_eq!(me("GET", None, &stranger).await.status, 404);
+    assert_eq!(me("DELETE", None, &header).await.status, 204);
+    assert_eq!(harness.send("GET", &format!("/Users/{bot}"), None).await.status, 404);
+    assert_eq!(harness.send("GET", "/Me", None).await.status, 501, "this key acts in no user's name");
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::path::Target;
-use super::{Origin, Route};
+use super::{Origin, ROUTES, Route};
 use crate::app::App;
 use crate::auth::{Claim, Denial, Principal, Tenant};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
@@ -59,6 +59,13 @@ impl<'a> Call<'a> {
     {
         let started = self.started;
         Call { app: self.app, route, target, request, request_id, started, caller: Some(caller) }
+    }
+
+    /// This request, as if it had come to another path below the tenant's base URL; none if no route is there.
+    pub(super) fn elsewhere<'b>(&'b self, path: &str, caller: &'b Principal) -> Option<Call<'b>> {
+        let target = Target::parse(&format!("{}{path}", self.target.base))?;
+        let route = ROUTES.iter().find(|route| route.method == self.route.method && target.matches(route.path))?;
+        Some(self.within((route, target), self.request, self.request_id, caller))
     }
 
     /// A request to another place below the tenant's base URL, from the same client.

@@ -1,14 +1,15 @@
 //! **The route table**: the whole interface at a glance. The Lambda functions, their roles and their events are made
 //! from it, the isolation and access tests walk it.
 //!
-//! Adding a route: a row here, a handler, `make template`, a budget line; the other tests find it by themselves.
+//! Adding a route: a row here, a handler, `make template`, `make openapi`, a budget line; the other tests find it by
+//! themselves.
 
 use std::pin::Pin;
 
 use http::Method;
 
 use super::search::{self, Kind};
-use super::{Call, Reply, bulk, discovery, group_members, groups, users};
+use super::{Call, Reply, bulk, discovery, group_members, groups, me, users};
 use crate::auth::Scope;
 use crate::scim::ScimError;
 use crate::store::tables::Access;
@@ -240,6 +241,38 @@ pub static ROUTES: &[Route] = &[
         handler: |call| Box::pin(bulk::post(call)),
     },
     Route {
+        name: "me.get",
+        method: Method::GET,
+        path: "/Me",
+        scope: Scope::Read,
+        access: ME_GET,
+        handler: |call| Box::pin(me::myself(call)),
+    },
+    Route {
+        name: "me.replace",
+        method: Method::PUT,
+        path: "/Me",
+        scope: Scope::Write,
+        access: ME_CHANGE,
+        handler: |call| Box::pin(me::myself(call)),
+    },
+    Route {
+        name: "me.patch",
+        method: Method::PATCH,
+        path: "/Me",
+        scope: Scope::Write,
+        access: ME_CHANGE,
+        handler: |call| Box::pin(me::myself(call)),
+    },
+    Route {
+        name: "me.delete",
+        method: Method::DELETE,
+        path: "/Me",
+        scope: Scope::Write,
+        access: ME_DELETE,
+        handler: |call| Box::pin(me::myself(call)),
+    },
+    Route {
         name: "config.get",
         method: Method::GET,
         path: "/ServiceProviderConfig",
@@ -345,6 +378,33 @@ const USER_CHANGE: &[Access] = &[
     Access::USERS_PUT,
     Access::USERS_DELETE,
     Access::GROUPS_BATCH_GET,
+    Access::LINKS_PUT,
+    Access::LINKS_DELETE,
+];
+
+/// As of a user by id, who is first found by name.
+const ME_GET: &[Access] = &[Access::KEYS_GET, Access::USERS_GET, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET];
+
+/// As [`USER_CHANGE`], of a user found by name.
+const ME_CHANGE: &[Access] = &[
+    Access::KEYS_GET,
+    Access::USERS_GET,
+    Access::USERS_BY_ID,
+    Access::USERS_UPDATE,
+    Access::USERS_PUT,
+    Access::USERS_DELETE,
+    Access::GROUPS_BATCH_GET,
+    Access::LINKS_PUT,
+    Access::LINKS_DELETE,
+];
+
+/// As of a user by id, who is first found by name.
+const ME_DELETE: &[Access] = &[
+    Access::KEYS_GET,
+    Access::USERS_GET,
+    Access::USERS_BY_ID,
+    Access::USERS_DELETE,
+    Access::GROUPS_UPDATE,
     Access::LINKS_PUT,
     Access::LINKS_DELETE,
 ];

@@ -202,7 +202,7 @@ class Cloud:
         rollcall = ROOT / "target/debug/rollcall"
         store = ["--endpoint-url", self.url, "--table-prefix", STACK]
         self.run(rollcall, "tenant", "add", name, *store)
-        return self.run(rollcall, "key", "add", name, "--description", "e2e", *store).strip()
+        return self.run(rollcall, "key", "add", name, "--description", "e2e", "--automation", "e2e-bot", *store).strip()
 
 
 def build():

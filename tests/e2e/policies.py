@@ -10,6 +10,10 @@ SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 ENTERPRISE = "urn:ietf:params:scim:schemas:core:2.0"
 
 
+# The user in whose name the key acts.
+BOT = "e2e-bot"
+
+
 class Requests:
     """For each function one request that succeeds, and an action that it cannot do without: what, and on what."""
 
@@ -36,6 +40,7 @@ class Requests:
     def prepare(self):
         """What the requests below consume: a user, groups and memberships of their own."""
         user, member = self.make_user(), self.make_user()
+        self.send("POST", "/Users", {"userName": BOT})  # unless it is there
         group, other = self.make_group(), self.make_group([member])
         named = lambda: {"displayName": str(uuid.uuid4())}
         patch = lambda path, value: {"Operations": [{"op": "add", "path": path, "value": value}]}
@@ -65,6 +70,10 @@ class Requests:
             "all.list": ("GET", "", None, "Query", "index/byId"),
             "all.search": ("POST", "/.search", search("meta.lastModified ge \"2026-01-01T00:00:00Z\""), "Query", "index/byHour"),
             "bulk.post": ("POST", "/Bulk", bulk("/Users", {"userName": str(uuid.uuid4())}), "GetItem", "table/rollcall-keys"),
+            "me.get": ("GET", "/Me", None, "GetItem", "table/rollcall-users"),
+            "me.replace": ("PUT", "/Me", {"userName": BOT, "title": str(uuid.uuid4())}, "UpdateItem", "table/rollcall-users"),
+            "me.patch": ("PATCH", "/Me", patch("title", str(uuid.uuid4())), "UpdateItem", "table/rollcall-users"),
+            "me.delete": ("DELETE", "/Me", None, "DeleteItem", "table/rollcall-users"),
             "config.get": ("GET", "/ServiceProviderConfig", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.list": ("GET", "/ResourceTypes", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.get": ("GET", "/ResourceTypes/User", None, "GetItem", "table/rollcall-keys"),

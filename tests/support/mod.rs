@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall::api::{self, ROUTES, Route, Selection};
 use rollcall::app::{App, Clock};
 use rollcall::auth::{ApiKey, KeyRecord, Scope, TenantName};
+use rollcall::cli::openapi;
 use rollcall::limits::WORK_SETTLES_SECONDS;
 use rollcall::store::embedded::Engine;
 use rollcall::store::tables::{Table, TableNames, create_missing};
@@ -116,6 +117,7 @@ impl Harness {
         let (head, body) = response.into_parts();
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
         check_contract(head.status, &head.headers, &body);
+        check_documented(route, head.status);
         Reply { status: head.status.as_u16(), headers: head.headers, body }
     }
 
@@ -210,9 +212,9 @@ pub fn encode(text: &str) -> String {
 
 /// The row of the table that a request goes to.
 fn route_of(method: &Method, path: &str) -> Option<&'static Route> {
-    let path = path.trim_end_matches('/');
-    let below = path.split_once("/scim").map(|(_, below)| below)?;
-    let segments: Vec<_> = below.split('/').filter(|segment| !segment.is_empty() && *segment != "v2").collect();
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let below = path.split_once("/scim").map(|(_, below)| below.strip_prefix("/v2").unwrap_or(below))?;
+    let segments: Vec<_> = below.split('/').skip(1).collect();
     ROUTES.iter().find(|route| {
         let parts: Vec<_> = route.path.split('/').filter(|part| !part.is_empty()).collect();
         route.method == *method
@@ -234,6 +236,13 @@ fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
         assert_eq!(body["status"], status.as_str());
         assert!(!body["detail"].as_str().unwrap().is_empty());
         assert_eq!(status == 401, headers.contains_key("www-authenticate"));
+    }
+}
+
+/// No answer is of a status that `openapi.json` does not list for its route.
+fn check_documented(route: Option<&Route>, status: StatusCode) {
+    if let Some(route) = route {
+        assert!(openapi::statuses(route).contains(&status.as_u16()), "{} answers {status}", route.name);
     }
 }
 

@@ -1,0 +1,125 @@
+//! The OpenAPI description of the endpoint, `openapi.json`: made from the route table and the published schemas.
+
+use serde_json::{Map, Value, json};
+
+use crate::api::{ROUTES, Route};
+use crate::scim::Schemas;
+
+mod components;
+mod parameters;
+mod place;
+mod responses;
+
+use place::{Form, Place};
+
+pub use responses::statuses;
+
+/// The media type of SCIM (RFC 7644 section 8.1).
+const SCIM_JSON: &str = "application/scim+json";
+
+/// The description as text, as the file holds it.
+///
+/// # Errors
+/// When a shipped schema is not what the engine reads; a test reads them all.
+pub fn description() -> Result<String, String> {
+    let schemas = Schemas::standard().map_err(|e| e.to_string())?;
+    let paths = paths();
+    let components = components::used(&schemas, &paths, &responses::errors());
+    let description = json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Rollcall",
+            "summary": "SCIM 2.0 (RFC 7643, RFC 7644) for each tenant",
+            "description": INTRODUCTION,
+            "version": env!("CARGO_PKG_VERSION"),
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "servers": [{
+            "url": "https://{host}/{tenant}/scim/v2",
+            "description": "The Tenant URL",
+            "variables": {
+                "host": {"default": "scim.example.com", "description": "Where the endpoint is deployed"},
+                "tenant": {"default": "demo", "description": "The tenant that the key is of"},
+            },
+        }],
+        "security": [{"bearer": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A key of the tenant (RFC 6750)"},
+            },
+            "responses": responses::errors(),
+            "schemas": components,
+        },
+    });
+    serde_json::to_string_pretty(&description).map(|text| text + "\n").map_err(|e| e.to_string())
+}
+
+const INTRODUCTION: &str = "Attribute names, those of query parameters too, are taken in any case, bodies by either \
+    media type, and what no schema declares is stored and returned unchanged. Besides what each operation lists, an \
+    address that nothing is at answers 404, one without that method 405 with `Allow`, and what RFC 7644 has and this \
+    endpoint does not offer 501.";
+
+/// The rows of the table by path, in the table's order.
+fn paths() -> Map<String, Value> {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let item = paths.entry(route.path).or_insert_with(|| parameters::of_path(route.path));
+        if let Value::Object(item) = item {
+            item.insert(route.method.as_str().to_ascii_lowercase(), operation(route));
+        }
+    }
+    paths
+}
+
+fn operation(route: &Route) -> Value {
+    let place = Place::of(route.path);
+    let mut operation = json!({
+        "operationId": route.name,
+        "tags": [place.tag],
+        "summary": summary(route, &place),
+        "description": format!("The key needs the scope `{}`.", route.scope.as_str()),
+    });
+    if let Value::Object(operation) = &mut operation {
+        let parameters = parameters::of(route, &place);
+        if !parameters.is_empty() {
+            operation.insert("parameters".into(), parameters.into());
+        }
+        operation.extend(body(route, &place).map(|body| ("requestBody".to_owned(), body)));
+        operation.insert("responses".into(), responses::of(route, &place).into());
+    }
+    operation
+}
+
+fn summary(route: &Route, place: &Place) -> String {
+    let kind = place.kind;
+    match (place.form, route.method.as_str()) {
+        (Form::Bulk, _) => "Carry out several operations (RFC 7644 section 3.7)".to_owned(),
+        (Form::Search, _) => format!("Find each {kind} that a filter holds for (RFC 7644 section 3.4.3)"),
+        (Form::Many, "POST") => format!("Create a {kind} (RFC 7644 section 3.3)"),
+        (Form::Many, _) if place.is_discovery => format!("Read each {kind} (RFC 7644 section 4)"),
+        (Form::Many, _) => format!("List or filter each {kind} (RFC 7644 section 3.4.2)"),
+        (Form::One, "PUT") => format!("Replace a {kind} (RFC 7644 section 3.5.1)"),
+        (Form::One, "PATCH") => format!("Change a {kind} (RFC 7644 section 3.5.2)"),
+        (Form::One, "DELETE") => format!("Delete a {kind} (RFC 7644 section 3.6)"),
+        (Form::One, _) if place.is_discovery => format!("Read a {kind} (RFC 7644 section 4)"),
+        (Form::One, _) => format!("Read a {kind} (RFC 7644 section 3.4.1)"),
+    }
+}
+
+fn body(route: &Route, place: &Place) -> Option<Value> {
+    let schema = match (place.form, route.method.as_str()) {
+        (Form::Bulk, "POST") => "BulkRequest".to_owned(),
+        (Form::Search, "POST") => "SearchRequest".to_owned(),
+        (Form::One, "PATCH") => "PatchOp".to_owned(),
+        (_, "POST" | "PUT") => format!("{}Request", place.kind),
+        _ => return None,
+    };
+    let content = json!({"schema": reference(&schema)});
+    // Okta's test sends the general type; the endpoint looks at neither.
+    Some(json!({"required": true, "content": {SCIM_JSON: content, "application/json": content}}))
+}
+
+fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}

@@ -1,0 +1,154 @@
+//! What each route may answer.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use super::place::{Form, Place};
+use super::{SCIM_JSON, reference};
+use crate::api::{ROUTES, Route};
+
+/// What any route may answer, whatever it does.
+const OF_ALL: &[u16] = &[308, 401, 403, 413, 429, 500, 503];
+
+/// Every status that a route may answer, in order. The tests hold every answer against it.
+pub fn statuses(route: &Route) -> Vec<u16> {
+    let mut statuses = OF_ALL.to_vec();
+    statuses.extend(own(route, &Place::of(route.path)));
+    statuses.sort_unstable();
+    statuses
+}
+
+/// What is a route's own, by its method and place.
+fn own(route: &Route, place: &Place) -> Vec<u16> {
+    let versioned = |status| place.is_versioned.then_some(status);
+    // A key need not act in a user's name.
+    let nobody = (route.path == "/Me").then_some(501);
+    match (place.form, route.method.as_str()) {
+        (Form::Bulk, _) => vec![200, 400, 409, 507],
+        (Form::Search, _) => vec![200, 400],
+        (Form::Many, "POST") if place.is_versioned => vec![201, 400, 409, 422, 507],
+        (Form::Many, "POST") => vec![201, 400, 409, 507],
+        (Form::Many, _) => vec![200, 400],
+        (Form::One, "DELETE") => {
+            [Some(204), Some(404), versioned(412), nobody, Some(507)].into_iter().flatten().collect()
+        }
+        // Entra wants no list of members back.
+        (Form::One, "PATCH") if place.kind == "Group" => vec![200, 204, 400, 404, 409, 412, 507],
+        (Form::One, "PUT" | "PATCH") => [200, 400, 404, 409, 412, 507].into_iter().chain(nobody).collect(),
+        (Form::One, _) if place.kind == "ServiceProviderConfig" => vec![200, 400],
+        (Form::One, _) if place.is_discovery => vec![200, 404],
+        (Form::One, _) => [Some(200), versioned(304), Some(400), Some(404), nobody].into_iter().flatten().collect(),
+    }
+}
+
+/// The answers of an operation by status.
+pub(super) fn of(route: &Route, place: &Place) -> Map<String, Value> {
+    let response = |status| match is_error(status) {
+        true => json!({"$ref": format!("#/components/responses/{status}")}),
+        false => success(status, route, place),
+    };
+    statuses(route).into_iter().map(|status| (status.to_string(), response(status))).collect()
+}
+
+/// The answers that are the same for all operations, by status.
+pub(super) fn errors() -> Map<String, Value> {
+    let all: BTreeSet<u16> = ROUTES.iter().flat_map(statuses).filter(|status| is_error(*status)).collect();
+    all.into_iter().map(|status| (status.to_string(), error(status))).collect()
+}
+
+fn is_error(status: u16) -> bool {
+    status > 304
+}
+
+fn error(status: u16) -> Value {
+    let mut response = described(status);
+    let (name, description) = match status {
+        308 => ("Location", "The address"),
+        401 => ("WWW-Authenticate", "The scheme"),
+        429 | 503 => ("Retry-After", "Seconds to wait"),
+        _ => ("", ""),
+    };
+    if !name.is_empty() {
+        response.insert("headers".into(), json!({name: header(description)}));
+    }
+    response.insert("content".into(), content("Error"));
+    response.into()
+}
+
+fn success(status: u16, route: &Route, place: &Place) -> Value {
+    let mut response = described(status);
+    let is_list = place.form != Form::One && status == 200;
+    let mut headers = Map::new();
+    if place.is_versioned && !is_list && status != 204 {
+        headers.insert("ETag".into(), header("The version"));
+    }
+    if status == 201 {
+        headers.insert("Location".into(), header("The address"));
+        response.insert("links".into(), links(route).into());
+    }
+    if !headers.is_empty() {
+        response.insert("headers".into(), headers.into());
+    }
+    if !matches!(status, 204 | 304) {
+        response.insert("content".into(), content(&body(place, is_list)));
+    }
+    response.into()
+}
+
+fn body(place: &Place, is_list: bool) -> String {
+    match place.form {
+        Form::Bulk => "BulkResponse".to_owned(),
+        _ if is_list => format!("{}List", place.kind),
+        _ => place.kind.to_owned(),
+    }
+}
+
+fn described(status: u16) -> Map<String, Value> {
+    Map::from_iter([("description".to_owned(), json!(meaning(status)))])
+}
+
+fn content(schema: &str) -> Value {
+    json!({SCIM_JSON: {"schema": reference(schema)}})
+}
+
+fn header(description: &str) -> Value {
+    json!({"description": description, "required": true, "schema": {"type": "string"}})
+}
+
+fn meaning(status: u16) -> &'static str {
+    match status {
+        200 => "Done",
+        201 => "Created",
+        204 => "Done; there is nothing to show",
+        304 => "Still at a version that is known",
+        308 => "The same address without the slash at its end (behind API Gateway)",
+        400 => "The request is not right; `detail` names what and why, `scimType` the kind",
+        401 => "The key is missing or not one of this tenant",
+        403 => "The key does not have the scope, or a discovery document was to be filtered",
+        404 => "There is no such resource",
+        409 => "A unique value belongs to another resource",
+        412 => "The resource is at another version",
+        413 => "The body, or what is to be made of it, is larger than what is taken",
+        429 => "Too many requests at once; try again",
+        500 => "The endpoint is not set up correctly",
+        422 => "The `Idempotency-Key` was used for a request with another body",
+        501 => "The key acts in no user's name",
+        503 => "Not now; try again",
+        507 => "The tenant's store is full",
+        _ => "As RFC 9110 says",
+    }
+}
+
+/// From what was created to the operations on it.
+fn links(route: &Route) -> Map<String, Value> {
+    let by_id = format!("{}/{{id}}", route.path);
+    ROUTES
+        .iter()
+        .filter(|other| other.path == by_id)
+        .map(|other| {
+            let link = json!({"operationId": other.name, "parameters": {"id": "$response.body#/id"}});
+            (other.name.to_owned(), link)
+        })
+        .collect()
+}
