@@ -144,7 +144,9 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
         )
     };
     let target = Target::parse(request.uri().path()).ok_or_else(not_found)?;
-    let matching = || ROUTES.iter().filter(|route| target.matches(route.path));
+    // `/Users/.search` is no user's id.
+    let is_fixed = ROUTES.iter().any(|route| !route.path.contains('{') && target.matches(route.path));
+    let matching = || ROUTES.iter().filter(|r| target.matches(r.path) && !(is_fixed && r.path.contains('{')));
     if let Some(route) = matching().find(|route| route.method == *request.method()) {
         return match selection.includes(route) {
             true => Ok((route, target)),
@@ -152,9 +154,6 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
             false if request.uri().path().ends_with('/') => Err(without_trailing_slash(request)),
             false => Err(not_found().into()),
         };
-    }
-    if route::NOT_IMPLEMENTED.iter().any(|path| target.matches(path)) {
-        return Err(ScimError::status(501, "this operation of RFC 7644 is not offered").into());
     }
     let allowed: Vec<&str> = matching().map(|route| route.method.as_str()).collect();
     if allowed.is_empty() {

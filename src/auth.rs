@@ -68,6 +68,11 @@ impl Tenant {
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
+
+    /// The name, as what it is.
+    pub fn name(&self) -> &TenantName {
+        &self.0
+    }
 }
 
 /// What a key may do.

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 mod batch;
 pub mod client;
 mod commit;
+pub mod counts;
 #[cfg(feature = "local")]
 pub mod embedded;
 pub mod group_members;

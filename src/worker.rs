@@ -1,12 +1,16 @@
-//! Finishes what requests have committed and not carried out (see [`Work`](crate::store::work::Work)): on Lambda from
+//! Counts users, and finishes what requests have committed and not carried out (see [`Work`](crate::store::work::Work)): on Lambda from
 //! the change records of the links table, locally by looking from time to time. Doing it twice does no harm.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Clock;
+use crate::auth::TenantName;
+use crate::store::counts::UserChange;
 use crate::store::tables::Access;
 use crate::store::{Store, StoreError};
 
@@ -48,14 +52,26 @@ struct Record {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Change {
-    keys: Key,
+    keys: Keys,
+    new_image: Option<Image>,
+    old_image: Option<Image>,
     sequence_number: String,
+    /// Seconds.
+    approximate_creation_date_time: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Key {
-    pk: Text,
-    sk: Text,
+#[serde(untagged)]
+enum Keys {
+    /// Of table `links`.
+    Link { pk: Text, sk: Text },
+    /// Of table `users`.
+    User { tenant: Text },
+}
+
+#[derive(Debug, Deserialize)]
+struct Image {
+    id: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,29 +100,89 @@ pub async fn handle(store: &Store, clock: &Clock, event: Event) -> Answer {
             Ok(count) => tracing::info!(count, "work that was left is done"),
             Err(error) => tracing::error!(%error, "work is left"),
         }
+        if let Err(error) = recount(store, clock).await {
+            tracing::error!(%error, "users are not counted");
+        }
     }
-    let done = event.records.into_iter().map(|record| async move {
-        let Change { keys, sequence_number } = record.dynamodb;
-        match settle(store, clock, &keys).await {
+    let (of_users, of_links): (Vec<_>, Vec<_>) =
+        event.records.into_iter().map(|record| record.dynamodb).partition(|c| matches!(c.keys, Keys::User { .. }));
+    let done = of_links.into_iter().map(|change| async move {
+        let Keys::Link { pk, sk } = &change.keys else { return None };
+        match settle(store, clock, &pk.text, &sk.text).await {
             Ok(()) => None,
             Err(error) => {
                 tracing::error!(%error, "work is left");
-                Some(Failure { item_identifier: sequence_number })
+                Some(Failure { item_identifier: change.sequence_number })
             }
         }
     });
     let failures = futures_util::stream::iter(done).buffer_unordered(WORKS_AT_ONCE).filter_map(std::future::ready);
-    Answer { batch_item_failures: failures.collect().await }
+    let mut batch_item_failures: Vec<_> = failures.collect().await;
+    batch_item_failures.extend(count(store, clock, of_users).await);
+    Answer { batch_item_failures }
 }
 
-async fn settle(store: &Store, clock: &Clock, key: &Key) -> Result<(), StoreError> {
+/// Counts who came and who went, tenant by tenant; the first record of those that are to be handed over again.
+async fn count(store: &Store, clock: &Clock, changes: Vec<Change>) -> Vec<Failure> {
+    let mut by_tenant = BTreeMap::<String, Vec<UserChange>>::new();
+    for change in changes {
+        if let Keys::User { tenant } = &change.keys {
+            by_tenant.entry(tenant.text.clone()).or_default().extend(change.of_user());
+        }
+    }
+    let mut failures = Vec::new();
+    for (tenant, changes) in by_tenant {
+        let Ok(tenant) = tenant.parse::<TenantName>() else { continue };
+        if let Err(error) = store.count_changes(&tenant, &changes, clock.now()).await {
+            tracing::error!(%error, "users are not counted");
+            let first = changes.first().map(|change| change.sequence.clone());
+            failures.extend(first.map(|item_identifier| Failure { item_identifier }));
+        }
+    }
+    failures
+}
+
+impl Change {
+    /// Who came or went; none for who has only changed.
+    fn of_user(&self) -> Option<UserChange> {
+        let (image, came) = match (&self.old_image, &self.new_image) {
+            (None, Some(new)) => (new, true),
+            (Some(old), None) => (old, false),
+            _ => return None,
+        };
+        let second = self.approximate_creation_date_time.unwrap_or(f64::MAX) as i64;
+        Some(UserChange {
+            id: image.id.as_ref()?.text.clone(),
+            came,
+            sequence: self.sequence_number.clone(),
+            at: Timestamp::from_second(second).unwrap_or(Timestamp::MAX),
+        })
+    }
+}
+
+async fn settle(store: &Store, clock: &Clock, pk: &str, sk: &str) -> Result<(), StoreError> {
     // Read again after each wait: the request may have done it itself, or a later one have left other work there.
-    while let Some(work) = store.work(&key.pk.text, &key.sk.text).await? {
+    while let Some(work) = store.work(pk, sk).await? {
         let left = work.settles_in(clock.now());
         if left.is_zero() {
             return store.carry_out(&work).await;
         }
         tokio::time::sleep(left).await;
+    }
+    Ok(())
+}
+
+/// Counts the users of every tenant anew: what no stream has told, or twice.
+///
+/// # Errors
+/// As the store's.
+pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
+    for tenant in store.tenants().await? {
+        match store.recount(&tenant.name, clock.now()).await {
+            // Others count, too.
+            Ok(()) | Err(StoreError::Contended(_)) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
@@ -118,6 +194,10 @@ pub async fn run(store: Store, clock: Clock) {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "work was carried out"),
             Err(error) => tracing::error!(%error, "work is left"),
+        }
+        // The embedded engine has no streams.
+        if let Err(error) = recount(&store, &clock).await {
+            tracing::error!(%error, "users are not counted");
         }
         tokio::time::sleep(INTERVAL).await;
     }

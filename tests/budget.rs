@@ -63,7 +63,11 @@ async fn every_read_is_one_wave() {
     let nobody = counted.spend("GET", &find("userName eq \"nobody\""), None, 200).await;
     assert_eq!(nobody, spent(1, &["GetItem", "GetItem"], 2.0, 0.0));
     let list = counted.spend("GET", "/Users?startIndex=1&count=100", None, 200).await;
-    assert_eq!((list.waves, list.calls.len()), (2, 3), "the key check, then the page beside the count");
+    assert_eq!(
+        (list.waves, list.calls.len()),
+        (2, 4),
+        "the key check beside the counts, then the page beside the total"
+    );
     for constant in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"] {
         assert_eq!(counted.spend("GET", constant, None, 200).await, spent(1, &["GetItem"], 1.0, 0.0), "{constant}");
     }
@@ -113,7 +117,8 @@ async fn what_is_refused_costs_at_most_the_key_check_and_one_read() {
     {
         let uri = format!("/acme/scim/v2{path}");
         let refused = counted.harness.raw("GET", &uri, Vec::new(), &[("authorization", &header)]).await;
-        assert_eq!((refused.status, counted.budget.take().calls), (401, vec!["GetItem".to_owned()]), "{path}");
+        let calls = counted.budget.take().calls;
+        assert!(refused.status == 401 && calls.len() <= 2 && calls.iter().all(|call| call == "GetItem"), "{path}");
     }
     let duplicate = user("bob");
     counted.harness.create(duplicate.clone()).await;

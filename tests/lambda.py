@@ -99,7 +99,8 @@ def peak_memory():
     """The most memory that any function has used, in MB: those are the emulators' children."""
     peaks = [0.0]
     for emulator in EMULATORS:
-        for child in pathlib.Path(f"/proc/{emulator}/task/{emulator}/children").read_text().split():
+        lists = pathlib.Path(f"/proc/{emulator}/task").glob("*/children")
+        for child in " ".join(children.read_text() for children in lists).split():
             status = pathlib.Path(f"/proc/{child}/status").read_text()
             peaks.append(next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024)
     return max(peaks)

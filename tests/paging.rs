@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+
+use rollcall::app::Clock;
+use rollcall::limits::MAX_COUNTED_USERS;
+use rollcall::worker;
 use serde_json::{Value, json};
 
-use crate::support::Harness;
+use crate::support::budget::Budget;
+use crate::support::{Harness, access, is_embedded};
 
 async fn with_users(count: usize) -> Harness {
     let harness = Harness::new().await;
@@ -84,4 +90,89 @@ async fn a_filter_without_an_index_reads_so_much_and_no_more() {
     assert_eq!((reply.status, &reply.body["scimType"]), (400, &json!("tooMany")));
     assert!(reply.body["detail"].as_str().unwrap().contains("userName"));
     assert_eq!(harness.find("userName eq \"u7\" and title eq null").await.len(), 1);
+}
+
+/// A tenant larger than what is counted one by one: `ROLLCALL_SCALE=100000` asks for more than CI does.
+async fn large(budget: &Arc<Budget>) -> (Harness, usize) {
+    let harness = Harness::with(vec![budget.clone() as Arc<_>]).await;
+    let count = std::env::var("ROLLCALL_SCALE").map_or(MAX_COUNTED_USERS + 1_000, |count| count.parse().unwrap());
+    let user = |i: usize| {
+        let id = uuid::Uuid::from_u128((i as u128).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)).to_string();
+        let doc = json!({"userName": format!("u{i}")}).to_string();
+        json!({"PutRequest": {"Item": {"tenant": {"S": "acme"}, "userName": {"S": format!("u{i}")}, "id": {"S": id},
+            "doc": {"S": doc}, "ver": {"N": "1"}, "created": {"N": "0"}, "modified": {"N": "0"}, "by": {"S": "test"},
+            "hour": {"S": "1970-01-01T00"}}}})
+    };
+    let all: Vec<_> = (0..count).map(user).collect();
+    for some in all.chunks(25) {
+        let (status, body) =
+            harness.engine.call("BatchWriteItem", json!({"RequestItems": {"test-users": some}}).to_string().as_bytes());
+        assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+    }
+    (harness, count)
+}
+
+async fn recount(harness: &Harness) {
+    let role = Some((worker::HANDLER, worker::ACCESS));
+    access::ROLE.scope(role, worker::recount(&harness.app.store, &Clock::System)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_large_tenant_a_page_by_index_costs_the_same_from_the_first_to_the_last() {
+    if !is_embedded() {
+        return;
+    }
+    let budget = Budget::new();
+    let (harness, count) = large(&budget).await;
+    recount(&harness).await;
+    let (mut seen, mut waves, mut units) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    for start in (1..=count).step_by(200) {
+        budget.take();
+        let body = harness.send("GET", &format!("/Users?startIndex={start}&count=200"), None).await.body;
+        let spent = budget.take();
+        assert_eq!(body["totalResults"], count);
+        waves.insert(spent.waves);
+        units.push(spent.rcu);
+        seen.extend(ids(&body));
+    }
+    assert_eq!(seen.len(), count, "everybody once");
+    let last = units.pop().unwrap();
+    let (least, most) = (units.iter().copied().fold(last, f64::min), units.iter().copied().fold(0.0, f64::max));
+    eprintln!("a page of 200 of {count}: {least} to {most} read units, {waves:?} waves");
+    assert!(most - units[0] <= (count / 256 / 20) as f64, "{least} to {most}");
+    assert!(*waves.last().unwrap() <= 3);
+    let beyond = harness.send("GET", &format!("/Users?startIndex={}", count + 1), None).await.body;
+    assert_eq!((&beyond["totalResults"], &beyond["itemsPerPage"]), (&json!(count), &json!(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_worker_counts_who_comes_and_goes_once() {
+    let harness = with_users(3).await;
+    recount(&harness).await;
+    let record = |number: usize, id: &str, came: bool| {
+        let image = json!({"id": {"S": id}, "userName": {"S": "x"}});
+        let mut change = json!({"Keys": {"tenant": {"S": "acme"}, "userName": {"S": "x"}}, "SequenceNumber": number.to_string(),
+            "ApproximateCreationDateTime": 4_000_000_000_u64});
+        change[if came { "NewImage" } else { "OldImage" }] = image;
+        json!({"eventName": if came { "INSERT" } else { "REMOVE" }, "dynamodb": change})
+    };
+    let records = [
+        record(10, "3a-1", true),
+        record(11, "3a-2", true),
+        // A rename: gone from one place, and come to another.
+        record(12, "3a-1", false),
+        record(13, "3a-1", true),
+        record(14, "3a-2", false),
+    ];
+    for batch in [&records[..3], &records[..4], &records[2..]] {
+        let event = serde_json::from_value(json!({"Records": batch})).unwrap();
+        let role = Some((worker::HANDLER, worker::ACCESS));
+        let answer = access::ROLE.scope(role, worker::handle(&harness.app.store, &Clock::System, event)).await;
+        assert_eq!(serde_json::to_value(&answer).unwrap(), json!({"batchItemFailures": []}));
+    }
+    let rows = harness.dump(rollcall::store::tables::Table::Links).await;
+    let counts: Vec<_> = rows.iter().filter(|item| item["pk"].as_s().unwrap() == "acme#c").collect();
+    let bytes = counts[0]["n"].as_b().unwrap().as_ref();
+    let total: u32 = bytes.chunks(4).map(|chunk| u32::from_be_bytes(chunk.try_into().unwrap())).sum();
+    assert_eq!(total, 4, "three, and one who came");
 }

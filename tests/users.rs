@@ -224,7 +224,8 @@ async fn other_paths_and_methods_are_answered_in_scims_form() {
         ("PUT", "/Schemas", 405),
         ("GET", "/Bulk", 405),
         ("GET", "/Me", 501),
-        ("POST", "/Me", 501),
+        ("POST", "/Me", 405),
+        ("GET", "/Users/.search", 405),
         ("GET", "/Schemas?filter=id%20pr", 403),
         ("GET", "/Schemas/urn:none", 404),
     ] {

@@ -324,6 +324,7 @@ const USER_LIST: &[Access] = &[
     Access::USERS_BY_EMAIL,
     Access::USERS_BY_HOUR,
     Access::GROUPS_BATCH_GET,
+    Access::LINKS_GET,
     Access::LINKS_QUERY,
 ];
 
@@ -439,9 +440,6 @@ const EVERY_WRITE: &[Access] = &[
     Access::LINKS_PUT,
     Access::LINKS_DELETE,
 ];
-
-/// Parts of RFC 7644 that are answered with 501 where no row above has the method.
-pub static NOT_IMPLEMENTED: &[&str] = &["/Me"];
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.
 pub const FALLBACK: &str = "fallback";

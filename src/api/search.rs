@@ -17,6 +17,7 @@ use crate::scim::group_member::METADATA_URN;
 use crate::scim::list::{self, Query};
 use crate::scim::sort::Sort;
 use crate::scim::{ResourceSchema, ScimError, group, user};
+use crate::store::counts::Counts;
 use crate::store::groups::Group;
 use crate::store::users::{Place, User, Walk};
 
@@ -44,8 +45,16 @@ pub async fn list(call: Call<'_>, kinds: &[Kind]) -> Result<Reply, ScimError> {
         let (principal, body) = call.authenticate_beside(read).await?;
         return Ok(Reply::json(principal, StatusCode::OK, body));
     }
-    let principal = call.authenticate().await?;
-    let search = search?;
+    let needs_counts = search.as_ref().is_ok_and(Search::needs_counts);
+    let store = &call.app().store;
+    let counts = |tenant| async move {
+        match needs_counts {
+            true => Ok(store.user_counts(&tenant).await?),
+            false => Ok(None),
+        }
+    };
+    let (principal, counts) = call.authenticate_beside(counts).await?;
+    let search = Search { counts, ..search? };
     let body = match &search.query.cursor {
         None => search.by_index(principal.tenant()).await?,
         Some(cursor) => search.by_cursor(&principal, cursor).await?,
@@ -58,6 +67,8 @@ struct Search<'a> {
     call: &'a Call<'a>,
     query: Query,
     parts: Vec<Part>,
+    /// How many users there are, read where a page of all is asked for.
+    counts: Option<Counts>,
 }
 
 struct Part {
@@ -105,7 +116,7 @@ impl<'a> Search<'a> {
             Ok(Part { kind: *kind, filter, access })
         };
         let parts = kinds.iter().map(part).collect::<Result<_, ScimError>>()?;
-        Ok(Self { call, query, parts })
+        Ok(Self { call, query, parts, counts: None })
     }
 
     /// Whether it asks one index of users for one value.
@@ -113,6 +124,11 @@ impl<'a> Search<'a> {
         let is_point =
             |part: &Part| part.kind == Kind::User && matches!(part.access, Access::Equals(..) | Access::Nothing);
         self.query.cursor.is_none() && matches!(self.parts.as_slice(), [part] if is_point(part))
+    }
+
+    fn needs_counts(&self) -> bool {
+        let of_all_users = |part: &Part| part.kind == Kind::User && part.filter.is_none();
+        self.query.cursor.is_none() && self.query.sort.is_none() && self.parts.iter().any(of_all_users)
     }
 
     async fn by_index(&self, tenant: &Tenant) -> Result<Value, ScimError> {
@@ -287,7 +303,7 @@ impl<'a> Search<'a> {
         let store = &self.call.app().store;
         match (&part.filter, part.kind) {
             (None, Kind::User) => {
-                let page = store.page_of_users(tenant, skipped + 1, count).await?;
+                let page = store.page_of_users(tenant, self.counts.as_ref(), skipped + 1, count).await?;
                 Ok((page.users.into_iter().map(Found::User).collect(), page.total))
             }
             (None, Kind::Group) => {

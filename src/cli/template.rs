@@ -95,6 +95,18 @@ const WORKER_EVENTS: &str = "        Links:
             BisectBatchOnFunctionError: true
             MaximumRetryAttempts: 100
             DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
+        Users:
+          Type: DynamoDB
+          Properties:
+            Stream: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-users-stream\"}
+            StartingPosition: TRIM_HORIZON
+            BatchSize: 1000
+            MaximumBatchingWindowInSeconds: 1
+            FilterCriteria: {Filters: [{Pattern: '{\"eventName\":[\"INSERT\",\"REMOVE\"]}'}]}
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            BisectBatchOnFunctionError: true
+            MaximumRetryAttempts: 100
+            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
         Daily:
           Type: ScheduleV2
           Properties: {Name: !Sub \"${AWS::StackName}-daily\", ScheduleExpression: rate(1 day), RoleArn: !GetAtt DailyRole.Arn}
@@ -103,7 +115,9 @@ const WORKER_EVENTS: &str = "        Links:
 /// What reading the stream takes, and giving a change up.
 const WORKER_STATEMENTS: &str = "              - Effect: Allow
                 Action: [dynamodb:DescribeStream, dynamodb:GetRecords, dynamodb:GetShardIterator, dynamodb:ListStreams]
-                Resource: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-links-stream\"}
+                Resource:
+                  - !ImportValue {\"Fn::Sub\": \"${TablePrefix}-links-stream\"}
+                  - !ImportValue {\"Fn::Sub\": \"${TablePrefix}-users-stream\"}
               - Effect: Allow
                 Action: [sqs:SendMessage]
                 Resource: !GetAtt FailedWork.Arn

@@ -15,17 +15,24 @@ impl Store {
         start_index: usize,
         count: usize,
     ) -> Result<(Vec<Item>, usize), StoreError> {
-        let items = async {
-            if count == 0 {
-                return Ok(Vec::new());
-            }
-            match seek(&query, start_index.saturating_sub(1)).await? {
-                Seek::At(start) => items_from(&query, start, count).await,
-                Seek::PastTheEnd => Ok(Vec::new()),
-            }
-        };
+        let items = items_after(&query, start_index.saturating_sub(1), count);
         let (total, items) = futures_util::future::try_join(total(&query), items).await?;
         Ok((items, total))
+    }
+}
+
+/// The items after the first `skipped` of a query, at most `count`.
+pub(super) async fn items_after(
+    query: &impl Fn() -> QueryFluentBuilder,
+    skipped: usize,
+    count: usize,
+) -> Result<Vec<Item>, StoreError> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    match seek(query, skipped).await? {
+        Seek::At(start) => items_from(query, start, count).await,
+        Seek::PastTheEnd => Ok(Vec::new()),
     }
 }
 

@@ -8,9 +8,11 @@ use jiff::Timestamp;
 
 use super::{User, UserId, hour, key};
 use crate::auth::Tenant;
-use crate::limits::{MAX_SCANNED_PAGES, MAX_SHARED_EMAIL};
+use crate::limits::{MAX_COUNTED_USERS, MAX_SCANNED_PAGES, MAX_SHARED_EMAIL};
 use crate::scim::filter::plan::Access;
+use crate::store::counts::{Counts, Seek};
 use crate::store::item::{Item, s};
+use crate::store::page::items_after;
 use crate::store::tables::{BY_EMAIL, BY_EXTERNAL_ID, BY_HOUR, BY_ID, Table};
 use crate::store::{Store, StoreError};
 
@@ -142,14 +144,39 @@ impl Store {
 
     /// A page of all users in the order of their ids, which no rename changes, and their number.
     ///
-    /// The total is counted on the keys-only index, and a later page is sought on it: both read about 100 bytes a
-    /// user, not the users.
+    /// In a small tenant the total is counted on the keys-only index, and a later page is sought on it: about 100 bytes
+    /// a user. In a large one both are taken from the `counts`.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn page_of_users(&self, tenant: &Tenant, start_index: usize, count: usize) -> Result<Page, StoreError> {
-        let (items, total) = self.page(|| self.partition(tenant).index_name(BY_ID), start_index, count).await?;
+    pub async fn page_of_users(
+        &self,
+        tenant: &Tenant,
+        counts: Option<&Counts>,
+        start_index: usize,
+        count: usize,
+    ) -> Result<Page, StoreError> {
+        let (items, total) = match counts.filter(|counts| counts.total() > MAX_COUNTED_USERS) {
+            None => self.page(|| self.partition(tenant).index_name(BY_ID), start_index, count).await?,
+            Some(counts) => {
+                let items = match counts.seek(start_index.saturating_sub(1)) {
+                    Some(Seek { prefix, skipped }) => {
+                        items_after(&|| self.since_id(tenant, &prefix), skipped, count).await?
+                    }
+                    None => Vec::new(),
+                };
+                (items, counts.total())
+            }
+        };
         Ok(Page { users: items.iter().map(User::read).collect::<Result<_, _>>()?, total })
+    }
+
+    fn since_id(&self, tenant: &Tenant, start: &str) -> QueryFluentBuilder {
+        self.partition(tenant)
+            .index_name(BY_ID)
+            .key_condition_expression("#tenant = :tenant AND #id >= :id")
+            .expression_attribute_names("#id", "id")
+            .expression_attribute_values(":id", s(start))
     }
 
     async fn each_user(&self, query: QueryFluentBuilder, take: &mut impl FnMut(User)) -> Result<(), StoreError> {
@@ -174,7 +201,7 @@ impl Store {
     }
 
     /// Every item of a tenant, strongly consistent: a client that has just written sees what it wrote.
-    pub(super) fn partition(&self, tenant: &Tenant) -> QueryFluentBuilder {
+    pub(in crate::store) fn partition(&self, tenant: &Tenant) -> QueryFluentBuilder {
         self.client
             .query()
             .table_name(self.table(Table::Users))
