@@ -24,7 +24,7 @@ METRIC_MONTH = 0.30
 ALARM_MONTH = 0.10
 
 # Whatever the tenants: three metrics of each route and eight of all, if each is called every hour; and the alarms.
-ROUTES = 23
+ROUTES = 31
 METRICS = 3 * ROUTES + 8
 ALARMS = 11
 

@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 
 use rollcall::api::ROUTES;
+use rollcall::app::Clock;
 use rollcall::worker;
 use serde_json::json;
 
-use crate::support::access::{USED, role};
+use crate::support::access::{ROLE, USED, role};
 use crate::support::crash::Crash;
 use crate::support::{Harness, encode, is_embedded, patch};
 
@@ -60,6 +61,9 @@ async fn every_declared_access_is_needed() {
     drive_groups(&harness).await;
     drive_bulk(&harness).await;
     drive_me(&harness).await;
+    let daily = serde_json::from_str("{}").unwrap();
+    let of_worker = Some((worker::HANDLER, worker::ACCESS));
+    ROLE.scope(of_worker, worker::handle(&harness.app.store, &Clock::System, daily)).await;
     let used = USED.lock().unwrap().clone();
     let roles = ROUTES.iter().map(role).chain([(worker::HANDLER, worker::ACCESS)]);
     let declared: BTreeSet<_> = roles.flat_map(|(name, all)| all.iter().map(move |access| (name, *access))).collect();

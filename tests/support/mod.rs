@@ -219,12 +219,14 @@ fn route_of(method: &Method, path: &str) -> Option<&'static Route> {
     let path = path.strip_suffix('/').unwrap_or(path);
     let below = path.split_once("/scim").map(|(_, below)| below.strip_prefix("/v2").unwrap_or(below))?;
     let segments: Vec<_> = below.split('/').skip(1).collect();
-    ROUTES.iter().find(|route| {
+    let is_at = |route: &&Route| {
         let parts: Vec<_> = route.path.split('/').filter(|part| !part.is_empty()).collect();
-        route.method == *method
-            && parts.len() == segments.len()
+        parts.len() == segments.len()
             && parts.iter().zip(&segments).all(|(part, segment)| *part == "{id}" || part == segment)
-    })
+    };
+    let fixed = ROUTES.iter().filter(is_at).find(|route| !route.path.contains('{'));
+    let mut rows = ROUTES.iter().filter(is_at).filter(|row| fixed.is_none_or(|fixed| fixed.path == row.path));
+    rows.find(|route| route.method == *method)
 }
 
 /// What holds of every response, whatever the request.
