@@ -137,6 +137,13 @@ pub const MAX_TENANT_BYTES: usize = 40;
 /// Longest `Authorization` header looked at.
 pub const MAX_AUTHORIZATION_BYTES: usize = 4 * 1024;
 
+/// How long in seconds a POST with an `Idempotency-Key` is known again: clients try again for hours, not days.
+pub const IDEMPOTENCY_SECONDS: i64 = 86_400;
+
+/// How long in seconds a list that a filter thins out is read before its page ends short: what is read for each group
+/// may take long, and a page that is never answered has no `nextCursor`.
+pub const SEARCH_SECONDS: u64 = 10;
+
 /// Longest `Idempotency-Key` header: clients send a UUID.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 

@@ -12,6 +12,7 @@ pub mod counts;
 pub mod embedded;
 pub mod group_members;
 pub mod groups;
+pub mod idempotency;
 mod item;
 pub mod keys;
 mod links;

@@ -36,8 +36,8 @@ const WORKS_AT_ONCE: usize = 4;
 /// How often a local server looks.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Change records of the links table, as Lambda hands them over: of each, its key. The rest is read from the table. An
-/// event without records, once a day, has the worker look for what was given up.
+/// Change records of the tables `links` and `users`, as Lambda hands them over. Of work, its key: the rest is read from
+/// the table. An event without records, once a day, has the worker look for what was given up.
 #[derive(Debug, Deserialize)]
 pub struct Event {
     #[serde(rename = "Records", default)]
@@ -99,9 +99,6 @@ pub async fn handle(store: &Store, clock: &Clock, event: Event) -> Answer {
         match sweep(store, clock).await {
             Ok(count) => tracing::info!(count, "work that was left is done"),
             Err(error) => tracing::error!(%error, "work is left"),
-        }
-        if let Err(error) = recount(store, clock).await {
-            tracing::error!(%error, "users are not counted");
         }
     }
     let (of_users, of_links): (Vec<_>, Vec<_>) =
@@ -172,16 +169,14 @@ async fn settle(store: &Store, clock: &Clock, pk: &str, sk: &str) -> Result<(), 
     Ok(())
 }
 
-/// Counts the users of every tenant anew: what no stream has told, or twice.
+/// Counts the users of every tenant anew.
 ///
 /// # Errors
-/// As the store's.
+/// As the store's, where the tenants cannot be read.
 pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     for tenant in store.tenants().await? {
-        match store.recount(&tenant.name, clock.now()).await {
-            // Others count, too.
-            Ok(()) | Err(StoreError::Contended(_)) => {}
-            Err(error) => return Err(error),
+        if let Err(error) = store.recount(&tenant.name, clock.now()).await {
+            tracing::error!(%error, "users are not counted");
         }
     }
     Ok(())

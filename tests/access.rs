@@ -57,7 +57,9 @@ async fn every_declared_access_is_needed() {
         assert!(reply.status < 300, "{method} {path}: {reply:?}");
     }
     let again = [("idempotency-key", "1")];
-    assert_eq!(harness.send_with("POST", "/Users", json!({"userName": "again"}), &again).await.status, 201);
+    for _ in 0..2 {
+        assert_eq!(harness.send_with("POST", "/Users", json!({"userName": "again"}), &again).await.status, 201);
+    }
     drive_groups(&harness).await;
     drive_bulk(&harness).await;
     drive_me(&harness).await;

@@ -89,6 +89,19 @@ def operations(client, ids, size):
     }
 
 
+def pages(client, size):
+    """The first page of a list against its last one, by index and by cursor."""
+    time.sleep(15)  # until the users are counted
+    by_index = lambda start: timed(lambda i: client.send("GET", f"/Users?startIndex={start}&count=100"))
+    first, last = by_index(1), by_index(size - 99)
+    cursor, cursors = "", [""]
+    while cursor is not None:
+        cursor = client.send("GET", f"/Users?count=100&cursor={cursor}").get("nextCursor")
+        cursors.append(cursor)
+    by_cursor = lambda cursor: timed(lambda i: client.send("GET", f"/Users?count=100&cursor={cursor}"))
+    return {"page by index": (first, last), "page by cursor": (by_cursor(""), by_cursor(cursors[-3]))}
+
+
 def scale(rollcall):
     with serve(rollcall) as (client, _):
         ids = fill(client, 0, 1_000)
@@ -97,10 +110,14 @@ def scale(rollcall):
         client.local.connection.close()  # an idle connection is closed by the server
         ids += fill(client, 1_000, 100_000)
         print(f"filling to 100,000 users: {time.perf_counter() - start:.0f} s")
+        of_list = pages(client, 100_000)
         large = operations(client, ids, 100_000)
     print(f"{'median of ' + str(SAMPLES) + ', ms':24}{'1,000':>10}{'100,000':>10}{'ratio':>8}")
     for name, before in small.items():
         print(f"{name:24}{before:10.2f}{large[name]:10.2f}{large[name] / before:8.2f}")
+    print(f"{'of 100 of 100,000, ms':24}{'first':>10}{'last':>10}{'ratio':>8}")
+    for name, (first, last) in of_list.items():
+        print(f"{name:24}{first:10.2f}{last:10.2f}{last / first:8.2f}")
 
 
 if __name__ == "__main__":

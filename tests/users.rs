@@ -339,6 +339,14 @@ async fn a_post_that_is_sent_again_with_its_idempotency_key_makes_one_resource()
             harness.send_with("POST", path, json!({name: "eve"}), &[("idempotency-key", "third")]).await.status,
             409
         );
+        let fourth = [("idempotency-key", "fourth")];
+        let posts = ["x1", "x2"].map(|name_of| harness.send_with("POST", path, json!({name: name_of}), &fourth));
+        let mut statuses: Vec<_> =
+            futures_util::future::join_all(posts).await.iter().map(|reply| reply.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 422], "two bodies at once make one resource");
+        assert_eq!(harness.send("DELETE", &format!("{path}/{id}"), None).await.status, 204);
+        assert_eq!(harness.send_with("POST", path, body.clone(), &key).await.status, 422, "it is gone");
         for bad in ["", "x".repeat(256).as_str()] {
             assert_eq!(harness.send_with("POST", path, body.clone(), &[("idempotency-key", bad)]).await.status, 400);
         }

@@ -17,6 +17,7 @@ use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::scim::etag::Tags;
 use crate::scim::list::Query;
 use crate::scim::{ScimError, json};
+use crate::store::idempotency::IdempotencyKey;
 use crate::store::users::Author;
 
 /// draft-ietf-httpapi-idempotency-key-header.
@@ -196,11 +197,11 @@ impl<'a> Call<'a> {
         json::parse_object(self.request.body())
     }
 
-    /// What an `Idempotency-Key` header makes for this caller and endpoint: a request that is sent again makes the same.
+    /// What an `Idempotency-Key` header says of the request.
     ///
     /// # Errors
     /// 400 for a key that is empty, too long or not visible ASCII.
-    pub fn idempotent_id(&self, principal: &Principal) -> Result<Option<[u8; 16]>, ScimError> {
+    pub fn idempotency_key(&self, principal: &Principal) -> Result<Option<IdempotencyKey>, ScimError> {
         let Some(header) = self.request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
         let key = header.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
         let key = key.ok_or_else(|| {
@@ -208,7 +209,7 @@ impl<'a> Call<'a> {
                 "the header Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters"
             ))
         })?;
-        Ok(Some(principal.seal().derive(&format!("{} {key}", self.route.path))))
+        Ok(Some(IdempotencyKey::new(principal.key(), self.route.path, key, self.request.body(), self.now())))
     }
 
     /// The `If-Match` header.

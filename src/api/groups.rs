@@ -15,6 +15,7 @@ use crate::scim::projection::Projection;
 use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::StoreError;
 use crate::store::groups::{Group, GroupError, GroupId};
+use crate::store::idempotency::IdempotencyKey;
 use crate::store::members::{Known, MemberKind, Members};
 
 /// POST /Groups
@@ -29,22 +30,44 @@ pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
     let document = Document::from_request(body, schema(&call))?;
     let keys = storable(&document)?;
     let (store, tenant) = (&call.app().store, principal.tenant());
-    let (id, made) = match call.idempotent_id(&principal)?.map(GroupId::of_bytes) {
-        Some(id) => (id.clone(), store.group(tenant, &id).await?),
-        None => (GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?, None),
-    };
-    let group = match made {
-        Some(made) => made.record.is_of(&document).then_some(made).ok_or_else(ScimError::other_request)?,
+    let key = call.idempotency_key(&principal)?;
+    let group = match made_before(&call, tenant, key.as_ref()).await? {
+        Some(group) => group,
         None => {
+            let id = GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?;
             let group = Group::new(id, document, &keys, call.now());
-            let created = store.create_group(tenant, &call.author(&principal), &group, &members.add).await;
-            created.map_err(|error| refused(error, &group))?;
-            group
+            let author = call.author(&principal);
+            match store.create_group(tenant, &author, &group, &members.add, key.as_ref()).await {
+                Ok(()) => group,
+                Err(error) => {
+                    // The same request may have been faster.
+                    let made = made_before(&call, tenant, key.as_ref()).await?;
+                    made.ok_or_else(|| refused(error, &group))?
+                }
+            }
         }
     };
     let location = group.meta().location(schema(&call), &call.base_url());
     let body = whole(&call, tenant, &group, &projection).await?;
     Ok(Reply::json(principal, StatusCode::CREATED, body).etag(etag::weak(group.record.version.0)).location(location))
+}
+
+/// The group that the same request has made, if it was sent before.
+async fn made_before(
+    call: &Call<'_>,
+    tenant: &Tenant,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<Group>, ScimError> {
+    let Some(key) = key else { return Ok(None) };
+    let store = &call.app().store;
+    match store.made_with(tenant, key).await? {
+        None => Ok(None),
+        Some(made) if !made.is_same => Err(ScimError::other_request()),
+        Some(made) => {
+            let id = GroupId::parse(&made.id).ok_or_else(ScimError::gone_since)?;
+            Ok(Some(store.group(tenant, &id).await?.ok_or_else(ScimError::gone_since)?))
+        }
+    }
 }
 
 /// GET /Groups/{id}

@@ -40,7 +40,7 @@ pub static ROUTES: &[Route] = &[
         method: Method::POST,
         path: "/Users",
         scope: Scope::Write,
-        access: &[Access::KEYS_GET, Access::USERS_BY_ID, Access::USERS_PUT, Access::LINKS_PUT],
+        access: &[Access::KEYS_GET, Access::USERS_BY_ID, Access::USERS_PUT, Access::LINKS_GET, Access::LINKS_PUT],
         handler: |call| Box::pin(users::create(call)),
     },
     Route {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{Call, Reply, cursor, groups, users};
 use crate::auth::{Principal, Tenant};
-use crate::limits::{MAX_RESOURCES_READ, MAX_RESPONSE_BYTES, RESOURCES_A_STEP};
+use crate::limits::{MAX_RESOURCES_READ, MAX_RESPONSE_BYTES, RESOURCES_A_STEP, SEARCH_SECONDS};
 use crate::scim::filter::Filter;
 use crate::scim::filter::check::parse_for;
 use crate::scim::filter::plan::{Access, plan};
@@ -201,7 +201,12 @@ impl<'a> Search<'a> {
         for part in self.parts.iter().skip(first) {
             loop {
                 // One more than is shown tells whether there is another page.
-                let limit = if part.filter.is_some() { RESOURCES_A_STEP } else { count - found.len() + 1 };
+                let limit = match (&part.filter, part.kind) {
+                    (None, _) => count - found.len() + 1,
+                    (Some(_), Kind::User) => RESOURCES_A_STEP,
+                    // Members may have to be read for each.
+                    (Some(_), Kind::Group) => RESOURCES_A_STEP / 5,
+                };
                 let step = self.step(part, tenant, after.as_ref(), limit).await?;
                 read += step.read;
                 for next in step.found {
@@ -214,12 +219,16 @@ impl<'a> Search<'a> {
                 after = step.next;
                 match &after {
                     None => break,
-                    Some(_) if read >= MAX_RESOURCES_READ => return Ok((found, after)),
+                    Some(_) if read >= MAX_RESOURCES_READ || self.is_late() => return Ok((found, after)),
                     Some(_) => {}
                 }
             }
         }
         Ok((found, None))
+    }
+
+    fn is_late(&self) -> bool {
+        self.call.started().elapsed().as_secs() >= SEARCH_SECONDS
     }
 
     /// Of the next candidates of a part those that satisfy its filter.

@@ -13,6 +13,7 @@ use crate::scim::projection::Projection;
 use crate::scim::user::UserKeys;
 use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::groups::Group;
+use crate::store::idempotency::IdempotencyKey;
 use crate::store::users::{User, UserId, WriteError};
 
 /// POST /Users
@@ -25,22 +26,44 @@ pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
     let document = Document::from_request(call.body()?, schema(&call))?;
     let keys = storable(&document)?;
     let (store, tenant) = (&call.app().store, principal.tenant());
-    let (id, made) = match call.idempotent_id(&principal)?.map(UserId::of_bytes) {
-        Some(id) => (id.clone(), store.user(tenant, &id).await?),
-        None => (UserId::new(&keys.user_name).map_err(|_| ScimError::unavailable("no random numbers"))?, None),
-    };
-    let user = match made {
-        Some(made) => made.record.is_of(&document).then_some(made).ok_or_else(ScimError::other_request)?,
+    let key = call.idempotency_key(&principal)?;
+    let user = match made_before(&call, tenant, key.as_ref()).await? {
+        Some(user) => user,
         None => {
+            let id = UserId::new(&keys.user_name).map_err(|_| ScimError::unavailable("no random numbers"))?;
             let user = User::new(id, document, &keys, call.now());
-            let created = store.create_user(tenant, &call.author(&principal), &user, &keys).await;
-            created.map_err(|error| refused(error, &user))?;
-            user
+            let author = call.author(&principal);
+            match store.create_user(tenant, &author, (&user, &keys), key.as_ref()).await {
+                Ok(()) => user,
+                Err(error) => {
+                    // The same request may have been faster.
+                    let made = made_before(&call, tenant, key.as_ref()).await?;
+                    made.ok_or_else(|| refused(error, &user))?
+                }
+            }
         }
     };
     let whole = render(&call, &user);
     let location = user.meta().location(schema(&call), &call.base_url());
     Ok(reply(principal, StatusCode::CREATED, &user, projection.apply(whole, schema(&call))).location(location))
+}
+
+/// The user that the same request has made, if it was sent before.
+async fn made_before(
+    call: &Call<'_>,
+    tenant: &Tenant,
+    key: Option<&IdempotencyKey>,
+) -> Result<Option<User>, ScimError> {
+    let Some(key) = key else { return Ok(None) };
+    let store = &call.app().store;
+    match store.made_with(tenant, key).await? {
+        None => Ok(None),
+        Some(made) if !made.is_same => Err(ScimError::other_request()),
+        Some(made) => {
+            let id = UserId::parse(&made.id).ok_or_else(ScimError::gone_since)?;
+            Ok(Some(store.user(tenant, &id).await?.ok_or_else(ScimError::gone_since)?))
+        }
+    }
 }
 
 /// GET /Users/{id}

@@ -43,16 +43,6 @@ impl SealKey {
         String::from_utf8(text.to_vec()).ok()
     }
 
-    /// 16 bytes that this key always makes of a text, and no other key does.
-    pub fn derive(&self, text: &str) -> [u8; 16] {
-        let hash = Sha256::new().chain_update(b"rollcall derive").chain_update(self.0).chain_update(text).finalize();
-        let mut bytes = [0; 16];
-        for (byte, derived) in bytes.iter_mut().zip(hash) {
-            *byte = derived;
-        }
-        bytes
-    }
-
     fn cipher(&self) -> Option<LessSafeKey> {
         Some(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.0).ok()?))
     }
@@ -75,8 +65,6 @@ mod tests {
             touched[at] = if touched[at] == b'A' { b'B' } else { b'A' };
             assert_eq!(key.open(&String::from_utf8(touched).unwrap()), None, "{at}");
         }
-        assert_eq!(key.derive("x"), key.derive("x"));
-        assert!(key.derive("x") != key.derive("y") && key.derive("x") != SealKey::of(&[2; 32]).derive("x"));
         for junk in ["", "x", "ä", "AAAA"] {
             assert_eq!(key.open(junk), None, "{junk}");
         }

@@ -142,6 +142,11 @@ impl ScimError {
         )
     }
 
+    /// 422: what was made with an `Idempotency-Key` is gone.
+    pub fn gone_since() -> Self {
+        Self::status(422, "what was made with this Idempotency-Key has been deleted; use a new one to make it anew")
+    }
+
     /// 412: `If-Match` names another version.
     pub fn version_mismatch() -> Self {
         Self::status(412, "If-Match names a version that is not the current one; read the resource again")

@@ -71,7 +71,8 @@ impl Query {
         if !schemas.is_some_and(|schemas| schemas.iter().any(is_search)) {
             return Err(ScimError::invalid_syntax(format!("schemas must have {SEARCH_URN}")));
         }
-        let parameters = NAMES.iter().filter_map(|name| Some((name, member(body, name)?)));
+        // Null is no value (RFC 7643 section 2.5).
+        let parameters = NAMES.iter().filter_map(|name| Some((name, member(body, name).filter(|v| !v.is_null())?)));
         let pairs = parameters.map(|(name, value)| Ok(((*name).to_owned(), parameter(name, value)?)));
         Self::parse(pairs.collect::<Result<Vec<_>, ScimError>>()?)
     }
@@ -196,7 +197,7 @@ mod tests {
         let body = |text: &str| serde_json::from_str::<Map<String, Value>>(text).unwrap();
         let urn = SEARCH_URN;
         let search = format!(
-            r#"{{"schemas":["{urn}"],"attributes":["userName","emails"],"Filter":"userName pr","startIndex":3,"count":2,"sortBy":"userName"}}"#
+            r#"{{"schemas":["{urn}"],"attributes":["userName","emails"],"Filter":"userName pr","cursor":null,"startIndex":3,"count":2,"sortBy":"userName"}}"#
         );
         let same = query("attributes=userName,emails&filter=userName pr&startIndex=3&count=2&sortBy=userName").unwrap();
         assert_eq!(Query::from_search(&body(&search)).unwrap(), same);

@@ -1,6 +1,6 @@
 //! How many users a tenant has, by the first byte of their ids: so that the k-th of a million is found by passing over
-//! four thousand. Kept by the worker from the change records of the users table, seconds behind, and counted anew from
-//! time to time. One item of table `links` a tenant.
+//! four thousand. Kept by the worker from the change records of the users table, seconds behind, from the tenant's
+//! making on. One item of table `links` a tenant.
 
 use aws_sdk_dynamodb::primitives::Blob;
 use jiff::Timestamp;
@@ -48,6 +48,12 @@ pub struct Seek {
 }
 
 impl Counts {
+    /// The counts of a tenant that is made now: from here on, every change is told by the stream.
+    pub(super) fn of_nobody(tenant: &TenantName) -> Write {
+        let counts = Self { buckets: vec![0; BUCKETS], sequence: "0".to_owned(), counted: Timestamp::UNIX_EPOCH };
+        Write::put(Table::Links, counts.item(tenant))
+    }
+
     /// How many users there are.
     pub fn total(&self) -> usize {
         self.buckets.iter().map(|count| *count as usize).sum()
@@ -130,7 +136,8 @@ impl Store {
         self.put_counts(tenant, &new, Some(&old)).await
     }
 
-    /// Counts all users of a tenant, at about 100 bytes a user.
+    /// Counts all users of a tenant, at about 100 bytes a user: where no stream tells, or has told too little. Changes in
+    /// the seconds of the count may be told by both, or by neither.
     ///
     /// # Errors
     /// As the store's; [`StoreError::Contended`] when somebody else has counted meanwhile.

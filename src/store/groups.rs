@@ -33,12 +33,7 @@ impl GroupId {
     pub fn new() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
-        Ok(Self::of_bytes(bytes))
-    }
-
-    /// The id that those bytes make.
-    pub fn of_bytes(bytes: [u8; 16]) -> Self {
-        Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()))
     }
 
     /// Reads an id from a URL; `None` for what cannot be one.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::commit::{CommitError, Write};
+use super::counts::Counts;
 use super::item::{Item, at, b, instant, lacks, n, optional_instant, optional_text, s, text};
 use super::tables::Table;
 use super::{Store, StoreError};
@@ -31,8 +32,8 @@ impl Store {
         let mut item = key(tenant, TENANT_RECORD);
         item.insert("created".into(), at(now));
         item.insert("shards".into(), n(1));
-        let write = Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant");
-        match self.commit(&[write], "").await {
+        let record = Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant");
+        match self.commit(&[record, Counts::of_nobody(tenant)], "").await {
             Ok(()) => Ok(true),
             Err(CommitError::Condition(..)) => Ok(false),
             Err(CommitError::Store(error)) => Err(error),

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::commit::{CommitError, Write};
 use super::groups::{self, Group, GroupError, GroupId};
+use super::idempotency::IdempotencyKey;
 use super::item::{Item, at, n, optional_text, s};
 use super::links::{member_partition, member_row};
 use super::record::{Author, Membership, id_bytes};
@@ -85,13 +86,15 @@ impl Store {
     /// Creates a group with members.
     ///
     /// # Errors
-    /// As [`GroupError`] says; nothing is left of the group then.
+    /// As [`GroupError`] says; nothing is left of the group then. With an idempotency key, [`GroupError::Changed`] may mean that
+    /// another request has made the group.
     pub async fn create_group(
         &self,
         tenant: &Tenant,
         author: &Author,
         group: &Group,
         members: &Ids,
+        idempotency: Option<&IdempotencyKey>,
     ) -> Result<(), GroupError> {
         for attempt in 0..MAX_WRITE_ATTEMPTS {
             let joining = self.joining(tenant, &group.id, members, &Known::default()).await?;
@@ -101,9 +104,10 @@ impl Store {
             if group.job.is_none() {
                 writes.extend(joining.iter().flat_map(|member| join_group(tenant, &group.id, member, author.at)));
             }
+            writes.extend(idempotency.map(|key| key.write(tenant, group.id.as_str())));
             match self.write_group(author, &group, &writes, attempt).await {
-                // A member went away, or the same request has made the group meanwhile.
-                Err(GroupError::Changed(_)) if self.group(tenant, &group.id).await?.is_some() => return Ok(()),
+                // The same request has made the group meanwhile, or a member went away.
+                Err(changed @ GroupError::Changed(_)) if idempotency.is_some() => return Err(changed),
                 Err(GroupError::Changed(_)) => {}
                 Err(error) => return Err(error),
                 Ok(()) => {

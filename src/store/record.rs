@@ -92,11 +92,6 @@ impl Record {
         }
     }
 
-    /// Whether it may have been made of that document: it is that document, or has changed since.
-    pub fn is_of(&self, document: &Document) -> bool {
-        self.version > Version(1) || self.document == *document
-    }
-
     pub(super) fn meta(&self, id: &str) -> Meta {
         Meta { id: id.to_owned(), created: self.created, last_modified: self.modified, version: self.version.0 }
     }

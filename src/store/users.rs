@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use super::commit::{CommitError, Write};
+use super::idempotency::IdempotencyKey;
 use super::item::{Item, at, n, optional_text, s, text};
 use super::links::email_changes;
 use super::record::{Membership, Record, Requests};
@@ -43,12 +44,7 @@ impl UserId {
         let [bucket, ..] = digest;
         let [first, ..] = &mut bytes;
         *first = bucket;
-        Ok(Self::of_bytes(bytes))
-    }
-
-    /// The id that those bytes make: of a user who is created twice with them, there is one.
-    pub fn of_bytes(bytes: [u8; 16]) -> Self {
-        Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string())
+        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()))
     }
 
     /// Reads an id from a URL; `None` for what cannot be one, so that it need not be looked up.
@@ -171,7 +167,7 @@ impl User {
 }
 
 impl Store {
-    /// Stores a new user: one plain write, unless it has further e-mail addresses.
+    /// Stores a new user: one plain write, unless it has further e-mail addresses or an idempotency key.
     ///
     /// # Errors
     /// [`WriteError::UserNameTaken`] or the store's.
@@ -179,14 +175,15 @@ impl Store {
         &self,
         tenant: &Tenant,
         author: &Author,
-        user: &User,
-        keys: &UserKeys,
+        (user, keys): (&User, &UserKeys),
+        idempotency: Option<&IdempotencyKey>,
     ) -> Result<(), WriteError> {
         let put = Write::put(Table::Users, user.item(tenant, keys, author))
             .condition("attribute_not_exists(#tenant)")
             .name("tenant");
         let mut writes = vec![put];
         writes.extend(email_changes(tenant, user.id.as_str(), &[], user.further_emails()));
+        writes.extend(idempotency.map(|key| key.write(tenant, user.id.as_str())));
         match self.commit(&writes, &author.request).await {
             // The id is random: who has it was made by this request, whatever was written since.
             Err(CommitError::Condition(_, Some(old))) if optional_text(&old, "id") == Some(user.id.as_str()) => Ok(()),

@@ -23,7 +23,8 @@ pub enum Walk {
         /// From the last to the first.
         is_backwards: bool,
     },
-    /// Those changed in the hour of an instant or later, by the hour. Who changes meanwhile is met again.
+    /// Those changed in the hour of an instant or later, by the hour. Who changes meanwhile moves to the end, and may be
+    /// met again.
     Since(Timestamp),
 }
 
@@ -49,6 +50,11 @@ impl Walk {
             Self::ByName { .. } => Place::Name(user.key.clone()),
             Self::Since(_) => Place::Hour(hour(user.record.modified), user.key.clone()),
         }
+    }
+
+    /// Whether nothing can follow: DynamoDB takes no start key at the end of the range, read backwards.
+    fn ends_at(&self, place: &Place) -> bool {
+        matches!((self, place), (Self::ByName { start, is_backwards: true }, Place::Name(name)) if name == start)
     }
 
     fn place_of_key(&self, last: &Item) -> Option<Place> {
@@ -84,8 +90,11 @@ impl Store {
         };
         let page = query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).send().await;
         let page = page.map_err(|e| StoreError::of(&e))?;
-        let users = page.items().iter().map(User::read).collect::<Result<Vec<_>, _>>()?;
-        Ok((users, page.last_evaluated_key.as_ref().and_then(|last| walk.place_of_key(last))))
+        let mut users = page.items().iter().map(User::read).collect::<Result<Vec<_>, _>>()?;
+        // In the instant of a rename an index may show the user in both places.
+        users.dedup_by(|b, a| a.id == b.id);
+        let next = page.last_evaluated_key.as_ref().and_then(|last| walk.place_of_key(last));
+        Ok((users, next.filter(|next| !walk.ends_at(next))))
     }
 
     fn walk(&self, tenant: &Tenant, walk: &Walk) -> QueryFluentBuilder {
