@@ -212,6 +212,22 @@ impl<'a> Call<'a> {
         Ok(Some(IdempotencyKey::new(principal.key(), self.route.path, key, self.request.body(), self.now())))
     }
 
+    /// The id of what the same request has made, if it was sent before.
+    ///
+    /// # Errors
+    /// 422 where it had another body, 503.
+    pub async fn made_before(
+        &self,
+        tenant: &Tenant,
+        key: Option<&IdempotencyKey>,
+    ) -> Result<Option<String>, ScimError> {
+        let Some(key) = key else { return Ok(None) };
+        match self.app.store.made_with(tenant, key).await? {
+            Some(made) if !made.is_same => Err(ScimError::other_request()),
+            made => Ok(made.map(|made| made.id)),
+        }
+    }
+
     /// The `If-Match` header.
     pub fn if_match(&self) -> Option<Tags> {
         self.tags(IF_MATCH)

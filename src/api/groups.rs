@@ -58,16 +58,10 @@ async fn made_before(
     tenant: &Tenant,
     key: Option<&IdempotencyKey>,
 ) -> Result<Option<Group>, ScimError> {
-    let Some(key) = key else { return Ok(None) };
-    let store = &call.app().store;
-    match store.made_with(tenant, key).await? {
-        None => Ok(None),
-        Some(made) if !made.is_same => Err(ScimError::other_request()),
-        Some(made) => {
-            let id = GroupId::parse(&made.id).ok_or_else(ScimError::gone_since)?;
-            Ok(Some(store.group(tenant, &id).await?.ok_or_else(ScimError::gone_since)?))
-        }
-    }
+    let Some(id) = call.made_before(tenant, key).await? else { return Ok(None) };
+    let id = GroupId::parse(&id).ok_or_else(ScimError::gone_since)?;
+    let made = call.app().store.group(tenant, &id).await?;
+    Ok(Some(made.ok_or_else(ScimError::gone_since)?))
 }
 
 /// GET /Groups/{id}
