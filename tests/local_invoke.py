@@ -24,6 +24,10 @@ def expected(name):
         return 404
     if name == "groupmembers.create":
         return 400
+    if name.startswith("me."):
+        return 501  # the key acts in no user's name
+    if name.endswith(".search"):
+        return 200
     if name.split(".")[0] in ("users", "groups", "groupmembers") and name.split(".")[1] not in ("create", "list"):
         return 404
     return 201 if name.endswith(".create") else 200
