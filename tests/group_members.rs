@@ -212,8 +212,9 @@ async fn a_cursor_is_good_for_its_key_its_query_and_its_hour_alone() {
     let group = team(&harness, "Team", &ids).await;
     let filter = format!("group.value eq \"{group}\"");
     let cursor = list(&harness, &filter, "count=1").await.body["nextCursor"].as_str().unwrap().to_owned();
-    assert_eq!(list(&harness, &filter, &format!("count=2&cursor={cursor}")).await.status, 200);
+    assert_eq!(list(&harness, &filter, &format!("count=1&cursor={cursor}")).await.status, 200);
     let refused = |reply: Reply, kind: &str| assert_eq!((reply.status, &reply.body["scimType"]), (400, &json!(kind)));
+    refused(list(&harness, &filter, &format!("count=2&cursor={cursor}")).await, "invalidCount");
     refused(list(&harness, "", &format!("cursor={cursor}")).await, "invalidCursor");
     refused(list(&harness, &filter, "cursor=AAAA").await, "invalidCursor");
     let last = if cursor.ends_with('A') { 'Q' } else { 'A' };

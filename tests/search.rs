@@ -78,6 +78,42 @@ async fn cursors_lead_to_every_resource_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_way_back_is_the_way_there() {
+    let harness = with_users(23).await;
+    for i in 0..7 {
+        harness.send("POST", "/Groups", json!({"displayName": format!("g{i}")})).await;
+    }
+    for (path, query) in [
+        ("/Users", "count=5"),
+        ("/Users", "filter=userName+sw+%22user00%22&count=3"),
+        ("/Users", "filter=userName+sw+%22user000%22&count=3"),
+        ("/Users", "filter=title+eq+%22odd%22&count=4"),
+        ("/Users", "filter=userName+eq+%22user001%22+or+userName+eq+%22user002%22&count=1"),
+        ("/Users", "sortBy=userName&sortOrder=descending&count=5"),
+        ("/Users", "sortBy=userName&filter=userName+sw+%22user01%22&count=4"),
+        ("/Users", "sortBy=nickName&count=5"),
+        ("/Groups", "count=2"),
+        ("", "count=4"),
+        ("", "filter=displayName+eq+%22g3%22+or+userName+eq+%22user007%22&count=1"),
+    ] {
+        let there = walk(&harness, path, query).await;
+        assert!(there[0].get("previousCursor").is_none(), "there is nothing before the first page");
+        let mut back = Vec::new();
+        let mut previous = there.last().unwrap()["previousCursor"].as_str().map(str::to_owned);
+        while let Some(cursor) = previous {
+            let page = harness.send("GET", &format!("{path}?cursor={cursor}&{query}"), None).await.body;
+            assert!(page["nextCursor"].is_string(), "{page}");
+            back.insert(0, texts(&page, "id"));
+            previous = page["previousCursor"].as_str().map(str::to_owned);
+        }
+        back.push(texts(there.last().unwrap(), "id"));
+        assert_eq!(back, there.iter().map(|page| texts(page, "id")).collect::<Vec<_>>(), "{path} {query}");
+    }
+    let changed = walk(&harness, "/Users", "filter=meta.lastModified+gt+%222020-01-01T00:00:00Z%22&count=7").await;
+    assert!(changed.iter().all(|page| page.get("previousCursor").is_none()), "who has changed has gone on");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_cursor_is_good_for_its_query_its_key_and_its_hour() {
     let mut harness = with_users(3).await;
     let next =
@@ -85,7 +121,9 @@ async fn a_cursor_is_good_for_its_query_its_key_and_its_hour() {
     let get = |query: &str| format!("/Users?cursor={next}&{query}");
     let kind = |reply: &Reply| (reply.status, reply.body["scimType"].as_str().unwrap_or_default().to_owned());
     let invalid = (400, "invalidCursor".to_owned());
-    assert_eq!(harness.send("GET", &get("count=2"), None).await.body["Resources"].as_array().unwrap().len(), 2);
+    for same in ["", "count=1"] {
+        assert_eq!(harness.send("GET", &get(same), None).await.body["Resources"].as_array().unwrap().len(), 1);
+    }
     for other in ["filter=title+pr", "sortBy=userName"] {
         assert_eq!(kind(&harness.send("GET", &get(other), None).await), invalid, "{other}");
     }
@@ -94,15 +132,19 @@ async fn a_cursor_is_good_for_its_query_its_key_and_its_hour() {
     let header = format!("Bearer {}", harness.globex);
     let uri = format!("/globex/scim/v2/Users?cursor={next}");
     assert_eq!(kind(&harness.raw("GET", &uri, Vec::new(), &[("authorization", &header)]).await), invalid);
-    for count in ["0", "-1", "x"] {
-        let refused = harness.send("GET", &format!("/Users?cursor=&count={count}"), None).await;
-        assert_eq!(kind(&refused), (400, "invalidCount".to_owned()), "{count}");
+    for query in ["cursor=&count=x".to_owned(), format!("cursor={next}&count=2")] {
+        let refused = harness.send("GET", &format!("/Users?{query}"), None).await;
+        assert_eq!(kind(&refused), (400, "invalidCount".to_owned()), "{query}");
+    }
+    for count in [0, -1] {
+        let totals = harness.send("GET", &format!("/Users?cursor={next}&count={count}"), None).await.body;
+        assert_eq!((&totals["totalResults"], &totals["Resources"]), (&json!(3), &json!([])));
     }
     let later = Timestamp::now() + jiff::SignedDuration::from_secs(CURSOR_SECONDS + 1);
     let mut app = (*harness.app).clone();
     app.clock = rollcall::app::Clock::Fixed(Arc::new(move || later));
     harness.app = Arc::new(app);
-    assert_eq!(kind(&harness.send("GET", &get("count=2"), None).await), (400, "expiredCursor".to_owned()));
+    assert_eq!(kind(&harness.send("GET", &get("count=1"), None).await), (400, "expiredCursor".to_owned()));
 }
 
 /// How many users there are: `ROLLCALL_SCALE=100000` asks for more than CI does.

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::Call;
 use crate::auth::Principal;
-use crate::limits::CURSOR_SECONDS;
+use crate::limits::{CURSOR_SECONDS, MAX_PAGE};
 use crate::scim::ScimError;
 
 #[derive(Serialize, Deserialize)]
@@ -16,30 +16,38 @@ struct Sealed<P> {
     q: String,
     /// Until when, in seconds.
     e: i64,
-    /// After what the next page begins.
+    /// How many resources a page has at most.
+    c: usize,
+    /// Where the page begins.
     p: P,
 }
 
-/// A cursor to what follows a place in the list that the call asks for.
+/// A cursor to a place in the list that the call asks for, by pages of so many.
 ///
 /// # Errors
 /// 503 when the system has no random numbers.
-pub(super) fn to<P: Serialize>(call: &Call<'_>, principal: &Principal, place: P) -> Result<String, ScimError> {
+pub(super) fn to<P: Serialize>(
+    call: &Call<'_>,
+    principal: &Principal,
+    place: P,
+    count: usize,
+) -> Result<String, ScimError> {
     let until = call.now() + SignedDuration::from_secs(CURSOR_SECONDS);
-    let sealed = Sealed { q: query(call)?, e: until.as_second(), p: place };
+    let sealed = Sealed { q: query(call)?, e: until.as_second(), c: count, p: place };
     let text = serde_json::to_string(&sealed).ok();
     text.and_then(|text| principal.seal().seal(&text)).ok_or_else(|| ScimError::unavailable("no random numbers"))
 }
 
-/// The place that a cursor leads to; none for the first page.
+/// The place that a cursor leads to, and how many resources a page has; none for the first page.
 ///
 /// # Errors
-/// 400 `invalidCursor` or `expiredCursor` (RFC 9865 section 2.1).
+/// 400 `invalidCursor`, `expiredCursor`, or `invalidCount` for another `count` than that of the first page (RFC 9865
+/// section 2.1).
 pub(super) fn place<P: for<'a> Deserialize<'a>>(
     call: &Call<'_>,
     principal: &Principal,
     cursor: &str,
-) -> Result<Option<P>, ScimError> {
+) -> Result<Option<(P, usize)>, ScimError> {
     if cursor.is_empty() {
         return Ok(None);
     }
@@ -54,7 +62,13 @@ pub(super) fn place<P: for<'a> Deserialize<'a>>(
             "a cursor may be used for {CURSOR_SECONDS} seconds; begin anew with an empty one"
         )));
     }
-    Ok(Some(sealed.p))
+    if call.query()?.asked_count.is_some_and(|count| count.min(MAX_PAGE.max(sealed.c)) != sealed.c) {
+        return Err(ScimError::invalid_count(format!(
+            "count is {} on every page that this cursor belongs to; leave it out, or begin anew with an empty cursor",
+            sealed.c
+        )));
+    }
+    Ok(Some((sealed.p, sealed.c)))
 }
 
 /// What must be the same on every page: where is asked, and for what.

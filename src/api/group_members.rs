@@ -91,18 +91,19 @@ pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
     let body = match &query.cursor {
         None if query.is_indexed || count == 0 => list.by_index(&query, count).await?,
         cursor => {
-            let after = match cursor {
+            let begun = match cursor {
                 Some(cursor) => cursor::place::<Place>(&call, &principal, cursor)?,
                 None => None,
             };
+            let (after, count) = begun.map_or((None, count), |(place, count)| (Some(place), count));
             let is_first = after.is_none();
             let (found, next) = list.after(after, count).await?;
             let total = (is_first && next.is_none()).then_some(found.len());
             let next = match next {
-                Some(place) => Some(cursor::to(&call, &principal, place)?),
+                Some(place) => Some(cursor::to(&call, &principal, place, count)?),
                 None => None,
             };
-            list::cursor_response(list.shown(&found, &query), total, next)
+            list::cursor_response(list.shown(&found, &query), total, None, next)
         }
     };
     Ok(Reply::json(principal, StatusCode::OK, body))

@@ -4,12 +4,11 @@
 //! costs a page wherever it is: what no index finds makes pages short, never wrong.
 
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Call, Reply, cursor, groups, users};
-use crate::auth::{Principal, Tenant};
-use crate::limits::{MAX_RESOURCES_READ, MAX_RESPONSE_BYTES, RESOURCES_A_STEP, SEARCH_SECONDS};
+use super::{Call, Reply, groups, users};
+use crate::auth::Tenant;
+use crate::limits::MAX_RESPONSE_BYTES;
 use crate::scim::filter::Filter;
 use crate::scim::filter::check::parse_for;
 use crate::scim::filter::plan::{Access, plan};
@@ -19,7 +18,9 @@ use crate::scim::sort::Sort;
 use crate::scim::{ResourceSchema, ScimError, group, user};
 use crate::store::counts::Counts;
 use crate::store::groups::Group;
-use crate::store::users::{Place, User, Walk};
+use crate::store::users::User;
+
+mod walk;
 
 /// A resource type that can be searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,27 +83,6 @@ enum Found {
     Group(Group),
 }
 
-/// After what the next page begins.
-#[derive(Clone, Serialize, Deserialize)]
-enum After {
-    #[serde(rename = "u")]
-    User(Place),
-    /// By its id.
-    #[serde(rename = "g")]
-    Group(String),
-    /// So many resources of a sorted list.
-    #[serde(rename = "o")]
-    Offset(usize),
-}
-
-/// A part of a walk.
-struct Step {
-    found: Vec<Found>,
-    /// How many were looked at.
-    read: usize,
-    next: Option<After>,
-}
-
 impl<'a> Search<'a> {
     fn parse(call: &'a Call<'a>, kinds: &[Kind]) -> Result<Self, ScimError> {
         let query = call.query()?;
@@ -152,153 +132,6 @@ impl<'a> Search<'a> {
             }
         };
         Ok(list::response(self.shown(tenant, &page).await?, total, *start_index))
-    }
-
-    async fn by_cursor(&self, principal: &Principal, cursor: &str) -> Result<Value, ScimError> {
-        let (tenant, count) = (principal.tenant(), self.query.count);
-        let after: Option<After> = cursor::place(self.call, principal, cursor)?;
-        let is_first = after.is_none();
-        let (found, mut next, mut total) = match &self.query.sort {
-            Some(sort) if self.native(sort).is_none() => {
-                let offset = if let Some(After::Offset(offset)) = after { offset } else { 0 };
-                let all = self.sorted(tenant, sort).await?;
-                let (total, end) = (all.len(), offset.saturating_add(count));
-                let page: Vec<_> = all.into_iter().skip(offset).take(count).collect();
-                (page, (end < total).then_some(After::Offset(end)), Some(total))
-            }
-            _ => {
-                let (found, next) = self.walk(tenant, after.clone(), count).await?;
-                let total = (is_first && next.is_none()).then_some(found.len());
-                (found, next, total)
-            }
-        };
-        let shown = self.shown(tenant, &found).await?;
-        if let Some(last) = shown.len().checked_sub(1).filter(|last| last + 1 < found.len()) {
-            total = total.filter(|_| matches!(next, Some(After::Offset(_))));
-            next = match (&after, &self.query.sort) {
-                (after, Some(sort)) if self.native(sort).is_none() => {
-                    let offset = if let Some(After::Offset(offset)) = after { *offset } else { 0 };
-                    Some(After::Offset(offset + shown.len()))
-                }
-                _ => found.get(last).map(|last| self.after(last)),
-            };
-        }
-        let next = next.map(|after| cursor::to(self.call, principal, after)).transpose()?;
-        Ok(list::cursor_response(shown, total, next))
-    }
-
-    /// The next resources after a place, and the place after them if there may be more. Fewer than `count` where a
-    /// filter leaves few of the many that may be read for one page.
-    async fn walk(
-        &self,
-        tenant: &Tenant,
-        mut after: Option<After>,
-        count: usize,
-    ) -> Result<(Vec<Found>, Option<After>), ScimError> {
-        let (mut found, mut read) = (Vec::new(), 0);
-        let is_over = |part: &Part| matches!((&after, part.kind), (Some(After::Group(_)), Kind::User));
-        let first = self.parts.iter().take_while(|part| is_over(part)).count();
-        for part in self.parts.iter().skip(first) {
-            loop {
-                // One more than is shown tells whether there is another page.
-                let limit = match (&part.filter, part.kind) {
-                    (None, _) => count - found.len() + 1,
-                    (Some(_), Kind::User) => RESOURCES_A_STEP,
-                    // Members may have to be read for each.
-                    (Some(_), Kind::Group) => RESOURCES_A_STEP / 5,
-                };
-                let step = self.step(part, tenant, after.as_ref(), limit).await?;
-                read += step.read;
-                for next in step.found {
-                    if found.len() == count {
-                        let place = found.last().map(|last| self.after(last));
-                        return Ok((found, place));
-                    }
-                    found.push(next);
-                }
-                after = step.next;
-                match &after {
-                    None => break,
-                    Some(_) if read >= MAX_RESOURCES_READ || self.is_late() => return Ok((found, after)),
-                    Some(_) => {}
-                }
-            }
-        }
-        Ok((found, None))
-    }
-
-    fn is_late(&self) -> bool {
-        self.call.started().elapsed().as_secs() >= SEARCH_SECONDS
-    }
-
-    /// Of the next candidates of a part those that satisfy its filter.
-    async fn step(&self, part: &Part, tenant: &Tenant, after: Option<&After>, limit: usize) -> Result<Step, ScimError> {
-        let store = &self.call.app().store;
-        match (part.kind, self.course(part)) {
-            (Kind::User, Some(walk)) => {
-                let place = match after {
-                    Some(After::User(place)) => Some(place),
-                    _ => None,
-                };
-                let (users, next) = store.users_after(tenant, &walk, place, limit).await?;
-                let read = users.len();
-                let found = users.into_iter().filter(|user| self.keeps(part, user)).map(Found::User).collect();
-                Ok(Step { found, read, next: next.map(After::User) })
-            }
-            (Kind::Group, Some(_)) => {
-                let place = if let Some(After::Group(id)) = after { Some(id.as_str()) } else { None };
-                let (groups, next) = store.groups_after(tenant, place, limit).await?;
-                let read = groups.len();
-                Ok(Step { found: self.kept(part, tenant, groups).await?, read, next: next.map(After::Group) })
-            }
-            (_, None) => {
-                let mut found = self.matching(part, tenant).await?;
-                let is_passed = |found: &Found| match (after, found) {
-                    (Some(After::User(Place::Id(id))), Found::User(user)) => user.id.as_str() <= id.as_str(),
-                    (Some(After::Group(id)), Found::Group(group)) => group.id.as_str() <= id.as_str(),
-                    _ => false,
-                };
-                found.retain(|found| !is_passed(found));
-                Ok(Step { read: found.len(), found, next: None })
-            }
-        }
-    }
-
-    /// In which order the candidates of a part are walked through; none where an index finds the few there are.
-    fn course(&self, part: &Part) -> Option<Walk> {
-        if let Some(walk) = self.query.sort.as_ref().and_then(|sort| self.native(sort)) {
-            return Some(walk);
-        }
-        match (&part.access, part.kind) {
-            (Access::Scan, _) | (Access::StartsWith(..) | Access::Since(..), Kind::Group) => Some(Walk::ById),
-            (Access::StartsWith(_, start), Kind::User) => {
-                Some(Walk::ByName { start: start.clone(), is_backwards: false })
-            }
-            (Access::Since(_, instant), Kind::User) => Some(Walk::Since(*instant)),
-            (Access::Equals(..) | Access::Any(_) | Access::Nothing, _) => None,
-        }
-    }
-
-    /// The walk that is in that order by itself: that of users by name.
-    fn native(&self, sort: &Sort) -> Option<Walk> {
-        let [Part { kind: Kind::User, access, .. }] = self.parts.as_slice() else { return None };
-        let start = match access {
-            Access::Scan => String::new(),
-            Access::StartsWith(_, start) => start.clone(),
-            _ => return None,
-        };
-        let is_native = sort.is_by("userName", Kind::User.schema(self.call));
-        is_native.then_some(Walk::ByName { start, is_backwards: sort.is_descending })
-    }
-
-    fn after(&self, found: &Found) -> After {
-        match found {
-            Found::User(user) => {
-                let course = self.parts.iter().find(|part| part.kind == Kind::User).and_then(|part| self.course(part));
-                After::User(course.unwrap_or(Walk::ById).place(user))
-            }
-            Found::Group(group) => After::Group(group.id.as_str().to_owned()),
-        }
     }
 
     /// Some of a part's resources, in the order of their ids, and how many there are in all.

@@ -43,11 +43,10 @@ impl Query {
         let [filter, attributes, excluded, start_index, count, sort_by, sort_order, cursor] = known.values;
         let start_index = integer("startIndex", start_index.as_deref())?;
         let count = match &cursor {
-            Some(_) => positive_count(count.as_deref())?,
-            None => {
-                integer("count", count.as_deref())?.map(|count| usize::try_from(count.max(0)).unwrap_or(usize::MAX))
-            }
+            Some(_) => count_beside_cursor(count.as_deref())?,
+            None => integer("count", count.as_deref())?,
         };
+        let count = count.map(|count| usize::try_from(count.max(0)).unwrap_or(usize::MAX));
         let sort_by = sort_by.filter(|text| !text.is_empty());
         Ok(Self {
             filter: filter.filter(|text| !text.is_empty()),
@@ -56,7 +55,8 @@ impl Query {
             start_index: usize::try_from(start_index.unwrap_or(1).max(1)).unwrap_or(usize::MAX),
             count: count.unwrap_or(DEFAULT_PAGE).min(MAX_PAGE),
             asked_count: count,
-            cursor,
+            // "No resource results are to be returned except for totalResults" (RFC 9865 section 2), as by index.
+            cursor: cursor.filter(|_| count != Some(0)),
             sort: sort_by.map(|by| Sort::parse(&by, sort_order.as_deref())).transpose()?,
         })
     }
@@ -101,17 +101,10 @@ fn parameter(name: &str, value: &Value) -> Result<String, ScimError> {
     }
 }
 
-/// `count` beside a cursor is at least 1 (RFC 9865 section 2).
-fn positive_count(text: Option<&str>) -> Result<Option<usize>, ScimError> {
-    match text {
-        None | Some("") => Ok(None),
-        Some(text) => match text.trim().parse::<i64>() {
-            Ok(count @ 1..) => Ok(Some(usize::try_from(count).unwrap_or(usize::MAX))),
-            _ => Err(ScimError::invalid_count(format!(
-                "count must be an integer from 1 to {MAX_PAGE} where a cursor is given (RFC 9865 section 2.1)"
-            ))),
-        },
-    }
+/// `count` has an error of its own where there is a cursor (RFC 9865 section 2.1).
+fn count_beside_cursor(text: Option<&str>) -> Result<Option<i64>, ScimError> {
+    integer("count", text)
+        .map_err(|_| ScimError::invalid_count(format!("count must be an integer from 0 to {MAX_PAGE}")))
 }
 
 #[derive(Default)]
@@ -153,11 +146,17 @@ pub fn escaped_length(resource: &Map<String, Value>) -> usize {
 }
 
 /// The envelope of a page that a cursor leads to, or leads on from (RFC 9865 section 2). `total` where it is known.
-pub fn cursor_response(resources: Vec<Map<String, Value>>, total: Option<usize>, next: Option<String>) -> Value {
+pub fn cursor_response(
+    resources: Vec<Map<String, Value>>,
+    total: Option<usize>,
+    previous: Option<String>,
+    next: Option<String>,
+) -> Value {
     let mut envelope = json!({"schemas": [LIST_URN]});
     if let Value::Object(envelope) = &mut envelope {
         envelope.extend(total.map(|total| ("totalResults".to_owned(), json!(total))));
         envelope.insert("itemsPerPage".into(), json!(resources.len()));
+        envelope.extend(previous.map(|previous| ("previousCursor".to_owned(), json!(previous))));
         envelope.extend(next.map(|next| ("nextCursor".to_owned(), json!(next))));
         envelope.insert("Resources".into(), json!(resources));
     }
@@ -214,9 +213,12 @@ mod tests {
     #[test]
     fn a_cursor_has_rules_of_its_own() {
         assert_eq!(query("cursor=&count=2").unwrap().asked_count, Some(2));
-        for bad in ["cursor=x&count=0", "cursor=&count=-1", "cursor=&count=many"] {
-            assert_eq!(query(bad).unwrap_err().scim_type, Some(crate::scim::ScimType::InvalidCount), "{bad}");
+        for nothing in ["cursor=x&count=0", "cursor=&count=-1"] {
+            let read = query(nothing).unwrap();
+            assert_eq!((read.count, read.cursor), (0, None), "{nothing}");
         }
+        let error = query("cursor=&count=many").unwrap_err();
+        assert_eq!(error.scim_type, Some(crate::scim::ScimType::InvalidCount));
     }
 
     #[test]

@@ -189,7 +189,8 @@ impl Store {
             let chunk = self.members_of(tenant, &group, Some(member), limit).await?;
             return Ok(Chunk { next: chunk.next.or(Some((id.as_str().to_owned(), END.to_owned()))), ..chunk });
         }
-        let (groups, next) = self.groups_after(tenant, after.map(|(group, _)| group.as_str()), GROUPS_AT_ONCE).await?;
+        let (groups, next) =
+            self.groups_after(tenant, after.map(|(group, _)| group.as_str()), GROUPS_AT_ONCE, false).await?;
         let chunks = groups.iter().map(|group| self.members_of(tenant, group, None, limit));
         let mut members = Vec::new();
         for chunk in try_join_all(chunks).await? {

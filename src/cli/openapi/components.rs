@@ -147,6 +147,7 @@ fn list(of: &str) -> Value {
         ("startIndex".into(), number()),
         ("itemsPerPage".into(), number()),
         ("nextCursor".into(), text("Where the next page begins (RFC 9865)")),
+        ("previousCursor".into(), text("Where the page before is (RFC 9865)")),
         ("Resources".into(), json!({"type": "array", "items": reference(of)})),
     ]);
     object(properties, &["schemas", "itemsPerPage", "Resources"])

@@ -61,7 +61,7 @@ fn of_list(place: &Place) -> Vec<Value> {
         filter,
         query("startIndex", "integer", "The place of the first resource, from 1; less counts as 1"),
         query("count", "integer", &count),
-        query("cursor", "string", "`nextCursor` of the page before (RFC 9865); empty for the first"),
+        query("cursor", "string", "`nextCursor` or `previousCursor` of another page (RFC 9865); empty for the first"),
     ];
     if place.kind != "GroupMember" {
         parameters.push(query("sortBy", "string", "The attribute to sort by (RFC 7644 section 3.4.2.3)"));

@@ -91,8 +91,8 @@ impl Store {
         Ok((items.iter().map(Group::read).collect::<Result<_, _>>()?, total))
     }
 
-    /// The next groups after an id, in the order of the ids, which no change moves; at most `limit` of them, and the
-    /// last id, if there may be more.
+    /// The next groups after an id, or before it from the nearest on, in the order of the ids, which no change moves; at
+    /// most `limit` of them, and the last id, if there may be more.
     ///
     /// # Errors
     /// As the store's.
@@ -101,6 +101,7 @@ impl Store {
         tenant: &Tenant,
         after: Option<&str>,
         limit: usize,
+        is_back: bool,
     ) -> Result<(Vec<Group>, Option<String>), StoreError> {
         let query = self
             .client
@@ -111,6 +112,7 @@ impl Store {
             .expression_attribute_names("#tenant", "tenant")
             .expression_attribute_values(":tenant", s(tenant.as_str()))
             .set_exclusive_start_key(after.map(|id| key(tenant, id)))
+            .scan_index_forward(!is_back)
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let page = query.send().await.map_err(|e| StoreError::of(&e))?;
         let groups = page.items().iter().map(Group::read).collect::<Result<Vec<_>, _>>()?;

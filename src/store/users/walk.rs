@@ -53,8 +53,11 @@ impl Walk {
     }
 
     /// Whether nothing can follow: DynamoDB takes no start key at the end of the range, read backwards.
-    fn ends_at(&self, place: &Place) -> bool {
-        matches!((self, place), (Self::ByName { start, is_backwards: true }, Place::Name(name)) if name == start)
+    fn ends_at(&self, place: &Place, is_back: bool) -> bool {
+        match (self, place) {
+            (Self::ByName { start, is_backwards }, Place::Name(name)) => *is_backwards != is_back && name == start,
+            _ => false,
+        }
     }
 
     fn place_of_key(&self, last: &Item) -> Option<Place> {
@@ -68,7 +71,8 @@ impl Walk {
 }
 
 impl Store {
-    /// The next users of a walk after a place, at most `limit` of them; and the place after them, if there may be more.
+    /// The next users of a walk after a place, or before it from the nearest on, at most `limit` of them; and the place of
+    /// the last, if there may be more.
     ///
     /// # Errors
     /// As the store's.
@@ -78,15 +82,22 @@ impl Store {
         walk: &Walk,
         after: Option<&Place>,
         limit: usize,
+        is_back: bool,
     ) -> Result<(Vec<User>, Option<Place>), StoreError> {
+        if after.is_some_and(|place| walk.ends_at(place, is_back)) {
+            return Ok((Vec::new(), None));
+        }
+        let walked = self.walk(tenant, walk, is_back);
         let query = match (walk, after) {
             // Not by the key of an item, which a rename changes: the user would come again under its new one.
-            (Walk::ById, Some(Place::Id(id))) => self
-                .walk(tenant, walk)
-                .key_condition_expression("#tenant = :tenant AND #id > :id")
+            (Walk::ById, Some(Place::Id(id))) => walked
+                .key_condition_expression(match is_back {
+                    true => "#tenant = :tenant AND #id < :id",
+                    false => "#tenant = :tenant AND #id > :id",
+                })
                 .expression_attribute_names("#id", "id")
                 .expression_attribute_values(":id", s(id)),
-            (_, after) => self.walk(tenant, walk).set_exclusive_start_key(after.map(|place| start_key(tenant, place))),
+            (_, after) => walked.set_exclusive_start_key(after.map(|place| start_key(tenant, place))),
         };
         let page = query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).send().await;
         let page = page.map_err(|e| StoreError::of(&e))?;
@@ -94,17 +105,20 @@ impl Store {
         // In the instant of a rename an index may show the user in both places.
         users.dedup_by(|b, a| a.id == b.id);
         let next = page.last_evaluated_key.as_ref().and_then(|last| walk.place_of_key(last));
-        Ok((users, next.filter(|next| !walk.ends_at(next))))
+        Ok((users, next.filter(|next| !walk.ends_at(next, is_back))))
     }
 
-    fn walk(&self, tenant: &Tenant, walk: &Walk) -> QueryFluentBuilder {
+    fn walk(&self, tenant: &Tenant, walk: &Walk, is_back: bool) -> QueryFluentBuilder {
         match walk {
-            Walk::ById => self.partition(tenant).index_name(BY_ID).select(Select::AllAttributes),
-            Walk::ByName { start, is_backwards } if start.is_empty() => {
-                self.partition(tenant).scan_index_forward(!is_backwards)
+            Walk::ById => {
+                self.partition(tenant).index_name(BY_ID).select(Select::AllAttributes).scan_index_forward(!is_back)
             }
-            Walk::ByName { start, is_backwards } => self.starting_with(tenant, start).scan_index_forward(!is_backwards),
-            Walk::Since(instant) => self.since(tenant, *instant),
+            Walk::ByName { start, is_backwards } => match start.is_empty() {
+                true => self.partition(tenant),
+                false => self.starting_with(tenant, start),
+            }
+            .scan_index_forward(*is_backwards == is_back),
+            Walk::Since(instant) => self.since(tenant, *instant).scan_index_forward(!is_back),
         }
     }
 }

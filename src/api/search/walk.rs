@@ -1,0 +1,247 @@
+//! Pages by cursor (RFC 9865): on from a place in a list, or back.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{Found, Kind, Part, Search};
+use crate::api::cursor;
+use crate::auth::{Principal, Tenant};
+use crate::limits::{MAX_RESOURCES_READ, RESOURCES_A_STEP, SEARCH_SECONDS};
+use crate::scim::ScimError;
+use crate::scim::filter::plan::Access;
+use crate::scim::list;
+use crate::scim::sort::Sort;
+use crate::store::users::{Place, Walk};
+
+/// Where a page begins.
+#[derive(Clone, Serialize, Deserialize)]
+enum Start {
+    /// After a user.
+    #[serde(rename = "u")]
+    User(Place),
+    /// After a group, by its id.
+    #[serde(rename = "g")]
+    Group(String),
+    /// After so many resources of a sorted list.
+    #[serde(rename = "o")]
+    Offset(usize),
+    /// It ends before that place instead.
+    #[serde(rename = "b")]
+    Before(Box<Start>),
+}
+
+/// What is on a page, and what lies beside it.
+struct Page {
+    found: Vec<Found>,
+    /// Of a sorted list, how many resources are before it.
+    skipped: Option<usize>,
+    total: Option<usize>,
+    previous: Option<Start>,
+    next: Option<Start>,
+}
+
+/// A part of a walk.
+struct Step {
+    found: Vec<Found>,
+    /// How many were looked at.
+    read: usize,
+    next: Option<Start>,
+}
+
+impl Search<'_> {
+    pub(super) async fn by_cursor(&self, principal: &Principal, cursor: &str) -> Result<Value, ScimError> {
+        let tenant = principal.tenant();
+        let (start, count) = match cursor::place::<Start>(self.call, principal, cursor)? {
+            Some((start, count)) => (Some(start), count),
+            None => (None, self.query.count),
+        };
+        let Page { found, skipped, mut total, previous, mut next } = match (&self.query.sort, start) {
+            (Some(sort), start) if self.native(sort).is_none() => {
+                let skipped = if let Some(Start::Offset(skipped)) = start { skipped } else { 0 };
+                self.sorted_page(tenant, sort, skipped, count).await?
+            }
+            (_, Some(Start::Before(place))) => self.page_before(tenant, *place, count).await?,
+            (_, start) => self.page_after(tenant, start, count).await?,
+        };
+        let shown = self.shown(tenant, &found).await?;
+        // Without room for all that was found, the next page begins after what is shown.
+        if let Some(last) = shown.len().checked_sub(1).filter(|last| last + 1 < found.len()) {
+            total = total.filter(|_| skipped.is_some());
+            next = match skipped {
+                Some(skipped) => Some(Start::Offset(skipped + shown.len())),
+                None => found.get(last).map(|last| self.place(last)),
+            };
+        }
+        let seal = |start: Option<Start>| start.map(|start| cursor::to(self.call, principal, start, count)).transpose();
+        Ok(list::cursor_response(shown, total, seal(previous)?, seal(next)?))
+    }
+
+    async fn sorted_page(&self, tenant: &Tenant, sort: &Sort, skipped: usize, count: usize) -> Result<Page, ScimError> {
+        let all = self.sorted(tenant, sort).await?;
+        let (total, end) = (all.len(), skipped.saturating_add(count));
+        Ok(Page {
+            found: all.into_iter().skip(skipped).take(count).collect(),
+            skipped: Some(skipped),
+            total: Some(total),
+            previous: (skipped > 0).then(|| Start::Offset(skipped.saturating_sub(count))),
+            next: Some(Start::Offset(end)).filter(|_| end < total),
+        })
+    }
+
+    async fn page_after(&self, tenant: &Tenant, start: Option<Start>, count: usize) -> Result<Page, ScimError> {
+        let is_first = start.is_none();
+        let (found, next) = self.walk(tenant, start, count, false).await?;
+        let previous = found.first().filter(|_| !is_first).and_then(|first| self.before(first));
+        let total = (is_first && next.is_none()).then_some(found.len());
+        Ok(Page { found, skipped: None, total, previous, next })
+    }
+
+    async fn page_before(&self, tenant: &Tenant, place: Start, count: usize) -> Result<Page, ScimError> {
+        let (mut found, rest) = self.walk(tenant, Some(place), count, true).await?;
+        found.reverse();
+        let Some(next) = found.last().map(|last| self.place(last)).or_else(|| rest.clone()) else {
+            // Nobody is before it any more: this is the first page.
+            return self.page_after(tenant, None, count).await;
+        };
+        let previous = rest.map(|rest| Start::Before(Box::new(rest)));
+        Ok(Page { found, skipped: None, total: None, previous, next: Some(next) })
+    }
+
+    /// The next resources after a place, or before it from the nearest on, and the place of the last one if there may
+    /// be more. Fewer than `count` where a filter leaves few of the many that may be read for one page.
+    async fn walk(
+        &self,
+        tenant: &Tenant,
+        mut start: Option<Start>,
+        count: usize,
+        is_back: bool,
+    ) -> Result<(Vec<Found>, Option<Start>), ScimError> {
+        let (mut found, mut read) = (Vec::new(), 0);
+        let mut parts: Vec<_> = self.parts.iter().collect();
+        if is_back {
+            parts.reverse();
+        }
+        let begun = parts.iter().position(|part| start.as_ref().is_some_and(|start| start.is_of(part.kind)));
+        for part in parts.into_iter().skip(begun.unwrap_or(0)) {
+            loop {
+                // One more than is shown tells whether there is another page.
+                let limit = match (&part.filter, part.kind) {
+                    (None, _) => count - found.len() + 1,
+                    (Some(_), Kind::User) => RESOURCES_A_STEP,
+                    // Members may have to be read for each.
+                    (Some(_), Kind::Group) => RESOURCES_A_STEP / 5,
+                };
+                let step = self.step(part, tenant, start.as_ref(), limit, is_back).await?;
+                read += step.read;
+                for next in step.found {
+                    if found.len() == count {
+                        let place = found.last().map(|last| self.place(last));
+                        return Ok((found, place));
+                    }
+                    found.push(next);
+                }
+                start = step.next;
+                match &start {
+                    None => break,
+                    Some(_) if read >= MAX_RESOURCES_READ || self.is_late() => return Ok((found, start)),
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok((found, None))
+    }
+
+    fn is_late(&self) -> bool {
+        self.call.started().elapsed().as_secs() >= SEARCH_SECONDS
+    }
+
+    /// Of the next candidates of a part those that satisfy its filter.
+    async fn step(
+        &self,
+        part: &Part,
+        tenant: &Tenant,
+        start: Option<&Start>,
+        limit: usize,
+        is_back: bool,
+    ) -> Result<Step, ScimError> {
+        let store = &self.call.app().store;
+        match (part.kind, self.course(part)) {
+            (Kind::User, Some(walk)) => {
+                let place = if let Some(Start::User(place)) = start { Some(place) } else { None };
+                let (users, next) = store.users_after(tenant, &walk, place, limit, is_back).await?;
+                let read = users.len();
+                let found = users.into_iter().filter(|user| self.keeps(part, user)).map(Found::User).collect();
+                Ok(Step { found, read, next: next.map(Start::User) })
+            }
+            (Kind::Group, Some(_)) => {
+                let place = if let Some(Start::Group(id)) = start { Some(id.as_str()) } else { None };
+                let (groups, next) = store.groups_after(tenant, place, limit, is_back).await?;
+                let read = groups.len();
+                Ok(Step { found: self.kept(part, tenant, groups).await?, read, next: next.map(Start::Group) })
+            }
+            (_, None) => {
+                let mut found = self.matching(part, tenant).await?;
+                if is_back {
+                    found.reverse();
+                }
+                let is_ahead = |id: &str, of: &str| if is_back { id < of } else { id > of };
+                found.retain(|found| match (start, found) {
+                    (Some(Start::User(Place::Id(place))), Found::User(user)) => is_ahead(user.id.as_str(), place),
+                    (Some(Start::Group(place)), Found::Group(group)) => is_ahead(group.id.as_str(), place),
+                    _ => true,
+                });
+                Ok(Step { read: found.len(), found, next: None })
+            }
+        }
+    }
+
+    /// In which order the candidates of a part are walked through; none where an index finds the few there are.
+    fn course(&self, part: &Part) -> Option<Walk> {
+        if let Some(walk) = self.query.sort.as_ref().and_then(|sort| self.native(sort)) {
+            return Some(walk);
+        }
+        match (&part.access, part.kind) {
+            (Access::Scan, _) | (Access::StartsWith(..) | Access::Since(..), Kind::Group) => Some(Walk::ById),
+            (Access::StartsWith(_, start), Kind::User) => {
+                Some(Walk::ByName { start: start.clone(), is_backwards: false })
+            }
+            (Access::Since(_, instant), Kind::User) => Some(Walk::Since(*instant)),
+            (Access::Equals(..) | Access::Any(_) | Access::Nothing, _) => None,
+        }
+    }
+
+    /// The walk that is in that order by itself: that of users by name.
+    fn native(&self, sort: &Sort) -> Option<Walk> {
+        let [Part { kind: Kind::User, access, .. }] = self.parts.as_slice() else { return None };
+        let start = match access {
+            Access::Scan => String::new(),
+            Access::StartsWith(_, start) => start.clone(),
+            _ => return None,
+        };
+        let is_native = sort.is_by("userName", Kind::User.schema(self.call));
+        is_native.then_some(Walk::ByName { start, is_backwards: sort.is_descending })
+    }
+
+    fn place(&self, found: &Found) -> Start {
+        match found {
+            Found::User(user) => {
+                let course = self.parts.iter().find(|part| part.kind == Kind::User).and_then(|part| self.course(part));
+                Start::User(course.unwrap_or(Walk::ById).place(user))
+            }
+            Found::Group(group) => Start::Group(group.id.as_str().to_owned()),
+        }
+    }
+
+    /// What a page that ends before a resource starts from. There is no way back among changed users: they have gone on.
+    fn before(&self, found: &Found) -> Option<Start> {
+        let place = self.place(found);
+        let is_moving = matches!(place, Start::User(Place::Hour(..)));
+        (!is_moving).then(|| Start::Before(Box::new(place)))
+    }
+}
+
+impl Start {
+    fn is_of(&self, kind: Kind) -> bool {
+        matches!((self, kind), (Self::User(_), Kind::User) | (Self::Group(_), Kind::Group))
+    }
+}
