@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
@@ -23,6 +23,7 @@ pub mod gateway;
 pub mod group_members;
 pub mod groups;
 pub mod me;
+pub mod oauth;
 mod path;
 pub mod route;
 pub mod search;
@@ -36,35 +37,51 @@ use path::Target;
 /// The media type of every body (RFC 7644 section 8.1).
 const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
 
+/// That of what is not SCIM.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// The scheme and host that a request came to, put into its extensions by the binary that received it.
 #[derive(Debug, Clone)]
 pub struct Origin(pub String);
 
-/// A handler's answer. It can only be made for a verified caller.
+/// A handler's answer. One with a tenant's data can only be made for a verified caller.
 #[derive(Debug)]
 pub struct Reply {
-    principal: Principal,
+    principal: Option<Principal>,
     status: StatusCode,
+    media_type: HeaderValue,
     location: Option<String>,
     etag: Option<String>,
+    challenge: Option<&'static str>,
     body: Option<Value>,
 }
 
 impl Reply {
     /// An answer with a body.
     pub fn json(principal: Principal, status: StatusCode, body: impl Into<Value>) -> Self {
-        Self { principal, status, location: None, etag: None, body: Some(body.into()) }
+        Self { media_type: SCIM_JSON, ..Self::plain(Some(principal), status, body.into()) }
+    }
+
+    /// An answer that is no SCIM: of the token endpoint, of a public document, or of the admin API.
+    fn plain(principal: Option<Principal>, status: StatusCode, body: Value) -> Self {
+        let (media_type, location, etag, challenge) = (JSON, None, None, None);
+        Self { principal, status, media_type, location, etag, challenge, body: Some(body) }
     }
 
     /// An answer without one.
     pub fn empty(principal: Principal, status: StatusCode) -> Self {
-        Self { principal, status, location: None, etag: None, body: None }
+        Self { body: None, ..Self::json(principal, status, Value::Null) }
     }
 
     /// With a `Location` header.
     #[must_use]
     pub fn location(self, location: String) -> Self {
         Self { location: Some(location), ..self }
+    }
+
+    /// With a `WWW-Authenticate` header.
+    fn challenge(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
     }
 
     /// With an `ETag` header.
@@ -95,7 +112,7 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     };
     let (outcome, spent) = Meter::measure(in_time).await;
     let (key, status) = match &outcome {
-        Ok(reply) => (reply.principal.key().as_str(), reply.status.as_u16()),
+        Ok(reply) => (reply.principal.as_ref().map_or("", |caller| caller.key().as_str()), reply.status.as_u16()),
         Err(refusal) => ("", refusal.error.status),
     };
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -145,8 +162,8 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
     };
     let target = Target::parse(request.uri().path()).ok_or_else(not_found)?;
     // `/Users/.search` is no user's id.
-    let is_fixed = ROUTES.iter().any(|route| !route.path.contains('{') && target.matches(route.path));
-    let matching = || ROUTES.iter().filter(|r| target.matches(r.path) && !(is_fixed && r.path.contains('{')));
+    let is_fixed = ROUTES.iter().any(|route| !route.path.contains('{') && target.matches(route));
+    let matching = || ROUTES.iter().filter(|r| target.matches(r) && !(is_fixed && r.path.contains('{')));
     if let Some(route) = matching().find(|route| route.method == *request.method()) {
         return match selection.includes(route) {
             true => Ok((route, target)),
@@ -183,11 +200,14 @@ fn response(outcome: Result<Reply, Refusal>) -> Response<Bytes> {
             response.headers_mut().insert(name, value);
         }
     };
-    let (status, body) = match outcome {
+    let (status, media_type, body) = match outcome {
         Ok(reply) => {
             set(LOCATION, reply.location);
             set(ETAG, reply.etag);
-            (reply.status, reply.body)
+            set(WWW_AUTHENTICATE, reply.challenge.map(str::to_owned));
+            // RFC 6749 section 5.1, and for whatever else a key is shown in.
+            set(CACHE_CONTROL, (reply.media_type == JSON).then(|| "no-store".to_owned()));
+            (reply.status, reply.media_type, reply.body)
         }
         Err(Refusal { error, allow, location }) => {
             set(ALLOW, allow);
@@ -195,12 +215,12 @@ fn response(outcome: Result<Reply, Refusal>) -> Response<Bytes> {
             set(RETRY_AFTER, error.retry_after.map(|seconds| seconds.to_string()));
             set(WWW_AUTHENTICATE, (error.status == 401).then(|| "Bearer realm=\"scim\"".to_owned()));
             let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, Some(error.to_json()))
+            (status, SCIM_JSON, Some(error.to_json()))
         }
     };
     *response.status_mut() = status;
     if let Some(body) = body {
-        response.headers_mut().insert(CONTENT_TYPE, SCIM_JSON);
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
         *response.body_mut() = Bytes::from(body.to_string());
     }
     response

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::auth::Issuers;
+use crate::fetch::Https;
 use crate::observe::Observer;
 use crate::scim::Schemas;
 use crate::store::Store;
@@ -15,6 +17,8 @@ pub struct App {
     pub store: Store,
     /// The schemas.
     pub schemas: Arc<Schemas>,
+    /// What is known of identity providers.
+    pub issuers: Arc<Issuers>,
     /// The time.
     pub clock: Clock,
     /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
@@ -51,6 +55,7 @@ impl App {
         Ok(Self {
             store,
             schemas: Arc::new(Schemas::standard()?),
+            issuers: Arc::new(Issuers::new(Https)),
             clock: Clock::System,
             public_url: None,
             observer: Observer::Log,

@@ -11,6 +11,7 @@ use crate::store::embedded::Engine;
 use crate::store::tables::{TableNames, create_missing};
 use crate::worker;
 
+mod automation;
 mod explain;
 mod keys;
 mod listener;
@@ -36,6 +37,9 @@ enum Command {
     /// Make, list and revoke the keys of a tenant
     #[command(subcommand)]
     Key(keys::KeyCommand),
+    /// Make, activate and list automation users
+    #[command(subcommand)]
+    Automation(automation::AutomationCommand),
     /// Show how a filter is answered, and what that reads
     Explain(explain::Options),
     /// Carry out what requests have committed and the worker has given up
@@ -110,6 +114,7 @@ pub async fn run(cli: Cli) -> Result<(), String> {
         Command::Serve(options) => serve::run(options).await,
         Command::Tenant(command) => keys::tenant(command).await,
         Command::Key(command) => keys::key(command).await,
+        Command::Automation(command) => automation::run(command).await,
         Command::Explain(options) => explain::run(options).await,
         Command::Work { store } => {
             let done = worker::sweep(&store.open().await?, &Clock::System).await.map_err(|e| e.to_string())?;

@@ -6,6 +6,8 @@
 //! - [`auth`]: keys, and the only place that makes a [`Tenant`](auth::Tenant).
 //! - [`store`]: the only speaker of DynamoDB: tables, items, commits.
 //! - [`api`]: the route table and one thin handler per route.
+//! - [`admin`]: what operators do to tenants, keys and automation users, by command line or by the admin API.
+//! - [`fetch`]: documents of identity providers.
 //! - [`worker`]: finishes what requests have committed and not carried out.
 //! - [`observe`]: the log line and metrics of a request.
 //! - [`limits`]: every bound, with its reason.
@@ -27,11 +29,13 @@
 )]
 #![deny(missing_docs, unsafe_code)]
 
+pub mod admin;
 pub mod api;
 pub mod app;
 pub mod auth;
 #[cfg(feature = "local")]
 pub mod cli;
+pub mod fetch;
 pub mod limits;
 pub mod observe;
 pub mod scim;

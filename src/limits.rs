@@ -134,8 +134,39 @@ pub const MAX_CONFLICT_PAUSE_MS: u64 = 200;
 /// Longest tenant name: it is part of every partition key and of the URL.
 pub const MAX_TENANT_BYTES: usize = 40;
 
-/// Longest `Authorization` header looked at.
-pub const MAX_AUTHORIZATION_BYTES: usize = 4 * 1024;
+/// Longest `Authorization` header looked at, and longest client assertion: an access token of Entra ID with many claims
+/// takes 4 KB. API Gateway ends at 10 KB for all headers.
+pub const MAX_AUTHORIZATION_BYTES: usize = 8 * 1024;
+
+/// Longest name of an automation user: with a prefix it is part of a sort key, as a `userName` is.
+pub const MAX_AUTOMATION_BYTES: usize = 256;
+
+/// How far in seconds the clocks of issuers may differ from ours.
+pub const CLOCK_TOLERANCE_SECONDS: i64 = 60;
+
+/// How often in seconds the use of a key is written down: what lists keys need not know it to the second.
+pub const KEY_USE_IS_TOLD_SECONDS: i64 = 15 * 60;
+
+/// How many days before its end a key is called expiring.
+pub const KEY_WARNS_DAYS: i64 = 30;
+
+/// How long in seconds an access token lives: Entra ID takes 60 minutes to 6 hours.
+pub const TOKEN_SECONDS: i64 = 60 * 60;
+
+/// How long in seconds an issuer's keys are taken for what they were: issuers publish new ones a day ahead.
+pub const JWKS_FRESH_SECONDS: i64 = 60 * 60;
+
+/// How long in seconds they are still taken where the issuer does not answer.
+pub const JWKS_KEPT_SECONDS: i64 = 24 * 60 * 60;
+
+/// How often in seconds an issuer is asked at most: a forged key id must not have us call it each time.
+pub const JWKS_ASKED_SECONDS: i64 = 30;
+
+/// Longest document with an issuer's keys. Entra ID's has 20 KB.
+pub const MAX_JWKS_BYTES: usize = 256 * 1024;
+
+/// How long in seconds an issuer may take to answer.
+pub const JWKS_ANSWER_SECONDS: u64 = 3;
 
 /// How long in seconds a POST with an `Idempotency-Key` is known again: clients try again for hours, not days.
 pub const IDEMPOTENCY_SECONDS: i64 = 86_400;

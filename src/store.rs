@@ -4,6 +4,7 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
+pub mod automation;
 mod batch;
 pub mod client;
 mod commit;
@@ -21,6 +22,7 @@ pub mod meter;
 mod page;
 mod record;
 pub mod tables;
+pub mod tokens;
 pub mod users;
 pub mod work;
 

@@ -57,7 +57,7 @@ fn the_protocol_knows_no_aws_no_http_no_runtime_and_nothing_else_of_ours() {
 
 #[test]
 fn the_store_alone_and_the_binaries_speak_to_aws() {
-    forbid("", &["aws_sdk", "aws_smithy", "aws_config", "aws_credential", "dynoxide"], &["store", "bin"]);
+    forbid("", &["aws_sdk", "aws_smithy", "aws_config", "aws_credential", "dynoxide"], &["store", "bin", "fetch"]);
 }
 
 #[test]

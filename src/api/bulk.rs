@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
         };
         let request = self.call.request_to(method, &format!("{path}{query}")).map_err(|_| nothing())?;
         let target = Target::parse(request.uri().path()).ok_or_else(nothing)?;
-        let mut rows = ROUTES.iter().filter(|route| takes(route) && target.matches(route.path)).peekable();
+        let mut rows = ROUTES.iter().filter(|route| takes(route) && target.matches(route)).peekable();
         rows.peek().ok_or_else(nothing)?;
         let refused = || ScimError::status(405, format!("{method} is not allowed at {path}"));
         let route = rows.find(|route| route.method == *request.method()).ok_or_else(refused)?;

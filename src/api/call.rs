@@ -4,7 +4,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderName, Request};
+use http::{HeaderMap, HeaderName, Request};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::path::Target;
 use super::{Origin, ROUTES, Route};
 use crate::app::App;
-use crate::auth::{Claim, Denial, Principal, Tenant};
+use crate::auth::claim::Check;
+use crate::auth::{Claim, Denial, Principal, Scope, Tenant};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::scim::etag::Tags;
 use crate::scim::list::Query;
@@ -65,7 +66,7 @@ impl<'a> Call<'a> {
     /// This request, as if it had come to another path below the tenant's base URL; none if no route is there.
     pub(super) fn elsewhere<'b>(&'b self, path: &str, caller: &'b Principal) -> Option<Call<'b>> {
         let target = Target::parse(&format!("{}{path}", self.target.base))?;
-        let route = ROUTES.iter().find(|route| route.method == self.route.method && target.matches(route.path))?;
+        let route = ROUTES.iter().find(|route| route.method == self.route.method && target.matches(route))?;
         Some(self.within((route, target), self.request, self.request_id, caller))
     }
 
@@ -138,14 +139,41 @@ impl<'a> Call<'a> {
         }
         let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
         let claim = Claim::read(authorization, &self.target.tenant).map_err(|denial| self.denied(denial))?;
-        let (tenant, key) = (claim.tenant_name().clone(), claim.key_id().clone());
-        let lookup = self.app.store.key(&tenant, &key);
-        let verified = claim.verify_beside(lookup, read, self.route.scope, self.now()).await?;
+        let (tenant, key) = (&claim.tenant_name().clone(), claim.key_id().clone());
+        let store = &self.app.store;
+        let lookup = store.key(tenant, &key);
+        let tell_use = |key| async move { store.tell_use(tenant, &key, self.now()).await };
+        let verified = claim.verify_beside(self.check(Some(self.route.scope)), lookup, read, tell_use).await?;
         let (principal, outcome) = verified.map_err(|denial| self.denied(denial))?;
         Ok((principal, outcome?))
     }
 
-    fn denied(&self, denial: Denial) -> ScimError {
+    /// What a caller is checked for.
+    pub(super) fn check(&self, scope: Option<Scope>) -> Check<'a> {
+        Check { issuers: &self.app.issuers, scope, now: self.now() }
+    }
+
+    /// The tenant, as the URL says.
+    pub(super) fn tenant_in_url(&self) -> &str {
+        &self.target.tenant
+    }
+
+    /// The value of a part of the route's path, such as `{tenant}`.
+    pub(super) fn part(&self, name: &str) -> &str {
+        self.target.value(self.route, name)
+    }
+
+    /// The headers.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
+
+    /// The body as it came.
+    pub(super) fn bytes(&self) -> &Bytes {
+        self.request.body()
+    }
+
+    pub(super) fn denied(&self, denial: Denial) -> ScimError {
         tracing::warn!(request_id = self.request_id, route = self.route.name, ?denial, "denied");
         match denial {
             Denial::Scope => ScimError::status(
@@ -168,13 +196,17 @@ impl<'a> Call<'a> {
 
     /// The tenant's base URL as the client knows it, such as `https://host/acme/scim/v2`.
     pub fn base_url(&self) -> String {
+        format!("{}{}", self.origin(), self.target.base)
+    }
+
+    /// Scheme and host as the client knows them.
+    pub(super) fn origin(&self) -> String {
         let named = || {
             let host = self.request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
             format!("http://{host}")
         };
         let received = self.request.extensions().get::<Origin>().map(|origin| origin.0.clone());
-        let origin = self.app.public_url.clone().or(received).unwrap_or_else(named);
-        format!("{origin}{}", self.target.base)
+        self.app.public_url.clone().or(received).unwrap_or_else(named)
     }
 
     /// The query parameters; those of a search are in its body.

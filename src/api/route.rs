@@ -9,10 +9,35 @@ use std::pin::Pin;
 use http::Method;
 
 use super::search::{self, Kind};
-use super::{Call, Reply, bulk, discovery, group_members, groups, me, users};
+use super::{Call, Reply, bulk, discovery, group_members, groups, me, oauth, users};
 use crate::auth::Scope;
 use crate::scim::ScimError;
 use crate::store::tables::Access;
+
+/// Where a row's path begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// A tenant's base URL, `/{tenant}/scim/v2` or `/{tenant}/scim`: SCIM.
+    Scim,
+    /// `/{tenant}/oauth`: access tokens (RFC 6749).
+    OAuth,
+    /// `/.well-known/oauth-authorization-server/{tenant}`: where those are to be had (RFC 8414).
+    WellKnown,
+    /// `/admin/v1`: what operators do.
+    Admin,
+}
+
+impl Base {
+    /// The addresses as API Gateway writes them.
+    pub fn patterns(self) -> &'static [&'static str] {
+        match self {
+            Self::Scim => &["/{tenant}/scim/v2", "/{tenant}/scim"],
+            Self::OAuth => &["/{tenant}/oauth"],
+            Self::WellKnown => &["/.well-known/oauth-authorization-server/{tenant}"],
+            Self::Admin => &["/admin/v1"],
+        }
+    }
+}
 
 /// One row.
 pub struct Route {
@@ -20,7 +45,9 @@ pub struct Route {
     pub name: &'static str,
     /// The method.
     pub method: Method,
-    /// The path below the tenant's base URL.
+    /// Below which address.
+    pub base: Base,
+    /// The path below it.
     pub path: &'static str,
     /// What the key must be allowed.
     pub scope: Scope,
@@ -38,14 +65,23 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "users.create",
         method: Method::POST,
+        base: Base::Scim,
         path: "/Users",
         scope: Scope::Write,
-        access: &[Access::KEYS_GET, Access::USERS_BY_ID, Access::USERS_PUT, Access::LINKS_GET, Access::LINKS_PUT],
+        access: &[
+            Access::KEYS_GET,
+            Access::KEYS_UPDATE,
+            Access::USERS_BY_ID,
+            Access::USERS_PUT,
+            Access::LINKS_GET,
+            Access::LINKS_PUT,
+        ],
         handler: |call| Box::pin(users::create(call)),
     },
     Route {
         name: "users.list",
         method: Method::GET,
+        base: Base::Scim,
         path: "/Users",
         scope: Scope::Read,
         access: USER_LIST,
@@ -54,14 +90,16 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "users.get",
         method: Method::GET,
+        base: Base::Scim,
         path: "/Users/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET],
+        access: &[Access::KEYS_GET, Access::KEYS_UPDATE, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET],
         handler: |call| Box::pin(users::get(call)),
     },
     Route {
         name: "users.replace",
         method: Method::PUT,
+        base: Base::Scim,
         path: "/Users/{id}",
         scope: Scope::Write,
         access: USER_CHANGE,
@@ -70,6 +108,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "users.patch",
         method: Method::PATCH,
+        base: Base::Scim,
         path: "/Users/{id}",
         scope: Scope::Write,
         access: USER_CHANGE,
@@ -78,10 +117,12 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "users.delete",
         method: Method::DELETE,
+        base: Base::Scim,
         path: "/Users/{id}",
         scope: Scope::Write,
         access: &[
             Access::KEYS_GET,
+            Access::KEYS_UPDATE,
             Access::USERS_BY_ID,
             Access::USERS_DELETE,
             Access::GROUPS_UPDATE,
@@ -93,10 +134,12 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groups.create",
         method: Method::POST,
+        base: Base::Scim,
         path: "/Groups",
         scope: Scope::Write,
         access: &[
             Access::KEYS_GET,
+            Access::KEYS_UPDATE,
             Access::USERS_BY_ID,
             Access::USERS_UPDATE,
             Access::GROUPS_GET,
@@ -112,6 +155,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groups.list",
         method: Method::GET,
+        base: Base::Scim,
         path: "/Groups",
         scope: Scope::Read,
         access: GROUP_LIST,
@@ -120,14 +164,16 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groups.get",
         method: Method::GET,
+        base: Base::Scim,
         path: "/Groups/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::GROUPS_GET, Access::LINKS_QUERY],
+        access: &[Access::KEYS_GET, Access::KEYS_UPDATE, Access::GROUPS_GET, Access::LINKS_QUERY],
         handler: |call| Box::pin(groups::get(call)),
     },
     Route {
         name: "groups.replace",
         method: Method::PUT,
+        base: Base::Scim,
         path: "/Groups/{id}",
         scope: Scope::Write,
         access: GROUP_CHANGE,
@@ -136,6 +182,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groups.patch",
         method: Method::PATCH,
+        base: Base::Scim,
         path: "/Groups/{id}",
         scope: Scope::Write,
         access: GROUP_CHANGE,
@@ -144,10 +191,12 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groups.delete",
         method: Method::DELETE,
+        base: Base::Scim,
         path: "/Groups/{id}",
         scope: Scope::Write,
         access: &[
             Access::KEYS_GET,
+            Access::KEYS_UPDATE,
             Access::USERS_BY_ID,
             Access::USERS_UPDATE,
             Access::GROUPS_GET,
@@ -163,6 +212,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groupmembers.create",
         method: Method::POST,
+        base: Base::Scim,
         path: "/GroupMembers",
         scope: Scope::Write,
         access: GROUP_CHANGE,
@@ -171,6 +221,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groupmembers.list",
         method: Method::GET,
+        base: Base::Scim,
         path: "/GroupMembers",
         scope: Scope::Read,
         access: GROUP_MEMBER_LIST,
@@ -179,14 +230,16 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groupmembers.get",
         method: Method::GET,
+        base: Base::Scim,
         path: "/GroupMembers/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::GROUPS_GET, Access::LINKS_GET, Access::LINKS_QUERY],
+        access: &[Access::KEYS_GET, Access::KEYS_UPDATE, Access::GROUPS_GET, Access::LINKS_GET, Access::LINKS_QUERY],
         handler: |call| Box::pin(group_members::get(call)),
     },
     Route {
         name: "groupmembers.delete",
         method: Method::DELETE,
+        base: Base::Scim,
         path: "/GroupMembers/{id}",
         scope: Scope::Write,
         access: GROUP_CHANGE,
@@ -195,6 +248,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "users.search",
         method: Method::POST,
+        base: Base::Scim,
         path: "/Users/.search",
         scope: Scope::Read,
         access: USER_LIST,
@@ -203,6 +257,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groups.search",
         method: Method::POST,
+        base: Base::Scim,
         path: "/Groups/.search",
         scope: Scope::Read,
         access: GROUP_LIST,
@@ -211,6 +266,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "groupmembers.search",
         method: Method::POST,
+        base: Base::Scim,
         path: "/GroupMembers/.search",
         scope: Scope::Read,
         access: GROUP_MEMBER_LIST,
@@ -219,6 +275,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "all.list",
         method: Method::GET,
+        base: Base::Scim,
         path: "/",
         scope: Scope::Read,
         access: ALL_LIST,
@@ -227,6 +284,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "all.search",
         method: Method::POST,
+        base: Base::Scim,
         path: "/.search",
         scope: Scope::Read,
         access: ALL_LIST,
@@ -235,6 +293,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "bulk.post",
         method: Method::POST,
+        base: Base::Scim,
         path: "/Bulk",
         scope: Scope::Write,
         access: EVERY_WRITE,
@@ -243,6 +302,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "me.get",
         method: Method::GET,
+        base: Base::Scim,
         path: "/Me",
         scope: Scope::Read,
         access: ME_GET,
@@ -251,6 +311,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "me.replace",
         method: Method::PUT,
+        base: Base::Scim,
         path: "/Me",
         scope: Scope::Write,
         access: ME_CHANGE,
@@ -259,6 +320,7 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "me.patch",
         method: Method::PATCH,
+        base: Base::Scim,
         path: "/Me",
         scope: Scope::Write,
         access: ME_CHANGE,
@@ -267,49 +329,73 @@ pub static ROUTES: &[Route] = &[
     Route {
         name: "me.delete",
         method: Method::DELETE,
+        base: Base::Scim,
         path: "/Me",
         scope: Scope::Write,
         access: ME_DELETE,
         handler: |call| Box::pin(me::myself(call)),
     },
     Route {
+        name: "oauth.token",
+        method: Method::POST,
+        base: Base::OAuth,
+        path: "/token",
+        scope: Scope::Read,
+        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE],
+        handler: |call| Box::pin(oauth::token(call)),
+    },
+    Route {
+        name: "oauth.metadata",
+        method: Method::GET,
+        base: Base::WellKnown,
+        path: "/",
+        scope: Scope::Read,
+        access: &[],
+        handler: |call| Box::pin(oauth::metadata(call)),
+    },
+    Route {
         name: "config.get",
         method: Method::GET,
+        base: Base::Scim,
         path: "/ServiceProviderConfig",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET],
+        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
         handler: |call| Box::pin(discovery::service_provider_config(call)),
     },
     Route {
         name: "resourcetypes.list",
         method: Method::GET,
+        base: Base::Scim,
         path: "/ResourceTypes",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET],
+        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
         handler: |call| Box::pin(discovery::resource_types(call)),
     },
     Route {
         name: "resourcetypes.get",
         method: Method::GET,
+        base: Base::Scim,
         path: "/ResourceTypes/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET],
+        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
         handler: |call| Box::pin(discovery::resource_type(call)),
     },
     Route {
         name: "schemas.list",
         method: Method::GET,
+        base: Base::Scim,
         path: "/Schemas",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET],
+        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
         handler: |call| Box::pin(discovery::schemas(call)),
     },
     Route {
         name: "schemas.get",
         method: Method::GET,
+        base: Base::Scim,
         path: "/Schemas/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET],
+        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
         handler: |call| Box::pin(discovery::schema(call)),
     },
 ];
@@ -317,6 +403,7 @@ pub static ROUTES: &[Route] = &[
 /// Every way to find users, and the names of their groups.
 const USER_LIST: &[Access] = &[
     Access::KEYS_GET,
+    Access::KEYS_UPDATE,
     Access::USERS_GET,
     Access::USERS_QUERY,
     Access::USERS_BY_ID,
@@ -331,6 +418,7 @@ const USER_LIST: &[Access] = &[
 /// Every way to find groups, and their members.
 const GROUP_LIST: &[Access] = &[
     Access::KEYS_GET,
+    Access::KEYS_UPDATE,
     Access::USERS_BY_ID,
     Access::GROUPS_GET,
     Access::GROUPS_BATCH_GET,
@@ -344,6 +432,7 @@ const GROUP_LIST: &[Access] = &[
 /// Both.
 const ALL_LIST: &[Access] = &[
     Access::KEYS_GET,
+    Access::KEYS_UPDATE,
     Access::USERS_GET,
     Access::USERS_QUERY,
     Access::USERS_BY_ID,
@@ -362,6 +451,7 @@ const ALL_LIST: &[Access] = &[
 /// Every way to find memberships.
 const GROUP_MEMBER_LIST: &[Access] = &[
     Access::KEYS_GET,
+    Access::KEYS_UPDATE,
     Access::USERS_BY_ID,
     Access::GROUPS_GET,
     Access::GROUPS_BATCH_GET,
@@ -374,6 +464,7 @@ const GROUP_MEMBER_LIST: &[Access] = &[
 /// PUT and PATCH: a read by id, an update in place, or for a rename a new item and the end of the old one.
 const USER_CHANGE: &[Access] = &[
     Access::KEYS_GET,
+    Access::KEYS_UPDATE,
     Access::USERS_BY_ID,
     Access::USERS_UPDATE,
     Access::USERS_PUT,
@@ -384,11 +475,13 @@ const USER_CHANGE: &[Access] = &[
 ];
 
 /// As of a user by id, who is first found by name.
-const ME_GET: &[Access] = &[Access::KEYS_GET, Access::USERS_GET, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET];
+const ME_GET: &[Access] =
+    &[Access::KEYS_GET, Access::KEYS_UPDATE, Access::USERS_GET, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET];
 
 /// As [`USER_CHANGE`], of a user found by name.
 const ME_CHANGE: &[Access] = &[
     Access::KEYS_GET,
+    Access::KEYS_UPDATE,
     Access::USERS_GET,
     Access::USERS_BY_ID,
     Access::USERS_UPDATE,
@@ -402,6 +495,7 @@ const ME_CHANGE: &[Access] = &[
 /// As of a user by id, who is first found by name.
 const ME_DELETE: &[Access] = &[
     Access::KEYS_GET,
+    Access::KEYS_UPDATE,
     Access::USERS_GET,
     Access::USERS_BY_ID,
     Access::USERS_DELETE,
@@ -413,6 +507,7 @@ const ME_DELETE: &[Access] = &[
 /// PUT and PATCH: the group, its name, and for each member that changes a row and the member's own item.
 const GROUP_CHANGE: &[Access] = &[
     Access::KEYS_GET,
+    Access::KEYS_UPDATE,
     Access::USERS_BY_ID,
     Access::USERS_UPDATE,
     Access::GROUPS_GET,
@@ -426,6 +521,7 @@ const GROUP_CHANGE: &[Access] = &[
 /// What all writes of users, groups and memberships take together: a Bulk may hold any of them.
 const EVERY_WRITE: &[Access] = &[
     Access::KEYS_GET,
+    Access::KEYS_UPDATE,
     Access::USERS_BY_ID,
     Access::USERS_PUT,
     Access::USERS_UPDATE,
@@ -511,7 +607,7 @@ mod tests {
         for (i, a) in ROUTES.iter().enumerate() {
             for b in &ROUTES[i + 1..] {
                 assert_ne!(a.name, b.name);
-                assert!(a.method != b.method || a.path != b.path, "{}", a.name);
+                assert!(a.method != b.method || a.base != b.base || a.path != b.path, "{}", a.name);
             }
         }
     }

@@ -25,6 +25,20 @@ impl KeyId {
         (text.len() == ID_LENGTH && text.bytes().all(|b| b.is_ascii_alphanumeric())).then(|| Self(text.to_owned()))
     }
 
+    /// A new one, from the system's random numbers.
+    ///
+    /// # Errors
+    /// When the system has none.
+    pub fn mint() -> Result<Self, getrandom::Error> {
+        random(ID_LENGTH).map(Self)
+    }
+
+    /// One that is made of what it stands for, rather than at random.
+    pub(super) fn of_digest(digest: &[u8]) -> Self {
+        let digit = |byte: &u8| char::from(ALPHABET.get(usize::from(*byte) % ALPHABET.len()).copied().unwrap_or(b'0'));
+        Self(digest.iter().take(ID_LENGTH).map(digit).collect())
+    }
+
     /// The id.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -50,7 +64,7 @@ impl ApiKey {
     /// # Errors
     /// When the system has none.
     pub fn mint(tenant: &TenantName) -> Result<Self, getrandom::Error> {
-        Ok(Self { tenant: tenant.clone(), id: KeyId(random(ID_LENGTH)?), secret: random(SECRET_LENGTH)? })
+        Ok(Self { tenant: tenant.clone(), id: KeyId::mint()?, secret: random(SECRET_LENGTH)? })
     }
 
     /// Reads a key; `None` for anything that was not printed by [`reveal`](Self::reveal).

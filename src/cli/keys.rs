@@ -2,12 +2,14 @@
 
 use clap::Subcommand;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, civil};
+use jiff::{SignedDuration, Span, Timestamp, civil};
 
 use super::StoreOptions;
+use crate::admin::keys::{Made, NewForm, NewKey};
+use crate::admin::{self, OPERATORS};
 use crate::app::Clock;
-use crate::auth::{ApiKey, KeyId, KeyRecord, Scope, TenantName};
-use crate::limits::MAX_DESCRIPTION_BYTES;
+use crate::auth::jwt::{self, Algorithm};
+use crate::auth::{Credential, KeyId, KeyRecord, Scope, TenantName, Trust};
 use crate::scim::resource::date_time;
 use crate::store::Store;
 
@@ -36,13 +38,37 @@ pub(super) enum KeyCommand {
         /// What the key is for
         #[arg(long, value_name = "TEXT")]
         description: String,
-        /// The automation user in whose name the key acts
+        /// The automation user in whose name the key acts; the key works from when that user is active
         #[arg(long, value_name = "USER")]
         automation: Option<String>,
+        /// How its holder shows it: as bearer token, as a JWT, as the password of HTTP Basic, as the secret of an OAuth
+        /// client, or by JWTs of an identity provider of its own
+        #[arg(long, value_name = "FORM", value_enum, default_value = "bearer")]
+        form: Form,
+        #[command(flatten)]
+        trust: TrustOptions,
         /// What the key may do: read, write, admin; may be given several times
         #[arg(long = "scope", value_name = "SCOPE", default_values = ["read", "write"])]
         scopes: Vec<Scope>,
         /// When it stops working: 2027-01-31, 2027-01-31T12:00:00Z, or a time from now such as 90d
+        #[arg(long, value_name = "TIME")]
+        expires: Option<String>,
+        /// When it begins to work, in the same forms
+        #[arg(long, value_name = "TIME")]
+        not_before: Option<String>,
+        #[command(flatten)]
+        store: StoreOptions,
+    },
+    /// Make a key like another and print it, this once; the old one works on for a while
+    Rotate {
+        /// The tenant
+        tenant: TenantName,
+        /// The old key's id
+        key: String,
+        /// How long the old key works on
+        #[arg(long, value_name = "TIME", default_value = "24h")]
+        overlap: SignedDuration,
+        /// When the new key stops working
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
         #[command(flatten)]
@@ -66,37 +92,56 @@ pub(super) enum KeyCommand {
     },
 }
 
-/// What a new key is to be.
-pub(super) struct Request {
-    pub(super) tenant: TenantName,
-    pub(super) description: String,
-    pub(super) automation: Option<String>,
-    pub(super) scopes: Vec<Scope>,
-    pub(super) expires: Option<Timestamp>,
+/// The forms of credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Form {
+    Bearer,
+    Jwt,
+    Basic,
+    Client,
+    Federation,
 }
 
-/// Makes a key and returns it whole; only its hash is stored.
-pub(super) async fn make(store: &Store, request: Request, now: Timestamp) -> Result<String, String> {
-    if request.description.trim().is_empty() || request.description.len() > MAX_DESCRIPTION_BYTES {
-        return Err(format!("a description has 1 to {MAX_DESCRIPTION_BYTES} bytes"));
+/// Which JWTs of an identity provider are taken, for the form federation.
+#[derive(Debug, clap::Args)]
+pub(super) struct TrustOptions {
+    /// Their `iss`, to the letter
+    #[arg(long, value_name = "URL", required_if_eq("form", "federation"))]
+    issuer: Option<String>,
+    /// One of their `aud`
+    #[arg(long, value_name = "TEXT", required_if_eq("form", "federation"))]
+    audience: Option<String>,
+    /// Their `sub`, if only one workload is trusted
+    #[arg(long, value_name = "TEXT")]
+    subject: Option<String>,
+    /// Where the issuer publishes its keys
+    #[arg(long, value_name = "URL", required_if_eq("form", "federation"))]
+    jwks_uri: Option<String>,
+    /// What it signs with: RS256, PS256, ES256 or EdDSA
+    #[arg(long, value_name = "NAME", default_value = "RS256", value_parser = signed_with)]
+    algorithm: Algorithm,
+}
+
+fn signed_with(name: &str) -> Result<Algorithm, String> {
+    jwt::algorithm(name).ok_or_else(|| "it is one of RS256, PS256, ES256 and EdDSA".to_owned())
+}
+
+impl TrustOptions {
+    fn form(self, form: Form) -> NewForm {
+        match form {
+            Form::Bearer => NewForm::Bearer,
+            Form::Jwt => NewForm::Jwt,
+            Form::Basic => NewForm::Basic,
+            Form::Client => NewForm::Client,
+            Form::Federation => NewForm::Federation(Trust {
+                issuer: self.issuer.unwrap_or_default(),
+                audience: self.audience.unwrap_or_default(),
+                subject: self.subject,
+                jwks_uri: self.jwks_uri.unwrap_or_default(),
+                algorithm: self.algorithm,
+            }),
+        }
     }
-    let mut scopes = request.scopes;
-    scopes.sort();
-    scopes.dedup();
-    let key = ApiKey::mint(&request.tenant).map_err(|e| e.to_string())?;
-    let record = KeyRecord {
-        tenant: request.tenant,
-        id: key.id().clone(),
-        hash: key.hash(),
-        scopes,
-        description: request.description,
-        automation: request.automation,
-        created: now,
-        expires: request.expires,
-        revoked: None,
-    };
-    store.add_key(&record).await.map_err(|e| e.to_string())?;
-    Ok(key.reveal())
 }
 
 pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
@@ -123,13 +168,23 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
 pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
     let now = Clock::System.now();
     match command {
-        KeyCommand::Add { tenant, description, automation, scopes, expires, store } => {
-            let expires = expires.map(|text| point_in_time(&text, now)).transpose()?;
+        KeyCommand::Add { tenant, description, automation, form, trust, scopes, expires, not_before, store } => {
+            let expires = point_in_time("--expires", expires.as_deref(), now)?;
+            let not_before = point_in_time("--not-before", not_before.as_deref(), now)?;
             let store = store.open().await?;
             need_tenant(&store, &tenant).await?;
-            let request = Request { tenant, description, automation, scopes, expires };
-            println!("{}", make(&store, request, now).await?);
-            eprintln!("The secret token above is not shown again.");
+            let form = trust.form(form);
+            let new = NewKey { tenant, description, automation, scopes, not_before, expires, form };
+            show(&admin::keys::add(&store, new, now).await.map_err(|e| e.to_string())?);
+            Ok(())
+        }
+        KeyCommand::Rotate { tenant, key, overlap, expires, store } => {
+            let id = key_id(&tenant, &key)?;
+            let expires = point_in_time("--expires", expires.as_deref(), now)?;
+            let store = store.open().await?;
+            let made = admin::keys::rotate(&store, &tenant, &id, overlap, expires, now).await;
+            show(&made.map_err(|e| e.to_string())?);
+            eprintln!("The old key {id} works until {}.", date_time(now + overlap));
             Ok(())
         }
         KeyCommand::List { tenant, store } => {
@@ -141,8 +196,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             Ok(())
         }
         KeyCommand::Revoke { tenant, key, store } => {
-            let id =
-                KeyId::parse(&key).ok_or_else(|| format!("{key} is not a key's id; see rollcall key list {tenant}"))?;
+            let id = key_id(&tenant, &key)?;
             if !store.open().await?.revoke_key(&tenant, &id, now).await.map_err(|e| e.to_string())? {
                 return Err(format!("the tenant {tenant} has no key {id}"));
             }
@@ -152,33 +206,61 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
     }
 }
 
-async fn need_tenant(store: &Store, tenant: &TenantName) -> Result<(), String> {
+pub(super) async fn need_tenant(store: &Store, tenant: &TenantName) -> Result<(), String> {
     if store.has_tenant(tenant).await.map_err(|e| e.to_string())? {
+        return Ok(());
+    }
+    // The operators' own is made with its first key.
+    if tenant.as_str() == OPERATORS {
+        store.add_tenant(tenant, Clock::System.now()).await.map_err(|e| e.to_string())?;
         return Ok(());
     }
     Err(format!("there is no tenant {tenant}; make it: rollcall tenant add {tenant}"))
 }
 
+fn key_id(tenant: &TenantName, text: &str) -> Result<KeyId, String> {
+    KeyId::parse(text).ok_or_else(|| format!("{text} is not a key's id; see rollcall key list {tenant}"))
+}
+
+/// The secret alone goes to standard output.
+fn show(made: &Made) {
+    let KeyRecord { tenant, id, automation, .. } = &made.record;
+    match &made.secret {
+        Some(secret) => {
+            println!("{secret}");
+            eprintln!("The secret token above is not shown again.");
+        }
+        None => eprintln!("Made {id}. It has no secret: its holder shows JWTs of its identity provider."),
+    }
+    match &made.record.credential {
+        Credential::Client(_) => eprintln!("Client id: {id}. Token endpoint: /{tenant}/oauth/token"),
+        Credential::Basic(_) => eprintln!("User name: {}", automation.as_deref().unwrap_or_default()),
+        _ => {}
+    }
+    if let (true, Some(user)) = (made.record.is_waiting, automation) {
+        eprintln!("It works once its automation user is active: rollcall automation activate {tenant} {user}");
+    }
+}
+
 fn line(key: &KeyRecord, now: Timestamp) -> String {
-    let state = match (key.revoked, key.expires) {
-        (Some(_), _) => "revoked",
-        (None, Some(_)) if !key.is_live(now) => "expired",
-        _ => "live",
-    };
     let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",");
     let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), date_time);
     let automation = key.automation.as_deref().unwrap_or("-");
     format!(
-        "{}\t{state}\t{scopes}\tcreated {}\texpires {}\tautomation {automation}\t{}",
+        "{}\t{}\t{}\t{scopes}\tcreated {}\texpires {}\tused {}\tautomation {automation}\t{}",
         key.id,
+        key.credential.form(),
+        key.state(now).as_str(),
         date_time(key.created),
         time(key.expires),
+        time(key.used),
         key.description
     )
 }
 
-/// Reads `--expires`.
-fn point_in_time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+/// Reads a time that an option names.
+fn point_in_time(option: &str, text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, String> {
+    let Some(text) = text else { return Ok(None) };
     let at = || {
         if let Ok(at) = text.parse::<Timestamp>() {
             return Some(at);
@@ -190,9 +272,9 @@ fn point_in_time(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         Some(now.to_zoned(TimeZone::UTC).checked_add(span).ok()?.timestamp())
     };
     match at() {
-        Some(at) if at > now => Ok(at),
-        Some(_) => Err(format!("--expires {text} is in the past")),
-        None => Err(format!("--expires {text} is not a time; write 2027-01-31, 2027-01-31T12:00:00Z or 90d")),
+        Some(at) if at > now => Ok(Some(at)),
+        Some(_) => Err(format!("{option} {text} is in the past")),
+        None => Err(format!("{option} {text} is not a time; write 2027-01-31, 2027-01-31T12:00:00Z or 90d")),
     }
 }
 
@@ -203,7 +285,7 @@ mod tests {
     #[test]
     fn an_expiry_is_a_day_an_instant_or_a_time_from_now() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let at = |text| point_in_time(text, now).map(|at| at.to_string());
+        let at = |text| point_in_time("--expires", Some(text), now).map(|at| at.unwrap().to_string());
         assert_eq!(at("2026-02-01").unwrap(), "2026-02-01T00:00:00Z");
         assert_eq!(at("2026-02-01T12:00:00+01:00").unwrap(), "2026-02-01T11:00:00Z");
         assert_eq!(at("90d").unwrap(), "2026-04-01T00:00:00Z");

@@ -10,7 +10,9 @@ use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::Authority;
 use http::{Request, Response, StatusCode};
 
-use super::{StoreOptions, keys, listener, open_engine};
+use super::{StoreOptions, listener, open_engine};
+use crate::admin;
+use crate::admin::keys::{NewForm, NewKey};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
 use crate::auth::{Scope, TenantName};
@@ -85,14 +87,17 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
         let demo: TenantName = DEMO.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
         let now = Clock::System.now();
         store.add_tenant(&demo, now).await.map_err(|e| e.to_string())?;
-        let key = keys::Request {
+        let new = NewKey {
             tenant: demo,
             description: "made by rollcall serve on first start".to_owned(),
             automation: None,
             scopes: vec![Scope::Read, Scope::Write],
+            not_before: None,
             expires: None,
+            form: NewForm::Bearer,
         };
-        let token = keys::make(store, key, now).await?;
+        let made = admin::keys::add(store, new, now).await.map_err(|e| e.to_string())?;
+        let token = made.secret.unwrap_or_default();
         let tenant_url = tenant_url(url, DEMO);
         println!("Tenant URL: {tenant_url}");
         println!("Secret token: {token}");

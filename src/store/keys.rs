@@ -1,13 +1,15 @@
 //! Table `keys`: key records, and under the sort key `.` the tenant's own record.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::commit::{CommitError, Write};
 use super::counts::Counts;
 use super::item::{Item, at, b, instant, lacks, n, optional_instant, optional_text, s, text};
 use super::tables::Table;
 use super::{Store, StoreError};
-use crate::auth::{KeyId, KeyRecord, Scope, TenantName};
+use crate::auth::jwt::{algorithm, algorithm_name};
+use crate::auth::{Credential, KeyId, KeyRecord, Scope, TenantName, Trust};
+use crate::limits::KEY_USE_IS_TOLD_SECONDS;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -70,20 +72,41 @@ impl Store {
     /// # Errors
     /// As the store's.
     pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
-        let mut item = key(&record.tenant, record.id.as_str());
-        item.insert("hash".into(), b(&record.hash));
-        let scopes = record.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
-        item.insert("scopes".into(), AttributeValue::Ss(scopes));
-        item.insert("description".into(), s(&record.description));
-        item.insert("created".into(), at(record.created));
-        item.extend(record.automation.as_ref().map(|user| ("automation".to_owned(), s(user))));
-        item.extend(record.expires.map(|expires| ("expires".to_owned(), at(expires))));
-        item.extend(record.revoked.map(|revoked| ("revoked".to_owned(), at(revoked))));
-        let write = Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant");
-        self.commit(&[write], "").await.map_err(|error| match error {
+        self.commit(&[put_key(record)], "").await.map_err(|error| match error {
             CommitError::Condition(..) => StoreError::Refused("a key of that id exists".into()),
             CommitError::Store(error) => error,
         })
+    }
+
+    /// Stores that a key was used now, unless that is stored already. Never fails: nobody waits for it.
+    pub async fn tell_use(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) {
+        let before = now - SignedDuration::from_secs(KEY_USE_IS_TOLD_SECONDS);
+        let write = Write::update(Table::Keys, key(tenant, id.as_str()), "SET #used = :now".to_owned())
+            .condition("attribute_exists(#tenant) AND (attribute_not_exists(#used) OR #used <= :before)")
+            .name("tenant")
+            .name("used")
+            .value("now", at(now))
+            .value("before", at(before));
+        if let Err(error) = self.unless_changed(write).await {
+            tracing::warn!(%error, "the use of a key was not stored");
+        }
+    }
+
+    /// Has a key stop working at a time, if it would not stop before; `false` if there is none of that id.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn end_key(&self, tenant: &TenantName, id: &KeyId, until: Timestamp) -> Result<bool, StoreError> {
+        let write = Write::update(Table::Keys, key(tenant, id.as_str()), "SET #expires = :until".to_owned())
+            .condition("attribute_exists(#tenant) AND (attribute_not_exists(#expires) OR #expires > :until)")
+            .name("tenant")
+            .name("expires")
+            .value("until", at(until));
+        match self.commit(&[write], "").await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Condition(_, old)) => Ok(old.is_some()),
+            Err(CommitError::Store(error)) => Err(error),
+        }
     }
 
     /// The record of a key.
@@ -106,7 +129,7 @@ impl Store {
         let mut keys = Vec::new();
         while let Some(item) = items.next().await {
             let item = item.map_err(|e| StoreError::of(&e))?;
-            if optional_text(&item, "keyId") != Some(TENANT_RECORD) {
+            if optional_text(&item, "keyId").is_some_and(|id| !id.starts_with('.')) {
                 keys.push(record(&item)?);
             }
         }
@@ -114,11 +137,26 @@ impl Store {
         Ok(keys)
     }
 
-    /// Revokes a key from the next request on; `false` if there is none of that id. Revoking twice keeps the first time.
+    /// Revokes a key, and what was given to it as a client, from the next request on; `false` if there is none of that
+    /// id. Revoking twice keeps the first time, and finishes what was not finished.
     ///
     /// # Errors
     /// As the store's.
     pub async fn revoke_key(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
+        if !self.revoke_one(tenant, id, now).await? {
+            return Ok(false);
+        }
+        // From here on the client is given no more tokens.
+        for record in self.keys(tenant).await? {
+            let is_its = matches!(&record.credential, Credential::Token { client, .. } if client == id);
+            if is_its && record.revoked.is_none() {
+                self.revoke_one(tenant, &record.id, now).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn revoke_one(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
         let expression = "SET #revoked = if_not_exists(#revoked, :now)".to_owned();
         let write = Write::update(Table::Keys, key(tenant, id.as_str()), expression)
             .condition("attribute_exists(#tenant)")
@@ -150,7 +188,60 @@ impl Store {
     }
 }
 
-fn key(tenant: &TenantName, sort: &str) -> Item {
+/// The write of a new record; its condition fails if there is one of that id.
+pub(super) fn put_key(record: &KeyRecord) -> Write {
+    let mut item = key(&record.tenant, record.id.as_str());
+    let scopes = record.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+    item.insert("scopes".into(), AttributeValue::Ss(scopes));
+    item.insert("description".into(), s(&record.description));
+    item.extend(record.automation.as_ref().map(|user| ("automation".to_owned(), s(user))));
+    item.extend(record.is_waiting.then(|| ("waiting".to_owned(), AttributeValue::Bool(true))));
+    let times = [
+        ("created", Some(record.created)),
+        ("notBefore", record.not_before),
+        ("expires", record.expires),
+        ("revoked", record.revoked),
+        ("used", record.used),
+    ];
+    item.extend(times.into_iter().filter_map(|(name, time)| Some((name.to_owned(), at(time?)))));
+    put_credential(&mut item, &record.credential);
+    if let (Credential::Token { .. }, Some(expires)) = (&record.credential, record.expires) {
+        // DynamoDB takes it away when it gets to it.
+        item.insert("ttl".into(), n(expires.as_second()));
+    }
+    Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant")
+}
+
+fn put_credential(item: &mut Item, credential: &Credential) {
+    let mut put = |name: &str, value| item.insert(name.to_owned(), value);
+    put("form", s(credential.form()));
+    match credential {
+        Credential::Bearer(hash) | Credential::Basic(hash) | Credential::Client(hash) => {
+            put("hash", b(hash));
+        }
+        Credential::Token { hash, client, seal } => {
+            put("hash", b(hash));
+            put("client", s(client.as_str()));
+            put("seal", b(seal));
+        }
+        Credential::Jwt { public_key, seal } => {
+            put("publicKey", b(public_key));
+            put("seal", b(seal));
+        }
+        Credential::Federation { trust, seal } => {
+            put("issuer", s(&trust.issuer));
+            put("audience", s(&trust.audience));
+            if let Some(subject) = &trust.subject {
+                put("subject", s(subject));
+            }
+            put("jwksUri", s(&trust.jwks_uri));
+            put("algorithm", s(algorithm_name(trust.algorithm)));
+            put("seal", b(seal));
+        }
+    }
+}
+
+pub(super) fn key(tenant: &TenantName, sort: &str) -> Item {
     Item::from([("tenant".to_owned(), s(tenant.as_str())), ("keyId".to_owned(), s(sort))])
 }
 
@@ -160,16 +251,49 @@ fn tenant_name(item: &Item) -> Result<TenantName, StoreError> {
 
 fn record(item: &Item) -> Result<KeyRecord, StoreError> {
     let scopes = item.get("scopes").and_then(|v| v.as_ss().ok()).ok_or_else(|| lacks("scopes"))?;
-    let hash = item.get("hash").and_then(|v| v.as_b().ok()).ok_or_else(|| lacks("hash"))?;
     Ok(KeyRecord {
         tenant: tenant_name(item)?,
         id: KeyId::parse(text(item, "keyId")?).ok_or_else(|| lacks("keyId"))?,
-        hash: hash.as_ref().try_into().map_err(|_| lacks("hash"))?,
+        credential: credential(item)?,
         scopes: scopes.iter().filter_map(|scope| scope.parse::<Scope>().ok()).collect(),
         description: text(item, "description")?.to_owned(),
         automation: optional_text(item, "automation").map(str::to_owned),
+        is_waiting: item.contains_key("waiting"),
         created: instant(item, "created")?,
+        not_before: optional_instant(item, "notBefore"),
         expires: optional_instant(item, "expires"),
         revoked: optional_instant(item, "revoked"),
+        used: optional_instant(item, "used"),
     })
+}
+
+fn credential(item: &Item) -> Result<Credential, StoreError> {
+    let bytes = |name: &str| Some(item.get(name)?.as_b().ok()?.as_ref());
+    let digest = |name: &str| bytes(name).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| lacks(name));
+    let owned = |name: &str| text(item, name).map(str::to_owned);
+    // The first records had no form.
+    match optional_text(item, "form").unwrap_or("bearer") {
+        "bearer" => Ok(Credential::Bearer(digest("hash")?)),
+        "basic" => Ok(Credential::Basic(digest("hash")?)),
+        "client" => Ok(Credential::Client(digest("hash")?)),
+        "token" => {
+            let client = KeyId::parse(text(item, "client")?).ok_or_else(|| lacks("client"))?;
+            Ok(Credential::Token { hash: digest("hash")?, client, seal: digest("seal")? })
+        }
+        "jwt" => {
+            let public_key = bytes("publicKey").ok_or_else(|| lacks("publicKey"))?.to_vec();
+            Ok(Credential::Jwt { public_key, seal: digest("seal")? })
+        }
+        "federation" => {
+            let trust = Trust {
+                issuer: owned("issuer")?,
+                audience: owned("audience")?,
+                subject: optional_text(item, "subject").map(str::to_owned),
+                jwks_uri: owned("jwksUri")?,
+                algorithm: algorithm(text(item, "algorithm")?).ok_or_else(|| lacks("algorithm"))?,
+            };
+            Ok(Credential::Federation { trust, seal: digest("seal")? })
+        }
+        _ => Err(lacks("form")),
+    }
 }

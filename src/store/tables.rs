@@ -131,6 +131,9 @@ const fn access(table: Table, action: &'static str, index: Option<&'static str>)
 #[allow(missing_docs, reason = "the names say it")]
 impl Access {
     pub const KEYS_GET: Self = access(Table::Keys, "GetItem", None);
+    pub const KEYS_PUT: Self = access(Table::Keys, "PutItem", None);
+    pub const KEYS_UPDATE: Self = access(Table::Keys, "UpdateItem", None);
+    pub const KEYS_QUERY: Self = access(Table::Keys, "Query", None);
     pub const KEYS_SCAN: Self = access(Table::Keys, "Scan", None);
     pub const USERS_GET: Self = access(Table::Users, "GetItem", None);
     pub const USERS_PUT: Self = access(Table::Users, "PutItem", None);

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::api::{self, ROUTES, Route, Selection};
 use rollcall::app::{App, Clock};
-use rollcall::auth::{ApiKey, KeyRecord, Scope, TenantName};
+use rollcall::auth::{ApiKey, Credential, KeyRecord, Scope, TenantName};
 use rollcall::cli::openapi;
 use rollcall::limits::WORK_SETTLES_SECONDS;
 use rollcall::store::embedded::Engine;
@@ -266,13 +266,17 @@ pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut Ke
     let mut record = KeyRecord {
         tenant: tenant.clone(),
         id: key.id().clone(),
-        hash: key.hash(),
+        credential: Credential::Bearer(key.hash()),
         scopes: vec![Scope::Read, Scope::Write],
         description: "test".into(),
         automation: None,
+        is_waiting: false,
         created: Timestamp::now(),
+        not_before: None,
         expires: None,
         revoked: None,
+        // Once in a quarter of an hour a request writes it down: what requests cost is pinned without.
+        used: Some(Timestamp::now()),
     };
     change(&mut record);
     store.add_key(&record).await.unwrap();

@@ -1,0 +1,238 @@
+//! Keys: made, shown once, rotated, and automation users, in whose name they act.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::AdminError;
+use crate::auth::{ApiKey, Credential, KeyId, KeyRecord, Scope, TenantName, Trust, jwt};
+use crate::limits::{MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
+use crate::store::Store;
+
+/// What a new key is to be.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// The tenant.
+    pub tenant: TenantName,
+    /// What it is for.
+    pub description: String,
+    /// In whose name it acts.
+    pub automation: Option<String>,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it begins to work.
+    pub not_before: Option<Timestamp>,
+    /// When it stops working.
+    pub expires: Option<Timestamp>,
+    /// How it is shown.
+    pub form: NewForm,
+}
+
+/// How the holder of a new key is to prove it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "they are those of Credential")]
+pub enum NewForm {
+    Bearer,
+    Basic,
+    Client,
+    Jwt,
+    Federation(Trust),
+}
+
+/// A key just made.
+pub struct Made {
+    /// What is stored of it.
+    pub record: KeyRecord,
+    /// What its holder shows, known this once; none where an identity provider has its own.
+    pub secret: Option<String>,
+}
+
+/// Makes a key.
+///
+/// # Errors
+/// When the request is wrong, its automation user is not there, or the store fails.
+pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<Made, AdminError> {
+    check(&new, now)?;
+    let is_waiting = match &new.automation {
+        Some(name) => !is_active(store, &new.tenant, name).await?,
+        None => false,
+    };
+    let made = made(new, is_waiting, now)?;
+    store.add_key(&made.record).await.map_err(|error| match error {
+        crate::store::StoreError::Refused(why) if why.contains("exists") => {
+            AdminError::Conflict("a key for that issuer and audience is there already; revoke it first".to_owned())
+        }
+        error => error.into(),
+    })?;
+    // Activated meanwhile, the user has not seen the new key.
+    if let (true, Some(name)) = (is_waiting, &made.record.automation)
+        && is_active(store, &made.record.tenant, name).await?
+    {
+        store.let_key_work(&made.record.tenant, &made.record.id).await?;
+    }
+    Ok(made)
+}
+
+/// Makes a key like another, which works on for a while: whoever uses it has that long to take the new one.
+///
+/// # Errors
+/// When there is no such key, it cannot be rotated, or the store fails.
+pub async fn rotate(
+    store: &Store,
+    tenant: &TenantName,
+    id: &KeyId,
+    overlap: SignedDuration,
+    expires: Option<Timestamp>,
+    now: Timestamp,
+) -> Result<Made, AdminError> {
+    let old = find(store, tenant, id).await?;
+    let form = match &old.credential {
+        Credential::Bearer(_) => NewForm::Bearer,
+        Credential::Basic(_) => NewForm::Basic,
+        Credential::Client(_) => NewForm::Client,
+        Credential::Jwt { .. } => NewForm::Jwt,
+        Credential::Token { .. } | Credential::Federation { .. } => {
+            return Err(AdminError::Invalid(format!("{id} has no secret of ours that could be rotated")));
+        }
+    };
+    if old.revoked.is_some() {
+        return Err(AdminError::Invalid(format!("{id} is revoked; make a new key instead")));
+    }
+    let new = NewKey {
+        tenant: tenant.clone(),
+        description: old.description,
+        automation: old.automation,
+        scopes: old.scopes,
+        not_before: None,
+        expires,
+        form,
+    };
+    let made = add(store, new, now).await?;
+    store.end_key(tenant, id, now + overlap).await?;
+    Ok(made)
+}
+
+/// The record of a key.
+///
+/// # Errors
+/// When there is none of that id, or the store fails.
+pub async fn find(store: &Store, tenant: &TenantName, id: &KeyId) -> Result<KeyRecord, AdminError> {
+    let found = store.key(tenant, id).await?;
+    found.ok_or_else(|| AdminError::NotFound(format!("the tenant {tenant} has no key {id}")))
+}
+
+/// Makes an automation user.
+///
+/// # Errors
+/// When the name is wrong or there already, or the store fails.
+pub async fn add_automation_user(
+    store: &Store,
+    tenant: &TenantName,
+    name: &str,
+    now: Timestamp,
+) -> Result<(), AdminError> {
+    // RFC 7617 section 2: the user of HTTP Basic ends at the first colon.
+    let is_good = (1..=MAX_AUTOMATION_BYTES).contains(&name.len()) && !name.chars().any(|c| c.is_control() || c == ':');
+    if !is_good {
+        return Err(AdminError::Invalid(format!(
+            "the name of an automation user has 1 to {MAX_AUTOMATION_BYTES} bytes, and no colon or control character"
+        )));
+    }
+    match store.add_automation_user(tenant, name, now).await? {
+        true => Ok(()),
+        false => Err(AdminError::Conflict(format!("the automation user {name} is there already"))),
+    }
+}
+
+/// Activates an automation user, and with it the keys that wait for it.
+///
+/// # Errors
+/// When there is none of that name, or the store fails.
+pub async fn activate(store: &Store, tenant: &TenantName, name: &str, now: Timestamp) -> Result<(), AdminError> {
+    match store.activate_automation_user(tenant, name, now).await? {
+        true => Ok(()),
+        false => Err(no_user(tenant, name)),
+    }
+}
+
+async fn is_active(store: &Store, tenant: &TenantName, name: &str) -> Result<bool, AdminError> {
+    let user = store.automation_user(tenant, name).await?.ok_or_else(|| no_user(tenant, name))?;
+    Ok(user.activated.is_some())
+}
+
+fn no_user(tenant: &TenantName, name: &str) -> AdminError {
+    AdminError::NotFound(format!("the tenant {tenant} has no automation user {name}"))
+}
+
+fn check(new: &NewKey, now: Timestamp) -> Result<(), AdminError> {
+    let refuse = |why: String| Err(AdminError::Invalid(why));
+    if new.description.trim().is_empty() || new.description.len() > MAX_DESCRIPTION_BYTES {
+        return refuse(format!("description: it has 1 to {MAX_DESCRIPTION_BYTES} bytes"));
+    }
+    if new.scopes.is_empty() {
+        return refuse("scopes: at least one of read, write and admin".to_owned());
+    }
+    if new.expires.is_some_and(|expires| expires <= now) {
+        return refuse("expires: it is in the past".to_owned());
+    }
+    if matches!(new.form, NewForm::Basic | NewForm::Jwt) && new.automation.is_none() {
+        return refuse("automation: HTTP Basic and JWTs act in the name of an automation user; name one".to_owned());
+    }
+    match &new.form {
+        NewForm::Federation(trust) => check_trust(trust),
+        _ => Ok(()),
+    }
+}
+
+fn check_trust(trust: &Trust) -> Result<(), AdminError> {
+    let is_local = |url: &str| url.starts_with("http://127.0.0.1:") || url.starts_with("http://localhost:");
+    for (name, url) in [("issuer", &trust.issuer), ("jwksUri", &trust.jwks_uri)] {
+        let is_url = url.parse::<http::Uri>().is_ok_and(|url| url.host().is_some());
+        if !is_url || !(url.starts_with("https://") || is_local(url)) {
+            return Err(AdminError::Invalid(format!("{name}: it begins with https://")));
+        }
+    }
+    if trust.issuer == jwt::OWN_ISSUER || trust.audience.is_empty() || trust.subject.as_deref() == Some("") {
+        return Err(AdminError::Invalid("audience, subject: they are not empty".to_owned()));
+    }
+    Ok(())
+}
+
+fn made(new: NewKey, is_waiting: bool, now: Timestamp) -> Result<Made, AdminError> {
+    let no_random = |_| AdminError::Store(crate::store::StoreError::Unavailable("no random numbers".to_owned()));
+    let mut seal = [0; 32];
+    getrandom::fill(&mut seal).map_err(no_random)?;
+    let key = ApiKey::mint(&new.tenant).map_err(no_random)?;
+    let mut expires = new.expires;
+    let (id, credential, secret) = match new.form {
+        NewForm::Bearer => (key.id().clone(), Credential::Bearer(key.hash()), Some(key.reveal())),
+        NewForm::Basic => (key.id().clone(), Credential::Basic(key.hash()), Some(key.reveal())),
+        NewForm::Client => (key.id().clone(), Credential::Client(key.hash()), Some(key.reveal())),
+        NewForm::Federation(trust) => {
+            (Trust::key_id(&trust.issuer, &trust.audience), Credential::Federation { trust, seal }, None)
+        }
+        NewForm::Jwt => {
+            let until = *expires.get_or_insert(now + jwt::DEFAULT_LIFE);
+            let subject = new.automation.as_deref().unwrap_or_default();
+            let issued = jwt::issue(&new.tenant, key.id(), subject, new.not_before.unwrap_or(now), until);
+            let issued = issued.map_err(|why| AdminError::Store(crate::store::StoreError::Unavailable(why)))?;
+            (key.id().clone(), Credential::Jwt { public_key: issued.public_key, seal }, Some(issued.token))
+        }
+    };
+    let mut scopes = new.scopes;
+    scopes.sort();
+    scopes.dedup();
+    let record = KeyRecord {
+        tenant: new.tenant,
+        id,
+        credential,
+        scopes,
+        description: new.description,
+        automation: new.automation,
+        is_waiting,
+        created: now,
+        not_before: new.not_before,
+        expires,
+        revoked: None,
+        used: None,
+    };
+    Ok(Made { record, secret })
+}

@@ -1,0 +1,300 @@
+//! What a request says of itself, and whether it is so. Every form of credential is checked here, against its record.
+
+use std::future::Future;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::{Either, join, select};
+use jiff::Timestamp;
+use subtle::ConstantTimeEq;
+
+use super::jwt::{Algorithm, Jwt, NOBODYS_KEY, OWN_ISSUER, own_key};
+use super::record::{Credential, KeyRecord, State, Trust};
+use super::{ApiKey, Denial, Issuers, KeyId, Principal, Scope, Tenant, TenantName};
+use crate::limits::MAX_AUTHORIZATION_BYTES;
+
+/// What a request says of itself, before anything is checked against the store.
+#[derive(Debug)]
+pub struct Claim {
+    tenant: Tenant,
+    id: KeyId,
+    proof: Proof,
+}
+
+/// What it shows to prove it.
+#[derive(Debug)]
+enum Proof {
+    /// An opaque key, as bearer token.
+    Bearer(ApiKey),
+    /// An opaque key, as the password of a user.
+    Basic { user: String, key: ApiKey },
+    /// An opaque key, as the secret of an OAuth client.
+    Client(ApiKey),
+    /// A JWT that Rollcall is said to have issued.
+    Own(Jwt),
+    /// A JWT of an identity provider.
+    Foreign(Jwt),
+}
+
+/// What a caller is checked for.
+pub struct Check<'a> {
+    /// Where the keys of identity providers are had from.
+    pub issuers: &'a Issuers,
+    /// What the caller must be allowed; nothing for a client that comes for a token.
+    pub scope: Option<Scope>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Claim {
+    /// Reads an `Authorization` header for the tenant named in the URL.
+    ///
+    /// # Errors
+    /// Why the header cannot be a credential of that tenant.
+    pub fn read(authorization: Option<&[u8]>, tenant_in_url: &str) -> Result<Self, Denial> {
+        let header = authorization.ok_or(Denial::Missing)?;
+        let (scheme, rest) = split(header)?;
+        match scheme.to_ascii_lowercase().as_str() {
+            "bearer" if rest.starts_with("scim_") => {
+                let key = ApiKey::parse(rest).ok_or(Denial::Malformed)?;
+                Self::of_key(key, tenant_in_url, Proof::Bearer)
+            }
+            "bearer" => Self::of_jwt(rest, tenant_in_url),
+            "basic" => {
+                let (user, password) = basic(rest)?;
+                let key = ApiKey::parse(&password).ok_or(Denial::Malformed)?;
+                Self::of_key(key, tenant_in_url, |key| Proof::Basic { user, key })
+            }
+            _ => Err(Denial::Malformed),
+        }
+    }
+
+    /// An OAuth client by its secret (RFC 6749 section 2.3.1).
+    ///
+    /// # Errors
+    /// Why these cannot be a client of that tenant.
+    pub fn of_client(id: &str, secret: &str, tenant_in_url: &str) -> Result<Self, Denial> {
+        let key = ApiKey::parse(secret).ok_or(Denial::Malformed)?;
+        match key.id().as_str() == id {
+            true => Self::of_key(key, tenant_in_url, Proof::Client),
+            false => Err(Denial::Malformed),
+        }
+    }
+
+    /// An OAuth client by the JWT of its identity provider (RFC 7523 section 2.2).
+    ///
+    /// # Errors
+    /// Why it cannot be one of that tenant.
+    pub fn of_assertion(assertion: &str, tenant_in_url: &str) -> Result<Self, Denial> {
+        match Self::of_jwt(assertion, tenant_in_url)? {
+            claim @ Self { proof: Proof::Foreign(_), .. } => Ok(claim),
+            _ => Err(Denial::OtherForm),
+        }
+    }
+
+    fn of_key(key: ApiKey, tenant_in_url: &str, proof: impl FnOnce(ApiKey) -> Proof) -> Result<Self, Denial> {
+        if key.tenant().as_str() != tenant_in_url {
+            return Err(Denial::OtherTenant);
+        }
+        Ok(Self { tenant: Tenant(key.tenant().clone()), id: key.id().clone(), proof: proof(key) })
+    }
+
+    fn of_jwt(text: &str, tenant_in_url: &str) -> Result<Self, Denial> {
+        if text.len() > MAX_AUTHORIZATION_BYTES {
+            return Err(Denial::Malformed);
+        }
+        let tenant = Tenant(tenant_in_url.parse().map_err(|_| Denial::Malformed)?);
+        let jwt = Jwt::parse(text).ok_or(Denial::Malformed)?;
+        if jwt.claims.iss == OWN_ISSUER {
+            let id = jwt.claims.jti.as_deref().and_then(KeyId::parse).ok_or(Denial::Malformed)?;
+            let is_for_it = jwt.claims.aud.all().any(|audience| audience == tenant_in_url);
+            return if is_for_it { Ok(Self { tenant, id, proof: Proof::Own(jwt) }) } else { Err(Denial::OtherTenant) };
+        }
+        let audience = jwt.claims.aud.all().next().ok_or(Denial::Malformed)?;
+        let id = Trust::key_id(&jwt.claims.iss, audience);
+        Ok(Self { tenant, id, proof: Proof::Foreign(jwt) })
+    }
+
+    /// The tenant that is named, not verified.
+    pub fn tenant_name(&self) -> &TenantName {
+        self.tenant.name()
+    }
+
+    /// The key's id.
+    pub fn key_id(&self) -> &KeyId {
+        &self.id
+    }
+
+    /// The JWT that is shown, if it is one.
+    pub fn jwt(&self) -> Option<&Jwt> {
+        match &self.proof {
+            Proof::Own(jwt) | Proof::Foreign(jwt) => Some(jwt),
+            _ => None,
+        }
+    }
+
+    /// Looks the key up and, in the same wave, makes a read for the tenant it names. What was read is handed out
+    /// only if the key is good, and dropped otherwise. Beside what is left of the read, the use of the key is told.
+    ///
+    /// # Errors
+    /// The lookup's own error, or why the caller is not let in.
+    pub async fn verify_beside<T, E, F, U>(
+        self,
+        check: Check<'_>,
+        lookup: impl Future<Output = Result<Option<KeyRecord>, E>>,
+        read: impl FnOnce(Tenant) -> F,
+        tell_use: impl FnOnce(KeyId) -> U,
+    ) -> Result<Result<(Principal, T), Denial>, E>
+    where
+        F: Future<Output = T>,
+        U: Future<Output = ()>,
+    {
+        let read = std::pin::pin!(read(self.tenant.clone()));
+        // Whichever comes first: a read for a caller who is not let in ends there.
+        let (record, read) = match select(std::pin::pin!(lookup), read).await {
+            Either::Left((record, read)) => (record, Either::Left(read)),
+            Either::Right((read, lookup)) => (lookup.await, Either::Right(read)),
+        };
+        let record = record?;
+        let news = record.as_ref().filter(|record| record.is_use_news(check.now)).map(|record| record.id.clone());
+        let principal = match self.verify(record, &check).await {
+            Ok(principal) => principal,
+            Err(denial) => return Ok(Err(denial)),
+        };
+        let tell = async {
+            if let Some(id) = news {
+                tell_use(id).await;
+            }
+        };
+        let rest = async {
+            match read {
+                Either::Left(under_way) => under_way.await,
+                Either::Right(done) => done,
+            }
+        };
+        let (read, ()) = join(rest, tell).await;
+        Ok(Ok((principal, read)))
+    }
+
+    /// Checks the claim against the record of its key.
+    ///
+    /// # Errors
+    /// Why the caller is not let in.
+    pub async fn verify(self, record: Option<KeyRecord>, check: &Check<'_>) -> Result<Principal, Denial> {
+        self.prove(record.as_ref(), check).await?;
+        let record = record.ok_or(Denial::Unknown)?;
+        match record.state(check.now) {
+            State::Revoked => return Err(Denial::Revoked),
+            State::Expired => return Err(Denial::Expired),
+            State::NotYet => return Err(Denial::NotYet),
+            State::Waiting => return Err(Denial::Inactive),
+            State::Live | State::Expiring => {}
+        }
+        if check.scope.is_some_and(|scope| !record.scopes.contains(&scope)) {
+            return Err(Denial::Scope);
+        }
+        let seal = record.credential.seal();
+        let key = if let Credential::Token { client, .. } = record.credential { client } else { record.id };
+        Ok(Principal { tenant: self.tenant, key, scopes: record.scopes, automation: record.automation, seal })
+    }
+
+    /// Whether what is shown is what the record asks for. Without a record as much is done as with one.
+    async fn prove(&self, record: Option<&KeyRecord>, check: &Check<'_>) -> Result<(), Denial> {
+        let credential = record.map(|record| &record.credential);
+        let automation = record.and_then(|record| record.automation.as_deref());
+        match &self.proof {
+            Proof::Bearer(key) => same(key, credential, |credential| match credential {
+                Credential::Bearer(hash) | Credential::Token { hash, .. } => Some(*hash),
+                _ => None,
+            }),
+            Proof::Client(key) => same(key, credential, |credential| match credential {
+                Credential::Client(hash) => Some(*hash),
+                _ => None,
+            }),
+            Proof::Basic { user, key } => {
+                let is_same = same(key, credential, |credential| match credential {
+                    Credential::Basic(hash) => Some(*hash),
+                    _ => None,
+                });
+                is_same.and_then(|()| if automation == Some(user) { Ok(()) } else { Err(Denial::WrongSecret) })
+            }
+            Proof::Own(jwt) => {
+                let public_key = match credential {
+                    Some(Credential::Jwt { public_key, .. }) => public_key,
+                    _ => &NOBODYS_KEY[..],
+                };
+                signed(jwt.is_signed(&own_key(public_key), Algorithm::EdDSA), credential)?;
+                // RFC 7519 section 4.1.2: in whose name it acts.
+                let is_theirs = jwt.claims.sub.as_deref() == automation;
+                if is_theirs { jwt.check_time(check.now) } else { Err(Denial::WrongSecret) }
+            }
+            Proof::Foreign(jwt) => {
+                let Some(Credential::Federation { trust, .. }) = credential else {
+                    return signed(jwt.is_signed(&own_key(&NOBODYS_KEY), Algorithm::EdDSA), credential);
+                };
+                let key =
+                    check.issuers.key(trust, jwt.kid.as_deref(), check.now).await.map_err(|_| Denial::NoIssuer)?;
+                signed(key.is_some_and(|key| jwt.is_signed(&key, trust.algorithm)), credential)?;
+                let is_theirs = trust.subject.is_none() || trust.subject == jwt.claims.sub;
+                let is_meant = jwt.claims.iss == trust.issuer && jwt.claims.aud.all().any(|a| a == trust.audience);
+                if is_theirs && is_meant { jwt.check_time(check.now) } else { Err(Denial::WrongSecret) }
+            }
+        }
+    }
+}
+
+/// Compares a secret with the hash that the record keeps for this form, in constant time.
+fn same(
+    key: &ApiKey,
+    credential: Option<&Credential>,
+    hash: impl Fn(&Credential) -> Option<[u8; 32]>,
+) -> Result<(), Denial> {
+    let kept = credential.and_then(hash);
+    let is_same = bool::from(kept.unwrap_or_default().ct_eq(&key.hash()));
+    match (credential, kept) {
+        (None, _) => Err(Denial::Unknown),
+        (Some(_), None) => Err(Denial::OtherForm),
+        (Some(_), Some(_)) if is_same => Ok(()),
+        _ => Err(Denial::WrongSecret),
+    }
+}
+
+fn signed(is_signed: bool, credential: Option<&Credential>) -> Result<(), Denial> {
+    match credential {
+        None => Err(Denial::Unknown),
+        Some(Credential::Jwt { .. } | Credential::Federation { .. }) if is_signed => Ok(()),
+        Some(Credential::Jwt { .. } | Credential::Federation { .. }) => Err(Denial::WrongSecret),
+        Some(_) => Err(Denial::OtherForm),
+    }
+}
+
+/// Scheme and what follows it.
+fn split(header: &[u8]) -> Result<(&str, &str), Denial> {
+    if header.len() > MAX_AUTHORIZATION_BYTES {
+        return Err(Denial::Malformed);
+    }
+    let header = std::str::from_utf8(header).map_err(|_| Denial::Malformed)?;
+    let (scheme, rest) = header.split_once(' ').ok_or(Denial::Malformed)?;
+    Ok((scheme, rest.trim()))
+}
+
+/// User and password of HTTP Basic (RFC 7617).
+fn basic(encoded: &str) -> Result<(String, String), Denial> {
+    let text =
+        STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(Denial::Malformed)?;
+    let (user, password) = text.split_once(':').ok_or(Denial::Malformed)?;
+    Ok((user.to_owned(), password.to_owned()))
+}
+
+/// Client id and secret of an `Authorization` header; each is form-encoded within it (RFC 6749 section 2.3.1).
+///
+/// # Errors
+/// When the header is no Basic one.
+pub fn client_of(authorization: &[u8]) -> Result<(String, String), Denial> {
+    let (scheme, rest) = split(authorization)?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(Denial::Malformed);
+    }
+    let decoded = |text: String| percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned();
+    basic(rest).map(|(id, secret)| (decoded(id), decoded(secret)))
+}

@@ -1,0 +1,104 @@
+//! The keys of identity providers (RFC 7517): fetched, kept for an hour, and fetched again when a token names one that
+//! is not there, which is how issuers change keys.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jiff::Timestamp;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
+
+use super::record::Trust;
+use crate::limits::{JWKS_ASKED_SECONDS, JWKS_FRESH_SECONDS, JWKS_KEPT_SECONDS};
+
+/// Gets a document from a URL.
+pub trait Fetch: Send + Sync {
+    /// The document, or why it could not be had.
+    fn fetch<'a>(&'a self, url: &'a str) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
+}
+
+/// What is known of issuers, for as long as the process lives.
+pub struct Issuers {
+    fetch: Box<dyn Fetch>,
+    known: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>,
+}
+
+/// The issuer's keys could not be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoIssuer;
+
+/// What one address has answered.
+#[derive(Default)]
+struct Known {
+    keys: Option<JwkSet>,
+    fetched: Timestamp,
+    asked: Timestamp,
+}
+
+impl Issuers {
+    /// Knowing none yet.
+    pub fn new(fetch: impl Fetch + 'static) -> Self {
+        Self { fetch: Box::new(fetch), known: Mutex::default() }
+    }
+
+    /// The key that a token names, if its issuer has it. A token that names none is only taken where the issuer has one.
+    ///
+    /// # Errors
+    /// When the issuer's keys could not be had.
+    pub(super) async fn key(
+        &self,
+        trust: &Trust,
+        kid: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<DecodingKey>, NoIssuer> {
+        let known = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(trust.jwks_uri.clone())
+            .or_default()
+            .clone();
+        // Who comes while it is asked waits for the answer.
+        let mut known = known.lock().await;
+        let age = |since: Timestamp| now.duration_since(since).as_secs();
+        let found = known.key(trust, kid);
+        let is_fresh = known.keys.is_some() && age(known.fetched) < JWKS_FRESH_SECONDS;
+        if (found.is_some() && is_fresh) || age(known.asked) < JWKS_ASKED_SECONDS {
+            return if known.keys.is_some() { Ok(found) } else { Err(NoIssuer) };
+        }
+        known.asked = now;
+        match self.fetched(&trust.jwks_uri).await {
+            Ok(keys) => *known = Known { keys: Some(keys), fetched: now, asked: now },
+            Err(error) => {
+                tracing::warn!(jwks_uri = trust.jwks_uri, error, "the keys of an issuer could not be had");
+                if known.keys.is_none() || age(known.fetched) >= JWKS_KEPT_SECONDS {
+                    known.keys = None;
+                    return Err(NoIssuer);
+                }
+            }
+        }
+        Ok(known.key(trust, kid))
+    }
+
+    async fn fetched(&self, url: &str) -> Result<JwkSet, String> {
+        serde_json::from_slice(&self.fetch.fetch(url).await?).map_err(|e| e.to_string())
+    }
+}
+
+impl Known {
+    fn key(&self, trust: &Trust, kid: Option<&str>) -> Option<DecodingKey> {
+        let is_for_it = |key: &&Jwk| {
+            let algorithm = key.common.key_algorithm.as_ref().map(|algorithm| algorithm.to_string());
+            let is_for_signing = key.common.public_key_use.as_ref().is_none_or(|use_| *use_ == PublicKeyUse::Signature);
+            is_for_signing && algorithm.is_none_or(|name| name == super::jwt::algorithm_name(trust.algorithm))
+        };
+        let mut keys = self.keys.iter().flat_map(|set| &set.keys).filter(is_for_it);
+        let key = match kid {
+            Some(kid) => keys.find(|key| key.common.key_id.as_deref() == Some(kid)),
+            None => keys.next().filter(|_| keys.next().is_none()),
+        };
+        key.and_then(|key| DecodingKey::from_jwk(key).ok())
+    }
+}

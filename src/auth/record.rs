@@ -1,0 +1,175 @@
+//! What is stored of a credential. Every form ends here: one record, one check, one identity in the audit trail.
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::jwt::Algorithm;
+use super::{KeyId, Scope, SealKey, TenantName};
+use crate::limits::{KEY_USE_IS_TOLD_SECONDS, KEY_WARNS_DAYS};
+
+/// What is stored of a key: everything but its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The tenant whose data the key opens.
+    pub tenant: TenantName,
+    /// Which key.
+    pub id: KeyId,
+    /// How a caller proves to hold it.
+    pub credential: Credential,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// What its owner calls it.
+    pub description: String,
+    /// The automation user in whose name it acts.
+    pub automation: Option<String>,
+    /// Whether that user was never activated: until then the key does not work.
+    pub is_waiting: bool,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it begins to work.
+    pub not_before: Option<Timestamp>,
+    /// When it stops working.
+    pub expires: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked: Option<Timestamp>,
+    /// When it was last used, within a quarter of an hour.
+    pub used: Option<Timestamp>,
+}
+
+/// How a caller proves to hold a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// An opaque secret, sent as bearer token. Of it SHA-256 is kept: a slow hash would add nothing to 256 random bits.
+    Bearer([u8; 32]),
+    /// The same, sent as the password of HTTP Basic beside the automation user's name.
+    Basic([u8; 32]),
+    /// The secret of an OAuth client, good at the token endpoint alone (RFC 6749 section 2.3.1).
+    Client([u8; 32]),
+    /// An access token that was given to a client; revoked with it, and in the audit trail it is the client.
+    Token {
+        /// SHA-256 of its secret.
+        hash: [u8; 32],
+        /// The client.
+        client: KeyId,
+        /// What is sealed for the client.
+        seal: [u8; 32],
+    },
+    /// A JWT that Rollcall issued, with a key pair of its own, whose private half nobody has any more.
+    Jwt {
+        /// The public half, Ed25519.
+        public_key: Vec<u8>,
+        /// Random bytes that what is sealed for the key is sealed with.
+        seal: [u8; 32],
+    },
+    /// JWTs of an identity provider.
+    Federation {
+        /// Which ones.
+        trust: Trust,
+        /// Random bytes that what is sealed for the key is sealed with.
+        seal: [u8; 32],
+    },
+}
+
+/// Which JWTs of an identity provider are taken: what is not named here is never taken from the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// `iss`, to the letter.
+    pub issuer: String,
+    /// One of `aud`.
+    pub audience: String,
+    /// `sub`, where only one workload is trusted.
+    pub subject: Option<String>,
+    /// Where the issuer publishes its keys (RFC 7517).
+    pub jwks_uri: String,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+}
+
+impl Trust {
+    /// The id of its record: whoever presents a JWT names issuer and audience, and so the record is found at once.
+    pub fn key_id(issuer: &str, audience: &str) -> KeyId {
+        let digest = Sha256::new().chain_update(issuer).chain_update([0]).chain_update(audience).finalize();
+        KeyId::of_digest(&digest)
+    }
+}
+
+impl Credential {
+    /// The name of the form in a record and in listings.
+    pub fn form(&self) -> &'static str {
+        match self {
+            Self::Bearer(_) => "bearer",
+            Self::Basic(_) => "basic",
+            Self::Client(_) => "client",
+            Self::Token { .. } => "token",
+            Self::Jwt { .. } => "jwt",
+            Self::Federation { .. } => "federation",
+        }
+    }
+
+    /// What is sealed for its holder alone, and dies with the record.
+    pub(super) fn seal(&self) -> SealKey {
+        match self {
+            Self::Bearer(secret) | Self::Basic(secret) | Self::Client(secret) => SealKey::of(secret),
+            Self::Token { seal, .. } | Self::Jwt { seal, .. } | Self::Federation { seal, .. } => SealKey::of(seal),
+        }
+    }
+
+    /// What the tokens of this client keep of it, so that what was sealed for one of them opens with the next.
+    pub fn seal_of_tokens(&self) -> [u8; 32] {
+        match self {
+            Self::Bearer(secret) | Self::Basic(secret) | Self::Client(secret) => *secret,
+            Self::Token { seal, .. } | Self::Jwt { seal, .. } | Self::Federation { seal, .. } => *seal,
+        }
+    }
+}
+
+/// Where a key is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It works.
+    Live,
+    /// It works, and stops within [`KEY_WARNS_DAYS`].
+    Expiring,
+    /// Its automation user was never activated.
+    Waiting,
+    /// It does not work yet.
+    NotYet,
+    /// It does not work any more.
+    Expired,
+    /// It was revoked.
+    Revoked,
+}
+
+impl State {
+    /// The name in listings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Expiring => "expiring",
+            Self::Waiting => "waiting",
+            Self::NotYet => "not yet",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl KeyRecord {
+    /// Where the key is in its life at that time.
+    pub fn state(&self, now: Timestamp) -> State {
+        let warns = SignedDuration::from_hours(24 * KEY_WARNS_DAYS);
+        match self {
+            Self { revoked: Some(_), .. } => State::Revoked,
+            Self { expires: Some(expires), .. } if *expires <= now => State::Expired,
+            Self { not_before: Some(begins), .. } if *begins > now => State::NotYet,
+            Self { is_waiting: true, .. } => State::Waiting,
+            Self { expires: Some(expires), .. } if expires.duration_since(now) < warns => State::Expiring,
+            _ => State::Live,
+        }
+    }
+
+    /// Whether its use now is to be written down: not each one is.
+    pub fn is_use_news(&self, now: Timestamp) -> bool {
+        self.used.is_none_or(|used| now.duration_since(used) >= SignedDuration::from_secs(KEY_USE_IS_TOLD_SECONDS))
+    }
+}

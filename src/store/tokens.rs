@@ -1,0 +1,72 @@
+//! Access tokens: key records of an hour, made for a client.
+
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use super::commit::{CommitError, Write};
+use super::item::{at, n, s};
+use super::keys::{key, put_key};
+use super::tables::Table;
+use super::{Store, StoreError};
+use crate::auth::jwt::Jwt;
+use crate::auth::{KeyId, KeyRecord, TenantName};
+
+/// What became of a token that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// It was stored, and works.
+    Yes,
+    /// The client was revoked meanwhile.
+    ClientRevoked,
+    /// The assertion was shown before.
+    Replayed,
+}
+
+impl Store {
+    /// Stores a token, in one transaction with the use of the client, which must not be revoked, and with the assertion
+    /// that the client showed, which must be new.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn give_token(
+        &self,
+        token: &KeyRecord,
+        client: &KeyId,
+        assertion: Option<&Jwt>,
+        now: Timestamp,
+    ) -> Result<Given, StoreError> {
+        let used = Write::update(Table::Keys, key(&token.tenant, client.as_str()), "SET #used = :now".to_owned())
+            .condition("attribute_exists(#tenant) AND attribute_not_exists(#revoked)")
+            .name("tenant")
+            .name("revoked")
+            .name("used")
+            .value("now", at(now));
+        let mut writes = vec![used, put_key(token)];
+        writes.extend(assertion.map(|assertion| shown(&token.tenant, assertion, now)));
+        match self.commit(&writes, token.id.as_str()).await {
+            Ok(()) => Ok(Given::Yes),
+            Err(CommitError::Condition(0, _)) => Ok(Given::ClientRevoked),
+            Err(CommitError::Condition(2, _)) => Ok(Given::Replayed),
+            Err(CommitError::Condition(..)) => Err(StoreError::Refused("a key of that id exists".into())),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+}
+
+/// The row by which an assertion is known that is shown again (RFC 7523 section 3, number 7), kept as long as it lasts.
+fn shown(tenant: &TenantName, assertion: &Jwt, now: Timestamp) -> Write {
+    let digest = Sha256::new()
+        .chain_update(&assertion.claims.iss)
+        .chain_update([0])
+        .chain_update(assertion.identity())
+        .finalize();
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut row = key(tenant, &format!(".shown#{hex}"));
+    row.insert("ttl".into(), n(assertion.ends() + SignedDuration::from_hours(1).as_secs()));
+    row.insert("by".into(), s(assertion.claims.sub.clone().unwrap_or_default()));
+    Write::put(Table::Keys, row)
+        .condition("attribute_not_exists(#tenant) OR #ttl < :now")
+        .name("tenant")
+        .name("ttl")
+        .value("now", n(now.as_second()))
+}
