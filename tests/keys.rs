@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall::auth::{ApiKey, Scope, TenantName};
+use rollcall::auth::{ApiKey, Credential, Scope, TenantName};
 
 use crate::support::{Harness, key};
 
@@ -17,7 +17,7 @@ async fn every_reason_to_refuse_a_key_looks_the_same() {
         ("junk", "non-token".to_owned()),
         ("unknown", ApiKey::mint(&acme).unwrap().reveal()),
         ("of another tenant", harness.globex.clone()),
-        ("wrong secret", key(store, &acme, |record| record.hash[0] ^= 1).await),
+        ("wrong secret", key(store, &acme, |record| record.credential = Credential::Bearer([1; 32])).await),
         ("revoked", key(store, &acme, |record| record.revoked = Some(past)).await),
         ("expired", key(store, &acme, |record| record.expires = Some(past)).await),
     ];

@@ -5,6 +5,7 @@ mod budget;
 mod bulk;
 mod concurrency;
 mod crash;
+mod credentials;
 mod filters;
 mod group_members;
 mod groups;

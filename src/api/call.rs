@@ -180,6 +180,8 @@ impl<'a> Call<'a> {
                 403,
                 format!("this key does not have the scope {}, which this request needs", self.route.scope.as_str()),
             ),
+            // Told that its credentials are bad, Entra ID would put the tenant into quarantine at once.
+            Denial::NoIssuer => ScimError::unavailable("the keys of the identity provider could not be had; try again"),
             _ => ScimError::unauthorized(),
         }
     }

@@ -36,6 +36,7 @@ pub async fn token(call: Call<'_>) -> Result<Reply, ScimError> {
     let client = record.clone();
     let principal = match claim.verify(record, &call.check(None)).await {
         Ok(principal) => principal,
+        Err(denial @ Denial::NoIssuer) => return Err(call.denied(denial)),
         Err(denial) => return Ok(request.denied(&call, denial)),
     };
     // Verified, it has a record.
@@ -193,15 +194,16 @@ impl Form {
 fn token_for(call: &Call<'_>, client: KeyRecord, scopes: Vec<Scope>) -> Result<(String, KeyRecord), ScimError> {
     let key = ApiKey::mint(&client.tenant).map_err(|_| ScimError::unavailable("no random numbers"))?;
     let seal = client.credential.seal_of_tokens();
-    let ends = call.now() + SignedDuration::from_secs(TOKEN_SECONDS);
+    let now = call.now();
+    let ends = now + SignedDuration::from_secs(TOKEN_SECONDS);
     let record = KeyRecord {
         id: key.id().clone(),
         credential: Credential::Token { hash: key.hash(), client: client.id.clone(), seal },
         scopes,
-        created: call.now(),
+        created: now,
         not_before: None,
         expires: Some(client.expires.map_or(ends, |expires| expires.min(ends))),
-        used: Some(call.now()),
+        used: Some(now),
         ..client
     };
     Ok((key.reveal(), record))

@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::api::route::Base;
 use crate::api::{ROUTES, Route};
 use crate::scim::Schemas;
 
 mod components;
 mod parameters;
 mod place;
+mod plain;
 mod responses;
 
 use place::{Form, Place};
@@ -64,12 +66,20 @@ const INTRODUCTION: &str = "Attribute names, those of query parameters too, are 
 fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
     for route in ROUTES {
-        let item = paths.entry(route.path).or_insert_with(|| parameters::of_path(route.path));
-        if let Value::Object(item) = item {
-            item.insert(route.method.as_str().to_ascii_lowercase(), operation(route));
+        let is_scim = route.base == Base::Scim;
+        let path = path(route);
+        let shared = if is_scim { parameters::of_path(&path) } else { plain::of_path(&path) };
+        if let Value::Object(item) = paths.entry(path).or_insert(shared) {
+            let operation = if is_scim { operation(route) } else { plain::operation(route) };
+            item.insert(route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
     paths
+}
+
+/// Where a route is: below the Tenant URL, or if it is no SCIM, below the host.
+pub fn path(route: &Route) -> String {
+    if route.base == Base::Scim { route.path.to_owned() } else { plain::path(route) }
 }
 
 fn operation(route: &Route) -> Value {

@@ -17,14 +17,15 @@ pub const END: &str = "  # End of the functions.\n";
 pub fn functions() -> String {
     let mut yaml = String::new();
     for route in ROUTES {
-        let events = [("V2", "/v2"), ("V1", "")].map(|(name, version)| {
+        let event = |(name, base): (&str, &&str)| {
             format!(
-                "        {name}:\n          Type: HttpApi\n          Properties: {{ApiId: !Ref Api, Method: {}, Path: \"/{{tenant}}/scim{version}{}\"}}\n",
+                "        {name}:\n          Type: HttpApi\n          Properties: {{ApiId: !Ref Api, Method: {}, Path: \"{base}{}\"}}\n",
                 route.method,
                 route.path.trim_end_matches('/')
             )
-        });
-        function(&mut yaml, route.name, "", &events.concat());
+        };
+        let events: String = ["V2", "V1"].into_iter().zip(route.base.patterns()).map(event).collect();
+        function(&mut yaml, route.name, "", &events);
         role(&mut yaml, route.name, &statements(route.access));
     }
     function(&mut yaml, worker::HANDLER, WORKER_SETTINGS, WORKER_EVENTS);

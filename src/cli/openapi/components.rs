@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::reference;
+use super::{plain, reference};
 use crate::scim::schema::Schema;
 use crate::scim::{ERROR_URN, LIST_URN, ResourceSchema, Schemas};
 
@@ -37,7 +37,7 @@ fn all(schemas: &Schemas) -> Map<String, Value> {
         all.insert(format!("{}Request", schema.name), resource(schema, Way::Request));
         all.insert(format!("{}List", schema.name), list(schema.name));
     }
-    for (name, schema) in messages() {
+    for (name, schema) in messages().into_iter().chain(plain::schemas()) {
         all.insert(name.to_owned(), schema);
     }
     for name in ["ResourceType", "Schema", "Resource"] {

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::place::{Form, Place};
-use super::{SCIM_JSON, reference};
+use super::{SCIM_JSON, plain, reference};
+use crate::api::route::Base;
 use crate::api::{ROUTES, Route};
 
 /// What any route may answer, whatever it does.
@@ -14,8 +15,12 @@ const OF_ALL: &[u16] = &[308, 401, 403, 413, 429, 500, 503];
 /// Every status that a route may answer, in order. The tests hold every answer against it.
 pub fn statuses(route: &Route) -> Vec<u16> {
     let mut statuses = OF_ALL.to_vec();
-    statuses.extend(own(route, &Place::of(route.path)));
+    match route.base {
+        Base::Scim => statuses.extend(own(route, &Place::of(route.path))),
+        _ => statuses.extend(plain::statuses(route)),
+    }
     statuses.sort_unstable();
+    statuses.dedup();
     statuses
 }
 
@@ -104,7 +109,7 @@ fn body(place: &Place, is_list: bool) -> String {
     }
 }
 
-fn described(status: u16) -> Map<String, Value> {
+pub(super) fn described(status: u16) -> Map<String, Value> {
     Map::from_iter([("description".to_owned(), json!(meaning(status)))])
 }
 
@@ -145,7 +150,7 @@ fn links(route: &Route) -> Map<String, Value> {
     let by_id = format!("{}/{{id}}", route.path);
     ROUTES
         .iter()
-        .filter(|other| other.path == by_id)
+        .filter(|other| other.base == Base::Scim && other.path == by_id)
         .map(|other| {
             let link = json!({"operationId": other.name, "parameters": {"id": "$response.body#/id"}});
             (other.name.to_owned(), link)

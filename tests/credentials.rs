@@ -1,0 +1,559 @@
+//! Every form of credential: what opens the tenant, and that whatever is wrong is refused alike.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use jiff::{SignedDuration, Timestamp};
+use ring::hmac;
+use rollcall::admin::keys::{self, Made, NewForm, NewKey};
+use rollcall::app::{App, Clock};
+use rollcall::auth::jwt::Algorithm;
+use rollcall::auth::record::State;
+use rollcall::auth::{Credential, Issuers, KeyId, Scope, TenantName, Trust};
+use rollcall::limits::{CLOCK_TOLERANCE_SECONDS, JWKS_ASKED_SECONDS, JWKS_FRESH_SECONDS, JWKS_KEPT_SECONDS};
+use serde_json::{Value, json};
+
+use crate::support::budget::Budget;
+use crate::support::issuer::{
+    AUDIENCE, ISSUER, Issuer, JWKS_URI, Reached, claims, claims_with, signed, token as of_issuer,
+};
+use crate::support::{Harness, Reply, is_embedded};
+
+const ROBOT: &str = "robot@example.com";
+
+fn tenant(name: &str) -> TenantName {
+    name.parse().unwrap()
+}
+
+fn trust() -> Trust {
+    Trust {
+        issuer: ISSUER.to_owned(),
+        audience: AUDIENCE.to_owned(),
+        subject: Some("workload".to_owned()),
+        jwks_uri: JWKS_URI.to_owned(),
+        algorithm: Algorithm::RS256,
+    }
+}
+
+fn new_key(name: &str, form: NewForm) -> NewKey {
+    NewKey {
+        tenant: tenant(name),
+        description: "test".to_owned(),
+        automation: Some(ROBOT.to_owned()),
+        scopes: vec![Scope::Read, Scope::Write],
+        not_before: None,
+        expires: None,
+        form,
+    }
+}
+
+/// An endpoint that reaches an issuer, with an active automation user in each tenant.
+async fn with_issuer(budget: Option<Arc<Budget>>) -> (Harness, Arc<Issuer>) {
+    let layers = budget.into_iter().map(|budget| budget as Arc<_>).collect();
+    let mut harness = Harness::with(layers).await;
+    let issuer = Issuer::new();
+    let issuers = Arc::new(Issuers::new(Reached(issuer.clone())));
+    harness.app = Arc::new(App { issuers, ..(*harness.app).clone() });
+    for name in ["acme", "globex"] {
+        keys::add_automation_user(&harness.app.store, &tenant(name), ROBOT, Timestamp::now()).await.unwrap();
+        keys::activate(&harness.app.store, &tenant(name), ROBOT, Timestamp::now()).await.unwrap();
+    }
+    (harness, issuer)
+}
+
+async fn add(harness: &Harness, new: NewKey) -> Made {
+    keys::add(&harness.app.store, new, Timestamp::now()).await.unwrap()
+}
+
+/// The same endpoint at another time.
+fn at(harness: &Harness, seconds: i64) -> Harness {
+    let then = Timestamp::now() + SignedDuration::from_secs(seconds);
+    let app = App { clock: Clock::Fixed(Arc::new(move || then)), ..(*harness.app).clone() };
+    Harness {
+        app: Arc::new(app),
+        engine: harness.engine.clone(),
+        acme: harness.acme.clone(),
+        globex: harness.globex.clone(),
+    }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// The `Authorization` header of a holder.
+fn header_of(made: &Made) -> String {
+    match (&made.record.credential, &made.secret) {
+        (Credential::Basic(_), Some(secret)) => basic(ROBOT, secret),
+        (Credential::Federation { .. }, _) => bearer(&of_issuer("first", &claims())),
+        (_, secret) => bearer(secret.as_deref().unwrap()),
+    }
+}
+
+async fn get(harness: &Harness, authorization: &str) -> Reply {
+    let headers = [("authorization", authorization)];
+    harness.raw("GET", "/acme/scim/v2/Users?filter=userName+eq+%22x%22", Vec::new(), &headers).await
+}
+
+async fn ask_token(harness: &Harness, form: &[(&str, &str)], headers: &[(&str, &str)]) -> Reply {
+    let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+    harness.raw("POST", "/acme/oauth/token", body.into_bytes(), headers).await
+}
+
+async fn token_by_secret(harness: &Harness, made: &Made) -> Reply {
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", made.record.id.as_str()),
+        ("client_secret", made.secret.as_deref().unwrap()),
+    ];
+    ask_token(harness, &form, &[]).await
+}
+
+async fn token_by_assertion(harness: &Harness, assertion: &str) -> Reply {
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+        ("client_assertion", assertion),
+    ];
+    ask_token(harness, &form, &[]).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_form_reads_and_writes_within_the_budget_of_a_bearer_key() {
+    if !is_embedded() {
+        return;
+    }
+    let budget = Budget::new();
+    let (harness, _) = with_issuer(Some(budget.clone())).await;
+    let mut headers = Vec::new();
+    for form in [NewForm::Bearer, NewForm::Basic, NewForm::Jwt, NewForm::Federation(trust())] {
+        headers.push(header_of(&add(&harness, new_key("acme", form)).await));
+    }
+    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    let token = token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap().to_owned();
+    headers.push(bearer(&token));
+    let mut spent = BTreeSet::new();
+    for (number, header) in headers.iter().enumerate() {
+        // The first use is written down, once in a quarter of an hour.
+        assert_eq!(get(&harness, header).await.status, 200, "{number}");
+        budget.take();
+        assert_eq!(get(&harness, header).await.status, 200);
+        let read = budget.take();
+        let body = json!({"userName": format!("u{number}")}).to_string().into_bytes();
+        let reply = harness.raw("POST", "/acme/scim/v2/Users", body, &[("authorization", header)]).await;
+        assert_eq!(reply.status, 201, "{reply:?}");
+        let write = budget.take();
+        spent.insert(format!(
+            "read {} waves {} units, write {} waves {} units",
+            read.waves, read.rcu, write.waves, write.wcu
+        ));
+    }
+    assert_eq!(spent.len(), 1, "{spent:?}");
+    assert!(spent.first().unwrap().starts_with("read 1 waves"), "{spent:?}");
+}
+
+/// What is wrong with a credential, and what is shown then.
+async fn wrong_ones(harness: &Harness) -> Vec<(&'static str, String)> {
+    let now = Timestamp::now();
+    let ago = |seconds: i64| now - SignedDuration::from_secs(seconds);
+    let mut all = Vec::new();
+    for form in [NewForm::Bearer, NewForm::Basic, NewForm::Jwt] {
+        let good = add(harness, new_key("acme", form.clone())).await;
+        let others = add(harness, new_key("globex", form.clone())).await;
+        all.push(("of another tenant", header_of(&others)));
+        let mut later = new_key("acme", form.clone());
+        later.not_before = Some(now + SignedDuration::from_hours(1));
+        all.push(("not yet valid", header_of(&add(harness, later).await)));
+        let mut short = new_key("acme", form.clone());
+        short.expires = Some(ago(60));
+        let short = keys::add(&harness.app.store, short, ago(120)).await.unwrap();
+        all.push(("expired", header_of(&short)));
+        let revoked = add(harness, new_key("acme", form)).await;
+        harness.app.store.revoke_key(&tenant("acme"), &revoked.record.id, now).await.unwrap();
+        all.push(("revoked", header_of(&revoked)));
+        all.push((
+            "under another scheme",
+            header_of(&good).replacen("Bearer", "Digest", 1).replacen("Basic", "Digest", 1),
+        ));
+    }
+    let key = add(harness, new_key("acme", NewForm::Bearer)).await.secret.unwrap();
+    let password = add(harness, new_key("acme", NewForm::Basic)).await.secret.unwrap();
+    let client = add(harness, new_key("acme", NewForm::Client)).await.secret.unwrap();
+    all.push(("a bearer key as password", basic(ROBOT, &key)));
+    all.push(("a password as bearer key", bearer(&password)));
+    all.push(("a client's secret as bearer key", bearer(&client)));
+    all.push(("another user's name", basic("somebody", &password)));
+    all.push(("no password", basic(ROBOT, "")));
+    all.push(("no Base64", "Basic ***".to_owned()));
+    all.push(("oversized", bearer(&"x".repeat(9_000))));
+    all
+}
+
+/// What is wrong with a JWT that Rollcall issued.
+async fn wrong_jwts(harness: &Harness) -> Vec<(&'static str, String)> {
+    let made = add(harness, new_key("acme", NewForm::Jwt)).await;
+    let token = made.secret.unwrap();
+    let Credential::Jwt { public_key, .. } = made.record.credential else { panic!() };
+    let [_, payload, signature]: [&str; 3] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let with = |header: Value, claims: &Value| format!("{}.{}.{signature}", part(&header), part(claims));
+    let mut forged = claims.clone();
+    forged["exp"] = json!(claims["exp"].as_i64().unwrap() + 1);
+    let mut unknown = claims.clone();
+    unknown["jti"] = json!("0000000000000a");
+    let confused = format!("{}.{payload}", part(&json!({"alg": "HS256", "typ": "JWT"})));
+    let secret = hmac::Key::new(hmac::HMAC_SHA256, &public_key);
+    let confused = format!("{confused}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&secret, confused.as_bytes())));
+    let headers = json!({"alg": "EdDSA", "typ": "JWT"});
+    vec![
+        ("changed", with(headers.clone(), &forged)),
+        ("of an unknown id", with(headers.clone(), &unknown)),
+        ("alg none", format!("{}.{payload}.", part(&json!({"alg": "none"})))),
+        ("another algorithm", with(json!({"alg": "RS256", "typ": "JWT"}), &claims)),
+        ("key confusion", confused),
+        ("a critical header", with(json!({"alg": "EdDSA", "crit": ["b64"], "b64": false}), &claims)),
+        ("cut", token[..token.len() - 4].to_owned()),
+        ("not a JWT", "a.b.c".to_owned()),
+    ]
+}
+
+/// What is wrong with a JWT of an identity provider.
+fn wrong_foreign_jwts() -> Vec<(&'static str, String)> {
+    let now = Timestamp::now().as_second();
+    let say = |change: Value| of_issuer("first", &claims_with(change));
+    let head = |alg: &str| signed(&json!({"alg": alg, "kid": "first"}), &claims());
+    vec![
+        ("expired", say(json!({"exp": now - CLOCK_TOLERANCE_SECONDS - 1}))),
+        ("not yet valid", say(json!({"nbf": now + CLOCK_TOLERANCE_SECONDS + 5}))),
+        ("of an unknown issuer", say(json!({"iss": "https://evil.example.com"}))),
+        ("for another audience", say(json!({"aud": "api://other"}))),
+        ("of another workload", say(json!({"sub": "other"}))),
+        ("of no workload", say(json!({"sub": null}))),
+        ("without an end", say(json!({"exp": null}))),
+        ("with an end of another type", say(json!({"exp": "tomorrow"}))),
+        ("with a beginning of another type", say(json!({"nbf": "yesterday"}))),
+        ("alg none", head("none")),
+        ("key confusion", head("HS256")),
+        ("another algorithm of the same key", head("PS256")),
+        ("an unknown kid", signed(&json!({"alg": "RS256", "kid": "second"}), &claims())),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_is_wrong_is_refused_alike_and_before_anything_is_read_further() {
+    let budget = Budget::new();
+    let (harness, _) = with_issuer(Some(budget.clone())).await;
+    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    let mut headers = wrong_ones(&harness).await;
+    let jwts = wrong_jwts(&harness).await.into_iter().chain(wrong_foreign_jwts());
+    headers.extend(jwts.map(|(what, token)| (what, bearer(&token))));
+    let mut bodies = BTreeSet::new();
+    for (what, header) in headers {
+        budget.take();
+        let reply = get(&harness, &header).await;
+        assert_eq!(reply.status, 401, "{what}: {reply:?}");
+        bodies.insert((reply.body.to_string(), format!("{:?}", reply.headers)));
+        assert!(budget.take().waves <= 1, "{what}");
+    }
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn clocks_may_differ_a_little() {
+    let (harness, _) = with_issuer(None).await;
+    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    let now = Timestamp::now().as_second();
+    for change in [json!({"exp": now - 30}), json!({"nbf": now + 30}), json!({"aud": [AUDIENCE, "other"]})] {
+        assert_eq!(
+            get(&harness, &bearer(&of_issuer("first", &claims_with(change.clone())))).await.status,
+            200,
+            "{change}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_given_a_token_by_header_by_body_and_by_assertion() {
+    let (harness, _) = with_issuer(None).await;
+    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    let (id, secret) = (client.record.id.as_str(), client.secret.as_deref().unwrap());
+    let by_header = ask_token(
+        &harness,
+        &[("grant_type", "client_credentials"), ("scope", "read")],
+        &[("authorization", &basic(id, secret))],
+    )
+    .await;
+    let by_body = token_by_secret(&harness, &client).await;
+    let by_assertion = token_by_assertion(&harness, &of_issuer("first", &claims())).await;
+    for (reply, scope) in [(&by_header, "read"), (&by_body, "read write"), (&by_assertion, "read write")] {
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!((&reply.body["token_type"], &reply.body["scope"]), (&json!("Bearer"), &json!(scope)));
+        assert_eq!(reply.body["expires_in"], 3_600);
+        assert_eq!(reply.headers["cache-control"], "no-store");
+        let token = bearer(reply.body["access_token"].as_str().unwrap());
+        assert_eq!(get(&harness, &token).await.status, 200);
+        assert_eq!(get(&at(&harness, 3_601), &token).await.status, 401, "it lives for an hour");
+        let write = harness.raw("POST", "/acme/scim/v2/Users", b"{}".to_vec(), &[("authorization", &token)]).await;
+        assert_eq!(write.status, if scope == "read" { 403 } else { 400 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_token_request_is_said_as_rfc_6749_has_it() {
+    let (harness, _) = with_issuer(None).await;
+    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    let bearer_key = add(&harness, new_key("acme", NewForm::Bearer)).await;
+    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    let (id, secret) = (client.record.id.as_str(), client.secret.as_deref().unwrap());
+    let grant = ("grant_type", "client_credentials");
+    let shown = of_issuer("first", &claims());
+    assert_eq!(token_by_assertion(&harness, &shown).await.status, 200);
+    let error = |reply: &Reply| (reply.status, reply.body["error"].as_str().unwrap().to_owned());
+    let invalid_client = (401, "invalid_client".to_owned());
+    for (what, form) in [
+        ("no grant type", vec![("client_id", id), ("client_secret", secret)]),
+        ("a parameter twice", vec![grant, grant, ("client_id", id), ("client_secret", secret)]),
+        ("two ways at once", vec![grant, ("client_id", id), ("client_secret", secret), ("client_assertion", &shown)]),
+        ("an assertion of another type", vec![grant, ("client_assertion_type", "saml"), ("client_assertion", &shown)]),
+        ("no client id", vec![grant, ("client_secret", secret)]),
+    ] {
+        assert_eq!(error(&ask_token(&harness, &form, &[]).await), (400, "invalid_request".to_owned()), "{what}");
+    }
+    let form = [("grant_type", "password"), ("client_id", id), ("client_secret", secret)];
+    assert_eq!(error(&ask_token(&harness, &form, &[]).await), (400, "unsupported_grant_type".to_owned()));
+    let form = [grant, ("client_id", id), ("client_secret", secret), ("scope", "read admin")];
+    assert_eq!(error(&ask_token(&harness, &form, &[]).await), (400, "invalid_scope".to_owned()));
+    let mut bodies = BTreeSet::new();
+    let key = (bearer_key.record.id.as_str(), bearer_key.secret.as_deref().unwrap());
+    for (id, secret) in [("unknown", secret), (id, "wrong"), (id, ""), key] {
+        let reply = ask_token(&harness, &[grant, ("client_id", id), ("client_secret", secret)], &[]).await;
+        assert_eq!(error(&reply), invalid_client, "{id}");
+        assert!(!reply.headers.contains_key("www-authenticate"));
+        bodies.insert(reply.body.to_string());
+    }
+    for (what, assertion) in wrong_foreign_jwts().into_iter().chain([("replayed", shown)]) {
+        let reply = token_by_assertion(&harness, &assertion).await;
+        assert_eq!(error(&reply), invalid_client, "{what}");
+        bodies.insert(reply.body.to_string());
+    }
+    let refused = ask_token(&harness, &[grant], &[("authorization", &basic(id, "wrong"))]).await;
+    assert_eq!(error(&refused), invalid_client);
+    assert_eq!(refused.headers["www-authenticate"], "Basic realm=\"scim\"");
+    bodies.insert(refused.body.to_string());
+    assert_eq!(bodies.len(), 1, "{bodies:?}");
+    harness.app.store.revoke_key(&tenant("acme"), &client.record.id, Timestamp::now()).await.unwrap();
+    assert_eq!(error(&token_by_secret(&harness, &client).await), invalid_client, "a revoked client gets no token");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_where_tokens_are_had_is_told_without_a_key_and_not_who_is_here() {
+    let (harness, _) = with_issuer(None).await;
+    for name in ["acme", "nobody"] {
+        let path = format!("/.well-known/oauth-authorization-server/{name}");
+        let reply = harness.raw("GET", &path, Vec::new(), &[]).await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.body["issuer"], format!("http://scim.example.com/{name}"));
+        assert_eq!(reply.body["token_endpoint"], format!("http://scim.example.com/{name}/oauth/token"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_revoked_takes_its_tokens_along() {
+    let (harness, _) = with_issuer(None).await;
+    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    let token = bearer(token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap());
+    assert_eq!(get(&harness, &token).await.status, 200);
+    assert!(harness.app.store.revoke_key(&tenant("acme"), &client.record.id, Timestamp::now()).await.unwrap());
+    let elsewhere = harness.again(Vec::new()).await;
+    assert_eq!(get(&elsewhere, &token).await.status, 401, "in every process");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_token_goes_on_where_the_old_one_was() {
+    let (harness, _) = with_issuer(None).await;
+    for i in 0..3 {
+        harness.user(&format!("u{i}")).await;
+    }
+    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    let mut cursor = String::new();
+    for _ in 0..3 {
+        let token = bearer(token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap());
+        let path = format!("/acme/scim/v2/Users?count=1&cursor={cursor}");
+        let page = harness.raw("GET", &path, Vec::new(), &[("authorization", &token)]).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        cursor = page.body["nextCursor"].as_str().unwrap_or_default().to_owned();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_issuer_changes_its_keys_and_is_not_asked_more_than_it_must_be() {
+    let (harness, issuer) = with_issuer(None).await;
+    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    let asked = || issuer.asked.swap(0, Ordering::Relaxed);
+    let of =
+        |kid: &str| bearer(&of_issuer(kid, &claims_with(json!({"exp": Timestamp::now().as_second() + 1_000_000}))));
+    for _ in 0..5 {
+        assert_eq!(get(&harness, &of("first")).await.status, 200);
+    }
+    assert_eq!(asked(), 1, "its keys are kept");
+    for _ in 0..5 {
+        assert_eq!(get(&harness, &of("second")).await.status, 401);
+    }
+    assert_eq!(asked(), 0, "a forged kid does not have it asked again at once");
+    issuer.publish(&["first", "second"]);
+    let soon = at(&harness, JWKS_ASKED_SECONDS + 1);
+    assert_eq!(get(&soon, &of("second")).await.status, 200, "a new key is fetched when a token names it");
+    assert_eq!(asked(), 1);
+    issuer.publish(&["second"]);
+    let later = at(&harness, JWKS_ASKED_SECONDS + JWKS_FRESH_SECONDS + 2);
+    assert_eq!(get(&later, &of("first")).await.status, 401, "a key that is withdrawn is not taken any more");
+    assert_eq!(asked(), 1);
+    issuer.is_down.store(true, Ordering::Relaxed);
+    let still = at(&harness, 2 * JWKS_FRESH_SECONDS + 100);
+    assert_eq!(get(&still, &of("second")).await.status, 200, "an issuer may be down for a while");
+    let late = at(&harness, JWKS_KEPT_SECONDS + 2 * JWKS_FRESH_SECONDS);
+    let refused = get(&late, &of("second")).await;
+    assert_eq!(refused.status, 503, "it is not the client's fault: {refused:?}");
+    assert!(refused.headers.contains_key("retry-after"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_works_from_when_its_automation_user_is_active() {
+    let harness = Harness::new().await;
+    let (store, acme, now) = (&harness.app.store, tenant("acme"), Timestamp::now());
+    let refused = keys::add(store, new_key("acme", NewForm::Bearer), now).await.err().unwrap();
+    assert!(refused.to_string().contains("no automation user"), "{refused}");
+    keys::add_automation_user(store, &acme, ROBOT, now).await.unwrap();
+    let made = add(&harness, new_key("acme", NewForm::Bearer)).await;
+    assert_eq!(made.record.state(now), State::Waiting);
+    assert_eq!(get(&harness, &header_of(&made)).await.status, 401);
+    for _ in 0..2 {
+        keys::activate(store, &acme, ROBOT, now).await.unwrap();
+        assert_eq!(get(&harness, &header_of(&made)).await.status, 200);
+    }
+    let next = add(&harness, new_key("acme", NewForm::Jwt)).await;
+    assert_eq!(get(&harness, &header_of(&next)).await.status, 200, "a key of an active user works at once");
+    assert!(keys::activate(store, &acme, "nobody", now).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_use_of_a_key_is_written_down_four_times_an_hour_at_the_most() {
+    if !is_embedded() {
+        return;
+    }
+    let budget = Budget::new();
+    let (harness, _) = with_issuer(Some(budget.clone())).await;
+    let made = add(&harness, new_key("acme", NewForm::Bearer)).await;
+    let used = async || harness.app.store.key(&tenant("acme"), &made.record.id).await.unwrap().unwrap().used;
+    assert_eq!(used().await, None);
+    for (after, writes) in [(0, 1), (10, 0), (899, 0), (901, 1), (1_000, 0)] {
+        let then = at(&harness, after);
+        budget.take();
+        assert_eq!(get(&then, &header_of(&made)).await.status, 200);
+        let spent = budget.take();
+        let updates = spent.calls.iter().filter(|call| *call == "UpdateItem").count();
+        assert_eq!(updates, writes, "after {after} s: {spent:?}");
+        assert!(used().await.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotated_key_works_on_for_the_overlap_and_no_request_is_lost() {
+    let (harness, _) = with_issuer(None).await;
+    let (store, acme, now) = (&harness.app.store, tenant("acme"), Timestamp::now());
+    for form in [NewForm::Bearer, NewForm::Basic, NewForm::Jwt] {
+        let old = add(&harness, new_key("acme", form)).await;
+        let current = std::sync::Mutex::new(header_of(&old));
+        let client = |number: usize| {
+            let (harness, current) = (&harness, &current);
+            async move {
+                for i in 0..20 {
+                    let header = current.lock().unwrap().clone();
+                    // The request is under way while the key is rotated.
+                    tokio::time::sleep(std::time::Duration::from_millis((number % 5) as u64)).await;
+                    let reply = get(harness, &header).await;
+                    assert_eq!(reply.status, 200, "client {number}, request {i}");
+                }
+            }
+        };
+        let rotation = async {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            let overlap = SignedDuration::from_hours(1);
+            let new = keys::rotate(store, &acme, &old.record.id, overlap, None, now).await.unwrap();
+            *current.lock().unwrap() = header_of(&new);
+            new
+        };
+        let load = futures_util::future::join_all((0..16).map(client));
+        let (new, _) = futures_util::future::join(rotation, load).await;
+        let (before, after) = (at(&harness, 3_500), at(&harness, 3_700));
+        assert_eq!(get(&before, &header_of(&old)).await.status, 200);
+        assert_eq!(get(&after, &header_of(&old)).await.status, 401);
+        assert_eq!(get(&after, &header_of(&new)).await.status, 200);
+        assert_eq!(new.record.description, old.record.description);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_called_expiring_a_month_before_its_end() {
+    let (harness, _) = with_issuer(None).await;
+    let now = Timestamp::now();
+    for (days, state) in [(29, State::Expiring), (31, State::Live)] {
+        let mut new = new_key("acme", NewForm::Bearer);
+        new.expires = Some(now + SignedDuration::from_hours(24 * days));
+        assert_eq!(add(&harness, new).await.record.state(now), state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
+    let (harness, _) = with_issuer(None).await;
+    let now = Timestamp::now();
+    let with = |change: &dyn Fn(&mut NewKey)| {
+        let mut new = new_key("acme", NewForm::Bearer);
+        change(&mut new);
+        new
+    };
+    let trusting = |change: fn(&mut Trust)| {
+        let mut trust = trust();
+        change(&mut trust);
+        NewForm::Federation(trust)
+    };
+    for (field, new) in [
+        ("description", with(&|new| new.description = " ".to_owned())),
+        ("scopes", with(&|new| new.scopes.clear())),
+        ("expires", with(&|new| new.expires = Some(now))),
+        ("automation", with(&|new| (new.automation, new.form) = (None, NewForm::Jwt))),
+        ("automation", with(&|new| (new.automation, new.form) = (None, NewForm::Basic))),
+        ("issuer", with(&|new| new.form = trusting(|trust| trust.issuer = "http://issuer.example.com".to_owned()))),
+        ("jwksUri", with(&|new| new.form = trusting(|trust| trust.jwks_uri = "file:///etc/passwd".to_owned()))),
+        ("audience", with(&|new| new.form = trusting(|trust| trust.audience.clear()))),
+    ] {
+        let refused = keys::add(&harness.app.store, new, now).await.err().unwrap().to_string();
+        assert!(refused.starts_with(field), "{refused}");
+    }
+    for name in ["", "a:b", "a\nb", &"x".repeat(300)] {
+        assert!(keys::add_automation_user(&harness.app.store, &tenant("acme"), name, now).await.is_err(), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_secret_is_stored_or_shown() {
+    let (harness, _) = with_issuer(None).await;
+    for form in [NewForm::Bearer, NewForm::Basic, NewForm::Client, NewForm::Jwt] {
+        let made = add(&harness, new_key("acme", form)).await;
+        let secret = made.secret.unwrap();
+        let last = &secret[secret.len() - 30..];
+        let stored = format!("{:?}", harness.dump(rollcall::store::tables::Table::Keys).await);
+        assert!(!stored.contains(last) && !format!("{:?}", made.record).contains(last));
+        assert!(KeyId::parse(made.record.id.as_str()).is_some());
+    }
+}
