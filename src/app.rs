@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::observe::Observer;
+use crate::profiles::Profiles;
 use crate::scim::Schemas;
 use crate::store::Store;
 
@@ -13,8 +14,10 @@ use crate::store::Store;
 pub struct App {
     /// The tables.
     pub store: Store,
-    /// The schemas.
+    /// The standard schemas. What a tenant's users are like, its profile says.
     pub schemas: Arc<Schemas>,
+    /// The profiles of the tenants that have come by.
+    pub profiles: Profiles,
     /// The time.
     pub clock: Clock,
     /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
@@ -51,6 +54,7 @@ impl App {
         Ok(Self {
             store,
             schemas: Arc::new(Schemas::standard()?),
+            profiles: Profiles::default(),
             clock: Clock::System,
             public_url: None,
             observer: Observer::Log,

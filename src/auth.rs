@@ -3,18 +3,23 @@
 use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
 
 use crate::limits::{MAX_AUTHORIZATION_BYTES, MAX_TENANT_BYTES};
+use crate::scim::{Profile, ProfileRef};
 
 pub mod key;
 pub mod seal;
+pub mod shape;
 
+pub use crate::scim::profile::CredentialForm;
 pub use key::{ApiKey, KeyId};
 pub use seal::SealKey;
+pub use shape::{OnDeactivation, Settings, TenantShape};
 
 /// The name of a tenant: `[a-z0-9-]`, as it stands in URLs and keys. Okta refuses a base URL with an underscore.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,6 +134,8 @@ pub struct KeyRecord {
     pub expires: Option<Timestamp>,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
+    /// What its tenant is like: a copy, renewed when the tenant changes.
+    pub shape: TenantShape,
 }
 
 impl KeyRecord {
@@ -153,16 +160,24 @@ pub enum Denial {
 }
 
 /// A caller whose key was verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Principal {
     tenant: Tenant,
     key: KeyId,
     scopes: Vec<Scope>,
     automation: Option<String>,
     seal: SealKey,
+    profile: Arc<Profile>,
+    settings: Settings,
 }
 
 impl Principal {
+    fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {
+        let seal = SealKey::of(&record.hash);
+        let KeyRecord { id: key, scopes, automation, shape, .. } = record;
+        Self { tenant, key, scopes, automation, seal, profile, settings: shape.settings }
+    }
+
     /// The tenant whose data the caller may touch.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
@@ -186,6 +201,16 @@ impl Principal {
     /// What is sealed for this key alone.
     pub fn seal(&self) -> &SealKey {
         &self.seal
+    }
+
+    /// The tenant's profile.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The tenant's settings.
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 }
 
@@ -229,19 +254,21 @@ impl Claim {
     }
 
     /// Looks the key up and, in the same wave, makes a read for the tenant it names. What was read is handed out
-    /// only if the key is good, and dropped otherwise.
+    /// only if the key is good, and dropped otherwise. The tenant's profile is asked for after that.
     ///
     /// # Errors
-    /// The lookup's own error, or why the caller is not let in.
-    pub async fn verify_beside<T, E, F>(
+    /// The lookup's own error or that of the profile, or why the caller is not let in.
+    pub async fn verify_beside<T, E, F, P>(
         self,
         lookup: impl Future<Output = Result<Option<KeyRecord>, E>>,
         read: impl FnOnce(Tenant) -> F,
+        profile: impl FnOnce(ProfileRef) -> P,
         scope: Scope,
         now: Timestamp,
     ) -> Result<Result<(Principal, T), Denial>, E>
     where
         F: Future<Output = T>,
+        P: Future<Output = Result<Arc<Profile>, E>>,
     {
         let read = std::pin::pin!(read(self.tenant.clone()));
         // Whichever comes first: a read for a caller who is not let in ends there.
@@ -249,18 +276,19 @@ impl Claim {
             Either::Left((record, read)) => (record, Either::Left(read)),
             Either::Right((read, lookup)) => (lookup.await, Either::Right(read)),
         };
-        let principal = match self.verify(record?, scope, now) {
-            Ok(principal) => principal,
+        let record = match self.verify(record?, scope, now) {
+            Ok(record) => record,
             Err(denial) => return Ok(Err(denial)),
         };
+        let profile = profile(record.shape.profile.clone()).await?;
         let read = match read {
             Either::Left(under_way) => under_way.await,
             Either::Right(done) => done,
         };
-        Ok(Ok((principal, read)))
+        Ok(Ok((Principal::of(self.tenant, record, profile), read)))
     }
 
-    fn verify(self, record: Option<KeyRecord>, scope: Scope, now: Timestamp) -> Result<Principal, Denial> {
+    fn verify(&self, record: Option<KeyRecord>, scope: Scope, now: Timestamp) -> Result<KeyRecord, Denial> {
         // An unknown key is compared too, so that it takes as long as a wrong one.
         let hash = record.as_ref().map_or([0; 32], |record| record.hash);
         let is_same = bool::from(hash.ct_eq(&self.key.hash()));
@@ -277,14 +305,7 @@ impl Claim {
         if !record.scopes.contains(&scope) {
             return Err(Denial::Scope);
         }
-        let seal = SealKey::of(&record.hash);
-        Ok(Principal {
-            tenant: self.tenant,
-            key: record.id,
-            scopes: record.scopes,
-            automation: record.automation,
-            seal,
-        })
+        Ok(record)
     }
 }
 
@@ -303,6 +324,7 @@ mod tests {
             created: Timestamp::UNIX_EPOCH,
             expires: None,
             revoked: None,
+            shape: TenantShape::default(),
         }
     }
 

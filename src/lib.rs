@@ -6,6 +6,7 @@
 //! - [`auth`]: keys, and the only place that makes a [`Tenant`](auth::Tenant).
 //! - [`store`]: the only speaker of DynamoDB: tables, items, commits.
 //! - [`api`]: the route table and one thin handler per route.
+//! - [`profiles`]: the tenants' profiles that a process has read.
 //! - [`worker`]: finishes what requests have committed and not carried out.
 //! - [`observe`]: the log line and metrics of a request.
 //! - [`limits`]: every bound, with its reason.
@@ -34,6 +35,7 @@ pub mod auth;
 pub mod cli;
 pub mod limits;
 pub mod observe;
+pub mod profiles;
 pub mod scim;
 pub mod store;
 pub mod worker;

@@ -21,6 +21,7 @@ pub mod meter;
 mod page;
 mod record;
 pub mod tables;
+pub mod tenants;
 pub mod users;
 pub mod work;
 

@@ -131,18 +131,41 @@ impl<'a> Call<'a> {
         F: Future<Output = Result<T, ScimError>>,
     {
         if let Some(caller) = self.caller {
-            return match caller.has(self.route.scope) {
-                true => Ok((caller.clone(), read(caller.tenant().clone()).await?)),
-                false => Err(self.denied(Denial::Scope)),
-            };
+            if !caller.has(self.route.scope) {
+                return Err(self.denied(Denial::Scope));
+            }
+            self.check_offered(caller)?;
+            return Ok((caller.clone(), read(caller.tenant().clone()).await?));
         }
         let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
         let claim = Claim::read(authorization, &self.target.tenant).map_err(|denial| self.denied(denial))?;
         let (tenant, key) = (claim.tenant_name().clone(), claim.key_id().clone());
-        let lookup = self.app.store.key(&tenant, &key);
-        let verified = claim.verify_beside(lookup, read, self.route.scope, self.now()).await?;
+        let App { store, profiles, .. } = self.app;
+        let lookup = store.key(&tenant, &key);
+        let profile = |wanted| {
+            let tenant = &tenant;
+            async move { profiles.of(store, tenant, &wanted).await }
+        };
+        let verified = claim.verify_beside(lookup, read, profile, self.route.scope, self.now()).await?;
         let (principal, outcome) = verified.map_err(|denial| self.denied(denial))?;
+        self.check_offered(&principal)?;
         Ok((principal, outcome?))
+    }
+
+    /// "Specified resource (e.g., User) or endpoint does not exist" (RFC 7644 table 8): so does none that the tenant's
+    /// profile does not offer.
+    fn check_offered(&self, principal: &Principal) -> Result<(), ScimError> {
+        match principal.profile().schemas.at(self.route.path) {
+            Some(schema) if !schema.is_offered => Err(ScimError::status(
+                404,
+                format!(
+                    "there is no {} here: this tenant's profile {} offers no groups",
+                    schema.endpoint,
+                    principal.profile().name
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn denied(&self, denial: Denial) -> ScimError {
@@ -163,6 +186,7 @@ impl<'a> Call<'a> {
             request: self.request_id.to_owned(),
             at: self.now(),
             started: self.started,
+            settings: principal.settings(),
         }
     }
 

@@ -1,31 +1,16 @@
-//! `rollcall tenant` and `rollcall key`. A key alone goes to standard output, words to standard error.
+//! `rollcall key`. A key alone goes to standard output, words to standard error.
 
 use clap::Subcommand;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, civil};
 
-use super::StoreOptions;
+use super::{StoreOptions, tenants};
 use crate::app::Clock;
-use crate::auth::{ApiKey, KeyId, KeyRecord, Scope, TenantName};
+use crate::auth::{ApiKey, CredentialForm, KeyId, KeyRecord, Scope, TenantName};
 use crate::limits::MAX_DESCRIPTION_BYTES;
+use crate::scim::Profile;
 use crate::scim::resource::date_time;
 use crate::store::Store;
-
-#[derive(Debug, Subcommand)]
-pub(super) enum TenantCommand {
-    /// Make a tenant
-    Add {
-        /// Lower-case letters, digits and hyphens; part of the tenant's URL and keys
-        name: TenantName,
-        #[command(flatten)]
-        store: StoreOptions,
-    },
-    /// List the tenants, one a line
-    List {
-        #[command(flatten)]
-        store: StoreOptions,
-    },
-}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -75,11 +60,14 @@ pub(super) struct Request {
     pub(super) expires: Option<Timestamp>,
 }
 
-/// Makes a key and returns it whole; only its hash is stored.
+/// Makes a key and returns it whole; only its hash is stored, with a copy of what its tenant is like.
 pub(super) async fn make(store: &Store, request: Request, now: Timestamp) -> Result<String, String> {
     if request.description.trim().is_empty() || request.description.len() > MAX_DESCRIPTION_BYTES {
         return Err(format!("a description has 1 to {MAX_DESCRIPTION_BYTES} bytes"));
     }
+    let tenant = tenants::need(store, &request.tenant).await?;
+    let profile = tenants::profile_of(store, &tenant).await?;
+    check_form(&profile, CredentialForm::Bearer)?;
     let mut scopes = request.scopes;
     scopes.sort();
     scopes.dedup();
@@ -94,30 +82,22 @@ pub(super) async fn make(store: &Store, request: Request, now: Timestamp) -> Res
         created: now,
         expires: request.expires,
         revoked: None,
+        shape: tenant.shape,
     };
     store.add_key(&record).await.map_err(|e| e.to_string())?;
     Ok(key.reveal())
 }
 
-pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
-    match command {
-        TenantCommand::Add { name, store } => {
-            let store = store.open().await?;
-            if !store.add_tenant(&name, Clock::System.now()).await.map_err(|e| e.to_string())? {
-                return Err(format!("the tenant {name} is there already"));
-            }
-            eprintln!(
-                "Made the tenant {name}. Its path is /{name}/scim/v2. Next: rollcall key add {name} --description TEXT"
-            );
-            Ok(())
-        }
-        TenantCommand::List { store } => {
-            for tenant in store.open().await?.tenants().await.map_err(|e| e.to_string())? {
-                println!("{}\t{}", tenant.name, date_time(tenant.created));
-            }
-            Ok(())
-        }
+/// Refuses a credential of a form that the tenant's profile does not allow.
+fn check_form(profile: &Profile, form: CredentialForm) -> Result<(), String> {
+    if profile.allows(form) {
+        return Ok(());
     }
+    let allowed = profile.credentials.iter().map(|form| form.as_str()).collect::<Vec<_>>().join(", ");
+    Err(format!(
+        "the profile {} of this tenant does not allow credentials of the form {form}; it allows {allowed}",
+        profile.name
+    ))
 }
 
 pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
@@ -126,7 +106,6 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
         KeyCommand::Add { tenant, description, automation, scopes, expires, store } => {
             let expires = expires.map(|text| point_in_time(&text, now)).transpose()?;
             let store = store.open().await?;
-            need_tenant(&store, &tenant).await?;
             let request = Request { tenant, description, automation, scopes, expires };
             println!("{}", make(&store, request, now).await?);
             eprintln!("The secret token above is not shown again.");
@@ -134,7 +113,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
         }
         KeyCommand::List { tenant, store } => {
             let store = store.open().await?;
-            need_tenant(&store, &tenant).await?;
+            tenants::need(&store, &tenant).await?;
             for key in store.keys(&tenant).await.map_err(|e| e.to_string())? {
                 println!("{}", line(&key, now));
             }
@@ -150,13 +129,6 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             Ok(())
         }
     }
-}
-
-async fn need_tenant(store: &Store, tenant: &TenantName) -> Result<(), String> {
-    if store.has_tenant(tenant).await.map_err(|e| e.to_string())? {
-        return Ok(());
-    }
-    Err(format!("there is no tenant {tenant}; make it: rollcall tenant add {tenant}"))
 }
 
 fn line(key: &KeyRecord, now: Timestamp) -> String {

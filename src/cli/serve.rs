@@ -13,7 +13,7 @@ use http::{Request, Response, StatusCode};
 use super::{StoreOptions, keys, listener, open_engine};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
-use crate::auth::{Scope, TenantName};
+use crate::auth::{Scope, TenantName, TenantShape};
 use crate::limits::MAX_BODY_BYTES;
 use crate::store::Store;
 use crate::worker;
@@ -84,7 +84,7 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
     if tenants.is_empty() && !is_remote {
         let demo: TenantName = DEMO.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
         let now = Clock::System.now();
-        store.add_tenant(&demo, now).await.map_err(|e| e.to_string())?;
+        store.add_tenant(&demo, &TenantShape::default(), now).await.map_err(|e| e.to_string())?;
         let key = keys::Request {
             tenant: demo,
             description: "made by rollcall serve on first start".to_owned(),
