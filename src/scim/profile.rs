@@ -179,3 +179,190 @@ impl FromStr for ProfileRef {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::scim::{ENTERPRISE_URN, USER_URN};
+
+    const JOSTLE_URN: &str = "urn:ietf:params:scim:schemas:extension:jostle:2.0:User";
+
+    fn shipped(name: &str) -> Profile {
+        Profile::parse(Profile::shipped(name).unwrap()).unwrap()
+    }
+
+    /// The names of the attributes that a schema is published with.
+    fn published<'p>(profile: &'p Profile, urn: &str) -> Vec<&'p str> {
+        let schema = profile.schemas.all().find(|schema| schema.id == urn).unwrap();
+        schema.published["attributes"].as_array().unwrap().iter().map(|a| a["name"].as_str().unwrap()).collect()
+    }
+
+    fn attribute<'p>(profile: &'p Profile, name: &str) -> &'p Value {
+        let all = profile.schemas.user.core.published["attributes"].as_array().unwrap();
+        all.iter().find(|attribute| attribute["name"] == name).unwrap()
+    }
+
+    #[test]
+    fn every_shipped_profile_is_in_order_and_has_the_name_it_is_known_by() {
+        for name in Profile::shipped_names() {
+            let profile = shipped(name);
+            assert_eq!(profile.name, name);
+            // New gallery applications of Entra may not use a secret that lives long.
+            assert!(profile.allows(CredentialForm::Client) && profile.allows(CredentialForm::Federation), "{name}");
+            assert_eq!(ProfileRef::shipped(name).unwrap().to_string().parse(), Ok(ProfileRef::shipped(name).unwrap()));
+        }
+        assert_eq!(CredentialForm::ALL.map(|form| shipped("default").allows(form)), [true; 5]);
+        assert!(
+            shipped("mindtickle").allows(CredentialForm::Jwt) && !shipped("mindtickle").allows(CredentialForm::Bearer)
+        );
+        assert!(shipped("jive").allows(CredentialForm::Basic) && !shipped("jive").allows(CredentialForm::Bearer));
+        assert_eq!(shipped("mindtickle").base_path("acme"), "/acme/scim");
+        assert_eq!(shipped("jostle").base_path("acme"), "/acme/scim/v2");
+    }
+
+    #[test]
+    fn the_default_profile_is_the_standard_schemas() {
+        let (profile, standard) = (shipped("default"), Schemas::standard().unwrap());
+        let documents = |schemas: &Schemas| schemas.all().map(|s| s.published.clone()).collect::<Vec<_>>();
+        assert_eq!(documents(&profile.schemas), documents(&standard));
+    }
+
+    #[test]
+    fn what_is_in_use_is_published_and_all_is_known() {
+        let jostle = shipped("jostle");
+        assert_eq!(published(&jostle, USER_URN), ["userName", "name", "active", "emails", "groups"]);
+        assert_eq!(published(&jostle, JOSTLE_URN), ["alternateEmail1Label", "alternateEmail2Label"]);
+        assert!(jostle.schemas.all().all(|schema| schema.id != ENTERPRISE_URN));
+        assert!(
+            jostle.schemas.user.attribute("title").is_some() && jostle.schemas.user.extension(ENTERPRISE_URN).is_some()
+        );
+        let emails = attribute(&jostle, "emails");
+        let kind = emails["subAttributes"].as_array().unwrap().iter().find(|sub| sub["name"] == "type").unwrap();
+        assert_eq!(kind["canonicalValues"], json!(["work", "personal", "alternate1", "alternate2"]));
+        assert_eq!((&emails["required"], &attribute(&jostle, "name")["required"]), (&json!(true), &json!(false)));
+        let juno = shipped("juno-journey");
+        let of_enterprise = published(&juno, ENTERPRISE_URN);
+        assert_eq!(of_enterprise.len(), 6, "{of_enterprise:?}");
+        assert!(published(&juno, USER_URN).contains(&"addresses") && !published(&juno, USER_URN).contains(&"photos"));
+    }
+
+    #[test]
+    fn what_is_required_must_have_a_value_where_the_path_says() {
+        let jostle = shipped("jostle");
+        let check = |emails: Value| {
+            let text = json!({"userName": "bob", "emails": emails}).to_string();
+            jostle.check_required(&Document::from_stored(&text).unwrap())
+        };
+        assert!(check(json!([{"type": "home", "value": "a@b"}, {"type": "Work", "value": "a@b"}])).is_ok());
+        for bad in [json!([]), json!([{"type": "home", "value": "a@b"}]), json!([{"type": "work", "primary": true}])] {
+            let error = check(bad).unwrap_err();
+            assert_eq!(error.to_json()["scimType"], "invalidValue");
+            assert!(error.detail.starts_with("emails[type eq \"work\"].value is required"), "{}", error.detail);
+            assert!(error.detail.contains("jostle"));
+        }
+    }
+
+    /// A profile that is in order, but for what `change` does to it.
+    fn changed(change: impl FnOnce(&mut Value)) -> Result<Profile, BadProfile> {
+        let mut profile = json!({
+            "name": "mine", "credentials": ["bearer"],
+            "required": ["title"], "attributes": ["userName", "urn:example:app:2.0:User:level"],
+            "schemas": [{"id": "urn:example:app:2.0:User", "name": "App", "attributes": [
+                {"name": "level", "type": "integer"},
+                {"name": "place", "type": "complex", "multiValued": true, "subAttributes": [{"name": "value", "type": "string"}]},
+            ]}],
+        });
+        change(&mut profile);
+        Profile::parse_own(&profile.to_string())
+    }
+
+    #[test]
+    fn a_definition_is_published_with_what_it_leaves_out() {
+        let profile = changed(|p| p["schemas"][0]["attributes"][0]["required"] = json!(true)).unwrap();
+        let schema = profile.schemas.user.extension("urn:example:app:2.0:User").unwrap();
+        let level = &schema.published["attributes"][0];
+        assert_eq!(level["mutability"], "readWrite");
+        assert_eq!((&level["multiValued"], schema.is_required), (&json!(false), true));
+        let required: Vec<_> = profile.required().map(ToString::to_string).collect();
+        assert_eq!(required, ["title", "urn:example:app:2.0:User:level"]);
+    }
+
+    #[test]
+    fn a_bad_profile_is_refused_with_the_place_and_the_reason() {
+        type Case = (fn(&mut Value), &'static str, &'static str);
+        let cases: &[Case] = &[
+            (|p| p["name"] = json!("Mine!"), "name", "lower-case"),
+            (|p| p["name"] = json!("jostle"), "name", "ships"),
+            (|p| drop(p.as_object_mut().unwrap().remove("name")), "name", "missing"),
+            (|p| p["color"] = json!("red"), "color", "known are name,"),
+            (|p| p["baseUrl"] = json!("/scim/{tenant}"), "baseUrl", "/{tenant}/scim/v2"),
+            (|p| p["groups"] = json!("yes"), "groups", "expected a boolean"),
+            (|p| p["credentials"] = json!([]), "credentials", "at least one"),
+            (|p| p["credentials"] = json!(["bearer", "magic"]), "credentials[1]", "not a form of credential"),
+            (|p| p["credentials"] = json!(["jwt", "jwt"]), "credentials[1]", "twice"),
+            (|p| p["credentials"] = json!("jwt"), "credentials", "must be an array, not a string"),
+            (|p| p["required"] = json!(["title", "a b"]), "required[1]", "no attribute path"),
+            (|p| p["required"] = json!(["shoeSize"]), "required[0]", "no schema of this profile defines shoeSize"),
+            (|p| p["required"] = json!(["emails[kind eq \"x\"]"]), "required[0]", "defines emails"),
+            (|p| p["required"] = json!(["emails[primary gt true].value"]), "required[0]", "primary"),
+            (|p| p["required"] = json!(["groups"]), "required[0]", "read-only"),
+            (|p| p["required"] = json!(["urn:example:app:2.0:User"]), "required[0]", "as a whole"),
+            (|p| p["attributes"] = json!(["name.middle"]), "attributes[0]", "defines name.middle"),
+            (|p| p["attributes"] = json!([7]), "attributes[0]", "must be a string, not a number"),
+            (|p| p["schemas"][0]["id"] = json!("app"), "schemas[0].id", "not a URN"),
+            (|p| p["schemas"][0]["id"] = json!(USER_URN), "schemas[0].id", "defined already"),
+            (|p| p["schemas"][0]["id"] = json!(ENTERPRISE_URN.to_uppercase()), "schemas[0].id", "defined already"),
+            (|p| p["schemas"][0]["extra"] = json!(1), "schemas[0].extra", "not known here"),
+            (|p| p["schemas"][0]["attributes"] = json!([]), "schemas[0].attributes", "at least one"),
+            (
+                |p| {
+                    let twice = p["schemas"][0].clone();
+                    p["schemas"].as_array_mut().unwrap().push(twice);
+                },
+                "schemas[1].id",
+                "defined already",
+            ),
+        ];
+        let of_attribute: &[Case] = &[
+            (|a| a["type"] = json!("strin"), ".type", "unknown variant `strin`"),
+            (|a| drop(a.as_object_mut().unwrap().remove("type")), ".type", "missing"),
+            (|a| a["type"] = json!("complex"), ".type", "has subAttributes"),
+            (|a| a["subAttributes"] = json!([{"name": "x", "type": "string"}]), ".subAttributes", "only a complex"),
+            (|a| a["name"] = json!("9"), ".name", "not an attribute name"),
+            (|a| a["name"] = json!("PLACE"), "", "twice"),
+            (|a| a["requird"] = json!(true), ".requird", "not known here"),
+            (|a| a["multiValued"] = json!(1), ".multiValued", "expected a boolean"),
+            (|a| a["mutability"] = json!("sometimes"), ".mutability", "unknown variant"),
+            (|a| a["returned"] = json!("maybe"), ".returned", "unknown variant"),
+            (|a| a["uniqueness"] = json!("server"), ".uniqueness", "kept unique"),
+            (|a| a["canonicalValues"] = json!([1]), ".canonicalValues", "expected a string"),
+        ];
+        let refused = |change: &dyn Fn(&mut Value)| changed(|p| change(p)).unwrap_err();
+        for (change, place, reason) in cases {
+            let bad = refused(change);
+            assert!(bad.place == *place && bad.reason.contains(reason), "{place}, {reason}: {bad}");
+        }
+        for (change, place, reason) in of_attribute {
+            let bad = refused(&|p| change(&mut p["schemas"][0]["attributes"][0]));
+            let is_there = bad.place.starts_with("schemas[0].attributes[") && bad.place.ends_with(place);
+            assert!(is_there && bad.reason.contains(reason), "{place}, {reason}: {bad}");
+        }
+        let sub = refused(&|p| p["schemas"][0]["attributes"][1]["subAttributes"][0]["type"] = json!("complex"));
+        assert_eq!(sub.place, "schemas[0].attributes[1].subAttributes[0].type");
+    }
+
+    #[test]
+    fn text_that_is_no_json_is_refused_with_line_and_column() {
+        for (text, place) in
+            [("{\n  \"name\": \"x\",\n}", "line 3 column 1"), ("{\"name\":\"a\",\"name\":\"b\"}", "line 1 column")]
+        {
+            let bad = Profile::parse(text).unwrap_err();
+            assert!(bad.place.starts_with(place), "{bad}");
+        }
+        assert_eq!(Profile::parse("[]").unwrap_err().to_string(), "the profile: must be an object, not an array");
+        let long = format!("{{\"description\": \"{}\"}}", "x".repeat(crate::limits::MAX_PROFILE_BYTES));
+        assert!(Profile::parse(&long).unwrap_err().reason.contains("the limit is"));
+    }
+}
