@@ -43,6 +43,8 @@ impl Profiles {
     fn hold(&self, wanted: &ProfileRef, profile: Profile) -> Arc<Profile> {
         let profile = Arc::new(profile);
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Requests side by side may all have read it.
+        held.retain(|(known, _)| known != wanted);
         if held.len() >= MAX_HELD_PROFILES {
             held.remove(0);
         }

@@ -1,12 +1,13 @@
 //! `rollcall tenant` and `rollcall profile`.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::{Args, Subcommand};
 
 use super::StoreOptions;
 use crate::app::Clock;
-use crate::auth::{OnDeactivation, Settings, TenantName, TenantShape};
+use crate::auth::{CredentialForm, OnDeactivation, Settings, TenantName, TenantShape};
 use crate::profiles::Profiles;
 use crate::scim::resource::date_time;
 use crate::scim::{Profile, ProfileRef};
@@ -133,7 +134,7 @@ pub(super) async fn need(store: &Store, name: &TenantName) -> Result<TenantRecor
 ///
 /// # Errors
 /// As the store's, or that it is not there.
-pub(super) async fn profile_of(store: &Store, tenant: &TenantRecord) -> Result<std::sync::Arc<Profile>, String> {
+pub(super) async fn profile_of(store: &Store, tenant: &TenantRecord) -> Result<Arc<Profile>, String> {
     let wanted = &tenant.shape.profile;
     Profiles::default().of(store, &tenant.name, wanted).await.map_err(|e| e.to_string())
 }
@@ -145,7 +146,11 @@ async fn add(store: &Store, name: &TenantName, chosen: &Chosen, settings: Settin
         return Err(format!("the tenant {name} is there already"));
     }
     let path = chosen.profile.base_path(name.as_str());
-    eprintln!("Made the tenant {name}. Its path is {path}. Next: rollcall key add {name} --description TEXT");
+    let next = match chosen.profile.allows(CredentialForm::Bearer) {
+        true => format!("Next: rollcall key add {name} --description TEXT"),
+        false => format!("Next: a credential of one of the forms {}", forms(&chosen.profile)),
+    };
+    eprintln!("Made the tenant {name}. Its path is {path}. {next}");
     Ok(())
 }
 

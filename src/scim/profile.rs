@@ -285,6 +285,7 @@ mod tests {
         let level = &schema.published["attributes"][0];
         assert_eq!(level["mutability"], "readWrite");
         assert_eq!((&level["multiValued"], schema.is_required), (&json!(false), true));
+        assert_eq!(published(&profile, USER_URN), ["userName", "title", "groups"], "what is required is in use");
         let required: Vec<_> = profile.required().map(ToString::to_string).collect();
         assert_eq!(required, ["title", "urn:example:app:2.0:User:level"]);
     }

@@ -22,11 +22,12 @@ pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
     schemas.group.is_offered = named.offers_groups;
     schemas.group_member.is_offered = named.offers_groups;
     let all = schemas.user.clone();
-    let is_in_use = |extension: Option<&str>, name: &str| {
-        named.in_use.is_empty() || named.in_use.iter().any(|path| names(&all, path, extension, name))
-    };
     let is_required =
         |extension: Option<&str>, name: &str| named.required.iter().any(|path| names(&all, path, extension, name));
+    let is_in_use = |extension: Option<&str>, name: &str| {
+        let is_named = || named.in_use.iter().any(|path| names(&all, path, extension, name));
+        named.in_use.is_empty() || is_named() || is_required(extension, name)
+    };
     let core = &mut schemas.user.core;
     // Read-only: who provides users does not name them, though they are there.
     keep(core, |name| match name {
@@ -44,19 +45,28 @@ pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
         extension.is_required = require(extension, |name| is_required(Some(&id), name));
     }
     for path in &named.required {
-        if let (None, Some(sub), Some(parts)) = (&path.selector, &path.sub, parts_of(&mut schemas.user, &all, path)) {
-            find(parts, sub).into_iter().for_each(|part| drop(part.insert("required".into(), json!(true))));
+        if let (None, Some(sub)) = (&path.selector, &path.sub) {
+            say_of_part(&mut schemas.user, (&all, path), sub, ("required", json!(true)));
         }
     }
     for path in &named.in_use {
-        if let (Some((label, _)), Some(parts)) = (selected(path), parts_of(&mut schemas.user, &all, path)) {
-            let same = named.in_use.iter().filter(|other| other.urn == path.urn && other.name == path.name);
-            let selected = same.filter_map(selected).filter(|(other, _)| *other == label);
-            let mut values: Vec<&str> = selected.map(|(_, value)| value).collect();
-            values.dedup();
-            find(parts, label).into_iter().for_each(|part| drop(part.insert("canonicalValues".into(), json!(values))));
+        if let Some((label, _)) = selected(path) {
+            let values = json!(selected_by(&named.in_use, path, label));
+            say_of_part(&mut schemas.user, (&all, path), label, ("canonicalValues", values));
         }
     }
+}
+
+/// The values by which paths select among those of one attribute: of e-mail addresses, the types in use.
+fn selected_by<'n>(in_use: &'n [AttributePath], path: &AttributePath, label: &str) -> Vec<&'n str> {
+    let same = in_use.iter().filter(|other| other.urn == path.urn && other.name == path.name);
+    let mut values = Vec::new();
+    for (other, value) in same.filter_map(selected) {
+        if other == label && !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    values
 }
 
 /// The part that a path selects by, and its value: of `emails[type eq "work"].value`, `type` and `work`.
@@ -67,19 +77,23 @@ fn selected(path: &AttributePath) -> Option<(&str, &str)> {
     }
 }
 
-/// The published parts of the attribute that a path names.
-fn parts_of<'s>(
-    shown: &'s mut ResourceSchema,
-    user: &ResourceSchema,
-    path: &AttributePath,
-) -> Option<&'s mut Vec<Value>> {
+/// Sets a characteristic of a part of the attribute that a path names, where it is published.
+fn say_of_part(
+    shown: &mut ResourceSchema,
+    (user, path): (&ResourceSchema, &AttributePath),
+    part: &str,
+    (name, value): (&str, Value),
+) {
     let located = user.locate(path);
     let schema = match located.extension {
         None => Some(&mut shown.core),
         Some(urn) => shown.extensions.iter_mut().find(|schema| schema.id == urn),
     };
-    let attribute = find(attributes(&mut schema?.published)?, &located.attribute?.name)?;
-    attribute.get_mut("subAttributes")?.as_array_mut()
+    let attribute = schema.and_then(|s| find(attributes(&mut s.published)?, &located.attribute?.name));
+    let parts = attribute.and_then(|attribute| attribute.get_mut("subAttributes")?.as_array_mut());
+    if let Some(part) = parts.and_then(|parts| find(parts, part)) {
+        part.insert(name.to_owned(), value);
+    }
 }
 
 /// Whether a path names that attribute, a part of it, or the extension that has it.
