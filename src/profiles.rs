@@ -9,7 +9,10 @@ use crate::store::{Store, StoreError};
 
 /// Profiles by what refers to them. Each is immutable, so that none is ever out of date.
 #[derive(Debug, Clone, Default)]
-pub struct Profiles(Arc<Mutex<Vec<(ProfileRef, Arc<Profile>)>>>);
+pub struct Profiles(Arc<Mutex<Vec<Held>>>);
+
+/// A profile, and what refers to it.
+type Held = (ProfileRef, Arc<Profile>);
 
 impl Profiles {
     /// The profile of a tenant.

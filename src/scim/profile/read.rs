@@ -38,8 +38,11 @@ pub(super) fn profile(text: &str) -> Read<Profile> {
     if text.len() > MAX_PROFILE_BYTES {
         return Err(whole(format!("is {} bytes; the limit is {MAX_PROFILE_BYTES}", text.len())));
     }
-    let value = parse_strict(text.as_bytes())
-        .map_err(|e| BadProfile { place: format!("line {} column {}", e.line(), e.column()), reason: e.to_string() })?;
+    let value = parse_strict(text.as_bytes()).map_err(|e| {
+        let place = format!("line {} column {}", e.line(), e.column());
+        let reason = e.to_string().trim_end_matches(&format!(" at {place}")).to_owned();
+        BadProfile { place, reason }
+    })?;
     let fields = Place { at: String::new(), value: &value }.object(&FIELDS)?;
     let mut schemas = Schemas::standard().map_err(|e| whole(e.to_string()))?;
     extend(&mut schemas.user, &fields)?;
