@@ -8,7 +8,7 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::{KeyId, Principal};
 use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES, REQUEST_SECONDS};
 use crate::observe::Answered;
 use crate::scim::ScimError;
@@ -47,7 +47,8 @@ pub struct Origin(pub String);
 /// A handler's answer. One with a tenant's data can only be made for a verified caller.
 #[derive(Debug)]
 pub struct Reply {
-    principal: Option<Principal>,
+    /// Whose key it is, for the log.
+    key: Option<KeyId>,
     status: StatusCode,
     media_type: HeaderValue,
     location: Option<String>,
@@ -59,13 +60,13 @@ pub struct Reply {
 impl Reply {
     /// An answer with a body.
     pub fn json(principal: Principal, status: StatusCode, body: impl Into<Value>) -> Self {
-        Self { media_type: SCIM_JSON, ..Self::plain(Some(principal), status, body.into()) }
+        Self { media_type: SCIM_JSON, ..Self::plain(Some(principal.key().clone()), status, body.into()) }
     }
 
     /// An answer that is no SCIM: of the token endpoint, of a public document, or of the admin API.
-    fn plain(principal: Option<Principal>, status: StatusCode, body: Value) -> Self {
+    fn plain(key: Option<KeyId>, status: StatusCode, body: Value) -> Self {
         let (media_type, location, etag, challenge) = (JSON, None, None, None);
-        Self { principal, status, media_type, location, etag, challenge, body: Some(body) }
+        Self { key, status, media_type, location, etag, challenge, body: Some(body) }
     }
 
     /// An answer without one.
@@ -112,7 +113,7 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     };
     let (outcome, spent) = Meter::measure(in_time).await;
     let (key, status) = match &outcome {
-        Ok(reply) => (reply.principal.as_ref().map_or("", |caller| caller.key().as_str()), reply.status.as_u16()),
+        Ok(reply) => (reply.key.as_ref().map_or("", KeyId::as_str), reply.status.as_u16()),
         Err(refusal) => ("", refusal.error.status),
     };
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::auth::Issuers;
 use crate::fetch::Https;
 use crate::observe::Observer;
+use crate::profiles::Profiles;
 use crate::scim::Schemas;
 use crate::store::Store;
 
@@ -15,10 +16,12 @@ use crate::store::Store;
 pub struct App {
     /// The tables.
     pub store: Store,
-    /// The schemas.
+    /// The standard schemas. What a tenant's users are like, its profile says.
     pub schemas: Arc<Schemas>,
     /// What is known of identity providers.
     pub issuers: Arc<Issuers>,
+    /// The profiles of the tenants that have come by.
+    pub profiles: Profiles,
     /// The time.
     pub clock: Clock,
     /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
@@ -56,6 +59,7 @@ impl App {
             store,
             schemas: Arc::new(Schemas::standard()?),
             issuers: Arc::new(Issuers::new(Https)),
+            profiles: Profiles::default(),
             clock: Clock::System,
             public_url: None,
             observer: Observer::Log,

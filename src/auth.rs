@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::limits::MAX_TENANT_BYTES;
+use crate::scim::Profile;
 
 pub mod claim;
 pub mod issuer;
@@ -11,12 +13,15 @@ pub mod jwt;
 pub mod key;
 pub mod record;
 pub mod seal;
+pub mod shape;
 
+pub use crate::scim::profile::CredentialForm;
 pub use claim::Claim;
 pub use issuer::Issuers;
 pub use key::{ApiKey, KeyId};
 pub use record::{Credential, KeyRecord, Trust};
 pub use seal::SealKey;
+pub use shape::{OnDeactivation, Settings, TenantShape};
 
 /// The name of a tenant: `[a-z0-9-]`, as it stands in URLs and keys. Okta refuses a base URL with an underscore.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -134,16 +139,25 @@ pub enum Denial {
 }
 
 /// A caller whose key was verified.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Principal {
     tenant: Tenant,
     key: KeyId,
     scopes: Vec<Scope>,
     automation: Option<String>,
     seal: SealKey,
+    profile: Arc<Profile>,
+    settings: Settings,
 }
 
 impl Principal {
+    fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {
+        let seal = record.credential.seal();
+        let KeyRecord { id, credential, scopes, automation, shape, .. } = record;
+        let key = if let Credential::Token { client, .. } = credential { client } else { id };
+        Self { tenant, key, scopes, automation, seal, profile, settings: shape.settings }
+    }
+
     /// The tenant whose data the caller may touch.
     pub fn tenant(&self) -> &Tenant {
         &self.tenant
@@ -167,6 +181,16 @@ impl Principal {
     /// What is sealed for this key alone.
     pub fn seal(&self) -> &SealKey {
         &self.seal
+    }
+
+    /// The tenant's profile.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The tenant's settings.
+    pub fn settings(&self) -> Settings {
+        self.settings
     }
 }
 

@@ -1,4 +1,4 @@
-//! The command `rollcall`: a local endpoint, tenants and keys.
+//! The command `rollcall`: a local endpoint, tenants, profiles and keys.
 
 use std::path::PathBuf;
 
@@ -18,6 +18,7 @@ mod listener;
 pub mod openapi;
 mod serve;
 pub mod template;
+mod tenants;
 
 /// A SCIM 2.0 provisioning endpoint for AWS Lambda and DynamoDB.
 #[derive(Debug, Parser)]
@@ -31,9 +32,12 @@ pub struct Cli {
 enum Command {
     /// Run the endpoint on this machine; on first start it makes the tenant demo and prints its key
     Serve(serve::Options),
-    /// Make and list tenants
+    /// Make, show, change and list tenants
     #[command(subcommand)]
-    Tenant(keys::TenantCommand),
+    Tenant(tenants::TenantCommand),
+    /// List, show and check profiles
+    #[command(subcommand)]
+    Profile(tenants::ProfileCommand),
     /// Make, list and revoke the keys of a tenant
     #[command(subcommand)]
     Key(keys::KeyCommand),
@@ -112,7 +116,8 @@ fn open_engine(folder: &std::path::Path) -> Result<Engine, String> {
 pub async fn run(cli: Cli) -> Result<(), String> {
     match cli.command {
         Command::Serve(options) => serve::run(options).await,
-        Command::Tenant(command) => keys::tenant(command).await,
+        Command::Tenant(command) => tenants::tenant(command).await,
+        Command::Profile(command) => tenants::profile(&command),
         Command::Key(command) => keys::key(command).await,
         Command::Automation(command) => automation::run(command).await,
         Command::Explain(options) => explain::run(options).await,

@@ -8,6 +8,7 @@
 //! - [`api`]: the route table and one thin handler per route.
 //! - [`admin`]: what operators do to tenants, keys and automation users, by command line or by the admin API.
 //! - [`fetch`]: documents of identity providers.
+//! - [`profiles`]: the tenants' profiles that a process has read.
 //! - [`worker`]: finishes what requests have committed and not carried out.
 //! - [`observe`]: the log line and metrics of a request.
 //! - [`limits`]: every bound, with its reason.
@@ -38,6 +39,7 @@ pub mod cli;
 pub mod fetch;
 pub mod limits;
 pub mod observe;
+pub mod profiles;
 pub mod scim;
 pub mod store;
 pub mod worker;

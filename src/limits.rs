@@ -180,3 +180,13 @@ pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 
 /// Longest description of a key.
 pub const MAX_DESCRIPTION_BYTES: usize = 256;
+
+/// Longest profile: an extension of 200 attributes takes 60 KB. Custom ones are items of the keys table, and a few are
+/// held in memory.
+pub const MAX_PROFILE_BYTES: usize = 64 * 1024;
+
+/// Longest name of a profile: it is in every key record.
+pub const MAX_PROFILE_NAME_BYTES: usize = 40;
+
+/// Profiles held in memory, read once each: a process serves all tenants, and most have the same few.
+pub const MAX_HELD_PROFILES: usize = 16;

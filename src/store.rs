@@ -22,6 +22,7 @@ pub mod meter;
 mod page;
 mod record;
 pub mod tables;
+pub mod tenants;
 pub mod tokens;
 pub mod users;
 pub mod work;

@@ -16,6 +16,7 @@ mod keys;
 mod layers;
 mod openapi;
 mod paging;
+mod profiles;
 mod properties;
 mod search;
 mod serve;

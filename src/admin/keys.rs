@@ -2,9 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::AdminError;
-use crate::auth::{ApiKey, Credential, KeyId, KeyRecord, Scope, TenantName, Trust, jwt};
+use super::{AdminError, tenants};
+use crate::auth::{ApiKey, Credential, CredentialForm, KeyId, KeyRecord, Scope, TenantName, TenantShape, Trust, jwt};
 use crate::limits::{MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
+use crate::scim::Profile;
 use crate::store::Store;
 
 /// What a new key is to be.
@@ -51,11 +52,13 @@ pub struct Made {
 /// When the request is wrong, its automation user is not there, or the store fails.
 pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<Made, AdminError> {
     check(&new, now)?;
+    let tenant = tenants::find(store, &new.tenant).await?;
+    check_form(&*tenants::profile_of(store, &tenant).await?, &new.form)?;
     let is_waiting = match &new.automation {
         Some(name) => !is_active(store, &new.tenant, name).await?,
         None => false,
     };
-    let made = made(new, is_waiting, now)?;
+    let made = made(new, tenant.shape, is_waiting, now)?;
     store.add_key(&made.record).await.map_err(|error| match error {
         crate::store::StoreError::Refused(why) if why.contains("exists") => {
             AdminError::Conflict("a key for that issuer and audience is there already; revoke it first".to_owned())
@@ -182,6 +185,25 @@ fn check(new: &NewKey, now: Timestamp) -> Result<(), AdminError> {
     }
 }
 
+/// Refuses a credential of a form that the tenant's profile does not allow.
+fn check_form(profile: &Profile, form: &NewForm) -> Result<(), AdminError> {
+    let form = match form {
+        NewForm::Bearer => CredentialForm::Bearer,
+        NewForm::Basic => CredentialForm::Basic,
+        NewForm::Client => CredentialForm::Client,
+        NewForm::Jwt => CredentialForm::Jwt,
+        NewForm::Federation(_) => CredentialForm::Federation,
+    };
+    if profile.allows(form) {
+        return Ok(());
+    }
+    let allowed = profile.credentials.iter().map(|form| form.as_str()).collect::<Vec<_>>().join(", ");
+    Err(AdminError::Invalid(format!(
+        "form: the profile {} of this tenant does not allow credentials of the form {form}; it allows {allowed}",
+        profile.name
+    )))
+}
+
 fn check_trust(trust: &Trust) -> Result<(), AdminError> {
     let is_local = |url: &str| url.starts_with("http://127.0.0.1:") || url.starts_with("http://localhost:");
     for (name, url) in [("issuer", &trust.issuer), ("jwksUri", &trust.jwks_uri)] {
@@ -196,7 +218,7 @@ fn check_trust(trust: &Trust) -> Result<(), AdminError> {
     Ok(())
 }
 
-fn made(new: NewKey, is_waiting: bool, now: Timestamp) -> Result<Made, AdminError> {
+fn made(new: NewKey, shape: TenantShape, is_waiting: bool, now: Timestamp) -> Result<Made, AdminError> {
     let no_random = |_| AdminError::Store(crate::store::StoreError::Unavailable("no random numbers".to_owned()));
     let mut seal = [0; 32];
     getrandom::fill(&mut seal).map_err(no_random)?;
@@ -233,6 +255,7 @@ fn made(new: NewKey, is_waiting: bool, now: Timestamp) -> Result<Made, AdminErro
         expires,
         revoked: None,
         used: None,
+        shape,
     };
     Ok(Made { record, secret })
 }

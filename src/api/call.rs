@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::path::Target;
 use super::{Origin, ROUTES, Route};
 use crate::app::App;
-use crate::auth::claim::Check;
+use crate::auth::claim::{Check, Lookup};
 use crate::auth::{Claim, Denial, Principal, Scope, Tenant};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::scim::etag::Tags;
@@ -132,19 +132,24 @@ impl<'a> Call<'a> {
         F: Future<Output = Result<T, ScimError>>,
     {
         if let Some(caller) = self.caller {
-            return match caller.has(self.route.scope) {
-                true => Ok((caller.clone(), read(caller.tenant().clone()).await?)),
-                false => Err(self.denied(Denial::Scope)),
-            };
+            if !caller.has(self.route.scope) {
+                return Err(self.denied(Denial::Scope));
+            }
+            self.check_offered(caller)?;
+            return Ok((caller.clone(), read(caller.tenant().clone()).await?));
         }
         let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
         let claim = Claim::read(authorization, &self.target.tenant).map_err(|denial| self.denied(denial))?;
         let (tenant, key) = (&claim.tenant_name().clone(), claim.key_id().clone());
-        let store = &self.app.store;
-        let lookup = store.key(tenant, &key);
-        let tell_use = |key| async move { store.tell_use(tenant, &key, self.now()).await };
-        let verified = claim.verify_beside(self.check(Some(self.route.scope)), lookup, read, tell_use).await?;
+        let App { store, profiles, .. } = self.app;
+        let lookup = Lookup {
+            key: store.key(tenant, &key),
+            profile: |wanted| async move { profiles.of(store, tenant, &wanted).await },
+            tell_use: |key| async move { store.tell_use(tenant, &key, self.now()).await },
+        };
+        let verified = claim.verify_beside(self.check(Some(self.route.scope)), lookup, read).await?;
         let (principal, outcome) = verified.map_err(|denial| self.denied(denial))?;
+        self.check_offered(&principal)?;
         Ok((principal, outcome?))
     }
 
@@ -173,6 +178,22 @@ impl<'a> Call<'a> {
         self.request.body()
     }
 
+    /// "Specified resource (e.g., User) or endpoint does not exist" (RFC 7644 table 8): so does none that the tenant's
+    /// profile does not offer.
+    fn check_offered(&self, principal: &Principal) -> Result<(), ScimError> {
+        match principal.profile().schemas.at(self.route.path) {
+            Some(schema) if !schema.is_offered => Err(ScimError::status(
+                404,
+                format!(
+                    "there is no {} here: this tenant's profile {} offers no groups",
+                    schema.endpoint,
+                    principal.profile().name
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn denied(&self, denial: Denial) -> ScimError {
         tracing::warn!(request_id = self.request_id, route = self.route.name, ?denial, "denied");
         match denial {
@@ -193,6 +214,7 @@ impl<'a> Call<'a> {
             request: self.request_id.to_owned(),
             at: self.now(),
             started: self.started,
+            settings: principal.settings(),
         }
     }
 

@@ -1,10 +1,10 @@
-//! Discovery (RFC 7644 section 4). The documents are constant; only a tenant's own key may read them.
+//! Discovery (RFC 7644 section 4). The documents show the tenant's profile; only its own key may read them.
 
 use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{Call, Reply};
-use crate::scim::{ScimError, discovery, list};
+use crate::scim::{Schemas, ScimError, discovery, list};
 
 /// GET /ServiceProviderConfig
 ///
@@ -21,7 +21,7 @@ pub async fn service_provider_config(call: Call<'_>) -> Result<Reply, ScimError>
 /// # Errors
 /// 401, 403, 503.
 pub async fn resource_types(call: Call<'_>) -> Result<Reply, ScimError> {
-    all(&call, discovery::resource_types(&call.app().schemas, &call.base_url())).await
+    all(&call, discovery::resource_types).await
 }
 
 /// GET /ResourceTypes/{id}
@@ -29,10 +29,7 @@ pub async fn resource_types(call: Call<'_>) -> Result<Reply, ScimError> {
 /// # Errors
 /// 401, 403, 404, 503.
 pub async fn resource_type(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (schemas, base_url) = (&call.app().schemas, call.base_url());
-    let mut types = discovery::resource_types(schemas, &base_url);
-    types.extend(discovery::unlisted_resource_types(schemas, &base_url));
-    one(&call, "ResourceType", types).await
+    one(&call, "ResourceType", [discovery::resource_types, discovery::unlisted_resource_types]).await
 }
 
 /// GET /Schemas
@@ -40,7 +37,7 @@ pub async fn resource_type(call: Call<'_>) -> Result<Reply, ScimError> {
 /// # Errors
 /// 401, 403, 503.
 pub async fn schemas(call: Call<'_>) -> Result<Reply, ScimError> {
-    all(&call, discovery::schemas(&call.app().schemas, &call.base_url())).await
+    all(&call, discovery::schemas).await
 }
 
 /// GET /Schemas/{id}
@@ -48,24 +45,26 @@ pub async fn schemas(call: Call<'_>) -> Result<Reply, ScimError> {
 /// # Errors
 /// 401, 403, 404, 503.
 pub async fn schema(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (schemas, base_url) = (&call.app().schemas, call.base_url());
-    let mut all = discovery::schemas(schemas, &base_url);
-    all.extend(discovery::unlisted_schemas(schemas, &base_url));
-    one(&call, "Schema", all).await
+    one(&call, "Schema", [discovery::schemas, discovery::unlisted_schemas]).await
 }
 
+/// Documents made from a tenant's schemas and its base URL.
+type Documents = fn(&Schemas, &str) -> Vec<Map<String, Value>>;
+
 /// The whole list on one page, whatever the query says.
-async fn all(call: &Call<'_>, documents: Vec<Map<String, Value>>) -> Result<Reply, ScimError> {
+async fn all(call: &Call<'_>, documents: Documents) -> Result<Reply, ScimError> {
     let principal = call.authenticate().await?;
     refuse_filter(call)?;
+    let documents = documents(&principal.profile().schemas, &call.base_url());
     let total = documents.len();
     Ok(Reply::json(principal, StatusCode::OK, list::response(documents, total, 1)))
 }
 
-async fn one(call: &Call<'_>, kind: &str, documents: Vec<Map<String, Value>>) -> Result<Reply, ScimError> {
+async fn one(call: &Call<'_>, kind: &str, documents: [Documents; 2]) -> Result<Reply, ScimError> {
     let principal = call.authenticate().await?;
+    let (schemas, base_url) = (&principal.profile().schemas, call.base_url());
     let is_it = |document: &Map<String, Value>| document.get("id").and_then(Value::as_str) == Some(call.id());
-    match documents.into_iter().find(is_it) {
+    match documents.into_iter().flat_map(|documents| documents(schemas, &base_url)).find(is_it) {
         Some(document) => Ok(Reply::json(principal, StatusCode::OK, document)),
         None => Err(ScimError::not_found(kind, call.id())),
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Call, Reply};
 use crate::auth::claim::client_of;
 use crate::auth::jwt::TAKEN;
-use crate::auth::{ApiKey, Claim, Credential, Denial, KeyRecord, Principal, Scope};
+use crate::auth::{ApiKey, Claim, Credential, Denial, KeyId, KeyRecord, Scope};
 use crate::limits::TOKEN_SECONDS;
 use crate::scim::ScimError;
 use crate::store::tokens::Given;
@@ -33,21 +33,18 @@ pub async fn token(call: Call<'_>) -> Result<Reply, ScimError> {
     let (tenant, id) = (claim.tenant_name().clone(), claim.key_id().clone());
     let assertion = claim.jwt().cloned();
     let record = call.app().store.key(&tenant, &id).await?;
-    let client = record.clone();
-    let principal = match claim.verify(record, &call.check(None)).await {
-        Ok(principal) => principal,
+    let client = match claim.verify(record, &call.check(None)).await {
+        Ok(client) => client,
         Err(denial @ Denial::NoIssuer) => return Err(call.denied(denial)),
         Err(denial) => return Ok(request.denied(&call, denial)),
     };
-    // Verified, it has a record.
-    let Some(client) = client else { return Ok(request.denied(&call, Denial::Unknown)) };
-    let scopes = match request.scopes(&principal) {
+    let scopes = match request.scopes(&client) {
         Ok(scopes) => scopes,
         Err(refusal) => return Ok(refusal.reply()),
     };
     let (token, record) = token_for(&call, client, scopes)?;
     match call.app().store.give_token(&record, &id, assertion.as_ref(), call.now()).await? {
-        Given::Yes => Ok(given(principal, &token, &record)),
+        Given::Yes => Ok(given(id, &token, &record)),
         Given::ClientRevoked => Ok(request.denied(&call, Denial::Revoked)),
         Given::Replayed => Ok(request.denied(&call, Denial::Replayed)),
     }
@@ -136,10 +133,12 @@ impl Request {
     }
 
     /// What the token may do: what is asked for, as far as the client may; without a word all that it may.
-    fn scopes(&self, principal: &Principal) -> Result<Vec<Scope>, Refused> {
-        let all = [Scope::Read, Scope::Write, Scope::Admin].into_iter().filter(|scope| principal.has(*scope)).collect();
-        let Some(asked) = self.scope.as_deref().filter(|scope| !scope.trim().is_empty()) else { return Ok(all) };
-        let parse = |name: &str| name.parse().ok().filter(|scope| principal.has(*scope));
+    fn scopes(&self, client: &KeyRecord) -> Result<Vec<Scope>, Refused> {
+        let all = &client.scopes;
+        let Some(asked) = self.scope.as_deref().filter(|scope| !scope.trim().is_empty()) else {
+            return Ok(all.clone());
+        };
+        let parse = |name: &str| name.parse().ok().filter(|scope| all.contains(scope));
         asked.split_whitespace().map(parse).collect::<Option<Vec<_>>>().ok_or_else(|| {
             let may: Vec<_> = all.iter().map(|scope| scope.as_str()).collect();
             Refused::bad("invalid_scope", format!("this client may have: {}", may.join(" ")))
@@ -210,10 +209,10 @@ fn token_for(call: &Call<'_>, client: KeyRecord, scopes: Vec<Scope>) -> Result<(
 }
 
 /// RFC 6749 section 5.1.
-fn given(principal: Principal, token: &str, record: &KeyRecord) -> Reply {
+fn given(client: KeyId, token: &str, record: &KeyRecord) -> Reply {
     let lasts = record.expires.map_or(TOKEN_SECONDS, |expires| expires.duration_since(record.created).as_secs());
     let scopes: Vec<_> = record.scopes.iter().map(|scope| scope.as_str()).collect();
     let body: Value =
         json!({"access_token": token, "token_type": "Bearer", "expires_in": lasts, "scope": scopes.join(" ")});
-    Reply::plain(Some(principal), StatusCode::OK, body)
+    Reply::plain(Some(client), StatusCode::OK, body)
 }

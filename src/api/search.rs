@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{Call, Reply, groups, users};
-use crate::auth::Tenant;
+use crate::auth::{Principal, Tenant};
 use crate::limits::MAX_RESPONSE_BYTES;
 use crate::scim::filter::Filter;
 use crate::scim::filter::check::parse_for;
@@ -16,6 +16,7 @@ use crate::scim::group_member::METADATA_URN;
 use crate::scim::list::{self, Query};
 use crate::scim::sort::Sort;
 use crate::scim::{ResourceSchema, ScimError, group, user};
+use crate::store::Store;
 use crate::store::counts::Counts;
 use crate::store::groups::Group;
 use crate::store::users::User;
@@ -37,39 +38,68 @@ pub enum Kind {
 /// 400 `invalidFilter`, `tooMany`, `invalidPath`, `invalidValue`, `invalidCursor`, `expiredCursor` or `invalidCount`,
 /// 401, 403, 503.
 pub async fn list(call: Call<'_>, kinds: &[Kind]) -> Result<Reply, ScimError> {
-    let search = Search::parse(&call, kinds);
-    // Only what costs as little as the check itself is read beside it: a forged key must not start a scan.
-    if let Ok(search) = &search
-        && search.is_point_lookup()
-    {
-        let read = |tenant| async move { search.by_index(&tenant).await };
-        let (principal, body) = call.authenticate_beside(read).await?;
-        return Ok(Reply::json(principal, StatusCode::OK, body));
-    }
-    let needs_counts = search.as_ref().is_ok_and(Search::needs_counts);
-    let store = &call.app().store;
-    let counts = |tenant| async move {
-        match needs_counts {
-            true => Ok(store.user_counts(&tenant).await?),
-            false => Ok(None),
-        }
-    };
-    let (principal, counts) = call.authenticate_beside(counts).await?;
-    let search = Search { counts, ..search? };
+    let early = Early::of(&call, kinds);
+    let read = |tenant| early.read(&call.app().store, tenant);
+    let (principal, early) = call.authenticate_beside(read).await?;
+    let search = Search::parse(&call, &principal, kinds, early)?;
     let body = match &search.query.cursor {
-        None => search.by_index(principal.tenant()).await?,
-        Some(cursor) => search.by_cursor(&principal, cursor).await?,
+        None => search.by_index().await?,
+        Some(cursor) => search.by_cursor(cursor).await?,
     };
     Ok(Reply::json(principal, StatusCode::OK, body))
+}
+
+/// What is read beside the check of the key. Only what costs as little as the check itself: a forged key must not start
+/// a scan. It does not depend on the tenant's profile, which that check tells: every index is of a core attribute, and
+/// those are the same in all.
+enum Early {
+    Nothing,
+    /// One index of users is asked for one value.
+    Lookup(Access),
+    /// A page of all users is wanted, and how many there are.
+    Counts,
+}
+
+/// What was read so.
+#[derive(Default)]
+struct EarlyFound {
+    candidates: Option<Vec<User>>,
+    counts: Option<Counts>,
+}
+
+impl Early {
+    fn of(call: &Call<'_>, kinds: &[Kind]) -> Self {
+        // What is wrong with the request is told to who is let in.
+        let Ok(Query { filter, cursor: None, sort, .. }) = call.query() else { return Self::Nothing };
+        match (filter.as_deref().map(Filter::parse), kinds) {
+            (None, _) if sort.is_none() && kinds.contains(&Kind::User) => Self::Counts,
+            (Some(Ok(filter)), [Kind::User]) => match plan(&filter, &call.app().schemas.user, user::INDEXED) {
+                access @ (Access::Equals(..) | Access::Nothing) => Self::Lookup(access),
+                _ => Self::Nothing,
+            },
+            _ => Self::Nothing,
+        }
+    }
+
+    async fn read(self, store: &Store, tenant: Tenant) -> Result<EarlyFound, ScimError> {
+        match self {
+            Self::Nothing => Ok(EarlyFound::default()),
+            Self::Lookup(access) => {
+                let candidates = Some(store.find_users(&tenant, &access, |_| true).await?);
+                Ok(EarlyFound { candidates, counts: None })
+            }
+            Self::Counts => Ok(EarlyFound { candidates: None, counts: store.user_counts(&tenant).await? }),
+        }
+    }
 }
 
 /// A request, read: of each resource type what is asked for, and how it is found.
 struct Search<'a> {
     call: &'a Call<'a>,
+    principal: &'a Principal,
     query: Query,
     parts: Vec<Part>,
-    /// How many users there are, read where a page of all is asked for.
-    counts: Option<Counts>,
+    early: EarlyFound,
 }
 
 struct Part {
@@ -84,10 +114,15 @@ enum Found {
 }
 
 impl<'a> Search<'a> {
-    fn parse(call: &'a Call<'a>, kinds: &[Kind]) -> Result<Self, ScimError> {
+    fn parse(
+        call: &'a Call<'a>,
+        principal: &'a Principal,
+        kinds: &[Kind],
+        early: EarlyFound,
+    ) -> Result<Self, ScimError> {
         let query = call.query()?;
         let part = |kind: &Kind| {
-            let schema = kind.schema(call);
+            let schema = kind.schema(principal);
             let filter = query.filter.as_deref().map(|text| parse_for(text, schema)).transpose()?;
             if let (Some(filter), Kind::User) = (&filter, kind) {
                 user::check_searchable(filter, schema)?;
@@ -95,28 +130,21 @@ impl<'a> Search<'a> {
             let access = filter.as_ref().map_or(Access::Scan, |filter| plan(filter, schema, kind.indexed()));
             Ok(Part { kind: *kind, filter, access })
         };
-        let parts = kinds.iter().map(part).collect::<Result<_, ScimError>>()?;
-        Ok(Self { call, query, parts, counts: None })
+        let offered = kinds.iter().filter(|kind| kind.schema(principal).is_offered);
+        let parts = offered.map(part).collect::<Result<_, ScimError>>()?;
+        Ok(Self { call, principal, query, parts, early })
     }
 
-    /// Whether it asks one index of users for one value.
-    fn is_point_lookup(&self) -> bool {
-        let is_point =
-            |part: &Part| part.kind == Kind::User && matches!(part.access, Access::Equals(..) | Access::Nothing);
-        self.query.cursor.is_none() && matches!(self.parts.as_slice(), [part] if is_point(part))
+    fn tenant(&self) -> &Tenant {
+        self.principal.tenant()
     }
 
-    fn needs_counts(&self) -> bool {
-        let of_all_users = |part: &Part| part.kind == Kind::User && part.filter.is_none();
-        self.query.cursor.is_none() && self.query.sort.is_none() && self.parts.iter().any(of_all_users)
-    }
-
-    async fn by_index(&self, tenant: &Tenant) -> Result<Value, ScimError> {
+    async fn by_index(&self) -> Result<Value, ScimError> {
         let Query { start_index, count, sort, .. } = &self.query;
         let skipped = start_index - 1;
         let (page, total) = match sort {
             Some(sort) => {
-                let all = self.sorted(tenant, sort).await?;
+                let all = self.sorted(sort).await?;
                 let total = all.len();
                 (all.into_iter().skip(skipped).take(*count).collect(), total)
             }
@@ -124,36 +152,30 @@ impl<'a> Search<'a> {
                 let (mut page, mut total) = (Vec::new(), 0);
                 for part in &self.parts {
                     let skipped = skipped.saturating_sub(total);
-                    let (found, of_part) = self.window(part, tenant, skipped, count - page.len()).await?;
+                    let (found, of_part) = self.window(part, skipped, count - page.len()).await?;
                     page.extend(found);
                     total += of_part;
                 }
                 (page, total)
             }
         };
-        Ok(list::response(self.shown(tenant, &page).await?, total, *start_index))
+        Ok(list::response(self.shown(&page).await?, total, *start_index))
     }
 
     /// Some of a part's resources, in the order of their ids, and how many there are in all.
-    async fn window(
-        &self,
-        part: &Part,
-        tenant: &Tenant,
-        skipped: usize,
-        count: usize,
-    ) -> Result<(Vec<Found>, usize), ScimError> {
+    async fn window(&self, part: &Part, skipped: usize, count: usize) -> Result<(Vec<Found>, usize), ScimError> {
         let store = &self.call.app().store;
         match (&part.filter, part.kind) {
             (None, Kind::User) => {
-                let page = store.page_of_users(tenant, self.counts.as_ref(), skipped + 1, count).await?;
+                let page = store.page_of_users(self.tenant(), self.early.counts.as_ref(), skipped + 1, count).await?;
                 Ok((page.users.into_iter().map(Found::User).collect(), page.total))
             }
             (None, Kind::Group) => {
-                let (groups, total) = store.page_of_groups(tenant, skipped + 1, count).await?;
+                let (groups, total) = store.page_of_groups(self.tenant(), skipped + 1, count).await?;
                 Ok((groups.into_iter().map(Found::Group).collect(), total))
             }
             (Some(_), _) => {
-                let all = self.matching(part, tenant).await?;
+                let all = self.matching(part).await?;
                 let total = all.len();
                 Ok((all.into_iter().skip(skipped).take(count).collect(), total))
             }
@@ -161,11 +183,11 @@ impl<'a> Search<'a> {
     }
 
     /// Everything that is asked for, in order.
-    async fn sorted(&self, tenant: &Tenant, sort: &Sort) -> Result<Vec<Found>, ScimError> {
+    async fn sorted(&self, sort: &Sort) -> Result<Vec<Found>, ScimError> {
         let mut keyed = Vec::new();
         for part in &self.parts {
-            for found in self.matching(part, tenant).await? {
-                keyed.push((sort.key(&self.rendered(&found), part.kind.schema(self.call)), found));
+            for found in self.matching(part).await? {
+                keyed.push((sort.key(&self.rendered(&found), part.kind.schema(self.principal)), found));
             }
         }
         // What is equal stays in the order of the ids.
@@ -174,26 +196,30 @@ impl<'a> Search<'a> {
     }
 
     /// Every resource of a part, in the order of their ids.
-    async fn matching(&self, part: &Part, tenant: &Tenant) -> Result<Vec<Found>, ScimError> {
+    async fn matching(&self, part: &Part) -> Result<Vec<Found>, ScimError> {
         let store = &self.call.app().store;
         match part.kind {
             Kind::User => {
-                let users = store.find_users(tenant, &part.access, |user| self.keeps(part, user)).await?;
+                let keeps = |user: &User| self.keeps(part, user);
+                let users = match &self.early.candidates {
+                    Some(candidates) => candidates.iter().filter(|user| keeps(user)).cloned().collect(),
+                    None => store.find_users(self.tenant(), &part.access, keeps).await?,
+                };
                 Ok(users.into_iter().map(Found::User).collect())
             }
-            Kind::Group => self.kept(part, tenant, store.find_groups(tenant, &part.access).await?).await,
+            Kind::Group => self.kept(part, store.find_groups(self.tenant(), &part.access).await?).await,
         }
     }
 
     fn keeps(&self, part: &Part, user: &User) -> bool {
-        part.filter.as_ref().is_none_or(|filter| users::satisfies(self.call, user, filter))
+        part.filter.as_ref().is_none_or(|filter| users::satisfies(self.call, self.principal, user, filter))
     }
 
-    async fn kept(&self, part: &Part, tenant: &Tenant, groups: Vec<Group>) -> Result<Vec<Found>, ScimError> {
+    async fn kept(&self, part: &Part, groups: Vec<Group>) -> Result<Vec<Found>, ScimError> {
         let mut kept = Vec::new();
         for group in groups {
             let is_kept = match &part.filter {
-                Some(filter) => groups::satisfies(self.call, tenant, &group, filter).await?,
+                Some(filter) => groups::satisfies(self.call, self.tenant(), &group, filter).await?,
                 None => true,
             };
             if is_kept {
@@ -205,24 +231,25 @@ impl<'a> Search<'a> {
 
     fn rendered(&self, found: &Found) -> Map<String, Value> {
         match found {
-            Found::User(user) => users::render(self.call, user),
+            Found::User(user) => users::render(self.call, self.principal, user),
             Found::Group(group) => groups::render(self.call, group, None),
         }
     }
 
     /// As the client asked for them; fewer, if they would not fit an answer.
-    async fn shown(&self, tenant: &Tenant, page: &[Found]) -> Result<Vec<Map<String, Value>>, ScimError> {
+    async fn shown(&self, page: &[Found]) -> Result<Vec<Map<String, Value>>, ScimError> {
         let projection = &self.query.projection;
         let users = page.iter().filter_map(|found| if let Found::User(user) = found { Some(user) } else { None });
-        let names = users::names_of_groups(self.call, tenant, users, projection).await?;
+        let names = users::names_of_groups(self.call, self.principal, users, projection).await?;
         let mut shown = Vec::with_capacity(page.len());
         let mut bytes = 0;
         for found in page {
             let resource = match found {
                 Found::User(user) => {
-                    projection.apply(users::with_groups(self.call, user, &names), Kind::User.schema(self.call))
+                    let whole = users::with_groups(self.call, self.principal, user, &names);
+                    projection.apply(whole, Kind::User.schema(self.principal))
                 }
-                Found::Group(group) => groups::whole(self.call, tenant, group, projection).await?,
+                Found::Group(group) => groups::whole(self.call, self.tenant(), group, projection).await?,
             };
             bytes += list::escaped_length(&resource);
             // Reading that the members do not fit took a megabyte or two.
@@ -237,10 +264,11 @@ impl<'a> Search<'a> {
 }
 
 impl Kind {
-    fn schema<'a>(self, call: &Call<'a>) -> &'a ResourceSchema {
+    fn schema(self, principal: &Principal) -> &ResourceSchema {
+        let schemas = &principal.profile().schemas;
         match self {
-            Self::User => &call.app().schemas.user,
-            Self::Group => &call.app().schemas.group,
+            Self::User => &schemas.user,
+            Self::Group => &schemas.group,
         }
     }
 

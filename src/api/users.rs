@@ -23,8 +23,8 @@ use crate::store::users::{User, UserId, WriteError};
 pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
     let principal = call.authenticate().await?;
     let projection = call.query()?.projection;
-    let document = Document::from_request(call.body()?, schema(&call))?;
-    let keys = storable(&document)?;
+    let document = Document::from_request(call.body()?, schema(&principal))?;
+    let keys = storable(&principal, &document)?;
     let (store, tenant) = (&call.app().store, principal.tenant());
     let key = call.idempotency_key(&principal)?;
     let user = match made_before(&call, tenant, key.as_ref()).await? {
@@ -43,9 +43,9 @@ pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
             }
         }
     };
-    let whole = render(&call, &user);
-    let location = user.meta().location(schema(&call), &call.base_url());
-    Ok(reply(principal, StatusCode::CREATED, &user, projection.apply(whole, schema(&call))).location(location))
+    let whole = projection.apply(render(&call, &principal, &user), schema(&principal));
+    let location = user.meta().location(schema(&principal), &call.base_url());
+    Ok(reply(principal, StatusCode::CREATED, &user, whole).location(location))
 }
 
 /// The user that the same request has made, if it was sent before.
@@ -71,9 +71,9 @@ pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
     if call.if_none_match().is_some_and(|tags| tags.contains(user.record.version.0)) {
         return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(user.record.version.0)));
     }
-    let groups = names_of_groups(&call, principal.tenant(), [&user], &projection).await?;
-    let whole = with_groups(&call, &user, &groups);
-    Ok(reply(principal, StatusCode::OK, &user, projection.apply(whole, schema(&call))))
+    let groups = names_of_groups(&call, &principal, [&user], &projection).await?;
+    let whole = projection.apply(with_groups(&call, &principal, &user, &groups), schema(&principal));
+    Ok(reply(principal, StatusCode::OK, &user, whole))
 }
 
 /// PUT /Users/{id}
@@ -82,8 +82,8 @@ pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
 /// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
 pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
     let (principal, user) = read(&call).await?;
-    let document = Document::from_request(call.body()?, schema(&call))?;
-    change(call, principal, user, |_| Ok(document.clone())).await
+    let document = Document::from_request(call.body()?, schema(&principal))?;
+    change(call, principal, user, |_, _| Ok(document.clone())).await
 }
 
 /// PATCH /Users/{id}
@@ -93,8 +93,7 @@ pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
 pub async fn patch(call: Call<'_>) -> Result<Reply, ScimError> {
     let (principal, user) = read(&call).await?;
     let operations = scim_patch::parse(&call.body()?)?;
-    let schema = schema(&call);
-    change(call, principal, user, |current| scim_patch::apply(current, &operations, schema)).await
+    change(call, principal, user, |current, schema| scim_patch::apply(current, &operations, schema)).await
 }
 
 /// DELETE /Users/{id}
@@ -122,9 +121,9 @@ pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
 }
 
 /// Whether a user satisfies a filter. It is evaluated without the names of groups, which would have to be read.
-pub(super) fn satisfies(call: &Call<'_>, user: &User, filter: &Filter) -> bool {
+pub(super) fn satisfies(call: &Call<'_>, principal: &Principal, user: &User, filter: &Filter) -> bool {
     let names = user.group_ids().map(|id| (id.to_owned(), String::new())).collect();
-    eval::matches(filter, &with_groups(call, user, &names), schema(call))
+    eval::matches(filter, &with_groups(call, principal, user, &names), schema(principal))
 }
 
 async fn read(call: &Call<'_>) -> Result<(Principal, Option<User>), ScimError> {
@@ -142,15 +141,15 @@ async fn change(
     call: Call<'_>,
     principal: Principal,
     user: Option<User>,
-    new: impl Fn(&Document) -> Result<Document, ScimError>,
+    new: impl Fn(&Document, &ResourceSchema) -> Result<Document, ScimError>,
 ) -> Result<Reply, ScimError> {
     let projection = call.query()?.projection;
     let mut current = user.ok_or_else(|| not_found(&call))?;
     let (store, tenant, author) = (&call.app().store, principal.tenant(), call.author(&principal));
     for attempt in 0..MAX_WRITE_ATTEMPTS {
         etag::check_if_match(call.if_match().as_ref(), current.record.version.0)?;
-        let document = new(&current.record.document)?;
-        let keys = storable(&document)?;
+        let document = new(&current.record.document, schema(&principal))?;
+        let keys = storable(&principal, &document)?;
         let next = current.next(document, &keys, call.now());
         // What changes nothing is no new version (RFC 7644 section 3.5.2.1).
         let written = if next.record.document == current.record.document {
@@ -161,9 +160,9 @@ async fn change(
         match written {
             Ok(()) => {
                 let user = if next.record.document == current.record.document { current } else { next };
-                let groups = names_of_groups(&call, tenant, [&user], &projection).await?;
-                let whole = with_groups(&call, &user, &groups);
-                return Ok(reply(principal, StatusCode::OK, &user, projection.apply(whole, schema(&call))));
+                let groups = names_of_groups(&call, &principal, [&user], &projection).await?;
+                let whole = projection.apply(with_groups(&call, &principal, &user, &groups), schema(&principal));
+                return Ok(reply(principal, StatusCode::OK, &user, whole));
             }
             Err(WriteError::Changed(Some(newer))) => current = *newer,
             Err(WriteError::Changed(None)) => {
@@ -175,8 +174,9 @@ async fn change(
     Err(contended())
 }
 
-fn storable(document: &Document) -> Result<UserKeys, ScimError> {
+fn storable(principal: &Principal, document: &Document) -> Result<UserKeys, ScimError> {
     let keys = UserKeys::of(document)?;
+    principal.profile().check_required(document)?;
     let size = document.to_stored().len();
     if size > MAX_DOCUMENT_BYTES {
         return Err(ScimError::status(
@@ -206,35 +206,40 @@ fn not_found(call: &Call<'_>) -> ScimError {
     ScimError::not_found("User", call.id())
 }
 
-fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
-    &call.app().schemas.user
+fn schema(principal: &Principal) -> &ResourceSchema {
+    &principal.profile().schemas.user
 }
 
 /// The user whole, but for its groups.
-pub(super) fn render(call: &Call<'_>, user: &User) -> Map<String, Value> {
-    resource::render(&user.record.document, &user.meta(), schema(call), &call.base_url())
+pub(super) fn render(call: &Call<'_>, principal: &Principal, user: &User) -> Map<String, Value> {
+    resource::render(&user.record.document, &user.meta(), schema(principal), &call.base_url())
 }
 
 /// The names of the groups that users are in, by their ids; read only if `groups` is wanted. Groups that are gone are
 /// not among them.
 pub(super) async fn names_of_groups<'u>(
     call: &Call<'_>,
-    tenant: &Tenant,
+    principal: &Principal,
     users: impl IntoIterator<Item = &'u User>,
     projection: &Projection,
 ) -> Result<BTreeMap<String, String>, ScimError> {
-    let ids: BTreeSet<String> = match projection.wants("groups", schema(call)) {
+    let ids: BTreeSet<String> = match projection.wants("groups", schema(principal)) {
         true => users.into_iter().flat_map(User::group_ids).map(str::to_owned).collect(),
         false => BTreeSet::new(),
     };
-    let groups = call.app().store.groups(tenant, ids).await?;
+    let groups = call.app().store.groups(principal.tenant(), ids).await?;
     let name = |group: &Group| group.record.document.text("displayName").unwrap_or_default().to_owned();
     Ok(groups.iter().map(|group| (group.id.as_str().to_owned(), name(group))).collect())
 }
 
 /// The user whole, with those of its groups that have a name.
-pub(super) fn with_groups(call: &Call<'_>, user: &User, names: &BTreeMap<String, String>) -> Map<String, Value> {
-    let mut resource = render(call, user);
+pub(super) fn with_groups(
+    call: &Call<'_>,
+    principal: &Principal,
+    user: &User,
+    names: &BTreeMap<String, String>,
+) -> Map<String, Value> {
+    let mut resource = render(call, principal, user);
     let base_url = call.base_url();
     let groups: Vec<Value> = user
         .group_ids()

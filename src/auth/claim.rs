@@ -1,10 +1,11 @@
 //! What a request says of itself, and whether it is so. Every form of credential is checked here, against its record.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, join3, select};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
 
@@ -12,6 +13,7 @@ use super::jwt::{Algorithm, Jwt, NOBODYS_KEY, OWN_ISSUER, own_key};
 use super::record::{Credential, KeyRecord, State, Trust};
 use super::{ApiKey, Denial, Issuers, KeyId, Principal, Scope, Tenant, TenantName};
 use crate::limits::MAX_AUTHORIZATION_BYTES;
+use crate::scim::{Profile, ProfileRef};
 
 /// What a request says of itself, before anything is checked against the store.
 #[derive(Debug)]
@@ -44,6 +46,16 @@ pub struct Check<'a> {
     pub scope: Option<Scope>,
     /// The time.
     pub now: Timestamp,
+}
+
+/// What is asked of the store about a caller.
+pub struct Lookup<K, A, B> {
+    /// The record of the key.
+    pub key: K,
+    /// The profile that it names.
+    pub profile: A,
+    /// That the key was used.
+    pub tell_use: B,
 }
 
 impl Claim {
@@ -134,53 +146,56 @@ impl Claim {
     }
 
     /// Looks the key up and, in the same wave, makes a read for the tenant it names. What was read is handed out
-    /// only if the key is good, and dropped otherwise. Beside what is left of the read, the use of the key is told.
+    /// only if the key is good, and dropped otherwise. Beside what is left of the read, the use of the key is told. The
+    /// tenant's profile is asked for after the check.
     ///
     /// # Errors
-    /// The lookup's own error, or why the caller is not let in.
-    pub async fn verify_beside<T, E, F, U>(
+    /// The lookup's own error or that of the profile, or why the caller is not let in.
+    pub async fn verify_beside<T, E, K, F, A, P, B, U>(
         self,
         check: Check<'_>,
-        lookup: impl Future<Output = Result<Option<KeyRecord>, E>>,
+        Lookup { key, profile, tell_use }: Lookup<K, A, B>,
         read: impl FnOnce(Tenant) -> F,
-        tell_use: impl FnOnce(KeyId) -> U,
     ) -> Result<Result<(Principal, T), Denial>, E>
     where
+        K: Future<Output = Result<Option<KeyRecord>, E>>,
         F: Future<Output = T>,
+        A: FnOnce(ProfileRef) -> P,
+        P: Future<Output = Result<Arc<Profile>, E>>,
+        B: FnOnce(KeyId) -> U,
         U: Future<Output = ()>,
     {
         let read = std::pin::pin!(read(self.tenant.clone()));
         // Whichever comes first: a read for a caller who is not let in ends there.
-        let (record, read) = match select(std::pin::pin!(lookup), read).await {
+        let (record, read) = match select(std::pin::pin!(key), read).await {
             Either::Left((record, read)) => (record, Either::Left(read)),
             Either::Right((read, lookup)) => (lookup.await, Either::Right(read)),
         };
-        let record = record?;
-        let news = record.as_ref().filter(|record| record.is_use_news(check.now)).map(|record| record.id.clone());
-        let principal = match self.verify(record, &check).await {
-            Ok(principal) => principal,
+        let record = match self.verify(record?, &check).await {
+            Ok(record) => record,
             Err(denial) => return Ok(Err(denial)),
         };
         let tell = async {
-            if let Some(id) = news {
-                tell_use(id).await;
+            if record.is_use_news(check.now) {
+                tell_use(record.id.clone()).await;
             }
         };
+        let profile = profile(record.shape.profile.clone());
         let rest = async {
             match read {
                 Either::Left(under_way) => under_way.await,
                 Either::Right(done) => done,
             }
         };
-        let (read, ()) = join(rest, tell).await;
-        Ok(Ok((principal, read)))
+        let (read, profile, ()) = join3(rest, profile, tell).await;
+        Ok(Ok((Principal::of(self.tenant, record, profile?), read)))
     }
 
     /// Checks the claim against the record of its key.
     ///
     /// # Errors
     /// Why the caller is not let in.
-    pub async fn verify(self, record: Option<KeyRecord>, check: &Check<'_>) -> Result<Principal, Denial> {
+    pub async fn verify(&self, record: Option<KeyRecord>, check: &Check<'_>) -> Result<KeyRecord, Denial> {
         self.prove(record.as_ref(), check).await?;
         let record = record.ok_or(Denial::Unknown)?;
         match record.state(check.now) {
@@ -193,9 +208,7 @@ impl Claim {
         if check.scope.is_some_and(|scope| !record.scopes.contains(&scope)) {
             return Err(Denial::Scope);
         }
-        let seal = record.credential.seal();
-        let key = if let Credential::Token { client, .. } = record.credential { client } else { record.id };
-        Ok(Principal { tenant: self.tenant, key, scopes: record.scopes, automation: record.automation, seal })
+        Ok(record)
     }
 
     /// Whether what is shown is what the record asks for. Without a record as much is done as with one.

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::jwt::Algorithm;
-use super::{KeyId, Scope, SealKey, TenantName};
+use super::{KeyId, Scope, SealKey, TenantName, TenantShape};
 use crate::limits::{KEY_USE_IS_TOLD_SECONDS, KEY_WARNS_DAYS};
 
 /// What is stored of a key: everything but its secret.
@@ -34,6 +34,8 @@ pub struct KeyRecord {
     pub revoked: Option<Timestamp>,
     /// When it was last used, within a quarter of an hour.
     pub used: Option<Timestamp>,
+    /// What its tenant is like: a copy, renewed when the tenant changes.
+    pub shape: TenantShape,
 }
 
 /// How a caller proves to hold a key.

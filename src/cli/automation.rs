@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::StoreOptions;
-use super::keys::need_tenant;
+use super::tenants;
 use crate::admin;
 use crate::app::Clock;
 use crate::auth::TenantName;
@@ -43,7 +43,7 @@ pub(super) async fn run(command: AutomationCommand) -> Result<(), String> {
     match command {
         AutomationCommand::Add { tenant, name, store } => {
             let store = store.open().await?;
-            need_tenant(&store, &tenant).await?;
+            tenants::need(&store, &tenant).await?;
             admin::keys::add_automation_user(&store, &tenant, &name, now).await.map_err(|e| e.to_string())?;
             eprintln!("Made {name}. It is not active yet: rollcall automation activate {tenant} {name}");
             Ok(())
@@ -56,7 +56,7 @@ pub(super) async fn run(command: AutomationCommand) -> Result<(), String> {
         }
         AutomationCommand::List { tenant, store } => {
             let store = store.open().await?;
-            need_tenant(&store, &tenant).await?;
+            tenants::need(&store, &tenant).await?;
             for user in store.automation_users(&tenant).await.map_err(|e| e.to_string())? {
                 let activated = user.activated.map_or_else(|| "-".to_owned(), date_time);
                 println!("{}\tcreated {}\tactivated {activated}", user.name, date_time(user.created));

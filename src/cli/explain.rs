@@ -4,12 +4,12 @@ use std::cell::Cell;
 
 use clap::Args;
 
-use super::StoreOptions;
+use super::{StoreOptions, tenants};
 use crate::auth::{Tenant, TenantName};
 use crate::scim::filter::check::parse_for;
 use crate::scim::filter::eval;
 use crate::scim::filter::plan::plan;
-use crate::scim::{Schemas, ScimError, group, resource, user};
+use crate::scim::{ScimError, group, resource, user};
 use crate::store::meter::{Meter, Spent};
 use crate::store::users::User;
 
@@ -31,7 +31,9 @@ pub(super) struct Options {
 /// # Errors
 /// What is wrong with the filter, or that it reads too much.
 pub(super) async fn run(options: Options) -> Result<(), String> {
-    let schemas = Schemas::standard().map_err(|e| e.to_string())?;
+    let store = options.store.open().await?;
+    let profile = tenants::profile_of(&store, &tenants::need(&store, &options.tenant).await?).await?;
+    let schemas = &profile.schemas;
     let (schema, indexed) = match options.groups {
         true => (&schemas.group, group::INDEXED),
         false => (&schemas.user, user::INDEXED),
@@ -39,7 +41,6 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
     let filter = parse_for(&options.filter, schema).map_err(|e| e.detail)?;
     let access = plan(&filter, schema, indexed);
     println!("filter\t{filter}\nplan\t{access}");
-    let store = options.store.open().await?;
     let tenant = Tenant::of_item(options.tenant);
     let read = Cell::new(0_usize);
     let reading = async {

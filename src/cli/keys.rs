@@ -1,33 +1,16 @@
-//! `rollcall tenant` and `rollcall key`. A key alone goes to standard output, words to standard error.
+//! `rollcall key`. A key alone goes to standard output, words to standard error.
 
 use clap::Subcommand;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, civil};
 
-use super::StoreOptions;
+use super::{StoreOptions, tenants};
+use crate::admin;
 use crate::admin::keys::{Made, NewForm, NewKey};
-use crate::admin::{self, OPERATORS};
 use crate::app::Clock;
 use crate::auth::jwt::{self, Algorithm};
 use crate::auth::{Credential, KeyId, KeyRecord, Scope, TenantName, Trust};
 use crate::scim::resource::date_time;
-use crate::store::Store;
-
-#[derive(Debug, Subcommand)]
-pub(super) enum TenantCommand {
-    /// Make a tenant
-    Add {
-        /// Lower-case letters, digits and hyphens; part of the tenant's URL and keys
-        name: TenantName,
-        #[command(flatten)]
-        store: StoreOptions,
-    },
-    /// List the tenants, one a line
-    List {
-        #[command(flatten)]
-        store: StoreOptions,
-    },
-}
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -144,27 +127,6 @@ impl TrustOptions {
     }
 }
 
-pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
-    match command {
-        TenantCommand::Add { name, store } => {
-            let store = store.open().await?;
-            if !store.add_tenant(&name, Clock::System.now()).await.map_err(|e| e.to_string())? {
-                return Err(format!("the tenant {name} is there already"));
-            }
-            eprintln!(
-                "Made the tenant {name}. Its path is /{name}/scim/v2. Next: rollcall key add {name} --description TEXT"
-            );
-            Ok(())
-        }
-        TenantCommand::List { store } => {
-            for tenant in store.open().await?.tenants().await.map_err(|e| e.to_string())? {
-                println!("{}\t{}", tenant.name, date_time(tenant.created));
-            }
-            Ok(())
-        }
-    }
-}
-
 pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
     let now = Clock::System.now();
     match command {
@@ -172,7 +134,6 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             let expires = point_in_time("--expires", expires.as_deref(), now)?;
             let not_before = point_in_time("--not-before", not_before.as_deref(), now)?;
             let store = store.open().await?;
-            need_tenant(&store, &tenant).await?;
             let form = trust.form(form);
             let new = NewKey { tenant, description, automation, scopes, not_before, expires, form };
             show(&admin::keys::add(&store, new, now).await.map_err(|e| e.to_string())?);
@@ -189,7 +150,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
         }
         KeyCommand::List { tenant, store } => {
             let store = store.open().await?;
-            need_tenant(&store, &tenant).await?;
+            tenants::need(&store, &tenant).await?;
             for key in store.keys(&tenant).await.map_err(|e| e.to_string())? {
                 println!("{}", line(&key, now));
             }
@@ -204,18 +165,6 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             Ok(())
         }
     }
-}
-
-pub(super) async fn need_tenant(store: &Store, tenant: &TenantName) -> Result<(), String> {
-    if store.has_tenant(tenant).await.map_err(|e| e.to_string())? {
-        return Ok(());
-    }
-    // The operators' own is made with its first key.
-    if tenant.as_str() == OPERATORS {
-        store.add_tenant(tenant, Clock::System.now()).await.map_err(|e| e.to_string())?;
-        return Ok(());
-    }
-    Err(format!("there is no tenant {tenant}; make it: rollcall tenant add {tenant}"))
 }
 
 fn key_id(tenant: &TenantName, text: &str) -> Result<KeyId, String> {

@@ -10,12 +10,12 @@ use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::Authority;
 use http::{Request, Response, StatusCode};
 
-use super::{StoreOptions, listener, open_engine};
+use super::{StoreOptions, listener, open_engine, tenants};
 use crate::admin;
 use crate::admin::keys::{NewForm, NewKey};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
-use crate::auth::{Scope, TenantName};
+use crate::auth::{Scope, TenantName, TenantShape};
 use crate::limits::MAX_BODY_BYTES;
 use crate::store::Store;
 use crate::worker;
@@ -82,11 +82,11 @@ fn origin(request: &Request<Bytes>, address: SocketAddr) -> Origin {
 
 /// Tells how to connect. A new store gets the tenant `demo`, whose key is shown this once.
 async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> {
-    let tenants = store.tenants().await.map_err(|e| e.to_string())?;
-    if tenants.is_empty() && !is_remote {
+    let all = store.tenants().await.map_err(|e| e.to_string())?;
+    if all.is_empty() && !is_remote {
         let demo: TenantName = DEMO.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
         let now = Clock::System.now();
-        store.add_tenant(&demo, now).await.map_err(|e| e.to_string())?;
+        store.add_tenant(&demo, &TenantShape::default(), now).await.map_err(|e| e.to_string())?;
         let new = NewKey {
             tenant: demo,
             description: "made by rollcall serve on first start".to_owned(),
@@ -98,21 +98,18 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
         };
         let made = admin::keys::add(store, new, now).await.map_err(|e| e.to_string())?;
         let token = made.secret.unwrap_or_default();
-        let tenant_url = tenant_url(url, DEMO);
+        let tenant_url = format!("{url}/{DEMO}/scim/v2");
         println!("Tenant URL: {tenant_url}");
         println!("Secret token: {token}");
         println!("Try it: curl -H 'Authorization: Bearer {token}' '{tenant_url}/Users'");
         return Ok(());
     }
-    for tenant in tenants {
-        println!("Tenant URL: {}", tenant_url(url, tenant.name.as_str()));
+    for tenant in all {
+        let profile = tenants::profile_of(store, &tenant).await?;
+        println!("Tenant URL: {url}{}", profile.base_path(tenant.name.as_str()));
     }
     println!("A secret token is shown once, when it is made. Make another: rollcall key add {DEMO} --description TEXT");
     Ok(())
-}
-
-fn tenant_url(url: &str, tenant: &str) -> String {
-    format!("{url}/{tenant}/scim/v2")
 }
 
 pub(super) async fn engine(options: EngineOptions) -> Result<(), String> {

@@ -40,22 +40,23 @@ pub fn service_provider_config(base_url: &str) -> Map<String, Value> {
 
 /// The resource types that are found by name alone.
 pub fn unlisted_resource_types(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
-    schemas.unlisted_types().map(|schema| resource_type(schema, base_url)).into()
+    schemas.unlisted_types().map(|schema| resource_type(schema, base_url)).collect()
 }
 
 /// Their schemas.
 pub fn unlisted_schemas(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
-    schemas.unlisted_types().map(|schema| published(&schema.core, base_url)).into()
+    schemas.unlisted_types().map(|schema| published(&schema.core, base_url)).collect()
 }
 
 /// Every resource type that is listed.
 pub fn resource_types(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
-    schemas.resource_types().map(|schema| resource_type(schema, base_url)).into()
+    schemas.resource_types().map(|schema| resource_type(schema, base_url)).collect()
 }
 
 fn resource_type(schema: &ResourceSchema, base_url: &str) -> Map<String, Value> {
+    let shown = schema.shown_extensions();
     let extensions: Vec<_> =
-        schema.extensions.iter().map(|extension| json!({"schema": extension.id, "required": false})).collect();
+        shown.map(|extension| json!({"schema": extension.id, "required": extension.is_required})).collect();
     object(json!({
         "schemas": [RESOURCE_TYPE_URN],
         "id": schema.name,

@@ -17,11 +17,17 @@ const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 /// 400 `invalidSyntax` with line and column for text that is not JSON, that repeats a name within one object
 /// (RFC 8259 section 4 leaves its meaning open, so no guess is made), or that nests too deep.
 pub fn parse(body: &[u8]) -> Result<Value, ScimError> {
-    let mut de = serde_json::Deserializer::from_slice(body);
-    Strict { depth: 0 }
-        .deserialize(&mut de)
-        .and_then(|value| de.end().map(|()| value))
-        .map_err(|e| ScimError::invalid_syntax(format!("the request body is not acceptable JSON: {e}")))
+    parse_strict(body).map_err(|e| ScimError::invalid_syntax(format!("the request body is not acceptable JSON: {e}")))
+}
+
+/// Parses any text, as strictly.
+///
+/// # Errors
+/// Those of [`parse`], with line and column.
+pub fn parse_strict(text: &[u8]) -> Result<Value, serde_json::Error> {
+    let mut de = serde_json::Deserializer::from_slice(text);
+    let value = Strict { depth: 0 }.deserialize(&mut de)?;
+    de.end().map(|()| value)
 }
 
 /// Parses a request body that must be an object.

@@ -106,7 +106,7 @@ pub fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Attribute
 }
 
 /// One schema: its URI, its attributes, and the document that `/Schemas` publishes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Schema {
     /// The URI.
     pub id: String,
@@ -114,6 +114,10 @@ pub struct Schema {
     pub attributes: Vec<Attribute>,
     /// The published document.
     pub published: Value,
+    /// Of an extension, whether `/ResourceTypes` and `/Schemas` leave it out, though it is known.
+    pub is_hidden: bool,
+    /// Of an extension, whether every resource must have it.
+    pub is_required: bool,
 }
 
 impl Schema {
@@ -128,7 +132,7 @@ impl Schema {
             attributes: Vec<Attribute>,
         }
         let Definition { id, attributes } = serde_json::from_str(text)?;
-        Ok(Self { id, attributes, published: serde_json::from_str(text)? })
+        Ok(Self { id, attributes, published: serde_json::from_str(text)?, ..Self::default() })
     }
 }
 
@@ -143,6 +147,8 @@ pub struct ResourceSchema {
     pub core: Schema,
     /// The declared extensions. Undeclared ones are stored all the same.
     pub extensions: Vec<Schema>,
+    /// Whether the tenant's endpoint has such resources.
+    pub is_offered: bool,
     common: Vec<Attribute>,
 }
 
@@ -175,6 +181,11 @@ impl ResourceSchema {
     /// The declared extension of that URN, in any case.
     pub fn extension(&self, urn: &str) -> Option<&Schema> {
         self.extensions.iter().find(|s| s.id.eq_ignore_ascii_case(urn))
+    }
+
+    /// The declared extensions that are shown.
+    pub fn shown_extensions(&self) -> impl Iterator<Item = &Schema> {
+        self.extensions.iter().filter(|extension| !extension.is_hidden)
     }
 
     /// The attributes declared in an extension; none for an undeclared one.
@@ -276,6 +287,7 @@ impl Schemas {
                 endpoint: "/Users",
                 core: Schema::parse(include_str!("schema/user.json"))?,
                 extensions: vec![Schema::parse(include_str!("schema/enterprise_user.json"))?],
+                is_offered: true,
                 common: common(),
             },
             group: ResourceSchema {
@@ -283,6 +295,7 @@ impl Schemas {
                 endpoint: "/Groups",
                 core: Schema::parse(include_str!("schema/group.json"))?,
                 extensions: vec![Schema::parse(include_str!("schema/group_members_metadata.json"))?],
+                is_offered: true,
                 common: common(),
             },
             group_member: ResourceSchema {
@@ -290,26 +303,33 @@ impl Schemas {
                 endpoint: "/GroupMembers",
                 core: Schema::parse(include_str!("schema/group_member.json"))?,
                 extensions: Vec::new(),
+                is_offered: true,
                 common: common(),
             },
         })
     }
 
     /// The resource types that are listed.
-    pub fn resource_types(&self) -> [&ResourceSchema; 2] {
-        [&self.user, &self.group]
+    pub fn resource_types(&self) -> impl Iterator<Item = &ResourceSchema> {
+        [&self.user, &self.group].into_iter().filter(|schema| schema.is_offered)
     }
 
     /// Those that are found by name alone: memberships take neither PUT nor PATCH (draft-zollner-scim-group-members-01
     /// section 6), and clients try both on every type that is listed (scim2-tester does).
-    pub fn unlisted_types(&self) -> [&ResourceSchema; 1] {
-        [&self.group_member]
+    pub fn unlisted_types(&self) -> impl Iterator<Item = &ResourceSchema> {
+        [&self.group_member].into_iter().filter(|schema| schema.is_offered)
     }
 
     /// Every schema of the listed types, core ones first.
     pub fn all(&self) -> impl Iterator<Item = &Schema> {
-        let types = self.resource_types();
-        types.into_iter().map(|t| &t.core).chain(types.into_iter().flat_map(|t| &t.extensions))
+        let extensions = self.resource_types().flat_map(ResourceSchema::shown_extensions);
+        self.resource_types().map(|schema| &schema.core).chain(extensions)
+    }
+
+    /// The resource type whose endpoint a path begins with, such as `/Groups/{id}`.
+    pub fn at(&self, path: &str) -> Option<&ResourceSchema> {
+        let is_at = |schema: &&ResourceSchema| schema.endpoint.split('/').nth(1) == path.split('/').nth(1);
+        [&self.user, &self.group, &self.group_member].into_iter().find(is_at)
     }
 }
 

@@ -8,7 +8,8 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, Delete, Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update,
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem, Update,
 };
 
 use super::item::Item;
@@ -34,6 +35,8 @@ enum Kind {
     Put(Item),
     Update(Item, String),
     Delete(Item),
+    /// Nothing is written: the condition alone.
+    Check(Item),
 }
 
 /// Why a commit did not happen.
@@ -56,6 +59,11 @@ impl Write {
 
     pub(super) fn delete(table: Table, key: Item) -> Self {
         Self::new(table, Kind::Delete(key))
+    }
+
+    /// A condition on an item that the other writes of the commit depend on.
+    pub(super) fn check(table: Table, key: Item) -> Self {
+        Self::new(table, Kind::Check(key))
     }
 
     fn new(table: Table, kind: Kind) -> Self {
@@ -167,13 +175,16 @@ impl Store {
                 let call = self.client.delete_item().set_key(Some(key.clone()));
                 send_one!(call, write, table, DeleteItemError)
             }
+            Kind::Check(_) => self.transact(std::slice::from_ref(write), "").await,
         }
     }
 
     async fn transact(&self, writes: &[Write], token: &str) -> Result<(), Failure> {
         let items = writes.iter().map(|write| write.transact_item(self)).collect::<Result<Vec<_>, _>>();
         let items = items.map_err(|e| Failure::Final(CommitError::Store(StoreError::Refused(e.to_string()))))?;
-        let call = self.client.transact_write_items().set_transact_items(Some(items)).client_request_token(token);
+        // Without one, the SDK makes one for its own tries: DynamoDB refuses an empty token.
+        let token = (!token.is_empty()).then(|| token.to_owned());
+        let call = self.client.transact_write_items().set_transact_items(Some(items)).set_client_request_token(token);
         match call.send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(match error.as_service_error() {
@@ -198,6 +209,10 @@ impl Write {
             }
             Kind::Delete(key) => {
                 item.delete(conditional!(Delete::builder().set_key(Some(key.clone())), self, table).build()?)
+            }
+            Kind::Check(key) => {
+                let check = ConditionCheck::builder().set_key(Some(key.clone()));
+                item.condition_check(conditional!(check, self, table).build()?)
             }
         }
         .build())

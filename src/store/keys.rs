@@ -1,11 +1,11 @@
-//! Table `keys`: key records, and under the sort key `.` the tenant's own record.
+//! Table `keys`: key records. What else is there under a tenant's name is in [`tenants`](super::tenants).
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::commit::{CommitError, Write};
-use super::counts::Counts;
 use super::item::{Item, at, b, instant, lacks, n, optional_instant, optional_text, s, text};
 use super::tables::Table;
+use super::tenants::{changed, is_still, read_shape, write_shape};
 use super::{Store, StoreError};
 use crate::auth::jwt::{algorithm, algorithm_name};
 use crate::auth::{Credential, KeyId, KeyRecord, Scope, TenantName, Trust};
@@ -13,67 +13,19 @@ use crate::limits::KEY_USE_IS_TOLD_SECONDS;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// The sort key of a tenant's own record; no key id has that form.
-const TENANT_RECORD: &str = ".";
-
-/// A tenant, as it is listed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TenantRecord {
-    /// The name.
-    pub name: TenantName,
-    /// When it was made.
-    pub created: Timestamp,
-}
+/// Less than every key's id, and more than what else is kept of a tenant.
+const BEFORE_KEYS: &str = "/";
 
 impl Store {
-    /// Makes a tenant; `false` if it is there already.
+    /// Stores a new key record, if the tenant is still what its copy says.
     ///
     /// # Errors
-    /// As the store's.
-    pub async fn add_tenant(&self, tenant: &TenantName, now: Timestamp) -> Result<bool, StoreError> {
-        let mut item = key(tenant, TENANT_RECORD);
-        item.insert("created".into(), at(now));
-        item.insert("shards".into(), n(1));
-        let record = Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant");
-        match self.commit(&[record, Counts::of_nobody(tenant)], "").await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Condition(..)) => Ok(false),
-            Err(CommitError::Store(error)) => Err(error),
-        }
-    }
-
-    /// Whether the tenant is there.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn has_tenant(&self, tenant: &TenantName) -> Result<bool, StoreError> {
-        Ok(self.key_item(tenant, TENANT_RECORD).await?.is_some())
-    }
-
-    /// Every tenant. Reads the whole keys table: for operators, not for requests.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn tenants(&self) -> Result<Vec<TenantRecord>, StoreError> {
-        let scan = self.client.scan().table_name(self.table(Table::Keys)).consistent_read(true);
-        let scan = scan.filter_expression("#keyId = :tenant").expression_attribute_names("#keyId", "keyId");
-        let mut items = scan.expression_attribute_values(":tenant", s(TENANT_RECORD)).into_paginator().items().send();
-        let mut tenants = Vec::new();
-        while let Some(item) = items.next().await {
-            let item = item.map_err(|e| StoreError::of(&e))?;
-            tenants.push(TenantRecord { name: tenant_name(&item)?, created: instant(&item, "created")? });
-        }
-        tenants.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(tenants)
-    }
-
-    /// Stores a new key record.
-    ///
-    /// # Errors
-    /// As the store's.
+    /// `Refused` if it is not, or as the store's.
     pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
-        self.commit(&[put_key(record)], "").await.map_err(|error| match error {
-            CommitError::Condition(..) => StoreError::Refused("a key of that id exists".into()),
+        let writes = [put_key(record), is_still(&record.tenant, &record.shape)];
+        self.commit(&writes, "").await.map_err(|error| match error {
+            CommitError::Condition(0, _) => StoreError::Refused("a key of that id exists".into()),
+            CommitError::Condition(..) => changed(&record.tenant),
             CommitError::Store(error) => error,
         })
     }
@@ -123,15 +75,16 @@ impl Store {
     /// As the store's.
     pub async fn keys(&self, tenant: &TenantName) -> Result<Vec<KeyRecord>, StoreError> {
         let query = self.client.query().table_name(self.table(Table::Keys)).consistent_read(true);
-        let query = query.key_condition_expression("#tenant = :tenant").expression_attribute_names("#tenant", "tenant");
-        let mut items =
-            query.expression_attribute_values(":tenant", s(tenant.as_str())).into_paginator().items().send();
+        let query = query
+            .key_condition_expression("#tenant = :tenant AND #keyId > :before")
+            .expression_attribute_names("#tenant", "tenant")
+            .expression_attribute_names("#keyId", "keyId")
+            .expression_attribute_values(":tenant", s(tenant.as_str()))
+            .expression_attribute_values(":before", s(BEFORE_KEYS));
+        let mut items = query.into_paginator().items().send();
         let mut keys = Vec::new();
         while let Some(item) = items.next().await {
-            let item = item.map_err(|e| StoreError::of(&e))?;
-            if optional_text(&item, "keyId").is_some_and(|id| !id.starts_with('.')) {
-                keys.push(record(&item)?);
-            }
+            keys.push(record(&item.map_err(|e| StoreError::of(&e))?)?);
         }
         keys.sort_by_key(|key| key.created);
         Ok(keys)
@@ -181,7 +134,7 @@ impl Store {
         }
     }
 
-    async fn key_item(&self, tenant: &TenantName, sort: &str) -> Result<Option<Item>, StoreError> {
+    pub(super) async fn key_item(&self, tenant: &TenantName, sort: &str) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Keys)).consistent_read(true);
         let found = get.set_key(Some(key(tenant, sort))).send().await.map_err(|e| StoreError::of(&e))?;
         Ok(found.item)
@@ -205,6 +158,7 @@ pub(super) fn put_key(record: &KeyRecord) -> Write {
     ];
     item.extend(times.into_iter().filter_map(|(name, time)| Some((name.to_owned(), at(time?)))));
     put_credential(&mut item, &record.credential);
+    write_shape(&mut item, &record.shape);
     if let (Credential::Token { .. }, Some(expires)) = (&record.credential, record.expires) {
         // DynamoDB takes it away when it gets to it.
         item.insert("ttl".into(), n(expires.as_second()));
@@ -245,7 +199,7 @@ pub(super) fn key(tenant: &TenantName, sort: &str) -> Item {
     Item::from([("tenant".to_owned(), s(tenant.as_str())), ("keyId".to_owned(), s(sort))])
 }
 
-fn tenant_name(item: &Item) -> Result<TenantName, StoreError> {
+pub(super) fn tenant_name(item: &Item) -> Result<TenantName, StoreError> {
     text(item, "tenant")?.parse().map_err(|_| lacks("tenant"))
 }
 
@@ -264,6 +218,7 @@ fn record(item: &Item) -> Result<KeyRecord, StoreError> {
         expires: optional_instant(item, "expires"),
         revoked: optional_instant(item, "revoked"),
         used: optional_instant(item, "used"),
+        shape: read_shape(item),
     })
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::StoreError;
 use super::item::{Item, at, instant, n, number, optional_number, s, text};
-use crate::auth::KeyId;
+use crate::auth::{KeyId, Settings};
 use crate::limits::KEPT_REQUESTS;
 use crate::scim::Document;
 use crate::scim::resource::Meta;
@@ -30,6 +30,8 @@ pub struct Author {
     pub at: Timestamp,
     /// When the request began, by the clock that deadlines are told by.
     pub started: Instant,
+    /// The tenant's settings, told with each change of a user.
+    pub settings: Settings,
 }
 
 impl Author {

@@ -12,6 +12,7 @@ use super::item::{Item, at, n, optional_text, s, text};
 use super::links::email_changes;
 use super::record::{Membership, Record, Requests};
 use super::tables::Table;
+use super::tenants::settings;
 use super::work::Work;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
@@ -137,6 +138,7 @@ impl User {
         item.insert("id".into(), s(self.id.as_str()));
         item.insert("hour".into(), s(hour(self.record.modified)));
         self.record.write(&mut item, author);
+        item.insert("settings".into(), settings(author.settings));
         item.extend(keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
         item.extend(self.indexed_email().map(|email| ("email".to_owned(), s(email))));
         self.membership.write(&mut item);
@@ -253,8 +255,9 @@ impl Store {
 
 /// A change of named attributes: never a whole item, which could undo a membership write made meanwhile.
 fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &UserKeys) -> Write {
-    let mut set =
-        "SET #doc = :doc, #ver = :ver, #modified = :modified, #hour = :hour, #by = :by, #req = :req".to_owned();
+    let mut set = "SET #doc = :doc, #ver = :ver, #modified = :modified, #hour = :hour, #by = :by, #req = :req, \
+                   #settings = :settings"
+        .to_owned();
     let mut remove = Vec::new();
     let indexed = [("externalId", keys.external_id.as_ref()), ("email", new.indexed_email())];
     for (name, value) in indexed {
@@ -272,8 +275,9 @@ fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &U
         .value("modified", at(new.record.modified))
         .value("hour", s(hour(new.record.modified)))
         .value("by", s(author.key.as_str()))
-        .value("req", old.record.requests.with(author));
-    for name in ["doc", "modified", "hour", "by", "req", "externalId", "email"] {
+        .value("req", old.record.requests.with(author))
+        .value("settings", settings(author.settings));
+    for name in ["doc", "modified", "hour", "by", "req", "settings", "externalId", "email"] {
         write = write.name(name);
     }
     for (name, value) in indexed {

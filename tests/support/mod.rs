@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::api::{self, ROUTES, Route, Selection};
 use rollcall::app::{App, Clock};
-use rollcall::auth::{ApiKey, Credential, KeyRecord, Scope, TenantName};
+use rollcall::auth::{ApiKey, Credential, KeyRecord, Scope, TenantName, TenantShape};
 use rollcall::cli::openapi;
 use rollcall::limits::WORK_SETTLES_SECONDS;
 use rollcall::store::embedded::Engine;
@@ -263,7 +263,7 @@ fn check_documented(route: Option<&Route>, status: StatusCode) {
 
 async fn tenant(store: &Store, name: &str) -> String {
     let tenant: TenantName = name.parse().unwrap();
-    store.add_tenant(&tenant, Timestamp::now()).await.unwrap();
+    store.add_tenant(&tenant, &TenantShape::default(), Timestamp::now()).await.unwrap();
     key(store, &tenant, |_| {}).await
 }
 
@@ -284,6 +284,7 @@ pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut Ke
         revoked: None,
         // Once in a quarter of an hour a request writes it down: what requests cost is pinned without.
         used: Some(Timestamp::now()),
+        shape: store.tenant(tenant).await.unwrap().unwrap().shape,
     };
     change(&mut record);
     store.add_key(&record).await.unwrap();

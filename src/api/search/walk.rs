@@ -5,7 +5,6 @@ use serde_json::Value;
 
 use super::{Found, Kind, Part, Search};
 use crate::api::cursor;
-use crate::auth::{Principal, Tenant};
 use crate::limits::{MAX_RESOURCES_READ, RESOURCES_A_STEP, SEARCH_SECONDS};
 use crate::scim::ScimError;
 use crate::scim::filter::plan::Access;
@@ -49,21 +48,20 @@ struct Step {
 }
 
 impl Search<'_> {
-    pub(super) async fn by_cursor(&self, principal: &Principal, cursor: &str) -> Result<Value, ScimError> {
-        let tenant = principal.tenant();
-        let (start, count) = match cursor::place::<Start>(self.call, principal, cursor)? {
+    pub(super) async fn by_cursor(&self, cursor: &str) -> Result<Value, ScimError> {
+        let (start, count) = match cursor::place::<Start>(self.call, self.principal, cursor)? {
             Some((start, count)) => (Some(start), count),
             None => (None, self.query.count),
         };
         let Page { found, skipped, mut total, previous, mut next } = match (&self.query.sort, start) {
             (Some(sort), start) if self.native(sort).is_none() => {
                 let skipped = if let Some(Start::Offset(skipped)) = start { skipped } else { 0 };
-                self.sorted_page(tenant, sort, skipped, count).await?
+                self.sorted_page(sort, skipped, count).await?
             }
-            (_, Some(Start::Before(place))) => self.page_before(tenant, *place, count).await?,
-            (_, start) => self.page_after(tenant, start, count).await?,
+            (_, Some(Start::Before(place))) => self.page_before(*place, count).await?,
+            (_, start) => self.page_after(start, count).await?,
         };
-        let shown = self.shown(tenant, &found).await?;
+        let shown = self.shown(&found).await?;
         // Without room for all that was found, the next page begins after what is shown.
         if let Some(last) = shown.len().checked_sub(1).filter(|last| last + 1 < found.len()) {
             total = total.filter(|_| skipped.is_some());
@@ -72,12 +70,13 @@ impl Search<'_> {
                 None => found.get(last).map(|last| self.place(last)),
             };
         }
-        let seal = |start: Option<Start>| start.map(|start| cursor::to(self.call, principal, start, count)).transpose();
+        let seal =
+            |start: Option<Start>| start.map(|start| cursor::to(self.call, self.principal, start, count)).transpose();
         Ok(list::cursor_response(shown, total, seal(previous)?, seal(next)?))
     }
 
-    async fn sorted_page(&self, tenant: &Tenant, sort: &Sort, skipped: usize, count: usize) -> Result<Page, ScimError> {
-        let all = self.sorted(tenant, sort).await?;
+    async fn sorted_page(&self, sort: &Sort, skipped: usize, count: usize) -> Result<Page, ScimError> {
+        let all = self.sorted(sort).await?;
         let (total, end) = (all.len(), skipped.saturating_add(count));
         Ok(Page {
             found: all.into_iter().skip(skipped).take(count).collect(),
@@ -88,20 +87,20 @@ impl Search<'_> {
         })
     }
 
-    async fn page_after(&self, tenant: &Tenant, start: Option<Start>, count: usize) -> Result<Page, ScimError> {
+    async fn page_after(&self, start: Option<Start>, count: usize) -> Result<Page, ScimError> {
         let is_first = start.is_none();
-        let (found, next) = self.walk(tenant, start, count, false).await?;
+        let (found, next) = self.walk(start, count, false).await?;
         let previous = found.first().filter(|_| !is_first).and_then(|first| self.before(first));
         let total = (is_first && next.is_none()).then_some(found.len());
         Ok(Page { found, skipped: None, total, previous, next })
     }
 
-    async fn page_before(&self, tenant: &Tenant, place: Start, count: usize) -> Result<Page, ScimError> {
-        let (mut found, rest) = self.walk(tenant, Some(place), count, true).await?;
+    async fn page_before(&self, place: Start, count: usize) -> Result<Page, ScimError> {
+        let (mut found, rest) = self.walk(Some(place), count, true).await?;
         found.reverse();
         let Some(next) = found.last().map(|last| self.place(last)).or_else(|| rest.clone()) else {
             // Nobody is before it any more: this is the first page.
-            return self.page_after(tenant, None, count).await;
+            return self.page_after(None, count).await;
         };
         let previous = rest.map(|rest| Start::Before(Box::new(rest)));
         Ok(Page { found, skipped: None, total: None, previous, next: Some(next) })
@@ -111,7 +110,6 @@ impl Search<'_> {
     /// be more. Fewer than `count` where a filter leaves few of the many that may be read for one page.
     async fn walk(
         &self,
-        tenant: &Tenant,
         mut start: Option<Start>,
         count: usize,
         is_back: bool,
@@ -131,7 +129,7 @@ impl Search<'_> {
                     // Members may have to be read for each.
                     (Some(_), Kind::Group) => RESOURCES_A_STEP / 5,
                 };
-                let step = self.step(part, tenant, start.as_ref(), limit, is_back).await?;
+                let step = self.step(part, start.as_ref(), limit, is_back).await?;
                 read += step.read;
                 for next in step.found {
                     if found.len() == count {
@@ -156,31 +154,24 @@ impl Search<'_> {
     }
 
     /// Of the next candidates of a part those that satisfy its filter.
-    async fn step(
-        &self,
-        part: &Part,
-        tenant: &Tenant,
-        start: Option<&Start>,
-        limit: usize,
-        is_back: bool,
-    ) -> Result<Step, ScimError> {
+    async fn step(&self, part: &Part, start: Option<&Start>, limit: usize, is_back: bool) -> Result<Step, ScimError> {
         let store = &self.call.app().store;
         match (part.kind, self.course(part)) {
             (Kind::User, Some(walk)) => {
                 let place = if let Some(Start::User(place)) = start { Some(place) } else { None };
-                let (users, next) = store.users_after(tenant, &walk, place, limit, is_back).await?;
+                let (users, next) = store.users_after(self.tenant(), &walk, place, limit, is_back).await?;
                 let read = users.len();
                 let found = users.into_iter().filter(|user| self.keeps(part, user)).map(Found::User).collect();
                 Ok(Step { found, read, next: next.map(Start::User) })
             }
             (Kind::Group, Some(_)) => {
                 let place = if let Some(Start::Group(id)) = start { Some(id.as_str()) } else { None };
-                let (groups, next) = store.groups_after(tenant, place, limit, is_back).await?;
+                let (groups, next) = store.groups_after(self.tenant(), place, limit, is_back).await?;
                 let read = groups.len();
-                Ok(Step { found: self.kept(part, tenant, groups).await?, read, next: next.map(Start::Group) })
+                Ok(Step { found: self.kept(part, groups).await?, read, next: next.map(Start::Group) })
             }
             (_, None) => {
-                let mut found = self.matching(part, tenant).await?;
+                let mut found = self.matching(part).await?;
                 if is_back {
                     found.reverse();
                 }
@@ -218,7 +209,7 @@ impl Search<'_> {
             Access::StartsWith(_, start) => start.clone(),
             _ => return None,
         };
-        let is_native = sort.is_by("userName", Kind::User.schema(self.call));
+        let is_native = sort.is_by("userName", Kind::User.schema(self.principal));
         is_native.then_some(Walk::ByName { start, is_backwards: sort.is_descending })
     }
 

@@ -29,12 +29,14 @@ fn own(route: &Route, place: &Place) -> Vec<u16> {
     let versioned = |status| place.is_versioned.then_some(status);
     // A key need not act in a user's name.
     let nobody = (route.path == "/Me").then_some(501);
+    // A tenant's profile may offer no groups.
+    let unoffered = matches!(place.kind, "Group" | "GroupMember").then_some(404);
     match (place.form, route.method.as_str()) {
         (Form::Bulk, _) => vec![200, 400, 409, 507],
-        (Form::Search, _) => vec![200, 400],
-        (Form::Many, "POST") if place.is_versioned => vec![201, 400, 409, 422, 507],
-        (Form::Many, "POST") => vec![201, 400, 409, 507],
-        (Form::Many, _) => vec![200, 400],
+        (Form::Search, _) => [200, 400].into_iter().chain(unoffered).collect(),
+        (Form::Many, "POST") if place.is_versioned => [201, 400, 409, 422, 507].into_iter().chain(unoffered).collect(),
+        (Form::Many, "POST") => [201, 400, 409, 507].into_iter().chain(unoffered).collect(),
+        (Form::Many, _) => [200, 400].into_iter().chain(unoffered).collect(),
         (Form::One, "DELETE") => {
             [Some(204), Some(404), versioned(412), nobody, Some(507)].into_iter().flatten().collect()
         }

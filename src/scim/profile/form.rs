@@ -1,0 +1,55 @@
+//! The forms of credential that a client may come with.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// How a client shows who it is. Which forms a tenant's clients may use, its profile says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CredentialForm {
+    /// A key that the client sends as a bearer token (RFC 6750).
+    Bearer,
+    /// A signed token with claims (RFC 7519), sent as a bearer token.
+    Jwt,
+    /// A name and a password (RFC 7617).
+    Basic,
+    /// An access token that the client gets with its own credentials (RFC 6749 section 4.4).
+    Client,
+    /// An access token that the client gets with a token of its own identity provider (RFC 7523 section 2.2).
+    Federation,
+}
+
+impl CredentialForm {
+    /// Every form.
+    pub const ALL: [Self; 5] = [Self::Bearer, Self::Jwt, Self::Basic, Self::Client, Self::Federation];
+
+    /// The name in a profile.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bearer => "bearer",
+            Self::Jwt => "jwt",
+            Self::Basic => "basic",
+            Self::Client => "client",
+            Self::Federation => "federation",
+        }
+    }
+}
+
+impl fmt::Display for CredentialForm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for CredentialForm {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|form| form.as_str() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::as_str).join(", ");
+            format!(
+                "\"{}\" is not a form of credential; the forms are {names}",
+                text.chars().take(64).collect::<String>()
+            )
+        })
+    }
+}

@@ -1,0 +1,131 @@
+//! What `/Schemas` and `/ResourceTypes` show of a profile. Nothing here changes what is accepted, stored or returned.
+
+use serde_json::{Map, Value, json};
+
+use crate::scim::ENTERPRISE_URN;
+use crate::scim::filter::{Filter, Operator};
+use crate::scim::path::AttributePath;
+use crate::scim::schema::{ResourceSchema, Schema, Schemas};
+
+/// What a profile names.
+pub(super) struct Named {
+    /// The attributes of users that are in use; none means all.
+    pub(super) in_use: Vec<AttributePath>,
+    /// Those that every user must have, beyond the core schema.
+    pub(super) required: Vec<AttributePath>,
+    /// Whether there are groups.
+    pub(super) offers_groups: bool,
+}
+
+/// Shows in the published documents what a profile names.
+pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
+    schemas.group.is_offered = named.offers_groups;
+    schemas.group_member.is_offered = named.offers_groups;
+    let all = schemas.user.clone();
+    let is_required =
+        |extension: Option<&str>, name: &str| named.required.iter().any(|path| names(&all, path, extension, name));
+    let is_in_use = |extension: Option<&str>, name: &str| {
+        let is_named = || named.in_use.iter().any(|path| names(&all, path, extension, name));
+        named.in_use.is_empty() || is_named() || is_required(extension, name)
+    };
+    let core = &mut schemas.user.core;
+    // Read-only: who provides users does not name them, though they are there.
+    keep(core, |name| match name {
+        "groups" => named.offers_groups,
+        "userName" => true,
+        _ => is_in_use(None, name),
+    });
+    require(core, |name| is_required(None, name));
+    for extension in &mut schemas.user.extensions {
+        let id = extension.id.clone();
+        // A profile's own schemas are all its own.
+        if id == ENTERPRISE_URN {
+            extension.is_hidden = !keep(extension, |name| is_in_use(Some(&id), name));
+        }
+        extension.is_required = require(extension, |name| is_required(Some(&id), name));
+    }
+    for path in &named.required {
+        if let (None, Some(sub)) = (&path.selector, &path.sub) {
+            say_of_part(&mut schemas.user, (&all, path), sub, ("required", json!(true)));
+        }
+    }
+    for path in &named.in_use {
+        if let Some((label, _)) = selected(path) {
+            let values = json!(selected_by(&named.in_use, path, label));
+            say_of_part(&mut schemas.user, (&all, path), label, ("canonicalValues", values));
+        }
+    }
+}
+
+/// The values by which paths select among those of one attribute: of e-mail addresses, the types in use.
+fn selected_by<'n>(in_use: &'n [AttributePath], path: &AttributePath, label: &str) -> Vec<&'n str> {
+    let same = in_use.iter().filter(|other| other.urn == path.urn && other.name == path.name);
+    let mut values = Vec::new();
+    for (other, value) in same.filter_map(selected) {
+        if other == label && !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    values
+}
+
+/// The part that a path selects by, and its value: of `emails[type eq "work"].value`, `type` and `work`.
+fn selected(path: &AttributePath) -> Option<(&str, &str)> {
+    match path.selector.as_deref()? {
+        Filter::Compare(label, Operator::Eq, Value::String(value)) => Some((&label.name, value)),
+        _ => None,
+    }
+}
+
+/// Sets a characteristic of a part of the attribute that a path names, where it is published.
+fn say_of_part(
+    shown: &mut ResourceSchema,
+    (user, path): (&ResourceSchema, &AttributePath),
+    part: &str,
+    (name, value): (&str, Value),
+) {
+    let located = user.locate(path);
+    let schema = match located.extension {
+        None => Some(&mut shown.core),
+        Some(urn) => shown.extensions.iter_mut().find(|schema| schema.id == urn),
+    };
+    let attribute = schema.and_then(|s| find(attributes(&mut s.published)?, &located.attribute?.name));
+    let parts = attribute.and_then(|attribute| attribute.get_mut("subAttributes")?.as_array_mut());
+    if let Some(part) = parts.and_then(|parts| find(parts, part)) {
+        part.insert(name.to_owned(), value);
+    }
+}
+
+/// Whether a path names that attribute, a part of it, or the extension that has it.
+fn names(user: &ResourceSchema, path: &AttributePath, extension: Option<&str>, name: &str) -> bool {
+    let located = user.locate(path);
+    located.extension.as_deref() == extension && located.attribute.is_none_or(|attribute| attribute.name == name)
+}
+
+/// Leaves the attributes that are shown; whether there are any.
+fn keep(schema: &mut Schema, is_shown: impl Fn(&str) -> bool) -> bool {
+    let Some(attributes) = attributes(&mut schema.published) else { return false };
+    attributes.retain(|attribute| attribute.get("name").and_then(Value::as_str).is_some_and(&is_shown));
+    !attributes.is_empty()
+}
+
+/// Marks the attributes that are required; whether there are any.
+fn require(schema: &mut Schema, is_required: impl Fn(&str) -> bool) -> bool {
+    let mut any = false;
+    for attribute in attributes(&mut schema.published).into_iter().flatten().filter_map(Value::as_object_mut) {
+        if attribute.get("name").and_then(Value::as_str).is_some_and(&is_required) {
+            attribute.insert("required".into(), json!(true));
+            any = true;
+        }
+    }
+    any
+}
+
+fn attributes(published: &mut Value) -> Option<&mut Vec<Value>> {
+    published.get_mut("attributes")?.as_array_mut()
+}
+
+fn find<'a>(attributes: &'a mut [Value], name: &str) -> Option<&'a mut Map<String, Value>> {
+    let mut all = attributes.iter_mut().filter_map(Value::as_object_mut);
+    all.find(|attribute| attribute.get("name").and_then(Value::as_str).is_some_and(|n| n.eq_ignore_ascii_case(name)))
+}
