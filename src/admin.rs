@@ -3,6 +3,7 @@
 use crate::store::StoreError;
 
 pub mod keys;
+pub mod show;
 pub mod tenants;
 
 /// The tenant of the operators: its keys of scope `admin` open the admin API.

@@ -14,6 +14,7 @@ use crate::observe::Answered;
 use crate::scim::ScimError;
 use crate::store::meter::Meter;
 
+pub mod admin;
 pub mod bulk;
 pub mod call;
 mod cursor;

@@ -150,6 +150,9 @@ pub const KEY_USE_IS_TOLD_SECONDS: i64 = 15 * 60;
 /// How many days before its end a key is called expiring.
 pub const KEY_WARNS_DAYS: i64 = 30;
 
+/// How long in seconds a rotated key works on where nobody says: a working day and a night to take the new one.
+pub const ROTATION_OVERLAP_SECONDS: i64 = 24 * 60 * 60;
+
 /// How long in seconds an access token lives: Entra ID takes 60 minutes to 6 hours.
 pub const TOKEN_SECONDS: i64 = 60 * 60;
 

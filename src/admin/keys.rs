@@ -7,6 +7,7 @@ use crate::auth::{ApiKey, Credential, CredentialForm, KeyId, KeyRecord, Scope, T
 use crate::limits::{MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
 use crate::scim::Profile;
 use crate::store::Store;
+use crate::store::automation::AutomationUser;
 
 /// What a new key is to be.
 #[derive(Debug, Clone)]
@@ -122,16 +123,18 @@ pub async fn find(store: &Store, tenant: &TenantName, id: &KeyId) -> Result<KeyR
     found.ok_or_else(|| AdminError::NotFound(format!("the tenant {tenant} has no key {id}")))
 }
 
-/// Makes an automation user.
+/// Makes an automation user if it is not there, and activates it, and with it the keys that wait for it. What is
+/// activated stays so.
 ///
 /// # Errors
-/// When the name is wrong or there already, or the store fails.
-pub async fn add_automation_user(
+/// When the name is wrong, or the store fails.
+pub async fn put_automation_user(
     store: &Store,
     tenant: &TenantName,
     name: &str,
+    is_active: bool,
     now: Timestamp,
-) -> Result<(), AdminError> {
+) -> Result<AutomationUser, AdminError> {
     // RFC 7617 section 2: the user of HTTP Basic ends at the first colon.
     let is_good = (1..=MAX_AUTOMATION_BYTES).contains(&name.len()) && !name.chars().any(|c| c.is_control() || c == ':');
     if !is_good {
@@ -139,21 +142,11 @@ pub async fn add_automation_user(
             "the name of an automation user has 1 to {MAX_AUTOMATION_BYTES} bytes, and no colon or control character"
         )));
     }
-    match store.add_automation_user(tenant, name, now).await? {
-        true => Ok(()),
-        false => Err(AdminError::Conflict(format!("the automation user {name} is there already"))),
+    store.add_automation_user(tenant, name, now).await?;
+    if is_active {
+        store.activate_automation_user(tenant, name, now).await?;
     }
-}
-
-/// Activates an automation user, and with it the keys that wait for it.
-///
-/// # Errors
-/// When there is none of that name, or the store fails.
-pub async fn activate(store: &Store, tenant: &TenantName, name: &str, now: Timestamp) -> Result<(), AdminError> {
-    match store.activate_automation_user(tenant, name, now).await? {
-        true => Ok(()),
-        false => Err(no_user(tenant, name)),
-    }
+    store.automation_user(tenant, name).await?.ok_or_else(|| no_user(tenant, name))
 }
 
 async fn is_active(store: &Store, tenant: &TenantName, name: &str) -> Result<bool, AdminError> {

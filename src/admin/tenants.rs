@@ -1,13 +1,92 @@
-//! Tenants: their profile and settings.
+//! Tenants: made, shown, and changed in profile and settings.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::AdminError;
-use crate::auth::TenantName;
+use crate::auth::{Settings, TenantName, TenantShape};
 use crate::profiles::Profiles;
-use crate::scim::Profile;
+use crate::scim::{Profile, ProfileRef};
 use crate::store::Store;
 use crate::store::tenants::TenantRecord;
+
+/// A profile that somebody has named.
+pub struct Chosen {
+    /// What refers to it.
+    reference: ProfileRef,
+    /// The text of one that does not ship.
+    own: Option<String>,
+}
+
+impl Chosen {
+    /// One that ships.
+    ///
+    /// # Errors
+    /// When none of that name does.
+    pub fn shipped(name: &str) -> Result<Self, AdminError> {
+        let reference = ProfileRef::shipped(name).ok_or_else(|| {
+            let all: Vec<_> = Profile::shipped_names().collect();
+            AdminError::Invalid(format!("profile: none {name} ships; those that do are {}", all.join(", ")))
+        })?;
+        Ok(Self { reference, own: None })
+    }
+
+    /// One of one's own.
+    ///
+    /// # Errors
+    /// The place that is not in order, and why.
+    pub fn own(text: String) -> Result<Self, AdminError> {
+        let profile = Profile::parse_own(&text).map_err(|bad| AdminError::Invalid(format!("profile: {bad}")))?;
+        Ok(Self { reference: ProfileRef::own(&profile, &text), own: Some(text) })
+    }
+
+    /// Keeps the text with the tenant, if the profile does not ship.
+    async fn keep(&self, store: &Store, tenant: &TenantName) -> Result<ProfileRef, AdminError> {
+        if let (Some(text), Some(digest)) = (&self.own, self.reference.digest()) {
+            store.add_profile(tenant, digest, text).await?;
+        }
+        Ok(self.reference.clone())
+    }
+}
+
+/// Makes a tenant.
+///
+/// # Errors
+/// When it is there already, or the store fails.
+pub async fn add(
+    store: &Store,
+    name: &TenantName,
+    profile: &Chosen,
+    settings: Settings,
+    now: Timestamp,
+) -> Result<TenantRecord, AdminError> {
+    let profile = profile.keep(store, name).await?;
+    let shape = TenantShape { profile, settings, version: 0 };
+    match store.add_tenant(name, &shape, now).await? {
+        true => find(store, name).await,
+        false => Err(AdminError::Conflict(format!("the tenant {name} is there already"))),
+    }
+}
+
+/// Changes a tenant's profile and settings; the keys that are there follow at once.
+///
+/// # Errors
+/// When it is not there, is changed by another at the same moment, or the store fails.
+pub async fn set(
+    store: &Store,
+    name: &TenantName,
+    profile: Option<&Chosen>,
+    settings: impl FnOnce(Settings) -> Settings,
+) -> Result<TenantRecord, AdminError> {
+    let tenant = find(store, name).await?;
+    let reference = match profile {
+        Some(chosen) => chosen.keep(store, name).await?,
+        None => tenant.shape.profile.clone(),
+    };
+    store.set_tenant(&tenant, reference, settings(tenant.shape.settings)).await?;
+    find(store, name).await
+}
 
 /// The tenant of that name.
 ///

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use http::Method;
 
 use super::search::{self, Kind};
-use super::{Call, Reply, bulk, discovery, group_members, groups, me, oauth, users};
+use super::{Call, Reply, admin, bulk, discovery, group_members, groups, me, oauth, users};
 use crate::auth::Scope;
 use crate::scim::ScimError;
 use crate::store::tables::Access;
@@ -341,7 +341,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::OAuth,
         path: "/token",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_CHECK],
         handler: |call| Box::pin(oauth::token(call)),
     },
     Route {
@@ -352,6 +352,96 @@ pub static ROUTES: &[Route] = &[
         scope: Scope::Read,
         access: &[],
         handler: |call| Box::pin(oauth::metadata(call)),
+    },
+    Route {
+        name: "admin.tenants.list",
+        method: Method::GET,
+        base: Base::Admin,
+        path: "/tenants",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_SCAN, Access::KEYS_UPDATE],
+        handler: |call| Box::pin(admin::list_tenants(call)),
+    },
+    Route {
+        name: "admin.tenants.create",
+        method: Method::POST,
+        base: Base::Admin,
+        path: "/tenants",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::LINKS_PUT],
+        handler: |call| Box::pin(admin::create_tenant(call)),
+    },
+    Route {
+        name: "admin.tenants.get",
+        method: Method::GET,
+        base: Base::Admin,
+        path: "/tenants/{tenant}",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
+        handler: |call| Box::pin(admin::show_tenant(call)),
+    },
+    Route {
+        name: "admin.tenants.patch",
+        method: Method::PATCH,
+        base: Base::Admin,
+        path: "/tenants/{tenant}",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_QUERY],
+        handler: |call| Box::pin(admin::change_tenant(call)),
+    },
+    Route {
+        name: "admin.keys.list",
+        method: Method::GET,
+        base: Base::Admin,
+        path: "/tenants/{tenant}/keys",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_UPDATE],
+        handler: |call| Box::pin(admin::list_keys(call)),
+    },
+    Route {
+        name: "admin.keys.create",
+        method: Method::POST,
+        base: Base::Admin,
+        path: "/tenants/{tenant}/keys",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_CHECK],
+        handler: |call| Box::pin(admin::create_key(call)),
+    },
+    Route {
+        name: "admin.keys.rotate",
+        method: Method::POST,
+        base: Base::Admin,
+        path: "/tenants/{tenant}/keys/{key}/rotate",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_CHECK],
+        handler: |call| Box::pin(admin::rotate_key(call)),
+    },
+    Route {
+        name: "admin.keys.revoke",
+        method: Method::DELETE,
+        base: Base::Admin,
+        path: "/tenants/{tenant}/keys/{key}",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_UPDATE],
+        handler: |call| Box::pin(admin::revoke_key(call)),
+    },
+    Route {
+        name: "admin.automation.list",
+        method: Method::GET,
+        base: Base::Admin,
+        path: "/tenants/{tenant}/automation-users",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_UPDATE],
+        handler: |call| Box::pin(admin::list_automation_users(call)),
+    },
+    Route {
+        name: "admin.automation.put",
+        method: Method::PUT,
+        base: Base::Admin,
+        path: "/tenants/{tenant}/automation-users/{name}",
+        scope: Scope::Admin,
+        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_QUERY, Access::KEYS_UPDATE],
+        handler: |call| Box::pin(admin::put_automation_user(call)),
     },
     Route {
         name: "config.get",

@@ -133,6 +133,7 @@ impl Access {
     pub const KEYS_GET: Self = access(Table::Keys, "GetItem", None);
     pub const KEYS_PUT: Self = access(Table::Keys, "PutItem", None);
     pub const KEYS_UPDATE: Self = access(Table::Keys, "UpdateItem", None);
+    pub const KEYS_CHECK: Self = access(Table::Keys, "ConditionCheckItem", None);
     pub const KEYS_QUERY: Self = access(Table::Keys, "Query", None);
     pub const KEYS_SCAN: Self = access(Table::Keys, "Scan", None);
     pub const USERS_GET: Self = access(Table::Users, "GetItem", None);

@@ -7,6 +7,7 @@ use super::commit::{CommitError, Write};
 use super::item::{at, n, s};
 use super::keys::{key, put_key};
 use super::tables::Table;
+use super::tenants::is_still;
 use super::{Store, StoreError};
 use crate::auth::jwt::Jwt;
 use crate::auth::{KeyId, KeyRecord, TenantName};
@@ -41,12 +42,14 @@ impl Store {
             .name("revoked")
             .name("used")
             .value("now", at(now));
-        let mut writes = vec![used, put_key(token)];
+        let mut writes = vec![used, put_key(token), is_still(&token.tenant, &token.shape)];
         writes.extend(assertion.map(|assertion| shown(&token.tenant, assertion, now)));
         match self.commit(&writes, token.id.as_str()).await {
             Ok(()) => Ok(Given::Yes),
             Err(CommitError::Condition(0, _)) => Ok(Given::ClientRevoked),
-            Err(CommitError::Condition(2, _)) => Ok(Given::Replayed),
+            // The next try finds the client's copy renewed.
+            Err(CommitError::Condition(2, _)) => Err(StoreError::Contended(1)),
+            Err(CommitError::Condition(3, _)) => Ok(Given::Replayed),
             Err(CommitError::Condition(..)) => Err(StoreError::Refused("a key of that id exists".into())),
             Err(CommitError::Store(error)) => Err(error),
         }

@@ -1,0 +1,92 @@
+//! What operators are shown, as JSON. Nothing secret is in a record; the secret of a new key comes beside it.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::auth::record::State;
+use crate::auth::{Credential, KeyRecord, jwt};
+use crate::scim::Profile;
+use crate::scim::resource::date_time;
+use crate::store::automation::AutomationUser;
+use crate::store::tenants::TenantRecord;
+
+/// A tenant, with the path of its base URL and what its profile allows and requires.
+pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {
+    json!({
+        "name": tenant.name.as_str(),
+        "created": date_time(tenant.created),
+        "profile": tenant.shape.profile.to_string(),
+        "path": profile.base_path(tenant.name.as_str()),
+        "credentials": profile.credentials.iter().map(|form| form.as_str()).collect::<Vec<_>>(),
+        "required": profile.required().map(ToString::to_string).collect::<Vec<_>>(),
+        "settings": {
+            "inviteAutomatically": tenant.shape.settings.invite_automatically,
+            "onDeactivation": tenant.shape.settings.on_deactivation.as_str(),
+        },
+    })
+}
+
+/// A key.
+pub fn key(record: &KeyRecord, now: Timestamp) -> Map<String, Value> {
+    let state = record.state(now);
+    let text = |text: &str| Some(Value::from(text));
+    let time = |at: Option<Timestamp>| at.map(|at| Value::from(date_time(at)));
+    let scopes: Vec<_> = record.scopes.iter().map(|scope| scope.as_str()).collect();
+    let mut fields = vec![
+        ("id", text(record.id.as_str())),
+        ("tenant", text(record.tenant.as_str())),
+        ("form", text(record.credential.form())),
+        ("state", text(state.as_str())),
+        ("description", text(&record.description)),
+        ("scopes", Some(json!(scopes))),
+        ("automation", record.automation.as_deref().and_then(text)),
+        ("created", time(Some(record.created))),
+        ("notBefore", time(record.not_before)),
+        ("expires", time(record.expires)),
+        ("revoked", time(record.revoked)),
+        ("used", time(record.used)),
+        ("warning", warning(record, state).map(Value::from)),
+    ];
+    match &record.credential {
+        // By which a scanner, or whoever finds one, knows a key.
+        Credential::Bearer(_) | Credential::Basic(_) | Credential::Client(_) | Credential::Token { .. } => {
+            fields.push(("prefix", text(&format!("scim_{}_{}", record.tenant, record.id))));
+        }
+        Credential::Jwt { .. } => {}
+        Credential::Federation { trust, .. } => fields.extend([
+            ("issuer", text(&trust.issuer)),
+            ("audience", text(&trust.audience)),
+            ("subject", trust.subject.as_deref().and_then(text)),
+            ("jwksUri", text(&trust.jwks_uri)),
+            ("algorithm", text(jwt::algorithm_name(trust.algorithm))),
+        ]),
+    }
+    if let Credential::Token { client, .. } = &record.credential {
+        fields.push(("client", text(client.as_str())));
+    }
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+/// What an operator should do about a key.
+fn warning(record: &KeyRecord, state: State) -> Option<String> {
+    match state {
+        // An access token ends within the hour, and the client gets the next.
+        State::Expiring if !matches!(record.credential, Credential::Token { .. }) => {
+            Some("it stops working soon; rotate it, and give its holder the new one".to_owned())
+        }
+        State::Waiting => Some(format!(
+            "its automation user {} was never activated; until then it does not work",
+            record.automation.as_deref().unwrap_or_default()
+        )),
+        _ => None,
+    }
+}
+
+/// An automation user.
+pub fn automation_user(user: &AutomationUser) -> Value {
+    let mut shown = json!({"name": user.name, "created": date_time(user.created), "active": user.activated.is_some()});
+    if let (Value::Object(shown), Some(activated)) = (&mut shown, user.activated) {
+        shown.insert("activated".into(), date_time(activated).into());
+    }
+    shown
+}

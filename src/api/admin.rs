@@ -1,0 +1,312 @@
+//! The admin API: what operators do to tenants, keys and automation users. Errors are those of SCIM.
+
+use http::StatusCode;
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{Call, Reply};
+use crate::admin::keys::{Made, NewForm, NewKey};
+use crate::admin::tenants::Chosen;
+use crate::admin::{AdminError, keys, show, tenants};
+use crate::app::App;
+use crate::auth::{KeyId, Scope, Settings, TenantName, Trust, jwt};
+use crate::limits::ROTATION_OVERLAP_SECONDS;
+use crate::scim::ScimError;
+use crate::store::tenants::TenantRecord;
+
+/// GET /admin/v1/tenants
+///
+/// # Errors
+/// 401, 403, 503.
+pub async fn list_tenants(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let mut all = Vec::new();
+    for tenant in call.app().store.tenants().await? {
+        all.push(shown(&call, &tenant).await?);
+    }
+    done(&caller, StatusCode::OK, json!({"tenants": all}))
+}
+
+/// POST /admin/v1/tenants
+///
+/// # Errors
+/// 400, 401, 403, 409, 503.
+pub async fn create_tenant(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let TenantRequest { name, profile, settings } = body(&call)?;
+    let name = name.ok_or_else(|| ScimError::invalid_value("name: it is missing"))?;
+    let name = tenant_name(&name).map_err(|error| ScimError::invalid_value(format!("name: {error}")))?;
+    let profile = profile.map_or_else(|| Chosen::shipped("default"), chosen)?;
+    let settings = settings.unwrap_or_default().over(Settings::default())?;
+    let tenant = tenants::add(&call.app().store, &name, &profile, settings, call.now()).await?;
+    done(&caller, StatusCode::CREATED, shown(&call, &tenant).await?)
+}
+
+/// GET /admin/v1/tenants/{tenant}
+///
+/// # Errors
+/// 401, 403, 404, 503.
+pub async fn show_tenant(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let tenant = tenants::find(&call.app().store, &named(&call)?).await?;
+    done(&caller, StatusCode::OK, shown(&call, &tenant).await?)
+}
+
+/// PATCH /admin/v1/tenants/{tenant}: what is not named stays (RFC 7396).
+///
+/// # Errors
+/// 400, 401, 403, 404, 503.
+pub async fn change_tenant(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let TenantRequest { name, profile, settings } = body(&call)?;
+    if name.is_some_and(|name| name != call.part("{tenant}")) {
+        return Err(ScimError::invalid_value("name: a tenant keeps its name"));
+    }
+    let profile = profile.map(chosen).transpose()?;
+    let change = settings.unwrap_or_default();
+    change.over(Settings::default())?;
+    let set = |held| change.over(held).unwrap_or(held);
+    let tenant = tenants::set(&call.app().store, &named(&call)?, profile.as_ref(), set).await?;
+    done(&caller, StatusCode::OK, shown(&call, &tenant).await?)
+}
+
+/// GET /admin/v1/tenants/{tenant}/keys
+///
+/// # Errors
+/// 401, 403, 404, 503.
+pub async fn list_keys(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let tenant = tenants::find(&call.app().store, &named(&call)?).await?;
+    let all = call.app().store.keys(&tenant.name).await?;
+    let all: Vec<_> = all.iter().map(|record| show::key(record, call.now())).collect();
+    done(&caller, StatusCode::OK, json!({"keys": all}))
+}
+
+/// POST /admin/v1/tenants/{tenant}/keys: its answer alone has the secret.
+///
+/// # Errors
+/// 400, 401, 403, 404, 409, 503.
+pub async fn create_key(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let new = body::<KeyRequest>(&call)?.new_key(named(&call)?)?;
+    let made = keys::add(&call.app().store, new, call.now()).await?;
+    done(&caller, StatusCode::CREATED, shown_once(&call, made))
+}
+
+/// POST /admin/v1/tenants/{tenant}/keys/{key}/rotate
+///
+/// # Errors
+/// 400, 401, 403, 404, 503.
+pub async fn rotate_key(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let request = if call.bytes().is_empty() { RotateRequest::default() } else { body(&call)? };
+    let overlap = request.overlap_seconds.unwrap_or(ROTATION_OVERLAP_SECONDS);
+    if !(0..=ROTATION_OVERLAP_SECONDS * 90).contains(&overlap) {
+        return Err(ScimError::invalid_value("overlapSeconds: it is at least 0, and at most 90 days"));
+    }
+    let expires = instant("expires", request.expires.as_deref())?;
+    let overlap = SignedDuration::from_secs(overlap);
+    let (tenant, key) = (named(&call)?, key_id(&call)?);
+    let made = keys::rotate(&call.app().store, &tenant, &key, overlap, expires, call.now()).await?;
+    done(&caller, StatusCode::CREATED, shown_once(&call, made))
+}
+
+/// DELETE /admin/v1/tenants/{tenant}/keys/{key}: revokes it; its record stays.
+///
+/// # Errors
+/// 401, 403, 404, 503.
+pub async fn revoke_key(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let (tenant, key) = (named(&call)?, key_id(&call)?);
+    match call.app().store.revoke_key(&tenant, &key, call.now()).await? {
+        true => Ok(Reply::empty(caller, StatusCode::NO_CONTENT)),
+        false => Err(ScimError::not_found("key", call.part("{key}"))),
+    }
+}
+
+/// GET /admin/v1/tenants/{tenant}/automation-users
+///
+/// # Errors
+/// 401, 403, 404, 503.
+pub async fn list_automation_users(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let tenant = tenants::find(&call.app().store, &named(&call)?).await?;
+    let all = call.app().store.automation_users(&tenant.name).await?;
+    let all: Vec<_> = all.iter().map(show::automation_user).collect();
+    done(&caller, StatusCode::OK, json!({"automationUsers": all}))
+}
+
+/// PUT /admin/v1/tenants/{tenant}/automation-users/{name}: makes it if it is not there, and activates it for good.
+///
+/// # Errors
+/// 400, 401, 403, 404, 503.
+pub async fn put_automation_user(call: Call<'_>) -> Result<Reply, ScimError> {
+    let caller = call.authenticate().await?;
+    let request: AutomationRequest = body(&call)?;
+    let store = &call.app().store;
+    let tenant = tenants::find(store, &named(&call)?).await?;
+    let user = keys::put_automation_user(store, &tenant.name, call.part("{name}"), request.active, call.now()).await?;
+    done(&caller, StatusCode::OK, show::automation_user(&user))
+}
+
+/// Of a tenant that is made or changed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantRequest {
+    name: Option<String>,
+    /// The name of a profile that ships, or a profile of one's own.
+    profile: Option<Value>,
+    settings: Option<SettingsRequest>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct SettingsRequest {
+    invite_automatically: Option<bool>,
+    on_deactivation: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct KeyRequest {
+    description: String,
+    automation: Option<String>,
+    form: Option<String>,
+    scopes: Option<Vec<String>>,
+    not_before: Option<String>,
+    expires: Option<String>,
+    issuer: Option<String>,
+    audience: Option<String>,
+    subject: Option<String>,
+    jwks_uri: Option<String>,
+    algorithm: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RotateRequest {
+    overlap_seconds: Option<i64>,
+    expires: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AutomationRequest {
+    active: bool,
+}
+
+impl SettingsRequest {
+    /// What is not named is as it was.
+    fn over(&self, held: Settings) -> Result<Settings, ScimError> {
+        let on_deactivation = match &self.on_deactivation {
+            Some(text) => {
+                text.parse().map_err(|why| ScimError::invalid_value(format!("settings.onDeactivation: {why}")))?
+            }
+            None => held.on_deactivation,
+        };
+        let invite_automatically = self.invite_automatically.unwrap_or(held.invite_automatically);
+        Ok(Settings { invite_automatically, on_deactivation })
+    }
+}
+
+impl KeyRequest {
+    fn new_key(self, tenant: TenantName) -> Result<NewKey, ScimError> {
+        let scopes = match &self.scopes {
+            None => vec![Scope::Read, Scope::Write],
+            Some(scopes) => {
+                let parsed = scopes.iter().map(|scope| scope.parse()).collect::<Result<Vec<_>, String>>();
+                parsed.map_err(|why| ScimError::invalid_value(format!("scopes: {why}")))?
+            }
+        };
+        Ok(NewKey {
+            not_before: instant("notBefore", self.not_before.as_deref())?,
+            expires: instant("expires", self.expires.as_deref())?,
+            tenant,
+            scopes,
+            form: self.form()?,
+            description: self.description,
+            automation: self.automation,
+        })
+    }
+
+    fn form(&self) -> Result<NewForm, ScimError> {
+        let needed = |name: &str, value: &Option<String>| {
+            let why = || ScimError::invalid_value(format!("{name}: it is missing; the form federation needs it"));
+            value.clone().ok_or_else(why)
+        };
+        match self.form.as_deref().unwrap_or("bearer") {
+            "bearer" => Ok(NewForm::Bearer),
+            "jwt" => Ok(NewForm::Jwt),
+            "basic" => Ok(NewForm::Basic),
+            "client" => Ok(NewForm::Client),
+            "federation" => Ok(NewForm::Federation(Trust {
+                issuer: needed("issuer", &self.issuer)?,
+                audience: needed("audience", &self.audience)?,
+                subject: self.subject.clone(),
+                jwks_uri: needed("jwksUri", &self.jwks_uri)?,
+                algorithm: jwt::algorithm(self.algorithm.as_deref().unwrap_or("RS256"))
+                    .ok_or_else(|| ScimError::invalid_value("algorithm: it is one of RS256, PS256, ES256 and EdDSA"))?,
+            })),
+            _ => Err(ScimError::invalid_value("form: it is one of bearer, jwt, basic, client and federation")),
+        }
+    }
+}
+
+impl From<AdminError> for ScimError {
+    fn from(error: AdminError) -> Self {
+        match error {
+            AdminError::Invalid(why) => Self::invalid_value(why),
+            AdminError::NotFound(why) => Self::status(404, why),
+            AdminError::Conflict(why) => Self::uniqueness(why),
+            AdminError::Store(error) => error.into(),
+        }
+    }
+}
+
+fn done(caller: &crate::auth::Principal, status: StatusCode, body: Value) -> Result<Reply, ScimError> {
+    Ok(Reply::plain(Some(caller.key().clone()), status, body))
+}
+
+async fn shown(call: &Call<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
+    let App { store, profiles, .. } = call.app();
+    let profile = profiles.of(store, &tenant.name, &tenant.shape.profile).await?;
+    Ok(show::tenant(tenant, &profile))
+}
+
+fn shown_once(call: &Call<'_>, made: Made) -> Value {
+    let mut shown = show::key(&made.record, call.now());
+    shown.extend(made.secret.map(|secret| ("secret".to_owned(), secret.into())));
+    shown.into()
+}
+
+fn body<T: DeserializeOwned>(call: &Call<'_>) -> Result<T, ScimError> {
+    serde_json::from_slice(call.bytes()).map_err(|why| ScimError::invalid_syntax(format!("the body: {why}")))
+}
+
+fn chosen(profile: Value) -> Result<Chosen, AdminError> {
+    match profile {
+        Value::String(name) => Chosen::shipped(&name),
+        own => Chosen::own(own.to_string()),
+    }
+}
+
+fn tenant_name(text: &str) -> Result<TenantName, crate::auth::BadTenantName> {
+    text.parse()
+}
+
+fn named(call: &Call<'_>) -> Result<TenantName, ScimError> {
+    tenant_name(call.part("{tenant}")).map_err(|_| ScimError::not_found("tenant", call.part("{tenant}")))
+}
+
+fn key_id(call: &Call<'_>) -> Result<KeyId, ScimError> {
+    KeyId::parse(call.part("{key}")).ok_or_else(|| ScimError::not_found("key", call.part("{key}")))
+}
+
+fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ScimError> {
+    let parse = |text: &str| {
+        text.parse().map_err(|_| ScimError::invalid_value(format!("{name}: it is a time such as 2027-01-31T12:00:00Z")))
+    };
+    text.map(parse).transpose()
+}
