@@ -31,7 +31,7 @@ DELETED_ASKED_FOR = 200
 MAX_STEPS = 1_000_000
 # After so many faults a client gives up: what follows would only repeat them.
 MAX_FAULTS = 10
-SAMPLE_SECONDS = 2
+MEMORY_SAMPLES = 200
 # Memory is flat if its median of the last tenth of the time is within this of that of the second tenth.
 GROWTH_RATIO, GROWTH_MB = 1.10, 4
 CORE = "urn:ietf:params:scim:schemas:core:2.0:User"
@@ -48,7 +48,7 @@ def main():
     options = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder, serve(options.rollcall, folder) as (url, token, process):
         groups = make_groups(url, token)
-        with concurrent.futures.ProcessPoolExecutor(options.clients) as pool, Memory(process.pid) as memory:
+        with concurrent.futures.ProcessPoolExecutor(options.clients) as pool, Memory(process.pid, options.seconds / MEMORY_SAMPLES) as memory:
             clients = [pool.submit(soak, i, url, token, groups, options.seconds) for i in range(options.clients)]
             ledgers = [client.result() for client in clients]
         lost = lost_writes(Connection(url, token), ledgers, groups)
@@ -84,7 +84,7 @@ def soak(number, url, token, groups, seconds):
         if time.monotonic() > end or len(client.faults) >= MAX_FAULTS:
             break
         client.step()
-    client.connection = None
+    client.connection = client.mix = None
     return client
 
 
@@ -329,14 +329,15 @@ def lost_writes(connection, ledgers, groups):
 
 
 class Memory(threading.Thread):
-    """Resident memory of the server while it is used, in MB, every few seconds."""
+    """Resident memory of the server while it is used, in MB."""
 
-    def __init__(self, pid):
+    def __init__(self, pid, pause):
         super().__init__(daemon=True)
+        self.pause = pause
         self.status, self.ended, self.samples = pathlib.Path(f"/proc/{pid}/status"), threading.Event(), []
 
     def run(self):
-        while not self.ended.wait(SAMPLE_SECONDS):
+        while not self.ended.wait(self.pause):
             words = dict(line.split(":", 1) for line in self.status.read_text().splitlines())
             self.samples.append(int(words["VmRSS"].split()[0]) / 1000)
 
