@@ -5,6 +5,7 @@ mod budget;
 mod bulk;
 mod concurrency;
 mod crash;
+mod doctor;
 mod filters;
 mod group_members;
 mod groups;

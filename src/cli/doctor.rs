@@ -81,8 +81,9 @@ async fn examination(visit: &mut Visit) -> Result<(), String> {
     let users = users::create_and_match(visit).await;
     if let Some(users) = &users {
         updates::run(visit, users).await;
-        let colleagues = groups::run(visit).await;
-        lists::run(visit, 2 + colleagues).await;
+        let colleagues = users::create_colleagues(visit, groups::MEMBERS).await;
+        groups::run(visit, &colleagues).await;
+        lists::run(visit, 2 + colleagues.len()).await;
         users::delete(visit, users).await;
     }
     Ok(())

@@ -104,6 +104,11 @@ impl Answer {
         if list.total == 0 && list.resources.is_empty() { Ok(()) } else { Err(self.came()) }
     }
 
+    /// Nobody is found: an empty list, or the 404 that is a fault of its own.
+    pub(super) fn finds_nobody(&self) -> Verdict {
+        self.is(&[404]).or_else(|_| self.is_empty_list())
+    }
+
     /// A list of this one resource.
     pub(super) fn is_list_of(&self, id: &str) -> Verdict {
         match self.list()?.resources.as_slice() {

@@ -63,7 +63,11 @@ impl Endpoint {
     /// # Errors
     /// What is wrong with the URL or the token.
     pub(super) fn new(url: &str, token: &str, is_basic: bool) -> Result<Self, String> {
-        let connector = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let connector =
+            HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().wrap_connector(tcp);
         Ok(Self {
             http: Client::builder(TokioExecutor::new()).build(connector),
             base: base_of(url)?,

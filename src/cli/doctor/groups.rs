@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Verdict};
 use super::bodies::{self, entra_group, entra_members, okta_group};
 use super::report::{Check, Level};
-use super::users::create_colleague;
 use super::visit::{Visit, search};
 
 /// So many are added at once, after one who is there from the beginning.
 const AT_ONCE: usize = 5;
+/// So many members are needed.
+pub(super) const MEMBERS: usize = 1 + AT_ONCE;
 
 const CREATE: Check = Check {
     name: "create-group",
@@ -138,16 +139,12 @@ const DELETE: Check = Check {
     change: "Let DELETE take the group away, and nothing else, before it answers 204.",
 };
 
-/// Examines groups; how many users it has made to be members.
-pub(super) async fn run(visit: &mut Visit) -> u64 {
+/// Examines groups with these users as members.
+pub(super) async fn run(visit: &mut Visit, ids: &[String]) {
     visit.report.chapter("Groups");
     if !visit.has_groups {
         visit.report.skip(&CREATE, "no groups are offered; nor are all other checks of groups");
-        return 0;
-    }
-    let mut ids = Vec::new();
-    for which in 3..4 + AT_ONCE {
-        ids.extend(create_colleague(visit, &which.to_string()).await);
+        return;
     }
     let name = visit.group_name("1");
     let answer = visit.endpoint.create("/Groups", &name, &entra_group(&name)).await;
@@ -158,12 +155,11 @@ pub(super) async fn run(visit: &mut Visit) -> u64 {
     if let Some(id) = answer.id() {
         let group = Group { id: id.to_owned(), path: format!("/Groups/{id}"), name };
         find(visit, &group).await;
-        add(visit, &group, &ids).await;
-        remove(visit, &group, &ids).await;
-        push(visit, &ids).await;
-        delete(visit, &group, &ids).await;
+        add(visit, &group, ids).await;
+        remove(visit, &group, ids).await;
+        push(visit, ids).await;
+        delete(visit, &group, ids).await;
     }
-    u64::try_from(ids.len()).unwrap_or_default()
 }
 
 #[derive(Debug)]
@@ -242,14 +238,14 @@ async fn push(visit: &mut Visit, ids: &[String]) {
 }
 
 async fn add_at_once(visit: &mut Visit, path: &str, ids: &[String]) {
-    let bodies: Vec<_> = some(ids, 1, 1 + AT_ONCE)
+    let bodies: Vec<_> = some(ids, 1, MEMBERS)
         .into_iter()
         .map(|id| bodies::patch(&[visit.operation("Add", "members", &entra_members(&[id]))]))
         .collect();
     let answers = join_all(bodies.iter().map(|body| visit.endpoint.patch(path, body))).await;
     let sent = answers.first().map(|first| format!("{} and four more", first.sent)).unwrap_or_default();
     let verdict = match answers.iter().try_for_each(|answer| answer.is(&[200, 204])) {
-        Ok(()) => has_members(visit, path, &some(ids, 0, 1 + AT_ONCE)).await,
+        Ok(()) => has_members(visit, path, &some(ids, 0, MEMBERS)).await,
         refused => refused,
     };
     visit.report.note(&CONCURRENT, &sent, verdict);

@@ -42,8 +42,9 @@ const COUNT_ZERO: Check = Check {
 };
 
 /// Examines lists; so many users at least are there.
-pub(super) async fn run(visit: &mut Visit, known: u64) {
+pub(super) async fn run(visit: &mut Visit, known: usize) {
     visit.report.chapter("Lists");
+    let known = u64::try_from(known).unwrap_or_default();
     let (mut first, mut second) = pages(visit).await;
     for _ in 1..ATTEMPTS {
         if is_total(&first, &second, known).is_ok() && are_pages(&first, &second).is_ok() {

@@ -239,5 +239,5 @@ async fn is_renamed(visit: &Visit, answer: &Answer, user: &User, name: &str) -> 
     let found = visit.endpoint.get(&by_name(name)).await;
     found.is_list_of(&user.id).map_err(|came| told(&found, came))?;
     let found = visit.endpoint.get(&by_name(&user.name)).await;
-    found.is_empty_list().map_err(|came| told(&found, came))
+    found.finds_nobody().map_err(|came| told(&found, came))
 }

@@ -162,10 +162,14 @@ async fn create(
     (user, answer)
 }
 
-/// One user more, who is not examined.
-pub(super) async fn create_colleague(visit: &Visit, which: &str) -> Option<String> {
-    let name = visit.user_name(which);
-    Some(visit.endpoint.create("/Users", &name, &entra_user(&name)).await.id()?.to_owned())
+/// Users more, who are not examined: members of groups, and enough for more than one page.
+pub(super) async fn create_colleagues(visit: &Visit, count: usize) -> Vec<String> {
+    let mut ids = Vec::new();
+    for which in 3..3 + count {
+        let name = visit.user_name(&which.to_string());
+        ids.extend(visit.endpoint.create("/Users", &name, &entra_user(&name)).await.id().map(str::to_owned));
+    }
+    ids
 }
 
 fn tells_location(answer: &Answer) -> Verdict {
@@ -246,5 +250,5 @@ async fn is_gone(visit: &Visit, deleted: &Answer, path: &str, name: &str) -> Ver
     let read = visit.endpoint.get(path).await;
     read.is(&[404]).map_err(|came| format!("204, but {} is then answered {came}", read.sent))?;
     let found = visit.endpoint.get(&search("/Users", &format!("userName eq \"{name}\""), "")).await;
-    found.is_empty_list().map_err(|came| format!("204, but {} is then answered {came}", found.sent))
+    found.finds_nobody().map_err(|came| format!("204, but {} is then answered {came}", found.sent))
 }
