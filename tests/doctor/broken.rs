@@ -163,6 +163,14 @@ pub fn needs_an_element(real: Arc<Real>, asked: Asked) -> Answering {
     })
 }
 
+pub fn refuses_passwords(real: Arc<Real>, mut asked: Asked) -> Answering {
+    if asked.body.get("password").is_some() {
+        // What lacks a userName is refused.
+        asked.body = json!({});
+    }
+    not_at_all(real, asked)
+}
+
 pub fn has_no_groups(real: Arc<Real>, asked: Asked) -> Answering {
     after(real, asked, |asked, mut reply| {
         if asked.path.contains("/ResourceTypes") {

@@ -120,9 +120,12 @@ impl Answer {
     /// The SCIM error of this status (RFC 7644 section 3.12), which Okta's SPEC test asks for with `detail`.
     pub(super) fn is_scim_error(&self) -> Verdict {
         let status = self.status.map_or(0, |status| status.as_u16());
-        let told = self.body.get("status");
         // A number is in Okta's own sample.
-        let is_told = told.is_some_and(|told| *told == status.to_string() || *told == status);
+        let is_told = match self.body.get("status") {
+            Some(Value::String(told)) => told.parse() == Ok(status),
+            Some(told) => *told == status,
+            None => false,
+        };
         let has_detail = self.body.get("detail").is_some_and(Value::is_string);
         if self.names(ERROR) && is_told && has_detail { Ok(()) } else { Err(self.came()) }
     }

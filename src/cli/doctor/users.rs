@@ -132,6 +132,8 @@ pub(super) async fn create_and_match(visit: &mut Visit) -> Option<Users> {
     visit.report.chapter("Users: create and match");
     let (first, created) = create(visit, &CREATE_ENTRA, "1", entra_user).await;
     let (second, _) = create(visit, &CREATE_OKTA, "2", okta_user).await;
+    let first = or_else(visit, first, "1-else", okta_user).await;
+    let second = or_else(visit, second, "2-else", entra_user).await;
     let (Some(first), Some(second)) = (first, second) else {
         visit.report.chapter("  Without a user nothing more can be examined.");
         return None;
@@ -160,6 +162,16 @@ async fn create(
     });
     let user = answer.id().map(|id| User { id: id.to_owned(), path: format!("/Users/{id}"), name });
     (user, answer)
+}
+
+/// If one form is refused, the other may do: there is more to examine.
+async fn or_else(visit: &Visit, user: Option<User>, which: &str, body: fn(&str) -> Value) -> Option<User> {
+    if user.is_some() {
+        return user;
+    }
+    let name = visit.user_name(which);
+    let id = visit.endpoint.create("/Users", &name, &body(&name)).await.id()?.to_owned();
+    Some(User { path: format!("/Users/{id}"), id, name })
 }
 
 /// Users more, who are not examined: members of groups, and enough for more than one page.
