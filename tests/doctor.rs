@@ -84,6 +84,7 @@ async fn each_broken_endpoint_is_told_its_fault_and_no_other() {
         ("totalResults of the page", broken::counts_the_page, &["total-results"]),
         ("DELETE that does nothing", broken::deletes_nothing, &["delete-group", "delete-user", "clean-up"]),
         ("users of Okta's form are refused", broken::refuses_passwords, &["create-user-okta"]),
+        ("a schema of Entra ID's own is refused", broken::refuses_schemas, &["create-group"]),
         ("no element made for a value path", broken::needs_an_element, &["patch-value-path-new"]),
     ];
     let all = futures_util::future::join_all(cases.map(|(_, broken, _)| tokio::spawn(examined(broken)))).await;

@@ -171,6 +171,15 @@ pub fn refuses_passwords(real: Arc<Real>, mut asked: Asked) -> Answering {
     not_at_all(real, asked)
 }
 
+pub fn refuses_schemas(real: Arc<Real>, asked: Asked) -> Answering {
+    Box::pin(async move {
+        match asked.method == "POST" && asked.body["schemas"].to_string().contains("schemas.microsoft.com") {
+            true => error(400, &real.answer(&Asked { method: "GET".into(), body: Value::Null, ..asked }).await),
+            false => real.answer(&asked).await,
+        }
+    })
+}
+
 pub fn has_no_groups(real: Arc<Real>, asked: Asked) -> Answering {
     after(real, asked, |asked, mut reply| {
         if asked.path.contains("/ResourceTypes") {
