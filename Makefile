@@ -21,7 +21,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
 .PHONY: help run test fmt lint template openapi schemathesis conformance lambda build cold-start validate rules deny sam-build deploy deploy-built \
-	e2e e2e-policies local-invoke local-api bench costs clean
+	e2e e2e-policies local-invoke local-api bench soak costs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -126,6 +126,10 @@ bench: ## Time the local endpoint at 100,000 users and members
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
 	python3 tests/bench.py target/release/rollcall
 	python3 tests/bench_groups.py target/release/rollcall
+
+soak: ## Ten minutes of mixed load from 16 clients: no 5xx, no lost write, memory flat
+	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
+	python3 tests/soak.py target/release/rollcall
 
 costs: ## What a tenant costs a month, from the capacity that tests/budget.rs pins and named prices
 	python3 infra/costs.py

@@ -1,6 +1,7 @@
 //! The command `rollcall`: a local endpoint, tenants, profiles and keys.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -12,6 +13,7 @@ use crate::store::tables::{TableNames, create_missing};
 use crate::worker;
 
 mod automation;
+mod doctor;
 mod explain;
 mod keys;
 mod listener;
@@ -46,6 +48,9 @@ enum Command {
     Automation(automation::AutomationCommand),
     /// Show how a filter is answered, and what that reads
     Explain(explain::Options),
+    /// Act as Entra ID and Okta against a SCIM endpoint, and say what to change; the status is 0 if nothing is wrong, 1 for
+    /// faults, 2 if it could not be examined
+    Doctor(doctor::Options),
     /// Carry out what requests have committed and the worker has given up
     Work {
         #[command(flatten)]
@@ -109,12 +114,13 @@ fn open_engine(folder: &std::path::Path) -> Result<Engine, String> {
     Engine::in_file(path).map_err(|e| format!("cannot open {path}: {e}"))
 }
 
-/// Does what the command line says.
+/// Does what the command line says; the status to exit with.
 ///
 /// # Errors
 /// What went wrong, for people to read.
-pub async fn run(cli: Cli) -> Result<(), String> {
+pub async fn run(cli: Cli) -> Result<ExitCode, String> {
     match cli.command {
+        Command::Doctor(options) => return Ok(doctor::run(options).await),
         Command::Serve(options) => serve::run(options).await,
         Command::Tenant(command) => tenants::tenant(command).await,
         Command::Profile(command) => tenants::profile(&command),
@@ -140,5 +146,6 @@ pub async fn run(cli: Cli) -> Result<(), String> {
             let text = std::fs::read_to_string(&file).map_err(|e| format!("{shown}: {e}"))?;
             std::fs::write(&file, template::renewed(&text)?).map_err(|e| format!("{shown}: {e}"))
         }
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }

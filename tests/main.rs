@@ -6,6 +6,7 @@ mod bulk;
 mod concurrency;
 mod crash;
 mod credentials;
+mod doctor;
 mod filters;
 mod group_members;
 mod groups;

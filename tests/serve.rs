@@ -7,17 +7,17 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
-const ROLLCALL: &str = env!("CARGO_BIN_EXE_rollcall");
+pub const ROLLCALL: &str = env!("CARGO_BIN_EXE_rollcall");
 
 /// A running `rollcall serve`, ended when dropped.
-struct Server {
+pub struct Server {
     child: Child,
     lines: Vec<String>,
 }
 
 impl Server {
     /// Starts on a free port and waits until it has said where it listens.
-    fn start(folder: &Path) -> Self {
+    pub fn start(folder: &Path) -> Self {
         let mut child = Command::new(ROLLCALL)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder)
@@ -33,11 +33,11 @@ impl Server {
         Self { child, lines }
     }
 
-    fn line(&self, start: &str) -> &str {
+    pub fn line(&self, start: &str) -> &str {
         self.lines.iter().find_map(|line| line.strip_prefix(start)).unwrap()
     }
 
-    fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         self.line("Tenant URL: ")
     }
 
@@ -63,7 +63,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 /// One HTTP request, by hand: status and JSON body, or `None` when the connection breaks.
-fn request(url: &str, token: &str, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+pub fn request(url: &str, token: &str, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
     use std::io::{Read, Write};
     let (host, base) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let body = if body.is_null() { String::new() } else { body.to_string() };

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         Err(e) => Err(format!("cannot start: {e}")),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(message) => {
             eprintln!("rollcall: {message}");
             ExitCode::FAILURE

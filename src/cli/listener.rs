@@ -95,7 +95,11 @@ where
     Ok(answer(Request::from_parts(head, body)).await.map(Full::new))
 }
 
-fn stopped() -> Result<impl Future<Output = ()>, String> {
+/// Waits for Ctrl-C or SIGTERM.
+///
+/// # Errors
+/// When the process cannot listen for signals.
+pub(super) fn stopped() -> Result<impl Future<Output = ()>, String> {
     use tokio::signal::unix::{SignalKind, signal};
     let on = |kind| signal(kind).map_err(|e| format!("cannot listen for signals: {e}"));
     let (mut interrupt, mut terminate) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);

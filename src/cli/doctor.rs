@@ -1,0 +1,124 @@
+//! `rollcall doctor`: acts as an identity provider against any SCIM endpoint, and says what to change.
+//!
+//! It knows nothing of Rollcall: what it sends and expects is what Entra ID and Okta document or are seen to do, and it
+//! reads answers as plain JSON, so that it cannot share a fault with the endpoint that it examines.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+mod answer;
+mod bodies;
+mod clean_up;
+mod connection;
+mod endpoint;
+mod groups;
+mod lists;
+mod report;
+mod updates;
+mod users;
+mod visit;
+
+use super::listener;
+use endpoint::Endpoint;
+use report::Report;
+use visit::Visit;
+
+/// Nothing could be examined: the endpoint cannot be reached, or lets nobody in.
+const COULD_NOT_RUN: u8 = 2;
+
+/// An examination is about a hundred requests; one that takes this long would not tell more, but has to clean up.
+const LONGEST: Duration = Duration::from_secs(600);
+
+/// How long a request that was broken off may still have an effect, in the ordinary case.
+const SETTLES: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The Tenant URL, as it is pasted into Entra ID or Okta
+    url: String,
+    /// The secret token; better in the environment, which no history of a shell keeps
+    #[arg(env = "ROLLCALL_TOKEN", hide_env_values = true)]
+    token: Secret,
+    /// The token is USER:PASSWORD, sent as HTTP Basic
+    #[arg(long)]
+    basic: bool,
+    /// Print one JSON object at the end, for CI
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is never shown.
+#[derive(Clone)]
+struct Secret(String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Examines the endpoint: 0 if nothing is wrong, 1 if an identity provider would fail, 2 if it could not be examined.
+pub(super) async fn run(options: Options) -> ExitCode {
+    let (url, is_json) = (options.url.clone(), options.json);
+    match examined(options).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            if is_json {
+                println!("{:#}", json!({"url": url, "error": why}));
+            }
+            eprintln!("rollcall: {why}");
+            ExitCode::from(COULD_NOT_RUN)
+        }
+    }
+}
+
+/// Whether there is no fault. Whatever happens on the way, what was made is taken away again.
+async fn examined(options: Options) -> Result<bool, String> {
+    let endpoint = Endpoint::new(&options.url, &options.token.0, options.basic)?;
+    let mut visit = Visit::new(endpoint, Report::new(options.json))?;
+    let outcome = tokio::select! {
+        outcome = examination(&mut visit) => outcome,
+        () = listener::stopped()? => Err("interrupted; what was made has been deleted, unless it says above what is left".to_owned()),
+        () = tokio::time::sleep(LONGEST) => Err(format!("not done after {} s; the endpoint is too slow", LONGEST.as_secs())),
+    };
+    if outcome.is_err() && !visit.endpoint.made().is_empty() {
+        // What was under way may still be done.
+        tokio::time::sleep(SETTLES).await;
+    }
+    let left = clean_up::run(&mut visit).await;
+    if !left.is_empty() {
+        eprintln!("rollcall: still there: {}", left.join(", "));
+    }
+    outcome?;
+    connection::judge_all_answers(&mut visit);
+    Ok(visit.report.finish(visit.endpoint.base()))
+}
+
+async fn examination(visit: &mut Visit) -> Result<(), String> {
+    connection::reach(visit).await?;
+    connection::run(visit).await;
+    let users = users::create_and_match(visit).await;
+    if let Some(users) = &users {
+        updates::run(visit, users).await;
+        let colleagues = users::create_colleagues(visit, groups::MEMBERS).await;
+        groups::run(visit, &colleagues).await;
+        lists::run(visit, 2 + colleagues.len()).await;
+        users::delete(visit, users).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Takes away what was made, whatever has happened meanwhile.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::endpoint::Made;
+use super::report::{Check, Level};
+use super::visit::{Visit, search};
+
+const CLEAN_UP: Check = Check {
+    name: "clean-up",
+    title: "what was made for the examination is deleted",
+    level: Level::Fault,
+    expected: "204, and then 404, for each user and group",
+    change: "Delete what is left by hand (its name begins with rollcall-doctor-), and let DELETE do what it answers.",
+};
+
+/// Deletes groups, then users; what could not be deleted.
+pub(super) async fn run(visit: &mut Visit) -> Vec<String> {
+    let made = visit.endpoint.made();
+    if made.is_empty() {
+        return Vec::new();
+    }
+    visit.report.chapter("Clean-up");
+    let mut left = Vec::new();
+    for route in ["/Groups", "/Users"] {
+        let of_route: Vec<_> = made.iter().filter(|made| made.route == route).collect();
+        let mut paths: BTreeSet<String> = of_route.iter().filter_map(|made| made.path.clone()).collect();
+        for lost in lost(&of_route) {
+            paths.extend(found(visit, lost).await);
+        }
+        for path in paths {
+            left.extend(delete(visit, &path).await);
+        }
+    }
+    let verdict = if left.is_empty() { Ok(()) } else { Err(format!("left: {}", left.join(", "))) };
+    visit.report.note(&CLEAN_UP, "DELETE", verdict);
+    left
+}
+
+/// One of each name: an answer may have been lost, or have had no id.
+fn lost<'a>(made: &[&'a Made]) -> Vec<&'a Made> {
+    let mut names = BTreeSet::new();
+    made.iter().copied().filter(|made| names.insert(made.name.as_str())).collect()
+}
+
+/// Paths of resources that have this name. An endpoint that ignores filters returns others': those are not ours.
+async fn found(visit: &Visit, made: &Made) -> Vec<String> {
+    let attribute = if made.route == "/Users" { "userName" } else { "displayName" };
+    let answer = visit.endpoint.get(&search(made.route, &format!("{attribute} eq \"{}\"", made.name), "")).await;
+    let is_ours = |resource: &&Value| {
+        let name = resource.get(attribute).and_then(Value::as_str);
+        name.is_some_and(|name| name.eq_ignore_ascii_case(&made.name))
+    };
+    let path = |resource: &Value| Some(format!("{}/{}", made.route, resource.get("id")?.as_str()?));
+    answer.list().map(|list| list.resources.iter().filter(is_ours).filter_map(path).collect()).unwrap_or_default()
+}
+
+/// Deletes it if it is still there; the path if it stays.
+async fn delete(visit: &Visit, path: &str) -> Option<String> {
+    visit.endpoint.delete(path).await;
+    let read = visit.endpoint.get(path).await;
+    read.is(&[404, 410]).err().map(|_| path.to_owned())
+}
