@@ -151,6 +151,23 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Whoever holds the tables themselves: the operator at the command line, with the credentials that open them.
+    ///
+    /// # Errors
+    /// When a profile that ships is not in order; a test reads them all.
+    #[cfg(feature = "local")]
+    pub(crate) fn at_the_tables() -> Result<Self, crate::scim::ScimError> {
+        let broken = |why: String| crate::scim::ScimError::status(500, why);
+        let name: TenantName = crate::admin::OPERATORS.parse().map_err(|e: BadTenantName| broken(e.to_string()))?;
+        let text = Profile::shipped("default").unwrap_or_default();
+        let profile = Profile::parse(text).map_err(|bad| broken(bad.to_string()))?;
+        let id = KeyId::of_digest(b"command line");
+        let seal = SealKey::of(&[0; 32]);
+        let (scopes, settings) = (vec![Scope::Admin], Settings::default());
+        let profile = Arc::new(profile);
+        Ok(Self { tenant: Tenant(name), key: id, scopes, automation: None, seal, profile, settings })
+    }
+
     fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {
         let seal = record.credential.seal();
         let KeyRecord { id, credential, scopes, automation, shape, .. } = record;

@@ -18,6 +18,7 @@ mod explain;
 mod keys;
 mod listener;
 pub mod openapi;
+mod operator;
 mod serve;
 pub mod template;
 mod tenants;
@@ -105,6 +106,16 @@ impl StoreOptions {
     fn is_remote(&self) -> bool {
         self.aws || self.endpoint_url.is_some()
     }
+}
+
+/// A part of a path.
+fn segment(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A text of an answer; a hyphen where there is none.
+fn text<'a>(answer: &'a serde_json::Value, name: &str) -> &'a str {
+    answer.get(name).and_then(serde_json::Value::as_str).unwrap_or("-")
 }
 
 fn open_engine(folder: &std::path::Path) -> Result<Engine, String> {

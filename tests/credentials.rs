@@ -58,8 +58,7 @@ async fn with_issuer(budget: Option<Arc<Budget>>) -> (Harness, Arc<Issuer>) {
     let issuers = Arc::new(Issuers::new(Reached(issuer.clone())));
     harness.app = Arc::new(App { issuers, ..(*harness.app).clone() });
     for name in ["acme", "globex"] {
-        keys::add_automation_user(&harness.app.store, &tenant(name), ROBOT, Timestamp::now()).await.unwrap();
-        keys::activate(&harness.app.store, &tenant(name), ROBOT, Timestamp::now()).await.unwrap();
+        keys::put_automation_user(&harness.app.store, &tenant(name), ROBOT, true, Timestamp::now()).await.unwrap();
     }
     (harness, issuer)
 }
@@ -432,17 +431,16 @@ async fn a_key_works_from_when_its_automation_user_is_active() {
     let (store, acme, now) = (&harness.app.store, tenant("acme"), Timestamp::now());
     let refused = keys::add(store, new_key("acme", NewForm::Bearer), now).await.err().unwrap();
     assert!(refused.to_string().contains("no automation user"), "{refused}");
-    keys::add_automation_user(store, &acme, ROBOT, now).await.unwrap();
+    keys::put_automation_user(store, &acme, ROBOT, false, now).await.unwrap();
     let made = add(&harness, new_key("acme", NewForm::Bearer)).await;
     assert_eq!(made.record.state(now), State::Waiting);
     assert_eq!(get(&harness, &header_of(&made)).await.status, 401);
     for _ in 0..2 {
-        keys::activate(store, &acme, ROBOT, now).await.unwrap();
+        keys::put_automation_user(store, &acme, ROBOT, true, now).await.unwrap();
         assert_eq!(get(&harness, &header_of(&made)).await.status, 200);
     }
     let next = add(&harness, new_key("acme", NewForm::Jwt)).await;
     assert_eq!(get(&harness, &header_of(&next)).await.status, 200, "a key of an active user works at once");
-    assert!(keys::activate(store, &acme, "nobody", now).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -541,7 +539,8 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
         assert!(refused.starts_with(field), "{refused}");
     }
     for name in ["", "a:b", "a\nb", &"x".repeat(300)] {
-        assert!(keys::add_automation_user(&harness.app.store, &tenant("acme"), name, now).await.is_err(), "{name}");
+        let refused = keys::put_automation_user(&harness.app.store, &tenant("acme"), name, true, now).await;
+        assert!(refused.is_err(), "{name}");
     }
 }
 

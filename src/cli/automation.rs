@@ -1,13 +1,12 @@
 //! `rollcall automation`: the users in whose name keys act.
 
 use clap::Subcommand;
+use http::Method;
+use serde_json::{Value, json};
 
-use super::StoreOptions;
-use super::tenants;
-use crate::admin;
-use crate::app::Clock;
+use super::operator::OperatorOptions;
+use super::{segment, text};
 use crate::auth::TenantName;
-use crate::scim::resource::date_time;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AutomationCommand {
@@ -18,50 +17,54 @@ pub(super) enum AutomationCommand {
         /// Its name; where /Me is to be answered, the userName of a user of the tenant
         name: String,
         #[command(flatten)]
-        store: StoreOptions,
+        operator: OperatorOptions,
     },
-    /// Note that an automation user has signed in for the first time
+    /// Note that an automation user has signed in for the first time; it is made if it is not there
     Activate {
         /// The tenant
         tenant: TenantName,
         /// Its name
         name: String,
         #[command(flatten)]
-        store: StoreOptions,
+        operator: OperatorOptions,
     },
     /// List the automation users of a tenant
     List {
         /// The tenant
         tenant: TenantName,
         #[command(flatten)]
-        store: StoreOptions,
+        operator: OperatorOptions,
     },
 }
 
 pub(super) async fn run(command: AutomationCommand) -> Result<(), String> {
-    let now = Clock::System.now();
     match command {
-        AutomationCommand::Add { tenant, name, store } => {
-            let store = store.open().await?;
-            tenants::need(&store, &tenant).await?;
-            admin::keys::add_automation_user(&store, &tenant, &name, now).await.map_err(|e| e.to_string())?;
-            eprintln!("Made {name}. It is not active yet: rollcall automation activate {tenant} {name}");
-            Ok(())
+        AutomationCommand::Add { tenant, name, operator } => {
+            put(operator, &tenant, &name, false).await?;
+            eprintln!("{name} is there. Once it has signed in: rollcall automation activate {tenant} {name}");
         }
-        AutomationCommand::Activate { tenant, name, store } => {
-            let store = store.open().await?;
-            admin::keys::activate(&store, &tenant, &name, now).await.map_err(|e| e.to_string())?;
+        AutomationCommand::Activate { tenant, name, operator } => {
+            put(operator, &tenant, &name, true).await?;
             eprintln!("{name} is active, and so are its keys.");
-            Ok(())
         }
-        AutomationCommand::List { tenant, store } => {
-            let store = store.open().await?;
-            tenants::need(&store, &tenant).await?;
-            for user in store.automation_users(&tenant).await.map_err(|e| e.to_string())? {
-                let activated = user.activated.map_or_else(|| "-".to_owned(), date_time);
-                println!("{}\tcreated {}\tactivated {activated}", user.name, date_time(user.created));
+        AutomationCommand::List { tenant, operator } => {
+            let operator = operator.open().await?;
+            let path = format!("/tenants/{tenant}/automation-users");
+            let answer = operator.ask(Method::GET, &path, None).await?;
+            for user in answer["automationUsers"].as_array().into_iter().flatten() {
+                println!(
+                    "{}\tcreated {}\tactivated {}",
+                    text(user, "name"),
+                    text(user, "created"),
+                    text(user, "activated")
+                );
             }
-            Ok(())
         }
     }
+    Ok(())
+}
+
+async fn put(operator: OperatorOptions, tenant: &TenantName, name: &str, is_active: bool) -> Result<Value, String> {
+    let path = format!("/tenants/{tenant}/automation-users/{}", segment(name));
+    operator.open().await?.ask(Method::PUT, &path, Some(&json!({"active": is_active}))).await
 }

@@ -4,7 +4,8 @@ use std::cell::Cell;
 
 use clap::Args;
 
-use super::{StoreOptions, tenants};
+use super::StoreOptions;
+use crate::admin::tenants;
 use crate::auth::{Tenant, TenantName};
 use crate::scim::filter::check::parse_for;
 use crate::scim::filter::eval;
@@ -32,7 +33,8 @@ pub(super) struct Options {
 /// What is wrong with the filter, or that it reads too much.
 pub(super) async fn run(options: Options) -> Result<(), String> {
     let store = options.store.open().await?;
-    let profile = tenants::profile_of(&store, &tenants::need(&store, &options.tenant).await?).await?;
+    let tenant = tenants::find(&store, &options.tenant).await.map_err(|e| e.to_string())?;
+    let profile = tenants::profile_of(&store, &tenant).await.map_err(|e| e.to_string())?;
     let schemas = &profile.schemas;
     let (schema, indexed) = match options.groups {
         true => (&schemas.group, group::INDEXED),

@@ -1,15 +1,17 @@
 //! `rollcall key`. A key alone goes to standard output, words to standard error.
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
+use http::Method;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, civil};
+use serde_json::{Value, json};
 
-use super::{StoreOptions, tenants};
-use crate::admin;
-use crate::admin::keys::{Made, NewForm, NewKey};
+use super::operator::OperatorOptions;
+use super::{segment, text};
+use crate::admin::OPERATORS;
 use crate::app::Clock;
-use crate::auth::jwt::{self, Algorithm};
-use crate::auth::{Credential, KeyId, KeyRecord, Scope, TenantName, Trust};
+use crate::auth::record::State;
+use crate::auth::{Scope, TenantName};
 use crate::scim::resource::date_time;
 
 #[derive(Debug, Subcommand)]
@@ -40,7 +42,7 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "TIME")]
         not_before: Option<String>,
         #[command(flatten)]
-        store: StoreOptions,
+        operator: OperatorOptions,
     },
     /// Make a key like another and print it, this once; the old one works on for a while
     Rotate {
@@ -55,14 +57,14 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
         #[command(flatten)]
-        store: StoreOptions,
+        operator: OperatorOptions,
     },
     /// List the keys of a tenant, never their secrets
     List {
         /// The tenant
         tenant: TenantName,
         #[command(flatten)]
-        store: StoreOptions,
+        operator: OperatorOptions,
     },
     /// Revoke a key; the next request with it is refused
     Revoke {
@@ -71,7 +73,7 @@ pub(super) enum KeyCommand {
         /// The key's id: the third part of the key, and the first column of the list
         key: String,
         #[command(flatten)]
-        store: StoreOptions,
+        operator: OperatorOptions,
     },
 }
 
@@ -101,114 +103,87 @@ pub(super) struct TrustOptions {
     #[arg(long, value_name = "URL", required_if_eq("form", "federation"))]
     jwks_uri: Option<String>,
     /// What it signs with: RS256, PS256, ES256 or EdDSA
-    #[arg(long, value_name = "NAME", default_value = "RS256", value_parser = signed_with)]
-    algorithm: Algorithm,
-}
-
-fn signed_with(name: &str) -> Result<Algorithm, String> {
-    jwt::algorithm(name).ok_or_else(|| "it is one of RS256, PS256, ES256 and EdDSA".to_owned())
-}
-
-impl TrustOptions {
-    fn form(self, form: Form) -> NewForm {
-        match form {
-            Form::Bearer => NewForm::Bearer,
-            Form::Jwt => NewForm::Jwt,
-            Form::Basic => NewForm::Basic,
-            Form::Client => NewForm::Client,
-            Form::Federation => NewForm::Federation(Trust {
-                issuer: self.issuer.unwrap_or_default(),
-                audience: self.audience.unwrap_or_default(),
-                subject: self.subject,
-                jwks_uri: self.jwks_uri.unwrap_or_default(),
-                algorithm: self.algorithm,
-            }),
-        }
-    }
+    #[arg(long, value_name = "NAME")]
+    algorithm: Option<String>,
 }
 
 pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
     let now = Clock::System.now();
     match command {
-        KeyCommand::Add { tenant, description, automation, form, trust, scopes, expires, not_before, store } => {
-            let expires = point_in_time("--expires", expires.as_deref(), now)?;
-            let not_before = point_in_time("--not-before", not_before.as_deref(), now)?;
-            let store = store.open().await?;
-            let form = trust.form(form);
-            let new = NewKey { tenant, description, automation, scopes, not_before, expires, form };
-            show(&admin::keys::add(&store, new, now).await.map_err(|e| e.to_string())?);
-            Ok(())
-        }
-        KeyCommand::Rotate { tenant, key, overlap, expires, store } => {
-            let id = key_id(&tenant, &key)?;
-            let expires = point_in_time("--expires", expires.as_deref(), now)?;
-            let store = store.open().await?;
-            let made = admin::keys::rotate(&store, &tenant, &id, overlap, expires, now).await;
-            show(&made.map_err(|e| e.to_string())?);
-            eprintln!("The old key {id} works until {}.", date_time(now + overlap));
-            Ok(())
-        }
-        KeyCommand::List { tenant, store } => {
-            let store = store.open().await?;
-            tenants::need(&store, &tenant).await?;
-            for key in store.keys(&tenant).await.map_err(|e| e.to_string())? {
-                println!("{}", line(&key, now));
+        KeyCommand::Add { tenant, description, automation, form, trust, scopes, expires, not_before, operator } => {
+            let form = form.to_possible_value().map(|form| form.get_name().to_owned());
+            let body = json!({
+                "description": description,
+                "automation": automation,
+                "form": form,
+                "scopes": scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+                "expires": point_in_time("--expires", expires.as_deref(), now)?,
+                "notBefore": point_in_time("--not-before", not_before.as_deref(), now)?,
+                "issuer": trust.issuer,
+                "audience": trust.audience,
+                "subject": trust.subject,
+                "jwksUri": trust.jwks_uri,
+                "algorithm": trust.algorithm,
+            });
+            let operator = operator.open().await?;
+            if tenant.as_str() == OPERATORS {
+                operator.need_operators().await?;
             }
-            Ok(())
+            show(&operator.ask(Method::POST, &format!("/tenants/{tenant}/keys"), Some(&body)).await?);
         }
-        KeyCommand::Revoke { tenant, key, store } => {
-            let id = key_id(&tenant, &key)?;
-            if !store.open().await?.revoke_key(&tenant, &id, now).await.map_err(|e| e.to_string())? {
-                return Err(format!("the tenant {tenant} has no key {id}"));
+        KeyCommand::Rotate { tenant, key, overlap, expires, operator } => {
+            let expires = point_in_time("--expires", expires.as_deref(), now)?;
+            let body = json!({"overlapSeconds": overlap.as_secs(), "expires": expires});
+            let path = format!("/tenants/{tenant}/keys/{}/rotate", segment(&key));
+            show(&operator.open().await?.ask(Method::POST, &path, Some(&body)).await?);
+            eprintln!("The old key {key} works until {}.", date_time(now + overlap));
+        }
+        KeyCommand::List { tenant, operator } => {
+            let path = format!("/tenants/{tenant}/keys");
+            let answer = operator.open().await?.ask(Method::GET, &path, None).await?;
+            for key in answer["keys"].as_array().into_iter().flatten() {
+                println!("{}", line(key));
             }
-            eprintln!("Revoked {id}.");
-            Ok(())
+        }
+        KeyCommand::Revoke { tenant, key, operator } => {
+            let path = format!("/tenants/{tenant}/keys/{}", segment(&key));
+            operator.open().await?.ask(Method::DELETE, &path, None).await?;
+            eprintln!("Revoked {key}.");
         }
     }
-}
-
-fn key_id(tenant: &TenantName, text: &str) -> Result<KeyId, String> {
-    KeyId::parse(text).ok_or_else(|| format!("{text} is not a key's id; see rollcall key list {tenant}"))
+    Ok(())
 }
 
 /// The secret alone goes to standard output.
-fn show(made: &Made) {
-    let KeyRecord { tenant, id, automation, .. } = &made.record;
-    match &made.secret {
+fn show(key: &Value) {
+    let (tenant, id, automation) = (text(key, "tenant"), text(key, "id"), text(key, "automation"));
+    match key["secret"].as_str() {
         Some(secret) => {
             println!("{secret}");
             eprintln!("The secret token above is not shown again.");
         }
         None => eprintln!("Made {id}. It has no secret: its holder shows JWTs of its identity provider."),
     }
-    match &made.record.credential {
-        Credential::Client(_) => eprintln!("Client id: {id}. Token endpoint: /{tenant}/oauth/token"),
-        Credential::Basic(_) => eprintln!("User name: {}", automation.as_deref().unwrap_or_default()),
+    match text(key, "form") {
+        "client" => eprintln!("Client id: {id}. Token endpoint: /{tenant}/oauth/token"),
+        "basic" => eprintln!("User name: {automation}"),
         _ => {}
     }
-    if let (true, Some(user)) = (made.record.is_waiting, automation) {
-        eprintln!("It works once its automation user is active: rollcall automation activate {tenant} {user}");
+    if text(key, "state") == State::Waiting.as_str() {
+        eprintln!("It works once its automation user is active: rollcall automation activate {tenant} {automation}");
     }
 }
 
-fn line(key: &KeyRecord, now: Timestamp) -> String {
-    let scopes = key.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(",");
-    let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), date_time);
-    let automation = key.automation.as_deref().unwrap_or("-");
-    format!(
-        "{}\t{}\t{}\t{scopes}\tcreated {}\texpires {}\tused {}\tautomation {automation}\t{}",
-        key.id,
-        key.credential.form(),
-        key.state(now).as_str(),
-        date_time(key.created),
-        time(key.expires),
-        time(key.used),
-        key.description
-    )
+fn line(key: &Value) -> String {
+    let scopes: Vec<_> = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let of = |name: &str| text(key, name);
+    let times = format!("created {}\texpires {}\tused {}", of("created"), of("expires"), of("used"));
+    let (id, form, state, description) = (of("id"), of("form"), of("state"), of("description"));
+    format!("{id}\t{form}\t{state}\t{}\t{times}\tautomation {}\t{description}", scopes.join(","), of("automation"))
 }
 
 /// Reads a time that an option names.
-fn point_in_time(option: &str, text: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, String> {
+fn point_in_time(option: &str, text: Option<&str>, now: Timestamp) -> Result<Option<String>, String> {
     let Some(text) = text else { return Ok(None) };
     let at = || {
         if let Ok(at) = text.parse::<Timestamp>() {
@@ -221,7 +196,7 @@ fn point_in_time(option: &str, text: Option<&str>, now: Timestamp) -> Result<Opt
         Some(now.to_zoned(TimeZone::UTC).checked_add(span).ok()?.timestamp())
     };
     match at() {
-        Some(at) if at > now => Ok(Some(at)),
+        Some(at) if at > now => Ok(Some(date_time(at))),
         Some(_) => Err(format!("{option} {text} is in the past")),
         None => Err(format!("{option} {text} is not a time; write 2027-01-31, 2027-01-31T12:00:00Z or 90d")),
     }

@@ -10,9 +10,9 @@ use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::Authority;
 use http::{Request, Response, StatusCode};
 
-use super::{StoreOptions, listener, open_engine, tenants};
-use crate::admin;
+use super::{StoreOptions, listener, open_engine};
 use crate::admin::keys::{NewForm, NewKey};
+use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
 use crate::auth::{Scope, TenantName, TenantShape};
@@ -105,7 +105,7 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
         return Ok(());
     }
     for tenant in all {
-        let profile = tenants::profile_of(store, &tenant).await?;
+        let profile = tenants::profile_of(store, &tenant).await.map_err(|e| e.to_string())?;
         println!("Tenant URL: {url}{}", profile.base_path(tenant.name.as_str()));
     }
     println!("A secret token is shown once, when it is made. Make another: rollcall key add {DEMO} --description TEXT");

@@ -1,0 +1,116 @@
+//! What operators ask for, by the admin API: of a deployment over HTTPS with an admin key, or of the tables themselves,
+//! within this process, with the credentials that open them.
+
+use bytes::Bytes;
+use clap::Args;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use serde_json::Value;
+
+use super::StoreOptions;
+use crate::admin::OPERATORS;
+use crate::admin::tenants::{self, Chosen};
+use crate::api;
+use crate::app::{App, Clock};
+use crate::auth::{Settings, TenantName};
+use crate::store::Store;
+
+/// Longest answer taken: the keys of a tenant with many clients.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Which deployment to work on.
+#[derive(Debug, Args)]
+pub(super) struct OperatorOptions {
+    /// Work through the admin API of the endpoint at this address, such as https://scim.example.com
+    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "aws", "endpoint_url"])]
+    url: Option<String>,
+    /// A key of the tenant `admin` with the scope `admin`, for --url
+    #[arg(long, value_name = "KEY", env = "ROLLCALL_ADMIN_KEY", hide_env_values = true, requires = "url")]
+    admin_key: Option<String>,
+    #[command(flatten)]
+    store: StoreOptions,
+}
+
+/// The way to a deployment.
+pub(super) enum Operator {
+    Direct(Box<App>),
+    Remote { url: String, key: String },
+}
+
+impl OperatorOptions {
+    /// Finds the way.
+    pub(super) async fn open(self) -> Result<Operator, String> {
+        let Some(url) = self.url else {
+            let app = App::new(self.store.open().await?).map_err(|e| e.to_string())?;
+            return Ok(Operator::Direct(Box::new(app)));
+        };
+        let key = self.admin_key.ok_or("--url needs --admin-key, or the variable ROLLCALL_ADMIN_KEY")?;
+        Ok(Operator::Remote { url: url.trim_end_matches('/').to_owned(), key })
+    }
+}
+
+impl Operator {
+    /// Asks for something below `/admin/v1`.
+    ///
+    /// # Errors
+    /// What the answer says is wrong, or that there was none.
+    pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let text = body.map(Value::to_string).unwrap_or_default();
+        let (status, answer) = match self {
+            Self::Direct(app) => {
+                let request = Request::builder().method(method).uri(format!("/{OPERATORS}/v1{path}"));
+                let response = api::operate(app, request.body(Bytes::from(text)).map_err(|e| e.to_string())?).await;
+                (response.status(), response.into_body())
+            }
+            Self::Remote { url, key } => sent(url, key, method, path, text).await?,
+        };
+        let answer: Value = match answer.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&answer).map_err(|_| format!("status {status}, and no JSON"))?,
+        };
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let detail = answer.get("detail").and_then(Value::as_str).unwrap_or("no reason is given");
+        Err(format!("{detail} (status {})", status.as_u16()))
+    }
+
+    /// Makes the operators' own tenant if it is not there: with its first key there must be a place for it, and only who
+    /// holds the tables can make that.
+    pub(super) async fn need_operators(&self) -> Result<(), String> {
+        let Self::Direct(app) = self else { return Ok(()) };
+        make_operators(&app.store).await
+    }
+}
+
+async fn make_operators(store: &Store) -> Result<(), String> {
+    let name: TenantName = OPERATORS.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
+    if store.tenant(&name).await.map_err(|e| e.to_string())?.is_none() {
+        let profile = Chosen::shipped("default").map_err(|e| e.to_string())?;
+        let made = tenants::add(store, &name, &profile, Settings::default(), Clock::System.now()).await;
+        made.map_err(|e| e.to_string())?;
+    }
+    Ok(())
+}
+
+async fn sent(
+    url: &str,
+    key: &str,
+    method: Method,
+    path: &str,
+    body: String,
+) -> Result<(http::StatusCode, Bytes), String> {
+    let connector = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let request = Request::builder().method(method).uri(format!("{url}/{OPERATORS}/v1{path}"));
+    let request = request.header(AUTHORIZATION, format!("Bearer {key}")).header(CONTENT_TYPE, "application/json");
+    let request = request.body(Full::new(Bytes::from(body))).map_err(|e| format!("--url: {e}"))?;
+    let response = client.request(request).await.map_err(|e| format!("{url} did not answer: {e}"))?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+    Ok((status, body.map_err(|e| format!("the answer broke off: {e}"))?.to_bytes()))
+}
