@@ -299,7 +299,7 @@ mod tests {
             (|p| drop(p.as_object_mut().unwrap().remove("name")), "name", "missing"),
             (|p| p["color"] = json!("red"), "color", "known are name,"),
             (|p| p["baseUrl"] = json!("/scim/{tenant}"), "baseUrl", "/{tenant}/scim/v2"),
-            (|p| p["groups"] = json!("yes"), "groups", "expected a boolean"),
+            (|p| p["groups"] = json!("yes"), "groups", "must be a boolean"),
             (|p| p["credentials"] = json!([]), "credentials", "at least one"),
             (|p| p["credentials"] = json!(["bearer", "magic"]), "credentials[1]", "not a form of credential"),
             (|p| p["credentials"] = json!(["jwt", "jwt"]), "credentials[1]", "twice"),
@@ -334,11 +334,11 @@ mod tests {
             (|a| a["name"] = json!("9"), ".name", "not an attribute name"),
             (|a| a["name"] = json!("PLACE"), "", "twice"),
             (|a| a["requird"] = json!(true), ".requird", "not known here"),
-            (|a| a["multiValued"] = json!(1), ".multiValued", "expected a boolean"),
+            (|a| a["multiValued"] = json!(1), ".multiValued", "must be a boolean"),
             (|a| a["mutability"] = json!("sometimes"), ".mutability", "unknown variant"),
             (|a| a["returned"] = json!("maybe"), ".returned", "unknown variant"),
             (|a| a["uniqueness"] = json!("server"), ".uniqueness", "kept unique"),
-            (|a| a["canonicalValues"] = json!([1]), ".canonicalValues", "expected a string"),
+            (|a| a["canonicalValues"] = json!([1]), ".canonicalValues[0]", "must be a string"),
         ];
         let refused = |change: &dyn Fn(&mut Value)| changed(|p| change(p)).unwrap_err();
         for (change, place, reason) in cases {

@@ -38,23 +38,20 @@ pub(super) fn profile(text: &str) -> Read<Profile> {
     if text.len() > MAX_PROFILE_BYTES {
         return Err(whole(format!("is {} bytes; the limit is {MAX_PROFILE_BYTES}", text.len())));
     }
-    let value = parse_strict(text.as_bytes()).map_err(|e| {
-        let place = format!("line {} column {}", e.line(), e.column());
-        let reason = e.to_string().trim_end_matches(&format!(" at {place}")).to_owned();
-        BadProfile { place, reason }
-    })?;
+    let value = parse_strict(text.as_bytes())
+        .map_err(|e| BadProfile { place: format!("line {} column {}", e.line(), e.column()), reason: reason(&e) })?;
     let fields = Place { at: String::new(), value: &value }.object(&FIELDS)?;
     let mut schemas = Schemas::standard().map_err(|e| whole(e.to_string()))?;
     extend(&mut schemas.user, &fields)?;
     let named = Named {
         in_use: paths(&fields, "attributes", |place| in_use(place, &schemas.user))?,
         required: required(&fields, &schemas.user)?,
-        offers_groups: fields.or("groups", true)?,
+        offers_groups: fields.flag("groups", true)?,
     };
     publish(&mut schemas, &named);
     Ok(Profile {
         name: name(&fields.needed("name")?)?,
-        description: fields.or("description", String::new())?,
+        description: fields.text_or("description", "")?.to_owned(),
         credentials: credentials(&fields.needed("credentials")?)?,
         schemas,
         base_url: base_url(&fields)?,
@@ -89,9 +86,9 @@ fn credentials(place: &Place<'_>) -> Read<Vec<CredentialForm>> {
 /// Both are always served; this is the one that people are told.
 fn base_url(fields: &Object<'_>) -> Read<String> {
     let (versioned, bare) = (format!("/{TENANT}/scim/v2"), format!("/{TENANT}/scim"));
-    let url = fields.or("baseUrl", versioned.clone())?;
+    let url = fields.text_or("baseUrl", &versioned)?;
     match url == versioned || url == bare {
-        true => Ok(url),
+        true => Ok(url.to_owned()),
         false => fields.place("baseUrl").refuse(format!("must be {versioned} or {bare}")),
     }
 }
@@ -122,7 +119,7 @@ fn schema(place: &Place<'_>, user: &ResourceSchema) -> Read<Schema> {
         return id.refuse(format!("{urn} cannot be told from {other}, which is defined already"));
     }
     fields.needed("name")?.text()?;
-    fields.or("description", String::new())?;
+    fields.text_or("description", "")?;
     let attributes = attributes(&fields.needed("attributes")?, false)?;
     Ok(Schema { id: urn.to_owned(), attributes, published: with_defaults(place.value), ..Schema::default() })
 }
@@ -162,7 +159,7 @@ fn attribute(place: &Place<'_>, is_sub: bool) -> Read<Attribute> {
         return name.refuse("is not an attribute name (RFC 7643 section 2.1)");
     }
     let kind = fields.needed("type")?;
-    let is_complex = kind.read::<Type>()? == Type::Complex;
+    let is_complex = kind.word::<Type>()? == Type::Complex;
     if is_complex && is_sub {
         return kind.refuse("a sub-attribute is not complex (RFC 7643 section 2.3.8)");
     }
@@ -173,20 +170,21 @@ fn attribute(place: &Place<'_>, is_sub: bool) -> Read<Attribute> {
         (Some(subs), false) => return subs.refuse("only a complex attribute has some (RFC 7643 section 7)"),
         (None, false) => Vec::new(),
     };
-    fields.or("description", String::new())?;
-    fields.or("canonicalValues", Vec::<String>::new())?;
-    fields.or("referenceTypes", Vec::<String>::new())?;
-    if fields.or("uniqueness", "none".to_owned())? != "none" {
+    fields.text_or("description", "")?;
+    for list in ["canonicalValues", "referenceTypes"] {
+        fields.items(list)?.iter().try_for_each(|item| item.text().map(drop))?;
+    }
+    if fields.text_or("uniqueness", "none")? != "none" {
         return fields.place("uniqueness").refuse("must be none: no attribute of an extension is kept unique");
     }
     Ok(Attribute {
         name: name.text()?.to_owned(),
-        kind: kind.read()?,
-        multi_valued: fields.or("multiValued", false)?,
-        required: fields.or("required", false)?,
-        case_exact: fields.or("caseExact", false)?,
-        mutability: fields.or("mutability", Mutability::ReadWrite)?,
-        returned: fields.or("returned", Returned::Default)?,
+        kind: kind.word()?,
+        multi_valued: fields.flag("multiValued", false)?,
+        required: fields.flag("required", false)?,
+        case_exact: fields.flag("caseExact", false)?,
+        mutability: fields.word("mutability", Mutability::ReadWrite)?,
+        returned: fields.word("returned", Returned::Default)?,
         sub_attributes,
     })
 }
@@ -267,6 +265,12 @@ fn required(fields: &Object<'_>, user: &ResourceSchema) -> Read<Vec<AttributePat
     Ok(required)
 }
 
+/// What serde says, without the place.
+fn reason(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    said.split(" at line ").next().unwrap_or(&said).to_owned()
+}
+
 /// A value and where it is.
 struct Place<'v> {
     at: String,
@@ -311,8 +315,10 @@ impl<'v> Place<'v> {
         Ok(items.iter().enumerate().map(place).collect())
     }
 
-    fn read<T: DeserializeOwned>(&self) -> Read<T> {
-        serde_json::from_value(self.value.clone()).or_else(|e| self.refuse(e.to_string()))
+    /// One of the words of an enumeration. Read from text, as the schemas that ship are: a second way to read the same
+    /// would be more code in the function's binary.
+    fn word<T: DeserializeOwned>(&self) -> Read<T> {
+        serde_json::from_str(&self.value.to_string()).or_else(|e| self.refuse(reason(&e)))
     }
 
     fn below(&self, name: &str) -> Self {
@@ -334,8 +340,20 @@ impl<'v> Object<'v> {
         self.member(name).map_or_else(|| self.place(name).refuse("is missing"), Ok)
     }
 
-    fn or<T: DeserializeOwned>(&self, name: &str, otherwise: T) -> Read<T> {
-        self.member(name).map_or(Ok(otherwise), |place| place.read())
+    fn word<T: DeserializeOwned>(&self, name: &str, otherwise: T) -> Read<T> {
+        self.member(name).map_or(Ok(otherwise), |place| place.word())
+    }
+
+    fn flag(&self, name: &str, otherwise: bool) -> Read<bool> {
+        let Some(place) = self.member(name) else { return Ok(otherwise) };
+        place.value.as_bool().map_or_else(|| place.expected("a boolean"), Ok)
+    }
+
+    fn text_or<'t>(&self, name: &str, otherwise: &'t str) -> Read<&'t str>
+    where
+        'v: 't,
+    {
+        self.member(name).map_or(Ok(otherwise), |place| place.text())
     }
 
     fn items(&self, name: &str) -> Read<Vec<Place<'v>>> {
