@@ -1,6 +1,7 @@
 //! Two tenants never see each other. Walks the route table, so that a new route is tested by being there.
 
 use rollcall::api::ROUTES;
+use rollcall::api::route::Base;
 use rollcall::store::tables::Table;
 use serde_json::{Value, json};
 
@@ -74,6 +75,9 @@ async fn no_route_shows_or_changes_another_tenants_data() {
         "?filter=userName+sw+%22s%22",
     ];
     for route in ROUTES {
+        if route.base != Base::Scim {
+            continue;
+        }
         for body in bodies(route.path, &theirs) {
             let path = route.path.replace("{id}", &theirs);
             let uris = match route.path.contains("{id}") || body != Value::Null {
@@ -104,7 +108,13 @@ async fn a_key_is_refused_at_another_tenants_address_on_every_route() {
     let header = format!("Bearer {}", harness.acme);
     for route in ROUTES {
         for id in [&own, &theirs] {
-            let uri = format!("/globex/scim/v2{}", route.path.replace("{id}", id));
+            let base = route.base.patterns()[0].replace("{tenant}", "globex");
+            let path = route.path.replace("{id}", id).replace("{tenant}", "globex").replace("{key}", "00000000000000");
+            let uri = format!("{base}{}", path.replace("{name}", "robot"));
+            if matches!(route.base, Base::OAuth | Base::WellKnown) {
+                // One takes other credentials, the other tells everybody the same.
+                continue;
+            }
             for body in bodies(route.path, id) {
                 let bytes = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
                 let reply = harness.raw(route.method.as_str(), &uri, bytes, &[("authorization", &header)]).await;

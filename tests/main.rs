@@ -1,6 +1,7 @@
 //! Every test that needs more than one module: the real handlers and the real SDK over an embedded engine.
 
 mod access;
+mod admin;
 mod budget;
 mod bulk;
 mod concurrency;

@@ -210,9 +210,9 @@ mod tests {
     fn an_expiry_is_a_day_an_instant_or_a_time_from_now() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let at = |text| point_in_time("--expires", Some(text), now).map(|at| at.unwrap().to_string());
-        assert_eq!(at("2026-02-01").unwrap(), "2026-02-01T00:00:00Z");
-        assert_eq!(at("2026-02-01T12:00:00+01:00").unwrap(), "2026-02-01T11:00:00Z");
-        assert_eq!(at("90d").unwrap(), "2026-04-01T00:00:00Z");
+        assert_eq!(at("2026-02-01").unwrap(), "2026-02-01T00:00:00.000Z");
+        assert_eq!(at("2026-02-01T12:00:00+01:00").unwrap(), "2026-02-01T11:00:00.000Z");
+        assert_eq!(at("90d").unwrap(), "2026-04-01T00:00:00.000Z");
         assert!(at("2025-01-01").unwrap_err().contains("past"));
         assert!(at("soon").unwrap_err().contains("not a time"));
     }

@@ -41,8 +41,16 @@ pub struct Profile {
     pub schemas: Schemas,
     /// The path of a tenant's base URL, with `{tenant}` for its name.
     base_url: String,
-    /// What a user must have beyond the core schema, each as the test for it.
-    required: Vec<Filter>,
+    /// What a user must have beyond the core schema.
+    required: Vec<Required>,
+}
+
+/// What a user must have.
+#[derive(Debug, Clone)]
+struct Required {
+    path: AttributePath,
+    /// The users who need not have it.
+    unless: Option<Filter>,
 }
 
 /// Where and why a profile is refused.
@@ -102,9 +110,12 @@ impl Profile {
     /// # Errors
     /// 400 `invalidValue` naming the attribute and the profile.
     pub fn check_required(&self, user: &Document) -> Result<(), ScimError> {
-        let is_missing = |required: &&Filter| !eval::matches(required, user.attributes(), &self.schemas.user);
+        let holds = |filter: &Filter| eval::matches(filter, user.attributes(), &self.schemas.user);
+        let is_missing = |required: &&Required| {
+            !holds(&Filter::Present(required.path.clone())) && !required.unless.as_ref().is_some_and(holds)
+        };
         match self.required.iter().find(is_missing) {
-            Some(Filter::Present(path)) => Err(ScimError::invalid_value(format!(
+            Some(Required { path, .. }) => Err(ScimError::invalid_value(format!(
                 "{path} is required and must not be empty: the profile {} of this tenant says so of every user",
                 self.name
             ))),
@@ -114,7 +125,7 @@ impl Profile {
 
     /// What it requires beyond the core schema.
     pub fn required(&self) -> impl Iterator<Item = &AttributePath> {
-        self.required.iter().filter_map(|filter| if let Filter::Present(path) = filter { Some(path) } else { None })
+        self.required.iter().map(|required| &required.path)
     }
 }
 

@@ -8,6 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::{SignedDuration, Timestamp};
+use rollcall::admin::OPERATORS;
 use rollcall::api::{self, ROUTES, Route, Selection};
 use rollcall::app::{App, Clock};
 use rollcall::auth::{ApiKey, Credential, KeyRecord, Scope, TenantName, TenantShape};
@@ -102,6 +103,14 @@ impl Harness {
         let mut all = vec![("authorization", authorization.as_str())];
         all.extend_from_slice(headers);
         self.raw(method, &format!("/acme/scim/v2{path}"), body.into(), &all).await
+    }
+
+    /// A key of the operators.
+    pub async fn operator(&self) -> String {
+        let operators: TenantName = OPERATORS.parse().unwrap();
+        let store = &self.app.store;
+        store.add_tenant(&operators, &TenantShape::default(), Timestamp::now()).await.unwrap();
+        key(store, &operators, |record| record.scopes = vec![Scope::Admin]).await
     }
 
     /// Any request at all.

@@ -41,6 +41,86 @@ const PLAIN: &[Plain] = &[
         success: (200, Some("AuthorizationServer")),
         refusals: &[],
     },
+    Plain {
+        route: "admin.tenants.list",
+        tag: "Admin",
+        summary: "List the tenants",
+        body: None,
+        success: (200, Some("Tenants")),
+        refusals: &[],
+    },
+    Plain {
+        route: "admin.tenants.create",
+        tag: "Admin",
+        summary: "Make a tenant",
+        body: Some((JSON, "TenantRequest")),
+        success: (201, Some("Tenant")),
+        refusals: &[400, 409],
+    },
+    Plain {
+        route: "admin.tenants.get",
+        tag: "Admin",
+        summary: "Show a tenant: its profile and settings",
+        body: None,
+        success: (200, Some("Tenant")),
+        refusals: &[404],
+    },
+    Plain {
+        route: "admin.tenants.patch",
+        tag: "Admin",
+        summary: "Change a tenant's profile or settings; what is not named stays (RFC 7396)",
+        body: Some((JSON, "TenantRequest")),
+        success: (200, Some("Tenant")),
+        refusals: &[400, 404],
+    },
+    Plain {
+        route: "admin.keys.list",
+        tag: "Admin",
+        summary: "List the keys of a tenant, never their secrets",
+        body: None,
+        success: (200, Some("Keys")),
+        refusals: &[404],
+    },
+    Plain {
+        route: "admin.keys.create",
+        tag: "Admin",
+        summary: "Make a key; its secret is in this answer alone",
+        body: Some((JSON, "KeyRequest")),
+        success: (201, Some("Key")),
+        refusals: &[400, 404, 409],
+    },
+    Plain {
+        route: "admin.keys.rotate",
+        tag: "Admin",
+        summary: "Make a key like another, which works on for a while",
+        body: Some((JSON, "RotateRequest")),
+        success: (201, Some("Key")),
+        refusals: &[400, 404, 409],
+    },
+    Plain {
+        route: "admin.keys.revoke",
+        tag: "Admin",
+        summary: "Revoke a key, and the access tokens that were given for it",
+        body: None,
+        success: (204, None),
+        refusals: &[404],
+    },
+    Plain {
+        route: "admin.automation.list",
+        tag: "Admin",
+        summary: "List the automation users of a tenant",
+        body: None,
+        success: (200, Some("AutomationUsers")),
+        refusals: &[404],
+    },
+    Plain {
+        route: "admin.automation.put",
+        tag: "Admin",
+        summary: "Make an automation user, or activate it, and with it its keys",
+        body: Some((JSON, "AutomationRequest")),
+        success: (200, Some("AutomationUser")),
+        refusals: &[400, 404],
+    },
 ];
 
 fn plain(route: &Route) -> Option<&'static Plain> {
@@ -115,7 +195,91 @@ fn answers(route: &Route, plain: &Plain) -> Map<String, Value> {
 /// The schemas of their bodies.
 pub(super) fn schemas() -> Vec<Named> {
     let text = |description: &str| json!({"type": "string", "description": description});
+    let list = |name: &str, of: &str| {
+        let items = json!({"type": "array", "items": reference(of)});
+        json!({"type": "object", "required": [name], "properties": {name: items}})
+    };
+    let settings = json!({"type": "object", "properties": {
+        "inviteAutomatically": {"type": "boolean"},
+        "onDeactivation": {"type": "string", "enum": ["disable", "suspend"]},
+    }});
     vec![
+        ("Tenants", list("tenants", "Tenant")),
+        ("Keys", list("keys", "Key")),
+        ("AutomationUsers", list("automationUsers", "AutomationUser")),
+        (
+            "TenantRequest",
+            json!({"type": "object", "additionalProperties": false, "properties": {
+                "name": text("Lower-case letters, digits and hyphens; needed for a new one"),
+                "profile": {
+                    "description": "The name of a profile that ships, or a profile of one's own",
+                    "type": ["string", "object"],
+                },
+                "settings": settings,
+            }}),
+        ),
+        (
+            "Tenant",
+            json!({"type": "object", "required": ["name", "created", "profile", "path", "settings"], "properties": {
+                "name": text("The name"),
+                "created": text("When it was made"),
+                "profile": text("Its profile"),
+                "path": text("The path of its base URL"),
+                "credentials": {"type": "array", "items": {"type": "string"}},
+                "required": {"type": "array", "items": {"type": "string"}},
+                "settings": settings,
+            }}),
+        ),
+        (
+            "KeyRequest",
+            json!({"type": "object", "required": ["description"], "additionalProperties": false, "properties": {
+                "description": text("What the key is for"),
+                "automation": text("The automation user in whose name it acts"),
+                "form": {"type": "string", "enum": ["bearer", "jwt", "basic", "client", "federation"]},
+                "scopes": {"type": "array", "items": {"type": "string", "enum": ["read", "write", "admin"]}},
+                "notBefore": text("When it begins to work (RFC 3339)"),
+                "expires": text("When it stops working (RFC 3339)"),
+                "issuer": text("For the form federation: `iss` of the JWTs that are taken"),
+                "audience": text("One of their `aud`"),
+                "subject": text("Their `sub`, if only one workload is trusted"),
+                "jwksUri": text("Where the issuer publishes its keys"),
+                "algorithm": {"type": "string", "enum": ["RS256", "PS256", "ES256", "EdDSA"]},
+            }}),
+        ),
+        (
+            "Key",
+            json!({"type": "object", "required": ["id", "tenant", "form", "state", "description", "scopes", "created"],
+                "additionalProperties": true,
+                "properties": {
+                    "id": text("The id"),
+                    "state": text("live, expiring, waiting, not yet, expired or revoked"),
+                    "used": text("When it was last used, within a quarter of an hour"),
+                    "secret": text("What its holder shows; in the answer that makes it, and never again"),
+                    "warning": text("What an operator should do"),
+                },
+            }),
+        ),
+        (
+            "RotateRequest",
+            json!({"type": "object", "additionalProperties": false, "properties": {
+                "overlapSeconds": {"type": "integer", "description": "How long the old key works on"},
+                "expires": text("When the new key stops working (RFC 3339)"),
+            }}),
+        ),
+        (
+            "AutomationRequest",
+            json!({"type": "object", "required": ["active"], "additionalProperties": false,
+                "properties": {"active": {"type": "boolean", "description": "What is activated stays so"}}}),
+        ),
+        (
+            "AutomationUser",
+            json!({"type": "object", "required": ["name", "created", "active"], "properties": {
+                "name": text("The name"),
+                "created": text("When it was made"),
+                "active": {"type": "boolean"},
+                "activated": text("When it was activated"),
+            }}),
+        ),
         (
             "TokenRequest",
             json!({

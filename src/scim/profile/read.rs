@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::publish::{Named, publish};
-use super::{BadProfile, CredentialForm, Profile, TENANT};
+use super::{BadProfile, CredentialForm, Profile, Required, TENANT};
 use crate::limits::{MAX_PROFILE_BYTES, MAX_PROFILE_NAME_BYTES};
 use crate::scim::filter::{Filter, check};
 use crate::scim::json::{parse_strict, type_name};
@@ -43,9 +43,10 @@ pub(super) fn profile(text: &str) -> Read<Profile> {
     let fields = Place { at: String::new(), value: &value }.object(&FIELDS)?;
     let mut schemas = Schemas::standard().map_err(|e| whole(e.to_string()))?;
     extend(&mut schemas.user, &fields)?;
+    let required = required(&fields, &schemas.user)?;
     let named = Named {
         in_use: paths(&fields, "attributes", |place| in_use(place, &schemas.user))?,
-        required: required(&fields, &schemas.user)?,
+        required: required.iter().map(|required| required.path.clone()).collect(),
         offers_groups: fields.flag("groups", true)?,
     };
     publish(&mut schemas, &named);
@@ -55,7 +56,7 @@ pub(super) fn profile(text: &str) -> Read<Profile> {
         credentials: credentials(&fields.needed("credentials")?)?,
         schemas,
         base_url: base_url(&fields)?,
-        required: named.required.into_iter().map(Filter::Present).collect(),
+        required,
     })
 }
 
@@ -245,24 +246,37 @@ fn in_use(place: &Place<'_>, user: &ResourceSchema) -> Read<AttributePath> {
 }
 
 /// What `required` names, and the attributes of its own schemas that are defined as required.
-fn required(fields: &Object<'_>, user: &ResourceSchema) -> Read<Vec<AttributePath>> {
-    let mut required = paths(fields, "required", |place| {
-        let path = in_use(place, user)?;
-        match user.locate(&path).attribute.and_then(|a| a.definition) {
-            None => place.refuse("is an extension as a whole; name the attribute that every user must have"),
-            Some(definition) if definition.mutability == Mutability::ReadOnly => {
-                place.refuse("is read-only: no client could give it a value")
+fn required(fields: &Object<'_>, user: &ResourceSchema) -> Read<Vec<Required>> {
+    let mut required = Vec::new();
+    for place in fields.items("required")? {
+        required.push(match place.value {
+            Value::Object(_) => {
+                let fields = place.object(&["path", "unless"])?;
+                let unless = fields.needed("unless")?;
+                let filter = check::parse_for(unless.text()?, user).or_else(|e| unless.refuse(e.detail))?;
+                Required { unless: Some(filter), ..required_path(&fields.needed("path")?, user)? }
             }
-            Some(_) => Ok(path),
-        }
-    })?;
+            _ => required_path(&place, user)?,
+        });
+    }
     for schema in &user.extensions {
         for attribute in schema.attributes.iter().filter(|attribute| attribute.required) {
             let (urn, name) = (Some(schema.id.clone()), attribute.name.clone());
-            required.push(AttributePath { urn, name, selector: None, sub: None });
+            required.push(Required { path: AttributePath { urn, name, selector: None, sub: None }, unless: None });
         }
     }
     Ok(required)
+}
+
+fn required_path(place: &Place<'_>, user: &ResourceSchema) -> Read<Required> {
+    let path = in_use(place, user)?;
+    match user.locate(&path).attribute.and_then(|a| a.definition) {
+        None => place.refuse("is an extension as a whole; name the attribute that every user must have"),
+        Some(definition) if definition.mutability == Mutability::ReadOnly => {
+            place.refuse("is read-only: no client could give it a value")
+        }
+        Some(_) => Ok(Required { path, unless: None }),
+    }
 }
 
 /// What serde says, without the place.

@@ -1,0 +1,147 @@
+//! The admin API: what operators do to tenants, keys and automation users, and that nobody else does.
+
+use std::collections::BTreeSet;
+
+use rollcall::api::ROUTES;
+use rollcall::api::route::Base;
+use rollcall::auth::{Scope, TenantName};
+use serde_json::{Value, json};
+
+use crate::support::{Harness, Reply, key};
+
+/// A request of an operator.
+pub async fn ask(harness: &Harness, admin: &str, method: &str, path: &str, body: Value) -> Reply {
+    let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+    let header = format!("Bearer {admin}");
+    harness.raw(method, &format!("/admin/v1{path}"), body, &[("authorization", &header)]).await
+}
+
+async fn users(harness: &Harness, tenant: &str, secret: &str) -> u16 {
+    let header = format!("Bearer {secret}");
+    harness.raw("GET", &format!("/{tenant}/scim/v2/Users"), Vec::new(), &[("authorization", &header)]).await.status
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_is_made_shown_and_changed() {
+    let harness = Harness::new().await;
+    let admin = harness.operator().await;
+    let body = json!({"name": "initech", "profile": "jostle", "settings": {"onDeactivation": "suspend"}});
+    let made = ask(&harness, &admin, "POST", "/tenants", body.clone()).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(made.headers["cache-control"], "no-store");
+    assert_eq!((&made.body["profile"], &made.body["path"]), (&json!("jostle"), &json!("/initech/scim/v2")));
+    assert_eq!(made.body["settings"], json!({"inviteAutomatically": false, "onDeactivation": "suspend"}));
+    assert_eq!(ask(&harness, &admin, "POST", "/tenants", body).await.status, 409);
+    let change = json!({"settings": {"inviteAutomatically": true}, "profile": "mindtickle"});
+    let changed = ask(&harness, &admin, "PATCH", "/tenants/initech", change).await;
+    assert_eq!(changed.body["settings"], json!({"inviteAutomatically": true, "onDeactivation": "suspend"}));
+    assert_eq!(changed.body["path"], "/initech/scim");
+    let shown = ask(&harness, &admin, "GET", "/tenants/initech", Value::Null).await;
+    assert_eq!(shown.body, changed.body);
+    let all = ask(&harness, &admin, "GET", "/tenants", Value::Null).await.body;
+    let names: Vec<_> = all["tenants"].as_array().unwrap().iter().map(|tenant| tenant["name"].clone()).collect();
+    assert_eq!(names, ["acme", "admin", "globex", "initech"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_made_listed_rotated_and_revoked() {
+    let harness = Harness::new().await;
+    let admin = harness.operator().await;
+    let path = "/tenants/acme/keys";
+    let made = ask(&harness, &admin, "POST", path, json!({"description": "Entra ID", "scopes": ["read"]})).await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let secret = made.body["secret"].as_str().unwrap().to_owned();
+    assert_eq!(users(&harness, "acme", &secret).await, 200);
+    let listed = ask(&harness, &admin, "GET", path, Value::Null).await.body;
+    let ours = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == made.body["id"]).unwrap().clone();
+    assert_eq!((&ours["state"], &ours["scopes"], &ours["form"]), (&json!("live"), &json!(["read"]), &json!("bearer")));
+    assert!(ours["used"].is_string() && secret.starts_with(ours["prefix"].as_str().unwrap()));
+    assert!(!listed.to_string().contains(&secret[30..]), "the secret is shown once");
+    let rotate = format!("{path}/{}/rotate", made.body["id"].as_str().unwrap());
+    let rotated = ask(&harness, &admin, "POST", &rotate, json!({"overlapSeconds": 60})).await;
+    assert_eq!(rotated.status, 201, "{rotated:?}");
+    let next = rotated.body["secret"].as_str().unwrap();
+    assert_eq!((users(&harness, "acme", &secret).await, users(&harness, "acme", next).await), (200, 200));
+    for id in [&made.body["id"], &rotated.body["id"]] {
+        let revoke = format!("{path}/{}", id.as_str().unwrap());
+        assert_eq!(ask(&harness, &admin, "DELETE", &revoke, Value::Null).await.status, 204);
+    }
+    assert_eq!((users(&harness, "acme", &secret).await, users(&harness, "acme", next).await), (401, 401));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_waits_for_its_automation_user() {
+    let harness = Harness::new().await;
+    let admin = harness.operator().await;
+    let robot = "/tenants/acme/automation-users/robot%40example.com";
+    let user = ask(&harness, &admin, "PUT", robot, json!({"active": false})).await;
+    assert_eq!((user.status, &user.body["active"]), (200, &json!(false)));
+    let body = json!({"description": "Jive", "form": "basic", "automation": "robot@example.com"});
+    let made = ask(&harness, &admin, "POST", "/tenants/acme/keys", body).await;
+    assert_eq!((&made.body["state"], made.body["warning"].is_string()), (&json!("waiting"), true), "{made:?}");
+    assert_eq!(ask(&harness, &admin, "PUT", robot, json!({"active": true})).await.body["active"], true);
+    let listed = ask(&harness, &admin, "GET", "/tenants/acme/automation-users", Value::Null).await.body;
+    assert_eq!(listed["automationUsers"][0]["name"], "robot@example.com");
+    let listed = ask(&harness, &admin, "GET", "/tenants/acme/keys", Value::Null).await.body;
+    let state =
+        listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == made.body["id"]).unwrap()["state"].clone();
+    assert_eq!(state, "live");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_request_is_said_and_nothing_is_done() {
+    let harness = Harness::new().await;
+    let admin = harness.operator().await;
+    let keys = "/tenants/acme/keys";
+    for (method, path, body, status, said) in [
+        ("POST", "/tenants", json!({}), 400, "name"),
+        ("POST", "/tenants", json!({"name": "A b"}), 400, "name"),
+        ("POST", "/tenants", json!({"name": "x", "nam": 1}), 400, "nam"),
+        ("POST", "/tenants", json!({"name": "x", "profile": "nothing"}), 400, "profile"),
+        ("POST", "/tenants", json!({"name": "x", "profile": {"name": "mine"}}), 400, "profile"),
+        ("POST", "/tenants", json!({"name": "x", "settings": {"onDeactivation": "delete"}}), 400, "onDeactivation"),
+        ("GET", "/tenants/nobody", Value::Null, 404, "nobody"),
+        ("PATCH", "/tenants/acme", json!({"name": "other"}), 400, "name"),
+        ("PATCH", "/tenants/nobody", json!({}), 404, "nobody"),
+        ("GET", "/tenants/nobody/keys", Value::Null, 404, "nobody"),
+        ("POST", "/tenants/nobody/keys", json!({"description": "x"}), 404, "nobody"),
+        ("POST", keys, json!({}), 400, "description"),
+        ("POST", keys, json!({"description": "x", "form": "saml"}), 400, "form"),
+        ("POST", keys, json!({"description": "x", "scopes": ["all"]}), 400, "scopes"),
+        ("POST", keys, json!({"description": "x", "expires": "soon"}), 400, "expires"),
+        ("POST", keys, json!({"description": "x", "form": "federation"}), 400, "issuer"),
+        ("POST", keys, json!({"description": "x", "automation": "nobody"}), 404, "nobody"),
+        ("POST", "/tenants/acme/keys/00000000000000/rotate", json!({}), 404, "00000000000000"),
+        ("POST", "/tenants/acme/keys/x/rotate", json!({"overlapSeconds": -1}), 400, "overlapSeconds"),
+        ("DELETE", "/tenants/acme/keys/00000000000000", Value::Null, 404, "00000000000000"),
+        ("DELETE", "/tenants/acme/keys/short", Value::Null, 404, "short"),
+        ("PUT", "/tenants/acme/automation-users/a%3Ab", json!({"active": true}), 400, "colon"),
+        ("PUT", "/tenants/nobody/automation-users/a", json!({"active": true}), 404, "nobody"),
+        ("PUT", "/tenants/acme/automation-users/a", json!({}), 400, "active"),
+    ] {
+        let reply = ask(&harness, &admin, method, path, body).await;
+        assert_eq!(reply.status, status, "{method} {path}: {reply:?}");
+        assert!(reply.body["detail"].as_str().unwrap().contains(said), "{method} {path}: {reply:?}");
+    }
+    let all = ask(&harness, &admin, "GET", "/tenants", Value::Null).await.body;
+    assert_eq!(all["tenants"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_operators_key_with_its_scope_may_do_any_of_it() {
+    let harness = Harness::new().await;
+    harness.operator().await;
+    let store = &harness.app.store;
+    let (acme, operators): (TenantName, TenantName) = ("acme".parse().unwrap(), "admin".parse().unwrap());
+    let of_acme = key(store, &acme, |record| record.scopes = vec![Scope::Read, Scope::Write, Scope::Admin]).await;
+    let without = key(store, &operators, |record| record.scopes = vec![Scope::Read, Scope::Write]).await;
+    for route in ROUTES.iter().filter(|route| route.base == Base::Admin) {
+        assert_eq!(route.scope, Scope::Admin);
+        let path = route.path.replace("{tenant}", "acme").replace("{key}", "00000000000000").replace("{name}", "a");
+        let mut statuses = BTreeSet::new();
+        for key in [of_acme.as_str(), without.as_str(), "none"] {
+            statuses.insert(ask(&harness, key, route.method.as_str(), &path, json!({})).await.status);
+        }
+        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [401, 403], "{}", route.name);
+    }
+}
