@@ -288,7 +288,7 @@ async fn a_client_is_given_a_token_by_header_by_body_and_by_assertion() {
     let (id, secret) = (client.record.id.as_str(), client.secret.as_deref().unwrap());
     let by_header = ask_token(
         &harness,
-        &[("grant_type", "client_credentials"), ("scope", "read")],
+        &[("grant_type", "client_credentials"), ("scope", "scim read")],
         &[("authorization", &basic(id, secret))],
     )
     .await;
