@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{Method, Request, Response, StatusCode};
 use serde_json::Value;
 
@@ -226,6 +228,7 @@ fn response(outcome: Result<Reply, Refusal>) -> Response<Bytes> {
             set(WWW_AUTHENTICATE, reply.challenge.map(str::to_owned));
             // RFC 6749 section 5.1, and for whatever else a key is shown in.
             set(CACHE_CONTROL, (reply.media_type == JSON).then(|| "no-store".to_owned()));
+            set(PRAGMA, (reply.media_type == JSON).then(|| "no-cache".to_owned()));
             (reply.status, reply.media_type, reply.body)
         }
         Err(Refusal { error, allow, location }) => {

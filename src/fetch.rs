@@ -31,10 +31,7 @@ impl Fetch for Https {
 async fn document(url: &str) -> Result<Vec<u8>, String> {
     let settings = HttpConnectorSettings::builder().connect_timeout(Duration::from_secs(JWKS_ANSWER_SECONDS)).build();
     let builder = Connector::builder().connector_settings(settings);
-    let connector = match url.starts_with("http://") {
-        true => builder.build_http(),
-        false => builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build(),
-    };
+    let connector = builder.tls_provider(Provider::Rustls(CryptoMode::Ring)).build();
     let request = HttpRequest::get(url).map_err(|e| e.to_string())?;
     let response = connector.call(request).await.map_err(|e| format!("{e:?}"))?;
     if !response.status().is_success() {

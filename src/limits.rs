@@ -156,6 +156,12 @@ pub const ROTATION_OVERLAP_SECONDS: i64 = 24 * 60 * 60;
 /// How long in seconds an access token lives: Entra ID takes 60 minutes to 6 hours.
 pub const TOKEN_SECONDS: i64 = 60 * 60;
 
+/// Access tokens of one client that are revoked at once, of those that still live.
+pub const TOKENS_AT_ONCE: usize = 20;
+
+/// Longest form at the token endpoint: an assertion, and a few words.
+pub const MAX_TOKEN_REQUEST_BYTES: usize = 32 * 1024;
+
 /// How long in seconds an issuer's keys are taken for what they were: issuers publish new ones a day ahead.
 pub const JWKS_FRESH_SECONDS: i64 = 60 * 60;
 

@@ -149,7 +149,7 @@ fn mistakes_on_the_command_line_are_told_plainly() {
         (vec!["key", "add", "demo", "--description", ""], "description: it has"),
         (vec!["key", "add", "demo", "--description", "x", "--scope", "root"], "read, write and admin"),
         (vec!["key", "add", "demo", "--description", "x", "--expires", "2001-01-01"], "in the past"),
-        (vec!["key", "revoke", "demo", "nonsense"], "key nonsense not found"),
+        (vec!["key", "revoke", "demo", "nonsense"], "is not a key's id"),
         (vec!["key", "revoke", "demo", "00000000000000"], "key 00000000000000 not found"),
     ] {
         let output = rollcall(folder.path(), &args);

@@ -78,13 +78,14 @@ pub async fn set(
     name: &TenantName,
     profile: Option<&Chosen>,
     settings: impl FnOnce(Settings) -> Settings,
+    now: Timestamp,
 ) -> Result<TenantRecord, AdminError> {
     let tenant = find(store, name).await?;
     let reference = match profile {
         Some(chosen) => chosen.keep(store, name).await?,
         None => tenant.shape.profile.clone(),
     };
-    store.set_tenant(&tenant, reference, settings(tenant.shape.settings)).await?;
+    store.set_tenant(&tenant, reference, settings(tenant.shape.settings), now).await?;
     find(store, name).await
 }
 

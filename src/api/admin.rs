@@ -68,7 +68,7 @@ pub async fn change_tenant(call: Call<'_>) -> Result<Reply, ScimError> {
     let change = settings.unwrap_or_default();
     change.over(Settings::default())?;
     let set = |held| change.over(held).unwrap_or(held);
-    let tenant = tenants::set(&call.app().store, &named(&call)?, profile.as_ref(), set).await?;
+    let tenant = tenants::set(&call.app().store, &named(&call)?, profile.as_ref(), set, call.now()).await?;
     done(&caller, StatusCode::OK, shown(&call, &tenant).await?)
 }
 

@@ -21,6 +21,7 @@ impl From<StoreError> for ScimError {
             StoreError::Full(_) => {
                 Self::status(507, "this tenant's store is full; tell the operator of the application")
             }
+            StoreError::Exists => Self::uniqueness("it is there already"),
             StoreError::Refused(_) | StoreError::Corrupt(_) => {
                 Self::status(500, "the endpoint is not set up correctly; its operator finds the cause in the log")
             }

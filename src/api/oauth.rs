@@ -1,6 +1,8 @@
 //! Access tokens for OAuth clients (RFC 6749 section 4.4): a client proves itself by its secret or by the JWT of its
 //! identity provider (RFC 7523), and is given a bearer token of an hour, which is a key record like any other.
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use jiff::SignedDuration;
@@ -10,7 +12,7 @@ use super::{Call, Reply};
 use crate::auth::claim::client_of;
 use crate::auth::jwt::TAKEN;
 use crate::auth::{ApiKey, Claim, Credential, Denial, KeyId, KeyRecord, Scope};
-use crate::limits::TOKEN_SECONDS;
+use crate::limits::{MAX_TOKEN_REQUEST_BYTES, TOKEN_SECONDS};
 use crate::scim::ScimError;
 use crate::store::tokens::Given;
 
@@ -61,7 +63,6 @@ pub async fn metadata(call: Call<'_>) -> Result<Reply, ScimError> {
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/oauth/token"),
         "grant_types_supported": ["client_credentials"],
-        "response_types_supported": [],
         "scopes_supported": [Scope::Read.as_str(), Scope::Write.as_str()],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
@@ -73,8 +74,6 @@ pub async fn metadata(call: Call<'_>) -> Result<Reply, ScimError> {
 struct Request {
     shown: Shown,
     scope: Option<String>,
-    /// Whether the client came by the `Authorization` header: it is refused by one, too.
-    is_by_header: bool,
 }
 
 enum Shown {
@@ -87,7 +86,6 @@ struct Refused {
     status: StatusCode,
     error: &'static str,
     description: String,
-    is_by_header: bool,
 }
 
 impl Request {
@@ -99,16 +97,15 @@ impl Request {
             Some(_) => return Err(Refused::bad("unsupported_grant_type", "the grant_type is client_credentials")),
         }
         let header = call.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
-        let is_by_header = header.is_some();
         let (id, secret) = (form.take("client_id"), form.take("client_secret"));
         let assertion = form.take("client_assertion");
-        let ways = [is_by_header, secret.is_some(), assertion.is_some()].iter().filter(|way| **way).count();
+        let ways = [header.is_some(), secret.is_some(), assertion.is_some()].iter().filter(|way| **way).count();
         if ways > 1 {
             return Err(Refused::bad("invalid_request", "a client proves itself in one way (RFC 6749 section 2.3)"));
         }
         let shown = match (header, secret, assertion) {
             (Some(header), ..) => {
-                let (id, secret) = client_of(header).map_err(|_| Refused::unknown_client(true))?;
+                let (id, secret) = client_of(header).map_err(|_| Refused::unknown_client())?;
                 Shown::Secret { id, secret }
             }
             (_, Some(secret), _) => {
@@ -120,9 +117,9 @@ impl Request {
             (.., Some(_)) => {
                 return Err(Refused::bad("invalid_request", format!("the client_assertion_type is {JWT_BEARER}")));
             }
-            (None, None, None) => return Err(Refused::unknown_client(false)),
+            (None, None, None) => return Err(Refused::unknown_client()),
         };
-        Ok(Self { shown, scope: form.take("scope"), is_by_header })
+        Ok(Self { shown, scope: form.take("scope") })
     }
 
     fn claim(&self, tenant: &str) -> Result<Claim, Denial> {
@@ -138,55 +135,69 @@ impl Request {
     fn scopes(&self, client: &KeyRecord) -> Result<Vec<Scope>, Refused> {
         let all = &client.scopes;
         let words = self.scope.as_deref().unwrap_or_default().split_whitespace();
-        let asked: Vec<Scope> = words.filter_map(|word| word.parse().ok()).collect();
+        let asked: BTreeSet<Scope> = words.filter_map(|word| word.parse().ok()).collect();
         if asked.iter().any(|scope| !all.contains(scope)) {
             let may: Vec<_> = all.iter().map(|scope| scope.as_str()).collect();
             return Err(Refused::bad("invalid_scope", format!("this client may have: {}", may.join(" "))));
         }
-        Ok(if asked.is_empty() { all.clone() } else { asked })
+        Ok(if asked.is_empty() { all.clone() } else { asked.into_iter().collect() })
     }
 
     /// The same for every reason, which goes to the log.
     fn denied(&self, call: &Call<'_>, denial: Denial) -> Reply {
         call.denied(denial);
-        Refused::unknown_client(self.is_by_header).reply()
+        Refused::unknown_client().reply()
     }
 }
 
 impl Refused {
     fn bad(error: &'static str, description: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error, description: description.into(), is_by_header: false }
+        Self { status: StatusCode::BAD_REQUEST, error, description: description.into() }
     }
 
-    fn unknown_client(is_by_header: bool) -> Self {
+    fn unknown_client() -> Self {
         let description = "no such client, or not its secret; the operator of the application makes and shows them";
         let status = StatusCode::UNAUTHORIZED;
-        Self { status, error: "invalid_client", description: description.to_owned(), is_by_header }
+        Self { status, error: "invalid_client", description: description.to_owned() }
     }
 
     fn reply(self) -> Reply {
         let body = json!({"error": self.error, "error_description": self.description});
         let reply = Reply::plain(None, self.status, body);
-        if self.is_by_header { reply.challenge("Basic realm=\"scim\"") } else { reply }
+        if self.status == StatusCode::UNAUTHORIZED { reply.challenge("Basic realm=\"scim\"") } else { reply }
     }
 }
 
-/// The parameters of a form; a repeated one is an error (RFC 6749 section 3.2).
-struct Form(Vec<(String, String)>);
+/// The parameters of a form that have a meaning here. One without a value is left out, a repeated one is an error (RFC
+/// 6749 section 3.2).
+#[derive(Default)]
+struct Form([Option<String>; NAMES.len()]);
+
+const NAMES: [&str; 6] =
+    ["grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope"];
 
 impl Form {
     fn read(body: &[u8]) -> Result<Self, Refused> {
-        let pairs: Vec<(String, String)> = form_urlencoded::parse(body).into_owned().collect();
-        let is_repeated = |name: &str| pairs.iter().filter(|(other, _)| other == name).count() > 1;
-        match pairs.iter().find(|(name, _)| is_repeated(name)) {
-            Some((name, _)) => Err(Refused::bad("invalid_request", format!("{name} is given twice"))),
-            None => Ok(Self(pairs)),
+        if body.len() > MAX_TOKEN_REQUEST_BYTES {
+            return Err(Refused::bad(
+                "invalid_request",
+                format!("the form is longer than {MAX_TOKEN_REQUEST_BYTES} bytes"),
+            ));
         }
+        let mut form = Self::default();
+        for (name, value) in form_urlencoded::parse(body).filter(|(_, value)| !value.is_empty()) {
+            let Some((known, slot)) = NAMES.iter().zip(&mut form.0).find(|(known, _)| **known == name) else {
+                continue;
+            };
+            if slot.replace(value.into_owned()).is_some() {
+                return Err(Refused::bad("invalid_request", format!("{known} is given twice")));
+            }
+        }
+        Ok(form)
     }
 
     fn take(&mut self, name: &str) -> Option<String> {
-        let at = self.0.iter().position(|(other, _)| other == name)?;
-        Some(self.0.swap_remove(at).1)
+        NAMES.iter().zip(&mut self.0).find(|(known, _)| **known == name).and_then(|(_, slot)| slot.take())
     }
 }
 

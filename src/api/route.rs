@@ -413,7 +413,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/keys/{key}/rotate",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_CHECK],
+        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_QUERY, Access::KEYS_CHECK],
         handler: |call| Box::pin(admin::rotate_key(call)),
     },
     Route {

@@ -35,6 +35,8 @@ struct Known {
     keys: Option<JwkSet>,
     fetched: Timestamp,
     asked: Timestamp,
+    /// Whether it did not answer when it was last asked.
+    is_down: bool,
 }
 
 impl Issuers {
@@ -65,21 +67,24 @@ impl Issuers {
         let age = |since: Timestamp| now.duration_since(since).as_secs();
         let found = known.key(trust, kid);
         let is_fresh = known.keys.is_some() && age(known.fetched) < JWKS_FRESH_SECONDS;
-        if (found.is_some() && is_fresh) || age(known.asked) < JWKS_ASKED_SECONDS {
-            return if known.keys.is_some() { Ok(found) } else { Err(NoIssuer) };
-        }
-        known.asked = now;
-        match self.fetched(&trust.jwks_uri).await {
-            Ok(keys) => *known = Known { keys: Some(keys), fetched: now, asked: now },
-            Err(error) => {
-                tracing::warn!(jwks_uri = trust.jwks_uri, error, "the keys of an issuer could not be had");
-                if known.keys.is_none() || age(known.fetched) >= JWKS_KEPT_SECONDS {
-                    known.keys = None;
-                    return Err(NoIssuer);
+        if (found.is_none() || !is_fresh) && age(known.asked) >= JWKS_ASKED_SECONDS {
+            known.asked = now;
+            match self.fetched(&trust.jwks_uri).await {
+                Ok(keys) => *known = Known { keys: Some(keys), fetched: now, asked: now, is_down: false },
+                Err(error) => {
+                    tracing::warn!(jwks_uri = trust.jwks_uri, error, "the keys of an issuer could not be had");
+                    known.is_down = true;
                 }
             }
         }
-        Ok(known.key(trust, kid))
+        if age(known.fetched) >= JWKS_KEPT_SECONDS {
+            known.keys = None;
+        }
+        match known.key(trust, kid) {
+            // It may be one of those that could not be fetched.
+            None if known.is_down => Err(NoIssuer),
+            found => Ok(found),
+        }
     }
 
     async fn fetched(&self, url: &str) -> Result<JwkSet, String> {

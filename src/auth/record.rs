@@ -1,5 +1,7 @@
 //! What is stored of a credential. Every form ends here: one record, one check, one identity in the audit trail.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
@@ -39,7 +41,7 @@ pub struct KeyRecord {
 }
 
 /// How a caller proves to hold a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// An opaque secret, sent as bearer token. Of it SHA-256 is kept: a slow hash would add nothing to 256 random bits.
     Bearer([u8; 32]),
@@ -77,7 +79,7 @@ pub enum Credential {
 pub struct Trust {
     /// `iss`, to the letter.
     pub issuer: String,
-    /// One of `aud`.
+    /// `aud`; its first, where a JWT names several.
     pub audience: String,
     /// `sub`, where only one workload is trusted.
     pub subject: Option<String>,
@@ -92,6 +94,12 @@ impl Trust {
     pub fn key_id(issuer: &str, audience: &str) -> KeyId {
         let digest = Sha256::new().chain_update(issuer).chain_update([0]).chain_update(audience).finalize();
         KeyId::of_digest(&digest)
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.form())
     }
 }
 
@@ -168,6 +176,11 @@ impl KeyRecord {
             Self { expires: Some(expires), .. } if expires.duration_since(now) < warns => State::Expiring,
             _ => State::Live,
         }
+    }
+
+    /// Whether it is an access token that works no more: DynamoDB takes it away when it gets to it.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        matches!(self.credential, Credential::Token { .. }) && self.expires.is_none_or(|expires| expires <= now)
     }
 
     /// Whether its use now is to be written down: not each one is.

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Span, Timestamp, civil};
 use serde_json::{Value, json};
 
 use super::operator::OperatorOptions;
-use super::{segment, text};
+use super::text;
 use crate::admin::OPERATORS;
 use crate::app::Clock;
 use crate::auth::record::State;
-use crate::auth::{Scope, TenantName};
+use crate::auth::{KeyId, Scope, TenantName};
 use crate::scim::resource::date_time;
 
 #[derive(Debug, Subcommand)]
@@ -134,7 +134,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
         KeyCommand::Rotate { tenant, key, overlap, expires, operator } => {
             let expires = point_in_time("--expires", expires.as_deref(), now)?;
             let body = json!({"overlapSeconds": overlap.as_secs(), "expires": expires});
-            let path = format!("/tenants/{tenant}/keys/{}/rotate", segment(&key));
+            let path = format!("/tenants/{tenant}/keys/{}/rotate", key_id(&key)?);
             show(&operator.open().await?.ask(Method::POST, &path, Some(&body)).await?);
             eprintln!("The old key {key} works until {}.", date_time(now + overlap));
         }
@@ -146,12 +146,18 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             }
         }
         KeyCommand::Revoke { tenant, key, operator } => {
-            let path = format!("/tenants/{tenant}/keys/{}", segment(&key));
+            let path = format!("/tenants/{tenant}/keys/{}", key_id(&key)?);
             operator.open().await?.ask(Method::DELETE, &path, None).await?;
             eprintln!("Revoked {key}.");
         }
     }
     Ok(())
+}
+
+/// The id of a key. A whole key that was pasted goes into no address.
+fn key_id(text: &str) -> Result<KeyId, String> {
+    KeyId::parse(text)
+        .ok_or_else(|| "that is not a key's id: the third part of a key, and the first column of the list".to_owned())
 }
 
 /// The secret alone goes to standard output.

@@ -1,6 +1,10 @@
 //! What operators ask for, by the admin API: of a deployment over HTTPS with an admin key, or of the tables themselves,
 //! within this process, with the credentials that open them.
 
+use std::convert::Infallible;
+use std::fmt;
+use std::str::FromStr;
+
 use bytes::Bytes;
 use clap::Args;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -29,10 +33,28 @@ pub(super) struct OperatorOptions {
     #[arg(long, value_name = "URL", conflicts_with_all = ["data", "aws", "endpoint_url"])]
     url: Option<String>,
     /// A key of the tenant `admin` with the scope `admin`, for --url
-    #[arg(long, value_name = "KEY", env = "ROLLCALL_ADMIN_KEY", hide_env_values = true, requires = "url")]
-    admin_key: Option<String>,
+    #[arg(long, value_name = "KEY", env = "ROLLCALL_ADMIN_KEY", hide_env_values = true)]
+    admin_key: Option<AdminKey>,
     #[command(flatten)]
     store: StoreOptions,
+}
+
+/// A key of the operators. `Debug` shows nothing of it.
+#[derive(Clone)]
+struct AdminKey(String);
+
+impl FromStr for AdminKey {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.trim().to_owned()))
+    }
+}
+
+impl fmt::Debug for AdminKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminKey")
+    }
 }
 
 /// The way to a deployment.
@@ -49,7 +71,11 @@ impl OperatorOptions {
             return Ok(Operator::Direct(Box::new(app)));
         };
         let key = self.admin_key.ok_or("--url needs --admin-key, or the variable ROLLCALL_ADMIN_KEY")?;
-        Ok(Operator::Remote { url: url.trim_end_matches('/').to_owned(), key })
+        let is_local = ["http://127.0.0.1", "http://localhost"].iter().any(|local| url.starts_with(local));
+        if !url.starts_with("https://") && !is_local {
+            return Err(format!("--url {url}: it begins with https://, or the admin key could be read on its way"));
+        }
+        Ok(Operator::Remote { url: url.trim_end_matches('/').to_owned(), key: key.0 })
     }
 }
 

@@ -95,7 +95,7 @@ impl Store {
             Err(CommitError::Store(error)) => return Err(error),
         }
         // A key that is made from here on finds the user active.
-        for record in self.keys(tenant).await? {
+        for record in self.credentials(tenant).await? {
             if record.is_waiting && record.automation.as_deref() == Some(name) {
                 self.let_key_work(tenant, &record.id).await?;
             }

@@ -34,15 +34,12 @@ pub fn from_lambda_environment(variable: impl Fn(&str) -> Option<String>) -> Res
     );
     let mut config = config(need("AWS_REGION")?, Metering { asks_size: true })
         .credentials_provider(SharedCredentialsProvider::new(credentials));
-    let endpoint = variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| !url.is_empty());
-    let is_plain = endpoint.as_ref().is_some_and(|url| url.starts_with("http://"));
-    config.set_endpoint_url(endpoint);
+    config.set_endpoint_url(variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| !url.is_empty()));
     let roots = match variable("ROLLCALL_CA_FILE") {
         Some(file) => std::fs::read(&file).map_err(|e| format!("ROLLCALL_CA_FILE {file}: {e}"))?,
         None => AMAZON_ROOTS.to_vec(),
     };
-    let http = if is_plain { plain_http() } else { https(roots)? };
-    Ok(Client::from_conf(config.http_client(http).build()))
+    Ok(Client::from_conf(config.http_client(https(roots)?).build()))
 }
 
 /// A client for an operator's command line: profile, environment and single sign-on as every AWS tool reads them.
@@ -58,9 +55,6 @@ pub async fn from_aws_environment(endpoint_url: Option<String>) -> Result<Client
     }
     let mut config = aws_sdk_dynamodb::config::Builder::from(&shared).interceptor(Metering { asks_size: false });
     if let Some(url) = endpoint_url {
-        if url.starts_with("http://") {
-            config = config.http_client(plain_http());
-        }
         config = config.endpoint_url(url);
     }
     Ok(Client::from_conf(config.build()))
@@ -96,11 +90,7 @@ fn config(region: String, metering: Metering) -> Builder {
         )
 }
 
-fn plain_http() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().build_http()
-}
-
-/// `ring` instead of the SDK's default: that gathers 25 ms of CPU jitter for entropy on the first call.
+/// Also of an endpoint without TLS, an emulator's: a client for that alone would be the same code a second time. `ring` instead of the SDK's default: that gathers 25 ms of CPU jitter for entropy on the first call.
 fn https(roots: Vec<u8>) -> Result<SharedHttpClient, String> {
     let trust = TrustStore::empty().with_pem_certificate(roots);
     let context = TlsContext::builder().with_trust_store(trust).build().map_err(|e| e.to_string())?;

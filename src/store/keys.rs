@@ -1,5 +1,6 @@
 //! Table `keys`: key records. What else is there under a tenant's name is in [`tenants`](super::tenants).
 
+use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use super::commit::{CommitError, Write};
@@ -9,7 +10,7 @@ use super::tenants::{changed, is_still, read_shape, write_shape};
 use super::{Store, StoreError};
 use crate::auth::jwt::{algorithm, algorithm_name};
 use crate::auth::{Credential, KeyId, KeyRecord, Scope, TenantName, Trust};
-use crate::limits::KEY_USE_IS_TOLD_SECONDS;
+use crate::limits::{KEY_USE_IS_TOLD_SECONDS, TOKENS_AT_ONCE};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -24,8 +25,8 @@ impl Store {
     pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
         let writes = [put_key(record), is_still(&record.tenant, &record.shape)];
         self.commit(&writes, "").await.map_err(|error| match error {
-            CommitError::Condition(0, _) => StoreError::Refused("a key of that id exists".into()),
-            CommitError::Condition(..) => changed(&record.tenant),
+            CommitError::Condition(0, _) => StoreError::Exists,
+            CommitError::Condition(..) => changed(),
             CommitError::Store(error) => error,
         })
     }
@@ -44,21 +45,51 @@ impl Store {
         }
     }
 
-    /// Has a key stop working at a time, if it would not stop before; `false` if there is none of that id.
+    /// Has a key, and the access tokens that were given for it, stop working at a time, if they would not stop before;
+    /// `false` if there is none of that id.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn end_key(&self, tenant: &TenantName, id: &KeyId, until: Timestamp) -> Result<bool, StoreError> {
-        let write = Write::update(Table::Keys, key(tenant, id.as_str()), "SET #expires = :until".to_owned())
-            .condition("attribute_exists(#tenant) AND (attribute_not_exists(#expires) OR #expires > :until)")
-            .name("tenant")
-            .name("expires")
-            .value("until", at(until));
-        match self.commit(&[write], "").await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Condition(_, old)) => Ok(old.is_some()),
-            Err(CommitError::Store(error)) => Err(error),
+    pub async fn end_key(
+        &self,
+        tenant: &TenantName,
+        id: &KeyId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let end = |id: &KeyId| {
+            Write::update(Table::Keys, key(tenant, id.as_str()), "SET #expires = :until".to_owned())
+                .condition("attribute_exists(#tenant) AND (attribute_not_exists(#expires) OR #expires > :until)")
+                .name("tenant")
+                .name("expires")
+                .value("until", at(until))
+        };
+        match self.commit(&[end(id)], "").await {
+            Ok(()) | Err(CommitError::Condition(_, Some(_))) => {}
+            Err(CommitError::Condition(_, None)) => return Ok(false),
+            Err(CommitError::Store(error)) => return Err(error),
         }
+        self.each_token(tenant, id, now, end).await?;
+        Ok(true)
+    }
+
+    /// Writes to each access token of a client that still works, some at once.
+    async fn each_token(
+        &self,
+        tenant: &TenantName,
+        client: &KeyId,
+        now: Timestamp,
+        write: impl Fn(&KeyId) -> Write,
+    ) -> Result<(), StoreError> {
+        let is_its =
+            |record: &KeyRecord| matches!(&record.credential, Credential::Token { client: of, .. } if of == client);
+        let all = self.credentials(tenant).await?;
+        let tokens: Vec<_> = all.iter().filter(|record| is_its(record) && !record.is_over(now)).collect();
+        for some in tokens.chunks(TOKENS_AT_ONCE) {
+            let writes = some.iter().map(|token| self.unless_changed(write(&token.id)));
+            join_all(writes).await.into_iter().collect::<Result<(), _>>()?;
+        }
+        Ok(())
     }
 
     /// The record of a key.
@@ -69,11 +100,21 @@ impl Store {
         self.key_item(tenant, id.as_str()).await?.map(|item| record(&item)).transpose()
     }
 
-    /// Every key of a tenant, oldest first.
+    /// Every key of a tenant, oldest first; access tokens are none.
     ///
     /// # Errors
     /// As the store's.
     pub async fn keys(&self, tenant: &TenantName) -> Result<Vec<KeyRecord>, StoreError> {
+        let mut keys = self.credentials(tenant).await?;
+        keys.retain(|record| !matches!(record.credential, Credential::Token { .. }));
+        Ok(keys)
+    }
+
+    /// Every key of a tenant, and every access token that DynamoDB has not taken away yet, oldest first.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub(super) async fn credentials(&self, tenant: &TenantName) -> Result<Vec<KeyRecord>, StoreError> {
         let query = self.client.query().table_name(self.table(Table::Keys)).consistent_read(true);
         let query = query
             .key_condition_expression("#tenant = :tenant AND #keyId > :before")
@@ -96,31 +137,22 @@ impl Store {
     /// # Errors
     /// As the store's.
     pub async fn revoke_key(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
-        if !self.revoke_one(tenant, id, now).await? {
-            return Ok(false);
+        let revoke = |id: &KeyId| {
+            let expression = "SET #revoked = if_not_exists(#revoked, :now)".to_owned();
+            Write::update(Table::Keys, key(tenant, id.as_str()), expression)
+                .condition("attribute_exists(#tenant)")
+                .name("tenant")
+                .name("revoked")
+                .value("now", at(now))
+        };
+        match self.commit(&[revoke(id)], "").await {
+            Ok(()) => {}
+            Err(CommitError::Condition(..)) => return Ok(false),
+            Err(CommitError::Store(error)) => return Err(error),
         }
         // From here on the client is given no more tokens.
-        for record in self.keys(tenant).await? {
-            let is_its = matches!(&record.credential, Credential::Token { client, .. } if client == id);
-            if is_its && record.revoked.is_none() {
-                self.revoke_one(tenant, &record.id, now).await?;
-            }
-        }
+        self.each_token(tenant, id, now, revoke).await?;
         Ok(true)
-    }
-
-    async fn revoke_one(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
-        let expression = "SET #revoked = if_not_exists(#revoked, :now)".to_owned();
-        let write = Write::update(Table::Keys, key(tenant, id.as_str()), expression)
-            .condition("attribute_exists(#tenant)")
-            .name("tenant")
-            .name("revoked")
-            .value("now", at(now));
-        match self.commit(&[write], "").await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Condition(..)) => Ok(false),
-            Err(CommitError::Store(error)) => Err(error),
-        }
     }
 
     /// Opens two connections, by looking for what is not there: a request's key check and its first read go out

@@ -8,7 +8,7 @@ use super::item::{Item, at, instant, n, optional_number, optional_text, s, text}
 use super::keys::{key, tenant_name};
 use super::tables::Table;
 use super::{Store, StoreError};
-use crate::auth::{Settings, TenantName, TenantShape};
+use crate::auth::{KeyRecord, Settings, TenantName, TenantShape};
 use crate::scim::ProfileRef;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -87,6 +87,7 @@ impl Store {
         old: &TenantRecord,
         profile: ProfileRef,
         settings: Settings,
+        now: Timestamp,
     ) -> Result<usize, StoreError> {
         let mut shape = TenantShape { profile, settings, version: old.shape.version };
         if shape != old.shape {
@@ -95,12 +96,14 @@ impl Store {
             let is_same = is_version(update, old.shape.version);
             match self.commit(&[is_same], "").await {
                 Ok(()) => {}
-                Err(CommitError::Condition(..)) => return Err(changed(&old.name)),
+                Err(CommitError::Condition(..)) => return Err(changed()),
                 Err(CommitError::Store(error)) => return Err(error),
             }
         }
         let mut behind = 0;
-        for key in self.keys(&old.name).await?.iter().filter(|key| key.shape.version < shape.version) {
+        let records = self.credentials(&old.name).await?;
+        let is_behind = |key: &&KeyRecord| key.shape.version < shape.version && !key.is_over(now);
+        for key in records.iter().filter(is_behind) {
             // Whoever changed the tenant after this has renewed the copy already.
             let renewal = set_shape(&old.name, key.id.as_str(), &shape)
                 .condition("attribute_exists(#tenant) AND (attribute_not_exists(#ver) OR #ver < :ver)")
@@ -136,9 +139,9 @@ pub(super) fn is_still(tenant: &TenantName, shape: &TenantShape) -> Write {
     is_version(Write::check(Table::Keys, key(tenant, TENANT_RECORD)), shape.version)
 }
 
-/// Why something that was made from a tenant's record is refused.
-pub(super) fn changed(tenant: &TenantName) -> StoreError {
-    StoreError::Refused(format!("the tenant {tenant} was changed at the same moment; do it again"))
+/// Why something that was made from a tenant's record is not done: it can be done again.
+pub(super) fn changed() -> StoreError {
+    StoreError::Contended(1)
 }
 
 /// A tenant of before there were profiles has no version.

@@ -36,25 +36,48 @@ impl Store {
         assertion: Option<&Jwt>,
         now: Timestamp,
     ) -> Result<Given, StoreError> {
+        match self.give(token, client, assertion, now).await? {
+            Ok(given) => Ok(given),
+            // The client's copy of what its tenant is like is behind: the tenant is being changed, or that was broken off.
+            Err(Behind) => {
+                let tenant = self.tenant(&token.tenant).await?.ok_or(StoreError::Contended(1))?;
+                let renewed = KeyRecord { shape: tenant.shape, ..token.clone() };
+                let given = self.give(&renewed, client, assertion, now).await?;
+                given.map_err(|Behind| StoreError::Contended(2))
+            }
+        }
+    }
+
+    async fn give(
+        &self,
+        token: &KeyRecord,
+        client: &KeyId,
+        assertion: Option<&Jwt>,
+        now: Timestamp,
+    ) -> Result<Result<Given, Behind>, StoreError> {
         let used = Write::update(Table::Keys, key(&token.tenant, client.as_str()), "SET #used = :now".to_owned())
             .condition("attribute_exists(#tenant) AND attribute_not_exists(#revoked)")
+            .and_condition("(attribute_not_exists(#expires) OR #expires > :now)")
             .name("tenant")
             .name("revoked")
+            .name("expires")
             .name("used")
             .value("now", at(now));
         let mut writes = vec![used, put_key(token), is_still(&token.tenant, &token.shape)];
         writes.extend(assertion.map(|assertion| shown(&token.tenant, assertion, now)));
-        match self.commit(&writes, token.id.as_str()).await {
-            Ok(()) => Ok(Given::Yes),
-            Err(CommitError::Condition(0, _)) => Ok(Given::ClientRevoked),
-            // The next try finds the client's copy renewed.
-            Err(CommitError::Condition(2, _)) => Err(StoreError::Contended(1)),
-            Err(CommitError::Condition(3, _)) => Ok(Given::Replayed),
-            Err(CommitError::Condition(..)) => Err(StoreError::Refused("a key of that id exists".into())),
+        match self.commit(&writes, "").await {
+            Ok(()) => Ok(Ok(Given::Yes)),
+            Err(CommitError::Condition(0, _)) => Ok(Ok(Given::ClientRevoked)),
+            Err(CommitError::Condition(2, _)) => Ok(Err(Behind)),
+            Err(CommitError::Condition(3, _)) => Ok(Ok(Given::Replayed)),
+            Err(CommitError::Condition(..)) => Err(StoreError::Exists),
             Err(CommitError::Store(error)) => Err(error),
         }
     }
 }
+
+/// The token's copy of what its tenant is like is an old one.
+struct Behind;
 
 /// The row by which an assertion is known that is shown again (RFC 7523 section 3, number 7), kept as long as it lasts.
 fn shown(tenant: &TenantName, assertion: &Jwt, now: Timestamp) -> Write {
@@ -65,7 +88,7 @@ fn shown(tenant: &TenantName, assertion: &Jwt, now: Timestamp) -> Write {
         .finalize();
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let mut row = key(tenant, &format!(".shown#{hex}"));
-    row.insert("ttl".into(), n(assertion.ends() + SignedDuration::from_hours(1).as_secs()));
+    row.insert("ttl".into(), n(assertion.ends().saturating_add(SignedDuration::from_hours(1).as_secs())));
     row.insert("by".into(), s(assertion.claims.sub.clone().unwrap_or_default()));
     Write::put(Table::Keys, row)
         .condition("attribute_not_exists(#tenant) OR #ttl < :now")

@@ -55,8 +55,14 @@ impl Search<'_> {
         };
         let Page { found, skipped, mut total, previous, mut next } = match (&self.query.sort, start) {
             (Some(sort), start) if self.native(sort).is_none() => {
-                let skipped = if let Some(Start::Offset(skipped)) = start { skipped } else { 0 };
-                self.sorted_page(sort, skipped, count).await?
+                let (skipped, end) = match start {
+                    Some(Start::Before(end)) => (end.offset().saturating_sub(count), end.offset()),
+                    start => {
+                        let skipped = start.map_or(0, |start| start.offset());
+                        (skipped, skipped.saturating_add(count))
+                    }
+                };
+                self.sorted_page(sort, skipped, end).await?
             }
             (_, Some(Start::Before(place))) => self.page_before(*place, count).await?,
             (_, start) => self.page_after(start, count).await?,
@@ -75,14 +81,15 @@ impl Search<'_> {
         Ok(list::cursor_response(shown, total, seal(previous)?, seal(next)?))
     }
 
-    async fn sorted_page(&self, sort: &Sort, skipped: usize, count: usize) -> Result<Page, ScimError> {
+    /// The resources of a sorted list from one place up to another.
+    async fn sorted_page(&self, sort: &Sort, skipped: usize, end: usize) -> Result<Page, ScimError> {
         let all = self.sorted(sort).await?;
-        let (total, end) = (all.len(), skipped.saturating_add(count));
+        let total = all.len();
         Ok(Page {
-            found: all.into_iter().skip(skipped).take(count).collect(),
+            found: all.into_iter().take(end).skip(skipped).collect(),
             skipped: Some(skipped),
             total: Some(total),
-            previous: (skipped > 0).then(|| Start::Offset(skipped.saturating_sub(count))),
+            previous: (skipped > 0).then(|| Start::Before(Box::new(Start::Offset(skipped)))),
             next: Some(Start::Offset(end)).filter(|_| end < total),
         })
     }
@@ -225,13 +232,17 @@ impl Search<'_> {
 
     /// What a page that ends before a resource starts from. There is no way back among changed users: they have gone on.
     fn before(&self, found: &Found) -> Option<Start> {
-        let place = self.place(found);
-        let is_moving = matches!(place, Start::User(Place::Hour(..)));
-        (!is_moving).then(|| Start::Before(Box::new(place)))
+        let is_moving = self.parts.iter().any(|part| matches!(self.course(part), Some(Walk::Since(_))));
+        (!is_moving).then(|| Start::Before(Box::new(self.place(found))))
     }
 }
 
 impl Start {
+    /// In a sorted list.
+    fn offset(&self) -> usize {
+        if let Self::Offset(offset) = self { *offset } else { 0 }
+    }
+
     fn is_of(&self, kind: Kind) -> bool {
         matches!((self, kind), (Self::User(_), Kind::User) | (Self::Group(_), Kind::Group))
     }
