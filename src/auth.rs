@@ -94,6 +94,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+
     /// The name in a key record.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -108,7 +111,7 @@ impl FromStr for Scope {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Read, Self::Write, Self::Admin]
+        Self::ALL
             .into_iter()
             .find(|scope| scope.as_str() == text)
             .ok_or_else(|| format!("{text} is not a scope; the scopes are read, write and admin"))

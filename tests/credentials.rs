@@ -470,6 +470,27 @@ async fn an_issuer_changes_its_keys_and_is_not_asked_more_than_it_must_be() {
     assert!(refused.headers.contains_key("retry-after"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_issuer_signs_as_the_key_says_and_in_no_other_way() {
+    let (harness, issuer) = with_issuer(None).await;
+    issuer.publish(&["first", "p256", "ed25519"]);
+    let algorithms = [
+        (Algorithm::RS256, "RS256", "first"),
+        (Algorithm::PS256, "PS256", "first"),
+        (Algorithm::ES256, "ES256", "p256"),
+        (Algorithm::EdDSA, "EdDSA", "ed25519"),
+    ];
+    for (algorithm, name, _) in algorithms {
+        let made = add(&harness, new_key("acme", NewForm::Federation(Trust { algorithm, ..trust() }))).await;
+        for (_, other, kid) in algorithms {
+            let token = signed(&json!({"alg": other, "kid": kid}), &claims());
+            let expected = if other == name { 200 } else { 401 };
+            assert_eq!(get(&harness, &bearer(&token)).await.status, expected, "{name} {other}");
+        }
+        harness.app.store.revoke_key(&tenant("acme"), &made.record.id, Timestamp::now()).await.unwrap();
+    }
+}
+
 /// Answers with the issuer's keys, as often as somebody asks.
 fn publish_at_http(issuer: Arc<Issuer>) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

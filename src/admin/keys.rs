@@ -243,9 +243,7 @@ fn made(new: NewKey, shape: TenantShape, is_waiting: bool, now: Timestamp) -> Re
             (key.id().clone(), Credential::Jwt { public_key: issued.public_key, seal }, Some(issued.token))
         }
     };
-    let mut scopes = new.scopes;
-    scopes.sort();
-    scopes.dedup();
+    let scopes = Scope::ALL.into_iter().filter(|scope| new.scopes.contains(scope)).collect();
     let record = KeyRecord {
         tenant: new.tenant,
         id,

@@ -1,8 +1,6 @@
 //! Access tokens for OAuth clients (RFC 6749 section 4.4): a client proves itself by its secret or by the JWT of its
 //! identity provider (RFC 7523), and is given a bearer token of an hour, which is a key record like any other.
 
-use std::collections::BTreeSet;
-
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use jiff::SignedDuration;
@@ -135,12 +133,13 @@ impl Request {
     fn scopes(&self, client: &KeyRecord) -> Result<Vec<Scope>, Refused> {
         let all = &client.scopes;
         let words = self.scope.as_deref().unwrap_or_default().split_whitespace();
-        let asked: BTreeSet<Scope> = words.filter_map(|word| word.parse().ok()).collect();
+        let asked: Vec<Scope> = words.filter_map(|word| word.parse().ok()).collect();
         if asked.iter().any(|scope| !all.contains(scope)) {
             let may: Vec<_> = all.iter().map(|scope| scope.as_str()).collect();
             return Err(Refused::bad("invalid_scope", format!("this client may have: {}", may.join(" "))));
         }
-        Ok(if asked.is_empty() { all.clone() } else { asked.into_iter().collect() })
+        let is_given = |scope: &&Scope| asked.is_empty() || asked.contains(scope);
+        Ok(all.iter().filter(is_given).copied().collect())
     }
 
     /// The same for every reason, which goes to the log.

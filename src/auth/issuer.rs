@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
+use serde_json::Value;
 
+use super::jwt::{Algorithm, algorithm_name};
 use super::record::Trust;
 use crate::limits::{JWKS_ASKED_SECONDS, JWKS_FRESH_SECONDS, JWKS_KEPT_SECONDS};
 
@@ -32,7 +33,7 @@ pub struct NoIssuer;
 /// What one address has answered.
 #[derive(Default)]
 struct Known {
-    keys: Option<JwkSet>,
+    keys: Option<Vec<Value>>,
     fetched: Timestamp,
     asked: Timestamp,
     /// Whether it did not answer when it was last asked.
@@ -87,23 +88,42 @@ impl Issuers {
         }
     }
 
-    async fn fetched(&self, url: &str) -> Result<JwkSet, String> {
-        serde_json::from_slice(&self.fetch.fetch(url).await?).map_err(|e| e.to_string())
+    /// The member `keys` of a JWK Set (RFC 7517 section 5).
+    async fn fetched(&self, url: &str) -> Result<Vec<Value>, String> {
+        let document: Value = serde_json::from_slice(&self.fetch.fetch(url).await?).map_err(|e| e.to_string())?;
+        let keys = document.get("keys").and_then(Value::as_array);
+        keys.cloned().ok_or_else(|| "it is no JWK Set".to_owned())
     }
 }
 
 impl Known {
     fn key(&self, trust: &Trust, kid: Option<&str>) -> Option<DecodingKey> {
-        let is_for_it = |key: &&Jwk| {
-            let algorithm = key.common.key_algorithm.as_ref().map(|algorithm| algorithm.to_string());
-            let is_for_signing = key.common.public_key_use.as_ref().is_none_or(|use_| *use_ == PublicKeyUse::Signature);
-            is_for_signing && algorithm.is_none_or(|name| name == super::jwt::algorithm_name(trust.algorithm))
-        };
-        let mut keys = self.keys.iter().flat_map(|set| &set.keys).filter(is_for_it);
+        let mut keys = self.keys.iter().flatten().filter(|key| is_for(key, trust.algorithm));
         let key = match kid {
-            Some(kid) => keys.find(|key| key.common.key_id.as_deref() == Some(kid)),
+            Some(kid) => keys.find(|key| text(key, "kid") == Some(kid)),
             None => keys.next().filter(|_| keys.next().is_none()),
         };
-        key.and_then(|key| DecodingKey::from_jwk(key).ok())
+        key.and_then(decoding_key)
     }
+}
+
+/// Whether a key is for signatures of that algorithm, as far as it says (RFC 7517 section 4).
+fn is_for(key: &Value, algorithm: Algorithm) -> bool {
+    let is_or_unsaid = |name, value| text(key, name).is_none_or(|said| said == value);
+    is_or_unsaid("use", "sig") && is_or_unsaid("alg", algorithm_name(algorithm))
+}
+
+/// A public key (RFC 7518 section 6, RFC 8037 section 2). Which algorithms it is good for, its kind says: a shared secret
+/// is none.
+fn decoding_key(key: &Value) -> Option<DecodingKey> {
+    match (text(key, "kty")?, text(key, "crv")) {
+        ("RSA", _) => DecodingKey::from_rsa_components(text(key, "n")?, text(key, "e")?).ok(),
+        ("EC", Some("P-256")) => DecodingKey::from_ec_components(text(key, "x")?, text(key, "y")?).ok(),
+        ("OKP", Some("Ed25519")) => DecodingKey::from_ed_components(text(key, "x")?).ok(),
+        _ => None,
+    }
+}
+
+fn text<'a>(key: &'a Value, name: &str) -> Option<&'a str> {
+    key.get(name)?.as_str()
 }

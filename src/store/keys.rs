@@ -123,11 +123,11 @@ impl Store {
             .expression_attribute_values(":tenant", s(tenant.as_str()))
             .expression_attribute_values(":before", s(BEFORE_KEYS));
         let mut items = query.into_paginator().items().send();
-        let mut keys = Vec::new();
+        let mut keys: Vec<KeyRecord> = Vec::new();
         while let Some(item) = items.next().await {
-            keys.push(record(&item.map_err(|e| StoreError::of(&e))?)?);
+            let next = record(&item.map_err(|e| StoreError::of(&e))?)?;
+            keys.insert(keys.partition_point(|key| key.created <= next.created), next);
         }
-        keys.sort_by_key(|key| key.created);
         Ok(keys)
     }
 

@@ -69,11 +69,11 @@ impl Store {
         let scan = self.client.scan().table_name(self.table(Table::Keys)).consistent_read(true);
         let scan = scan.filter_expression("#keyId = :tenant").expression_attribute_names("#keyId", "keyId");
         let mut items = scan.expression_attribute_values(":tenant", s(TENANT_RECORD)).into_paginator().items().send();
-        let mut tenants = Vec::new();
+        let mut tenants: Vec<TenantRecord> = Vec::new();
         while let Some(item) = items.next().await {
-            tenants.push(record(&item.map_err(|e| StoreError::of(&e))?)?);
+            let next = record(&item.map_err(|e| StoreError::of(&e))?)?;
+            tenants.insert(tenants.partition_point(|tenant| tenant.name < next.name), next);
         }
-        tenants.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(tenants)
     }
 

@@ -2,14 +2,17 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use ring::hmac;
 use ring::rand::SystemRandom;
-use ring::signature::{KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaKeyPair, RsaPublicKeyComponents};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
+    RsaKeyPair, RsaPublicKeyComponents,
+};
 use rollcall::auth::issuer::Fetch;
 use serde_json::{Value, json};
 
@@ -63,13 +66,33 @@ impl Fetch for Reached {
     }
 }
 
+/// The keys `p256` and `ed25519`, made for this run.
+static P256: LazyLock<EcdsaKeyPair> = LazyLock::new(|| {
+    let (scheme, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+    let key = EcdsaKeyPair::generate_pkcs8(scheme, &random).unwrap();
+    EcdsaKeyPair::from_pkcs8(scheme, key.as_ref(), &random).unwrap()
+});
+static ED25519: LazyLock<Ed25519KeyPair> = LazyLock::new(|| {
+    Ed25519KeyPair::from_pkcs8(Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref()).unwrap()
+});
+
 fn pair(kid: &str) -> RsaKeyPair {
     RsaKeyPair::from_der(if kid == "second" { SECOND } else { FIRST }).unwrap()
 }
 
 fn jwk(kid: &str) -> Value {
-    let pair = pair(kid);
     let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+    match kid {
+        "p256" => {
+            let point = P256.public_key().as_ref();
+            return json!({"kty": "EC", "crv": "P-256", "kid": kid, "alg": "ES256", "x": number(&point[1..33]), "y": number(&point[33..])});
+        }
+        "ed25519" => {
+            return json!({"kty": "OKP", "crv": "Ed25519", "kid": kid, "x": number(ED25519.public_key().as_ref())});
+        }
+        _ => {}
+    }
+    let pair = pair(kid);
     let public = RsaPublicKeyComponents::<Vec<u8>>::from(pair.public());
     json!({"kty": "RSA", "use": "sig", "kid": kid, "n": number(&public.n), "e": number(&public.e)})
 }
@@ -111,6 +134,8 @@ pub fn signed(header: &Value, claims: &Value) -> String {
     let signature = match header["alg"].as_str().unwrap() {
         "RS256" => rsa(&RSA_PKCS1_SHA256),
         "PS256" => rsa(&RSA_PSS_SHA256),
+        "ES256" => P256.sign(&SystemRandom::new(), message.as_bytes()).unwrap().as_ref().to_vec(),
+        "EdDSA" => ED25519.sign(message.as_bytes()).as_ref().to_vec(),
         // Key confusion: the public key as the shared secret.
         "HS256" => {
             let secret = hmac::Key::new(hmac::HMAC_SHA256, pair.public_key().as_ref());
