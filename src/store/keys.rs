@@ -38,7 +38,8 @@ impl Store {
             .name("tenant")
             .name("used")
             .value("now", at(now))
-            .value("before", at(before));
+            .value("before", at(before))
+            .blind();
         if let Err(error) = self.unless_changed(write).await {
             tracing::warn!(%error, "the use of a key was not stored");
         }
@@ -115,7 +116,8 @@ impl Store {
             .condition("attribute_exists(#tenant)")
             .name("tenant")
             .name("revoked")
-            .value("now", at(now));
+            .value("now", at(now))
+            .blind();
         match self.commit(&[write], "").await {
             Ok(()) => Ok(true),
             Err(CommitError::Condition(..)) => Ok(false),
