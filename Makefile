@@ -20,7 +20,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint template openapi schemathesis conformance lambda build cold-start validate rules deny sam-build deploy deploy-built \
+.PHONY: help run test fmt lint template openapi schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
 	e2e e2e-policies local-invoke local-api bench soak costs clean
 
 help: ## List the targets
@@ -56,6 +56,10 @@ schemathesis: $(VENV)/done ## Schemathesis with openapi.json against rollcall se
 conformance: $(VENV)/done ## scim2-tester against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	$(VENV)/bin/python tests/conformance.py
+
+pages: ## Walk through docs/*.md as they are typed, against rollcall serve
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	python3 tests/pages.py target/debug/rollcall
 
 lambda: $(VENV)/done build/$(HOST_ARCH)/bootstrap ## The Lambda binary under Amazon's runtime interface emulator
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall

@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall::api::ROUTES;
+use rollcall::api::route::Base;
 use rollcall::app::Clock;
+use rollcall::auth::{Scope, TenantName};
+use rollcall::scim::Profile;
 use rollcall::worker;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::access::{ROLE, USED, role};
 use crate::support::crash::Crash;
-use crate::support::{Harness, encode, is_embedded, patch};
+use crate::support::{Harness, encode, is_embedded, key, patch};
 
 #[tokio::test(start_paused = true)]
 async fn every_declared_access_is_needed() {
@@ -64,6 +67,8 @@ async fn every_declared_access_is_needed() {
     drive_groups(&harness).await;
     drive_bulk(&harness).await;
     drive_me(&harness).await;
+    drive_operators(&harness).await;
+    drive_uses(&harness).await;
     let daily = serde_json::from_str("{}").unwrap();
     let of_worker = Some((worker::HANDLER, worker::ACCESS));
     ROLE.scope(of_worker, worker::handle(&harness.app.store, &Clock::System, daily)).await;
@@ -92,6 +97,54 @@ async fn a_function_that_tells_the_use_of_a_key_changes_nothing_else_of_it() {
         assert!(ROLE.scope(as_row(name), store.end_key(&acme, id, later)).await.is_err(), "{name}");
         assert!(ROLE.scope(as_row(name), store.let_key_work(&acme, id)).await.is_err(), "{name}");
         assert_eq!(ROLE.scope(as_row(name), store.revoke_key(&acme, id, later)).await.is_ok(), may_revoke, "{name}");
+    }
+}
+
+/// Tenants, keys and automation users, and an access token.
+async fn drive_operators(harness: &Harness) {
+    let admin = harness.operator().await;
+    let ask = async |method: &str, path: &str, body: Value| {
+        let reply = crate::admin::ask(harness, &admin, method, path, body).await;
+        assert!(reply.status < 300, "{method} {path}: {reply:?}");
+        reply.body
+    };
+    let mut profile: Value = serde_json::from_str(Profile::shipped("default").unwrap()).unwrap();
+    profile["name"] = json!("mine");
+    ask("POST", "/tenants", json!({"name": "initech"})).await;
+    ask("GET", "/tenants", Value::Null).await;
+    ask("GET", "/tenants/initech", Value::Null).await;
+    let robot = "/tenants/initech/automation-users/robot";
+    ask("PUT", robot, json!({"active": false})).await;
+    let keys = "/tenants/initech/keys";
+    let new = |form: &str| json!({"description": "x", "form": form, "automation": "robot"});
+    let made = ask("POST", keys, new("bearer")).await;
+    ask("PATCH", "/tenants/initech", json!({"profile": profile})).await;
+    ask("PUT", robot, json!({"active": true})).await;
+    ask("GET", "/tenants/initech/automation-users", Value::Null).await;
+    ask("GET", keys, Value::Null).await;
+    ask("POST", &format!("{keys}/{}/rotate", made["id"].as_str().unwrap()), json!({})).await;
+    ask("DELETE", &format!("{keys}/{}", made["id"].as_str().unwrap()), Value::Null).await;
+    let client = ask("POST", keys, new("client")).await;
+    let (id, secret) = (client["id"].as_str().unwrap(), client["secret"].as_str().unwrap());
+    let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+    let token = harness.raw("POST", "/initech/oauth/token", form.into_bytes(), &[]).await;
+    assert_eq!(token.status, 200, "{token:?}");
+}
+
+/// Every route with keys that were not used for a while.
+async fn drive_uses(harness: &Harness) {
+    let store = &harness.app.store;
+    for route in ROUTES.iter().filter(|route| matches!(route.base, Base::Scim | Base::Admin)) {
+        let tenant: TenantName = if route.base == Base::Admin { "admin" } else { "acme" }.parse().unwrap();
+        let key = key(store, &tenant, |record| {
+            (record.used, record.scopes) = (None, vec![Scope::Read, Scope::Write, Scope::Admin]);
+        })
+        .await;
+        let path = route.path.replace("{tenant}", "nobody").replace("{id}", "x").replace("{key}", "x");
+        let uri = format!("{}{}", route.base.patterns()[0].replace("{tenant}", "acme"), path.replace("{name}", "x"));
+        let header = format!("Bearer {key}");
+        let reply = harness.raw(route.method.as_str(), &uri, b"{}".to_vec(), &[("authorization", &header)]).await;
+        assert!(reply.status != 401 && reply.status != 403, "{}: {reply:?}", route.name);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every form of credential: what opens the tenant, and that whatever is wrong is refused alike.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -287,7 +288,7 @@ async fn a_client_is_given_a_token_by_header_by_body_and_by_assertion() {
     let (id, secret) = (client.record.id.as_str(), client.secret.as_deref().unwrap());
     let by_header = ask_token(
         &harness,
-        &[("grant_type", "client_credentials"), ("scope", "read")],
+        &[("grant_type", "client_credentials"), ("scope", "scim read")],
         &[("authorization", &basic(id, secret))],
     )
     .await;
@@ -423,6 +424,42 @@ async fn an_issuer_changes_its_keys_and_is_not_asked_more_than_it_must_be() {
     let refused = get(&late, &of("second")).await;
     assert_eq!(refused.status, 503, "it is not the client's fault: {refused:?}");
     assert!(refused.headers.contains_key("retry-after"));
+}
+
+/// Answers with the issuer's keys, as often as somebody asks.
+fn publish_at_http(issuer: Arc<Issuer>) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = [0; 1_024];
+            assert!(stream.read(&mut asked).unwrap() > 0);
+            let keys = issuer.keys().to_string();
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", keys.len());
+            stream.write_all((head + &keys).as_bytes()).unwrap();
+        }
+    });
+    format!("http://{address}/keys")
+}
+
+#[tokio::test]
+async fn an_issuer_is_reached_over_http_and_one_that_is_not_there_is_no_refusal() {
+    let harness = Harness::new().await;
+    let issuer = Issuer::new();
+    let jwks_uri = publish_at_http(issuer.clone());
+    let federation = |jwks_uri: &str| {
+        let trust = Trust { jwks_uri: jwks_uri.to_owned(), ..trust() };
+        NewKey { automation: None, ..new_key("acme", NewForm::Federation(trust)) }
+    };
+    let made = add(&harness, federation(&jwks_uri)).await;
+    let shown = bearer(&of_issuer("first", &claims()));
+    assert_eq!(get(&harness, &shown).await.status, 200);
+    assert_eq!(get(&harness, &bearer(&of_issuer("second", &claims()))).await.status, 401);
+    harness.app.store.revoke_key(&tenant("acme"), &made.record.id, Timestamp::now()).await.unwrap();
+    assert_eq!(get(&harness, &shown).await.status, 401);
+    add(&harness, federation("https://127.0.0.1:9/keys")).await;
+    assert_eq!(get(&harness, &shown).await.status, 503);
 }
 
 #[tokio::test(start_paused = true)]

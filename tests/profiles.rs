@@ -436,7 +436,8 @@ fn tenants_are_made_shown_and_changed_on_the_command_line() {
         assert!(text(&shown.stdout).contains(line), "{shown:?}");
     }
     assert!(run(&["key", "add", "acme", "--description", "x"]).status.success());
-    assert!(text(&run(&["tenant", "set", "acme", "--invite", "true"]).stderr).contains("1 of its keys"));
+    assert!(run(&["tenant", "set", "acme", "--invite", "true"]).status.success());
+    assert!(text(&run(&["tenant", "show", "acme"]).stdout).contains("inviteAutomatically\ttrue"));
 }
 
 #[test]

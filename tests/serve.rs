@@ -112,6 +112,7 @@ fn tenants_and_keys_are_made_and_revoked_while_the_server_runs() {
     let server = Server::start(folder.path());
     let url = server.url().replace("/demo/", "/acme/");
     assert!(rollcall(folder.path(), &["tenant", "add", "acme"]).status.success());
+    assert!(rollcall(folder.path(), &["automation", "add", "acme", "bot"]).status.success());
     let added = rollcall(
         folder.path(),
         &["key", "add", "acme", "--description", "Entra of Acme", "--automation", "bot", "--expires", "90d"],
@@ -119,6 +120,8 @@ fn tenants_and_keys_are_made_and_revoked_while_the_server_runs() {
     assert!(added.status.success(), "{}", text(&added.stderr));
     let token = text(&added.stdout).trim_end().to_owned();
     assert!(token.starts_with("scim_acme_") && !token.contains(char::is_whitespace), "the key alone: {token}");
+    assert_eq!(request(&url, &token, "GET", "/Users", &Value::Null).unwrap().0, 401, "its user is not active");
+    assert!(rollcall(folder.path(), &["automation", "activate", "acme", "bot"]).status.success());
     assert_eq!(request(&url, &token, "GET", "/Users", &Value::Null).unwrap().0, 200);
     let listed = text(&rollcall(folder.path(), &["key", "list", "acme"]).stdout);
     let id = token.split('_').nth(2).unwrap();
@@ -142,12 +145,12 @@ fn mistakes_on_the_command_line_are_told_plainly() {
         (vec!["serve", "--listen", address], "is in use"),
         (vec!["tenant", "add", "Not_OK"], "lower-case letters"),
         (vec!["tenant", "add", "demo"], "is there already"),
-        (vec!["key", "add", "nobody", "--description", "x"], "rollcall tenant add nobody"),
-        (vec!["key", "add", "demo", "--description", ""], "a description has"),
+        (vec!["key", "add", "nobody", "--description", "x"], "there is no tenant nobody"),
+        (vec!["key", "add", "demo", "--description", ""], "description: it has"),
         (vec!["key", "add", "demo", "--description", "x", "--scope", "root"], "read, write and admin"),
         (vec!["key", "add", "demo", "--description", "x", "--expires", "2001-01-01"], "in the past"),
-        (vec!["key", "revoke", "demo", "nonsense"], "is not a key's id"),
-        (vec!["key", "revoke", "demo", "00000000000000"], "has no key"),
+        (vec!["key", "revoke", "demo", "nonsense"], "key nonsense not found"),
+        (vec!["key", "revoke", "demo", "00000000000000"], "key 00000000000000 not found"),
     ] {
         let output = rollcall(folder.path(), &args);
         assert!(!output.status.success() && output.stdout.is_empty(), "{args:?}");

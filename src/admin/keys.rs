@@ -155,7 +155,7 @@ async fn is_active(store: &Store, tenant: &TenantName, name: &str) -> Result<boo
 }
 
 fn no_user(tenant: &TenantName, name: &str) -> AdminError {
-    AdminError::NotFound(format!("the tenant {tenant} has no automation user {name}"))
+    AdminError::NotFound(format!("the tenant {tenant} has no automation user {name}; make it first"))
 }
 
 fn check(new: &NewKey, now: Timestamp) -> Result<(), AdminError> {

@@ -1,6 +1,7 @@
 //! One request on its way through a handler.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST, IF_MATCH, IF_NONE_MATCH};
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use super::path::Target;
 use super::{Origin, ROUTES, Route};
 use crate::app::App;
-use crate::auth::claim::{Check, Lookup};
+use crate::auth::claim::{Check, Lookup, Read};
 use crate::auth::{Claim, Denial, Principal, Scope, Tenant};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::scim::etag::Tags;
@@ -127,16 +128,33 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// 401, 403, 503, or the read's own.
-    pub async fn authenticate_beside<T, F>(&self, read: impl FnOnce(Tenant) -> F) -> Result<(Principal, T), ScimError>
+    pub async fn authenticate_beside<T, F>(
+        &self,
+        read: impl FnOnce(Tenant) -> F + Send,
+    ) -> Result<(Principal, T), ScimError>
     where
-        F: Future<Output = Result<T, ScimError>>,
+        T: Send,
+        F: Future<Output = Result<T, ScimError>> + Send,
     {
+        let mut found = None;
+        let caller = {
+            let found = &mut found;
+            let read = move |tenant| Box::pin(async move { *found = Some(read(tenant).await) }) as Pin<Box<_>>;
+            self.let_in(Box::new(read)).await?
+        };
+        // Who is let in has waited for the read.
+        let found = found.unwrap_or_else(|| Err(ScimError::unavailable("nothing was read; try again")))?;
+        Ok((caller, found))
+    }
+
+    async fn let_in(&self, read: Read<'_>) -> Result<Principal, ScimError> {
         if let Some(caller) = self.caller {
             if !caller.has(self.route.scope) {
                 return Err(self.denied(Denial::Scope));
             }
             self.check_offered(caller)?;
-            return Ok((caller.clone(), read(caller.tenant().clone()).await?));
+            read(caller.tenant().clone()).await;
+            return Ok(caller.clone());
         }
         let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
         let claim = Claim::read(authorization, &self.target.tenant).map_err(|denial| self.denied(denial))?;
@@ -148,9 +166,9 @@ impl<'a> Call<'a> {
             tell_use: |key| async move { store.tell_use(tenant, &key, self.now()).await },
         };
         let verified = claim.verify_beside(self.check(Some(self.route.scope)), lookup, read).await?;
-        let (principal, outcome) = verified.map_err(|denial| self.denied(denial))?;
-        self.check_offered(&principal)?;
-        Ok((principal, outcome?))
+        let caller = verified.map_err(|denial| self.denied(denial))?;
+        self.check_offered(&caller)?;
+        Ok(caller)
     }
 
     /// What a caller is checked for.

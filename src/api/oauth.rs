@@ -132,17 +132,18 @@ impl Request {
         }
     }
 
-    /// What the token may do: what is asked for, as far as the client may; without a word all that it may.
+    /// What the token may do: what is asked for, as far as the client may; without a word of ours all that it may. Entra ID
+    /// asks for words of its own (`scim`, for workload identity federation), and the answer says what was given instead (RFC
+    /// 6749 section 3.3).
     fn scopes(&self, client: &KeyRecord) -> Result<Vec<Scope>, Refused> {
         let all = &client.scopes;
-        let Some(asked) = self.scope.as_deref().filter(|scope| !scope.trim().is_empty()) else {
-            return Ok(all.clone());
-        };
-        let parse = |name: &str| name.parse().ok().filter(|scope| all.contains(scope));
-        asked.split_whitespace().map(parse).collect::<Option<Vec<_>>>().ok_or_else(|| {
+        let words = self.scope.as_deref().unwrap_or_default().split_whitespace();
+        let asked: Vec<Scope> = words.filter_map(|word| word.parse().ok()).collect();
+        if asked.iter().any(|scope| !all.contains(scope)) {
             let may: Vec<_> = all.iter().map(|scope| scope.as_str()).collect();
-            Refused::bad("invalid_scope", format!("this client may have: {}", may.join(" ")))
-        })
+            return Err(Refused::bad("invalid_scope", format!("this client may have: {}", may.join(" "))));
+        }
+        Ok(if asked.is_empty() { all.clone() } else { asked })
     }
 
     /// The same for every reason, which goes to the log.

@@ -1,6 +1,7 @@
 //! What a request says of itself, and whether it is so. Every form of credential is checked here, against its record.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -47,6 +48,10 @@ pub struct Check<'a> {
     /// The time.
     pub now: Timestamp,
 }
+
+/// A read for a tenant that a caller names. It leaves what it found with whoever asks: one way in for reads of every kind
+/// is one piece of code in the binary, not one for each.
+pub type Read<'r> = Box<dyn FnOnce(Tenant) -> Pin<Box<dyn Future<Output = ()> + Send + 'r>> + Send + 'r>;
 
 /// What is asked of the store about a caller.
 pub struct Lookup<K, A, B> {
@@ -145,31 +150,30 @@ impl Claim {
         }
     }
 
-    /// Looks the key up and, in the same wave, makes a read for the tenant it names. What was read is handed out
-    /// only if the key is good, and dropped otherwise. Beside what is left of the read, the use of the key is told. The
+    /// Looks the key up and, in the same wave, makes a read for the tenant it names, which ends where the key is not
+    /// good. Beside what is left of the read, the use of the key is told. The
     /// tenant's profile is asked for after the check.
     ///
     /// # Errors
     /// The lookup's own error or that of the profile, or why the caller is not let in.
-    pub async fn verify_beside<T, E, K, F, A, P, B, U>(
+    pub async fn verify_beside<E, K, A, P, B, U>(
         self,
         check: Check<'_>,
         Lookup { key, profile, tell_use }: Lookup<K, A, B>,
-        read: impl FnOnce(Tenant) -> F,
-    ) -> Result<Result<(Principal, T), Denial>, E>
+        read: Read<'_>,
+    ) -> Result<Result<Principal, Denial>, E>
     where
         K: Future<Output = Result<Option<KeyRecord>, E>>,
-        F: Future<Output = T>,
         A: FnOnce(ProfileRef) -> P,
         P: Future<Output = Result<Arc<Profile>, E>>,
         B: FnOnce(KeyId) -> U,
         U: Future<Output = ()>,
     {
-        let read = std::pin::pin!(read(self.tenant.clone()));
+        let read = read(self.tenant.clone());
         // Whichever comes first: a read for a caller who is not let in ends there.
         let (record, read) = match select(std::pin::pin!(key), read).await {
             Either::Left((record, read)) => (record, Either::Left(read)),
-            Either::Right((read, lookup)) => (lookup.await, Either::Right(read)),
+            Either::Right(((), lookup)) => (lookup.await, Either::Right(())),
         };
         let record = match self.verify(record?, &check).await {
             Ok(record) => record,
@@ -182,13 +186,12 @@ impl Claim {
         };
         let profile = profile(record.shape.profile.clone());
         let rest = async {
-            match read {
-                Either::Left(under_way) => under_way.await,
-                Either::Right(done) => done,
+            if let Either::Left(under_way) = read {
+                under_way.await;
             }
         };
-        let (read, profile, ()) = join3(rest, profile, tell).await;
-        Ok(Ok((Principal::of(self.tenant, record, profile?), read)))
+        let ((), profile, ()) = join3(rest, profile, tell).await;
+        Ok(Ok(Principal::of(self.tenant, record, profile?)))
     }
 
     /// Checks the claim against the record of its key.

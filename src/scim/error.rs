@@ -123,8 +123,8 @@ impl ScimError {
     pub fn unauthorized() -> Self {
         Self::status(
             401,
-            "The bearer token is missing, malformed, unknown, expired or revoked, or belongs to another tenant. \
-             Paste the secret token of this tenant into the identity provider.",
+            "The credentials are missing, malformed, unknown, expired, revoked or not active yet, or belong to another \
+             tenant. Give the identity provider the secret token of this tenant, or its user and password.",
         )
     }
 

@@ -143,7 +143,7 @@ impl Store {
     }
 }
 
-/// The write of a new record; its condition fails if there is one of that id.
+/// The write of a new record; its condition fails if there is one of that id that is not revoked.
 pub(super) fn put_key(record: &KeyRecord) -> Write {
     let mut item = key(&record.tenant, record.id.as_str());
     let scopes = record.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
@@ -165,7 +165,11 @@ pub(super) fn put_key(record: &KeyRecord) -> Write {
         // DynamoDB takes it away when it gets to it.
         item.insert("ttl".into(), n(expires.as_second()));
     }
-    Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant")
+    // What is trusted of an identity provider has the same id again.
+    Write::put(Table::Keys, item)
+        .condition("attribute_not_exists(#tenant) OR attribute_exists(#revoked)")
+        .name("tenant")
+        .name("revoked")
 }
 
 fn put_credential(item: &mut Item, credential: &Credential) {
