@@ -11,8 +11,9 @@ from replay import send
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 ENTERPRISE = "urn:ietf:params:scim:schemas:core:2.0"
 ADMIN = "/admin/v1"
-# They tell the use of a key by the action with which they change keys, or come without a key.
-CHANGE_KEYS = ["admin.tenants.patch", "admin.keys.rotate", "admin.keys.revoke", "oauth.token", "oauth.metadata"]
+# They need for more than the use the action by which it is told, or come without a key.
+CHANGE_KEYS = ["admin.tenants.patch", "admin.keys.rotate", "admin.keys.revoke", "admin.automation.put", "oauth.token",
+               "oauth.metadata"]
 
 
 # The user in whose name the key acts.
