@@ -24,9 +24,9 @@ METRIC_MONTH = 0.30
 ALARM_MONTH = 0.10
 
 # Whatever the tenants: three metrics of each route and eight of all, if each is called every hour; and the alarms.
-ROUTES = 31
+ROUTES = 43
 METRICS = 3 * ROUTES + 8
-ALARMS = 11
+ALARMS = 14
 
 MEMORY_GB = 0.5
 SECONDS_A_REQUEST = 0.02

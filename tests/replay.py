@@ -17,10 +17,12 @@ def holds(got, expected):
 
 
 def send(url, token, method, path, body):
+    """A body of bytes is sent as it is, any other as JSON; a token with a space is a whole `Authorization`."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=30)
-    data = None if body is None else json.dumps(body)
-    connection.request(method, parts.path + path, data, {"Authorization": f"Bearer {token}"})
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body)
+    headers = {"Authorization": token if " " in token else f"Bearer {token}"} if token else {}
+    connection.request(method, parts.path + path, data, headers)
     response = connection.getresponse()
     text = response.read()
     if response.status == 308:

@@ -70,7 +70,7 @@ pub static ROUTES: &[Route] = &[
         scope: Scope::Write,
         access: &[
             Access::KEYS_GET,
-            Access::KEYS_UPDATE,
+            Access::KEYS_TELL_USE,
             Access::USERS_BY_ID,
             Access::USERS_PUT,
             Access::LINKS_GET,
@@ -93,7 +93,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/Users/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_UPDATE, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET],
+        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET],
         handler: |call| Box::pin(users::get(call)),
     },
     Route {
@@ -122,7 +122,7 @@ pub static ROUTES: &[Route] = &[
         scope: Scope::Write,
         access: &[
             Access::KEYS_GET,
-            Access::KEYS_UPDATE,
+            Access::KEYS_TELL_USE,
             Access::USERS_BY_ID,
             Access::USERS_DELETE,
             Access::GROUPS_UPDATE,
@@ -139,7 +139,7 @@ pub static ROUTES: &[Route] = &[
         scope: Scope::Write,
         access: &[
             Access::KEYS_GET,
-            Access::KEYS_UPDATE,
+            Access::KEYS_TELL_USE,
             Access::USERS_BY_ID,
             Access::USERS_UPDATE,
             Access::GROUPS_GET,
@@ -167,7 +167,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/Groups/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_UPDATE, Access::GROUPS_GET, Access::LINKS_QUERY],
+        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE, Access::GROUPS_GET, Access::LINKS_QUERY],
         handler: |call| Box::pin(groups::get(call)),
     },
     Route {
@@ -196,7 +196,7 @@ pub static ROUTES: &[Route] = &[
         scope: Scope::Write,
         access: &[
             Access::KEYS_GET,
-            Access::KEYS_UPDATE,
+            Access::KEYS_TELL_USE,
             Access::USERS_BY_ID,
             Access::USERS_UPDATE,
             Access::GROUPS_GET,
@@ -233,7 +233,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/GroupMembers/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_UPDATE, Access::GROUPS_GET, Access::LINKS_GET, Access::LINKS_QUERY],
+        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE, Access::GROUPS_GET, Access::LINKS_GET, Access::LINKS_QUERY],
         handler: |call| Box::pin(group_members::get(call)),
     },
     Route {
@@ -359,7 +359,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_SCAN, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_SCAN, Access::KEYS_TELL_USE],
         handler: |call| Box::pin(admin::list_tenants(call)),
     },
     Route {
@@ -368,7 +368,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::LINKS_PUT],
+        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_TELL_USE, Access::LINKS_PUT],
         handler: |call| Box::pin(admin::create_tenant(call)),
     },
     Route {
@@ -377,7 +377,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
         handler: |call| Box::pin(admin::show_tenant(call)),
     },
     Route {
@@ -395,7 +395,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/keys",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_TELL_USE],
         handler: |call| Box::pin(admin::list_keys(call)),
     },
     Route {
@@ -422,7 +422,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/keys/{key}",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_REVOKE],
         handler: |call| Box::pin(admin::revoke_key(call)),
     },
     Route {
@@ -431,7 +431,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/automation-users",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_TELL_USE],
         handler: |call| Box::pin(admin::list_automation_users(call)),
     },
     Route {
@@ -449,7 +449,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/ServiceProviderConfig",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
         handler: |call| Box::pin(discovery::service_provider_config(call)),
     },
     Route {
@@ -458,7 +458,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/ResourceTypes",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
         handler: |call| Box::pin(discovery::resource_types(call)),
     },
     Route {
@@ -467,7 +467,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/ResourceTypes/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
         handler: |call| Box::pin(discovery::resource_type(call)),
     },
     Route {
@@ -476,7 +476,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/Schemas",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
         handler: |call| Box::pin(discovery::schemas(call)),
     },
     Route {
@@ -485,7 +485,7 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/Schemas/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_UPDATE],
+        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
         handler: |call| Box::pin(discovery::schema(call)),
     },
 ];
@@ -493,7 +493,7 @@ pub static ROUTES: &[Route] = &[
 /// Every way to find users, and the names of their groups.
 const USER_LIST: &[Access] = &[
     Access::KEYS_GET,
-    Access::KEYS_UPDATE,
+    Access::KEYS_TELL_USE,
     Access::USERS_GET,
     Access::USERS_QUERY,
     Access::USERS_BY_ID,
@@ -508,7 +508,7 @@ const USER_LIST: &[Access] = &[
 /// Every way to find groups, and their members.
 const GROUP_LIST: &[Access] = &[
     Access::KEYS_GET,
-    Access::KEYS_UPDATE,
+    Access::KEYS_TELL_USE,
     Access::USERS_BY_ID,
     Access::GROUPS_GET,
     Access::GROUPS_BATCH_GET,
@@ -522,7 +522,7 @@ const GROUP_LIST: &[Access] = &[
 /// Both.
 const ALL_LIST: &[Access] = &[
     Access::KEYS_GET,
-    Access::KEYS_UPDATE,
+    Access::KEYS_TELL_USE,
     Access::USERS_GET,
     Access::USERS_QUERY,
     Access::USERS_BY_ID,
@@ -541,7 +541,7 @@ const ALL_LIST: &[Access] = &[
 /// Every way to find memberships.
 const GROUP_MEMBER_LIST: &[Access] = &[
     Access::KEYS_GET,
-    Access::KEYS_UPDATE,
+    Access::KEYS_TELL_USE,
     Access::USERS_BY_ID,
     Access::GROUPS_GET,
     Access::GROUPS_BATCH_GET,
@@ -554,7 +554,7 @@ const GROUP_MEMBER_LIST: &[Access] = &[
 /// PUT and PATCH: a read by id, an update in place, or for a rename a new item and the end of the old one.
 const USER_CHANGE: &[Access] = &[
     Access::KEYS_GET,
-    Access::KEYS_UPDATE,
+    Access::KEYS_TELL_USE,
     Access::USERS_BY_ID,
     Access::USERS_UPDATE,
     Access::USERS_PUT,
@@ -566,12 +566,12 @@ const USER_CHANGE: &[Access] = &[
 
 /// As of a user by id, who is first found by name.
 const ME_GET: &[Access] =
-    &[Access::KEYS_GET, Access::KEYS_UPDATE, Access::USERS_GET, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET];
+    &[Access::KEYS_GET, Access::KEYS_TELL_USE, Access::USERS_GET, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET];
 
 /// As [`USER_CHANGE`], of a user found by name.
 const ME_CHANGE: &[Access] = &[
     Access::KEYS_GET,
-    Access::KEYS_UPDATE,
+    Access::KEYS_TELL_USE,
     Access::USERS_GET,
     Access::USERS_BY_ID,
     Access::USERS_UPDATE,
@@ -585,7 +585,7 @@ const ME_CHANGE: &[Access] = &[
 /// As of a user by id, who is first found by name.
 const ME_DELETE: &[Access] = &[
     Access::KEYS_GET,
-    Access::KEYS_UPDATE,
+    Access::KEYS_TELL_USE,
     Access::USERS_GET,
     Access::USERS_BY_ID,
     Access::USERS_DELETE,
@@ -597,7 +597,7 @@ const ME_DELETE: &[Access] = &[
 /// PUT and PATCH: the group, its name, and for each member that changes a row and the member's own item.
 const GROUP_CHANGE: &[Access] = &[
     Access::KEYS_GET,
-    Access::KEYS_UPDATE,
+    Access::KEYS_TELL_USE,
     Access::USERS_BY_ID,
     Access::USERS_UPDATE,
     Access::GROUPS_GET,
@@ -611,7 +611,7 @@ const GROUP_CHANGE: &[Access] = &[
 /// What all writes of users, groups and memberships take together: a Bulk may hold any of them.
 const EVERY_WRITE: &[Access] = &[
     Access::KEYS_GET,
-    Access::KEYS_UPDATE,
+    Access::KEYS_TELL_USE,
     Access::USERS_BY_ID,
     Access::USERS_PUT,
     Access::USERS_UPDATE,
@@ -693,12 +693,31 @@ mod tests {
     }
 
     #[test]
-    fn no_two_rows_have_one_name_or_one_place() {
-        for (i, a) in ROUTES.iter().enumerate() {
-            for b in &ROUTES[i + 1..] {
-                assert_ne!(a.name, b.name);
-                assert!(a.method != b.method || a.base != b.base || a.path != b.path, "{}", a.name);
+    fn only_rows_that_make_keys_may_change_all_of_one() {
+        for route in ROUTES.iter().filter(|route| route.access.contains(&Access::KEYS_UPDATE)) {
+            assert!(route.base != Base::Scim && route.access.contains(&Access::KEYS_PUT), "{}", route.name);
+        }
+    }
+
+    #[test]
+    fn no_two_rows_have_one_name_or_take_one_request() {
+        let places = |route: &'static Route| {
+            let path = route.path.trim_end_matches('/');
+            route.base.patterns().iter().map(move |base| (route, format!("{base}{path}")))
+        };
+        let all: Vec<_> = ROUTES.iter().flat_map(places).collect();
+        for (i, (a, of_a)) in all.iter().enumerate() {
+            for (b, of_b) in &all[i + 1..] {
+                assert!(a.method != b.method || !overlap(of_a, of_b), "{of_a} and {of_b}");
+                assert!(a.name != b.name || std::ptr::eq(*a, *b), "{}", a.name);
             }
         }
+    }
+
+    /// Whether a path may be of both patterns: then it would be API Gateway's choice, the most specific one.
+    fn overlap(a: &str, b: &str) -> bool {
+        let is_any = |part: &str| part.starts_with('{');
+        a.split('/').count() == b.split('/').count()
+            && a.split('/').zip(b.split('/')).all(|(a, b)| a == b || is_any(a) || is_any(b))
     }
 }

@@ -193,24 +193,38 @@ fn logical_id(name: &str) -> String {
     name.split('.').map(capitalised).collect()
 }
 
-/// One statement a table or index, with the actions that the row declares on it.
+/// One statement a table or index, with the actions that the row declares on it, and one of its own for an action that
+/// is bound to some attributes.
 fn statements(access: &[Access]) -> String {
-    let mut resources = BTreeMap::<String, Vec<&str>>::new();
-    for Access { table, action, index } in access {
+    let mut resources = BTreeMap::<_, Vec<&str>>::new();
+    for Access { table, action, index, attributes } in access {
         let index = index.map_or(String::new(), |index| format!("/index/{index}"));
         let table = table.as_str();
         let resource = format!(
             "!Sub \"arn:${{AWS::Partition}}:dynamodb:${{AWS::Region}}:${{AWS::AccountId}}:table/${{TablePrefix}}-{table}{index}\""
         );
-        resources.entry(resource).or_default().push(action);
+        resources.entry((resource, *attributes)).or_default().push(action);
     }
     let mut yaml = String::new();
-    for (resource, actions) in resources {
+    for ((resource, attributes), actions) in resources {
         let actions = actions.iter().map(|action| format!("dynamodb:{action}")).collect::<Vec<_>>().join(", ");
         let _ = writeln!(
             yaml,
             "              - Effect: Allow\n                Action: [{actions}]\n                Resource: {resource}"
         );
+        yaml.push_str(&attributes.map_or(String::new(), only));
     }
     yaml
+}
+
+/// The condition that a request names no other attributes. Whole items must not come back either: AWS compares what is
+/// asked for, not what is returned.
+fn only(attributes: &[&str]) -> String {
+    format!(
+        "                Condition:
+                  ForAllValues:StringEquals: {{dynamodb:Attributes: [{}]}}
+                  StringEqualsIfExists: {{dynamodb:ReturnValues: [NONE, UPDATED_OLD, UPDATED_NEW]}}
+",
+        attributes.join(", ")
+    )
 }

@@ -26,6 +26,7 @@ pub(super) struct Write {
     condition: Option<String>,
     names: Bound<String>,
     values: Bound<AttributeValue>,
+    is_blind: bool,
 }
 
 type Bound<V> = std::collections::HashMap<String, V>;
@@ -42,7 +43,8 @@ enum Kind {
 /// Why a commit did not happen.
 #[derive(Debug)]
 pub(super) enum CommitError {
-    /// The condition of the write at that index did not hold; the item as it is now, if there is one.
+    /// The condition of the write at that index did not hold; the item as it is now, if there is one and the write is not
+    /// blind.
     Condition(usize, Option<Item>),
     /// Anything else.
     Store(StoreError),
@@ -67,7 +69,7 @@ impl Write {
     }
 
     fn new(table: Table, kind: Kind) -> Self {
-        Self { table, kind, condition: None, names: Bound::new(), values: Bound::new() }
+        Self { table, kind, condition: None, names: Bound::new(), values: Bound::new(), is_blind: false }
     }
 
     /// Sets the expression of an update.
@@ -92,6 +94,12 @@ impl Write {
         self
     }
 
+    /// Has a failed condition return no item: for a role that may name some attributes alone.
+    pub(super) fn blind(mut self) -> Self {
+        self.is_blind = true;
+        self
+    }
+
     /// Binds `#name` to an attribute.
     pub(super) fn name(mut self, name: &str) -> Self {
         self.names.insert(format!("#{name}"), name.to_owned());
@@ -105,8 +113,6 @@ impl Write {
     }
 }
 
-const ALL_OLD: ReturnValuesOnConditionCheckFailure = ReturnValuesOnConditionCheckFailure::AllOld;
-
 /// The parts that the SDK's builders of every kind of write share by name only.
 macro_rules! conditional {
     ($builder:expr, $write:expr, $table:expr) => {
@@ -115,7 +121,9 @@ macro_rules! conditional {
             .set_condition_expression($write.condition.clone())
             .set_expression_attribute_names((!$write.names.is_empty()).then(|| $write.names.clone()))
             .set_expression_attribute_values((!$write.values.is_empty()).then(|| $write.values.clone()))
-            .return_values_on_condition_check_failure(ALL_OLD)
+            .set_return_values_on_condition_check_failure(
+                (!$write.is_blind).then_some(ReturnValuesOnConditionCheckFailure::AllOld),
+            )
     };
 }
 

@@ -39,7 +39,8 @@ impl Store {
             .name("tenant")
             .name("used")
             .value("now", at(now))
-            .value("before", at(before));
+            .value("before", at(before))
+            .blind();
         if let Err(error) = self.unless_changed(write).await {
             tracing::warn!(%error, "the use of a key was not stored");
         }
@@ -144,6 +145,7 @@ impl Store {
                 .name("tenant")
                 .name("revoked")
                 .value("now", at(now))
+                .blind()
         };
         match self.commit(&[revoke(id)], "").await {
             Ok(()) => {}

@@ -122,10 +122,17 @@ pub struct Access {
     pub action: &'static str,
     /// The index, if the action is on one.
     pub index: Option<&'static str>,
+    /// The attributes that a request may name, the key's included, if not all: a condition of the policy's statement. Such
+    /// a request may not ask for the item that it meets either.
+    pub attributes: Option<&'static [&'static str]>,
 }
 
 const fn access(table: Table, action: &'static str, index: Option<&'static str>) -> Access {
-    Access { table, action, index }
+    Access { table, action, index, attributes: None }
+}
+
+const fn update_of_keys(attributes: &'static [&'static str]) -> Access {
+    Access { attributes: Some(attributes), ..Access::KEYS_UPDATE }
 }
 
 #[allow(missing_docs, reason = "the names say it")]
@@ -133,6 +140,8 @@ impl Access {
     pub const KEYS_GET: Self = access(Table::Keys, "GetItem", None);
     pub const KEYS_PUT: Self = access(Table::Keys, "PutItem", None);
     pub const KEYS_UPDATE: Self = access(Table::Keys, "UpdateItem", None);
+    pub const KEYS_TELL_USE: Self = update_of_keys(&["tenant", "keyId", "used"]);
+    pub const KEYS_REVOKE: Self = update_of_keys(&["tenant", "keyId", "used", "revoked"]);
     pub const KEYS_CHECK: Self = access(Table::Keys, "ConditionCheckItem", None);
     pub const KEYS_QUERY: Self = access(Table::Keys, "Query", None);
     pub const KEYS_SCAN: Self = access(Table::Keys, "Scan", None);

@@ -1,13 +1,19 @@
 """Takes one action from each function's policy in turn: that function fails, with a SCIM error and a log line that names
-the action, and no other does. So what the policies grant is needed, and each function has a role of its own."""
+the action, and no other does. So what the policies grant is needed, and each function has a role of its own. The use of a
+key is an exception: where it cannot be told, the log says so, and the request is answered all the same."""
 
 import json
+import urllib.parse
 import uuid
 
 from replay import send
 
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 ENTERPRISE = "urn:ietf:params:scim:schemas:core:2.0"
+ADMIN = "/admin/v1"
+# They need for more than the use the action by which it is told, or come without a key.
+CHANGE_KEYS = ["admin.tenants.patch", "admin.keys.rotate", "admin.keys.revoke", "admin.automation.put", "oauth.token",
+               "oauth.metadata"]
 
 
 # The user in whose name the key acts.
@@ -15,20 +21,35 @@ BOT = "e2e-bot"
 
 
 class Requests:
-    """For each function one request that succeeds, and an action that it cannot do without: what, and on what."""
+    """For each function one request that succeeds, and an action that it cannot do without, if there is one: what, and on
+    what."""
 
-    def __init__(self, url, token):
-        self.url, self.token = url, token
+    def __init__(self, origin, token, operator):
+        self.origin, self.token, self.operator = origin, token, operator
         self.keep = self.make_user()
         self.group = self.make_group([self.keep])
+        self.client = self.make_key("acme", form="client")
+        # A tenant for the operators' requests, so that none of them changes what the others come with.
+        self.tenant, self.invites = f"e2e-{uuid.uuid4().hex[:8]}", False
+        self.make(f"{ADMIN}/tenants", {"name": self.tenant})
 
-    def send(self, method, path, body=None):
-        return send(self.url, self.token, method, path, body)
+    def send(self, method, path, body=None, token=None):
+        """A path is below the tenant's base URL, or one of the operators or of OAuth."""
+        if path.startswith(ADMIN):
+            return send(self.origin, token or self.operator, method, path, body)
+        if path.startswith(("/acme/oauth/", "/.well-known/")):
+            return send(self.origin, None, method, path, body)
+        return send(f"{self.origin}/acme/scim/v2", token or self.token, method, path, body)
 
     def make(self, path, body):
         status, made = self.send("POST", path, body)
         assert status == 201, made
-        return made["id"]
+        return made.get("id")
+
+    def make_key(self, tenant, **fields):
+        status, made = self.send("POST", f"{ADMIN}/tenants/{tenant}/keys", {"description": "policies", **fields})
+        assert status == 201, made
+        return made
 
     def make_user(self):
         return self.make("/Users", {"userName": str(uuid.uuid4())})
@@ -42,6 +63,10 @@ class Requests:
         user, member = self.make_user(), self.make_user()
         self.send("POST", "/Users", {"userName": BOT})  # unless it is there
         group, other = self.make_group(), self.make_group([member])
+        token = {"grant_type": "client_credentials", "client_id": self.client["id"], "client_secret": self.client["secret"]}
+        tenant = f"{ADMIN}/tenants/{self.tenant}"
+        rotated, revoked = (f"{tenant}/keys/{self.make_key(self.tenant)['id']}" for _ in range(2))
+        self.invites = not self.invites
         named = lambda: {"displayName": str(uuid.uuid4())}
         patch = lambda path, value: {"Operations": [{"op": "add", "path": path, "value": value}]}
         search = lambda text: {"schemas": [SEARCH], "filter": text}
@@ -74,6 +99,18 @@ class Requests:
             "me.replace": ("PUT", "/Me", {"userName": BOT, "title": str(uuid.uuid4())}, "UpdateItem", "table/rollcall-users"),
             "me.patch": ("PATCH", "/Me", patch("title", str(uuid.uuid4())), "UpdateItem", "table/rollcall-users"),
             "me.delete": ("DELETE", "/Me", None, "DeleteItem", "table/rollcall-users"),
+            "oauth.token": ("POST", "/acme/oauth/token", urllib.parse.urlencode(token).encode(), "ConditionCheckItem", "table/rollcall-keys"),
+            "oauth.metadata": ("GET", "/.well-known/oauth-authorization-server/acme", None, None, None),
+            "admin.tenants.list": ("GET", f"{ADMIN}/tenants", None, "Scan", "table/rollcall-keys"),
+            "admin.tenants.create": ("POST", f"{ADMIN}/tenants", {"name": uuid.uuid4().hex}, "PutItem", "table/rollcall-links"),
+            "admin.tenants.get": ("GET", tenant, None, "GetItem", "table/rollcall-keys"),
+            "admin.tenants.patch": ("PATCH", tenant, {"settings": {"inviteAutomatically": self.invites}}, "UpdateItem", "table/rollcall-keys"),
+            "admin.keys.list": ("GET", f"{tenant}/keys", None, "Query", "table/rollcall-keys"),
+            "admin.keys.create": ("POST", f"{tenant}/keys", {"description": "x"}, "PutItem", "table/rollcall-keys"),
+            "admin.keys.rotate": ("POST", f"{rotated}/rotate", {"overlapSeconds": 60}, "UpdateItem", "table/rollcall-keys"),
+            "admin.keys.revoke": ("DELETE", revoked, None, "UpdateItem", "table/rollcall-keys"),
+            "admin.automation.list": ("GET", f"{tenant}/automation-users", None, "Query", "table/rollcall-keys"),
+            "admin.automation.put": ("PUT", f"{tenant}/automation-users/bot", {"active": True}, "PutItem", "table/rollcall-keys"),
             "config.get": ("GET", "/ServiceProviderConfig", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.list": ("GET", "/ResourceTypes", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.get": ("GET", "/ResourceTypes/User", None, "GetItem", "table/rollcall-keys"),
@@ -102,7 +139,6 @@ class Policy:
         for statement in changed["Statement"]:
             # The worker's statement on streams names several.
             if isinstance(statement["Resource"], str) and statement["Resource"].endswith(resource):
-                assert f"dynamodb:{action}" in statement["Action"], statement
                 statement["Action"] = [kept for kept in statement["Action"] if kept != f"dynamodb:{action}"]
         changed["Statement"] = [statement for statement in changed["Statement"] if statement["Action"]]
         assert changed != self.document, (action, resource)
@@ -125,13 +161,38 @@ def logged(cloud, handler, words):
     return any(all(word in event["message"] for word in words) for page in pages for event in page["events"])
 
 
-def policies_are_minimal(cloud, url, token):
-    requests = Requests(url, token)
+def uses_are_told_or_not(cloud, requests):
+    """Without the action that tells the use of a key, a request with a new key is answered as any other."""
+    fine = True
+    for handler, request in requests.prepare().items():
+        if handler in CHANGE_KEYS:
+            continue
+        is_admin = request[1].startswith(ADMIN)
+        key = requests.make_key("admin", scopes=["admin"]) if is_admin else requests.make_key("acme", automation=BOT)
+        policy = Policy(cloud, handler)
+        policy.without("UpdateItem", "table/rollcall-keys")
+        try:
+            status, body = requests.send(*request[:3], token=key["secret"])
+        finally:
+            policy.restore()
+        named = logged(cloud, handler, ["the use of a key was not stored", "dynamodb:UpdateItem"])
+        if status >= 300 or not named:
+            fine = False
+            print(f"FAILED: {handler} without UpdateItem for the use of a key: {status} {body}, "
+                  f"{'logged' if named else 'NOT LOGGED'}", flush=True)
+    print(f"{'ok' if fine else 'FAILED'}: no request needs to tell the use of its key", flush=True)
+    return fine
+
+
+def policies_are_minimal(cloud, token, operator):
+    requests = Requests(cloud.front.url(), token, operator)
     fine = True
     everything = requests.outcomes(requests.prepare())
     refused = {handler: answer for handler, answer in everything.items() if answer[0] >= 300}
     print(f"with whole policies: {len(everything) - len(refused)} of {len(everything)} functions succeed {refused or ''}", flush=True)
     for handler, (*_, action, resource) in requests.prepare().items():
+        if action is None:
+            continue
         prepared = requests.prepare()
         policy = Policy(cloud, handler)
         policy.without(action, resource)
@@ -147,6 +208,7 @@ def policies_are_minimal(cloud, url, token):
         fine &= good
         print(f"{'ok' if good else 'FAILED'}: {handler} without {action} on {resource}: {status}, "
               f"{'logged' if named else 'NOT LOGGED'}, others {others or 'unharmed'}", flush=True)
+    fine &= uses_are_told_or_not(cloud, requests)
     return fine and not refused and worker_needs_its_policy(cloud)
 
 

@@ -1,5 +1,5 @@
 """What makes requests reach further than the parser: texts of the formats that openapi.json names, names that nobody
-has yet, ids of members that are there."""
+has yet, ids of members, tenants, keys and clients that are there."""
 
 import copy
 import itertools
@@ -40,13 +40,26 @@ schemathesis.openapi.format("scim-attributes", st.lists(names, max_size=4).map("
 numbers = itertools.count()
 
 
+# The tenant that `rollcall serve` makes.
+TENANT = "demo"
+
+
+def post(endpoint, body):
+    headers = {"Authorization": f"Bearer {os.environ['ROLLCALL_TOKEN']}", "Content-Type": "application/scim+json"}
+    data = json.dumps(body).encode()
+    request = urllib.request.Request(f"{os.environ['ROLLCALL_URL']}/{endpoint}", data, headers, method="POST")
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return json.load(response)
+
+
 def made(endpoint, attribute):
     """The id of a new resource."""
-    body = json.dumps({attribute: f"made {next(numbers)}"}).encode()
-    headers = {"Authorization": f"Bearer {os.environ['ROLLCALL_TOKEN']}", "Content-Type": "application/scim+json"}
-    request = urllib.request.Request(f"{os.environ['ROLLCALL_URL']}/{endpoint}", body, headers, method="POST")
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return json.load(response)["id"]
+    return post(endpoint, {attribute: f"made {next(numbers)}"})["id"]
+
+
+def made_client():
+    """A new key, of the form that every profile that ships allows."""
+    return post(f"admin/v1/tenants/{TENANT}/keys", {"description": "made", "form": "client"})
 
 
 def parts(value):
@@ -61,10 +74,19 @@ def before_call(context, case, kwargs):
     if number % 2:
         return
     case.headers.pop("If-Match", None)
+    place = case.path_parameters or {}
+    if "tenant" in place:
+        place["tenant"] = TENANT
+    if "key" in place:
+        place["key"] = made_client()["id"]
     if not isinstance(case.body, dict):
         return
     # The coverage phase makes many cases of one object.
     body = case.body = copy.deepcopy(case.body)
+    if "grant_type" in body and case.path.endswith("/oauth/token"):
+        client = made_client()
+        body.update(client_id=client["id"], client_secret=client["secret"])
+        body.pop("client_assertion", None)
     for name in ("userName", "displayName"):
         if isinstance(body.get(name), str) and body[name]:
             body[name] += f" {number}"

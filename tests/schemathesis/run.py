@@ -1,4 +1,5 @@
-"""Schemathesis with openapi.json against `rollcall serve` on a store of its own. Exits 1 on any failure."""
+"""Schemathesis with openapi.json against `rollcall serve` on a store of its own: first what is below a tenant's base URL,
+then OAuth and the admin API with a key of the operators. Exits 1 on any failure."""
 
 import contextlib
 import os
@@ -6,15 +7,17 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 
 FOLDER = pathlib.Path(__file__).parent
+ROLLCALL = "target/debug/rollcall"
 
 
 @contextlib.contextmanager
 def rollcall():
-    """A running endpoint: its Tenant URL and secret token."""
+    """A running endpoint: its Tenant URL and secret token, and a key of the operators."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["target/debug/rollcall", "serve", "--listen", "127.0.0.1:0", "--data", folder]
+        command = [ROLLCALL, "serve", "--listen", "127.0.0.1:0", "--data", folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
             try:
                 words = {}
@@ -24,17 +27,28 @@ def rollcall():
                         sys.exit("rollcall serve ended before it printed its secret token")
                     name, _, value = line.strip().partition(": ")
                     words[name] = value
-                yield words["Tenant URL"], words["Secret token"]
+                yield words["Tenant URL"], words["Secret token"], operator(folder)
             finally:
                 process.terminate()
 
 
+def operator(folder):
+    command = [ROLLCALL, "key", "add", "admin", "--scope", "admin", "--description", "schemathesis", "--data", folder]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def run(url, token, *tags):
+    command = [pathlib.Path(sys.executable).parent / "schemathesis", "--config-file", FOLDER / "schemathesis.toml", "run",
+               "openapi.json", *tags, *sys.argv[1:]]
+    return subprocess.run(command, env={**os.environ, "ROLLCALL_URL": url, "ROLLCALL_TOKEN": token}).returncode
+
+
 def main():
-    schemathesis = pathlib.Path(sys.executable).parent / "schemathesis"
-    config = FOLDER / "schemathesis.toml"
-    command = [schemathesis, "--config-file", config, "run", "openapi.json", *sys.argv[1:]]
-    with rollcall() as (url, token):
-        return subprocess.run(command, env={**os.environ, "ROLLCALL_URL": url, "ROLLCALL_TOKEN": token}).returncode
+    with rollcall() as (url, token, admin):
+        origin = urllib.parse.urljoin(url, "/").rstrip("/")
+        failed = [run(url, token, "--exclude-tag", "OAuth", "--exclude-tag", "Admin"),
+                  run(origin, admin, "--include-tag", "OAuth", "--include-tag", "Admin")]
+    return 1 if any(failed) else 0
 
 
 if __name__ == "__main__":

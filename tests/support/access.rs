@@ -30,8 +30,9 @@ impl Layer for Guard {
         // A task that the request started, or none: nothing to hold it to.
         let Ok(role) = ROLE.try_with(|role| *role) else { return Ok(None) };
         let Some((name, declared)) = role else { return Ok(Some(denied("no route"))) };
-        for (table, action, index) in accesses(call) {
-            match declared.iter().find(|a| (a.table, a.action, a.index) == (table, &action, index.as_deref())) {
+        for Wanted { table, action, index, body } in accesses(call) {
+            let is_it = |a: &&Access| (a.table, a.action, a.index) == (table, &action, index.as_deref());
+            match declared.iter().filter(is_it).find(|a| a.attributes.is_none_or(|only| keeps_to(&body, only))) {
                 Some(access) => USED.lock().unwrap().insert((name, *access)),
                 None => {
                     let what = format!("{name} may not {action} on {table:?} {index:?}");
@@ -44,11 +45,30 @@ impl Layer for Guard {
     }
 }
 
-fn accesses(call: &Call) -> Vec<(Table, String, Option<String>)> {
+/// What a call does to one table.
+struct Wanted {
+    table: Table,
+    action: String,
+    index: Option<String>,
+    body: Value,
+}
+
+/// Whether an update names no other attributes, and asks for no whole item: what the condition of its statement says.
+/// Names stand in expressions by `#` alone.
+fn keeps_to(body: &Value, only: &[&str]) -> bool {
+    let key = body["Key"].as_object().unwrap().keys().map(String::as_str);
+    let named = body["ExpressionAttributeNames"].as_object().unwrap().values().map(|name| name.as_str().unwrap());
+    let returns =
+        ["ReturnValues", "ReturnValuesOnConditionCheckFailure"].map(|what| body[what].as_str().unwrap_or("NONE"));
+    key.chain(named).all(|name| only.contains(&name)) && returns == ["NONE"; 2]
+}
+
+fn accesses(call: &Call) -> Vec<Wanted> {
     let one = |action: &str, body: &Value| {
         let name = body["TableName"].as_str().unwrap();
         let table = Table::ALL.into_iter().find(|table| name.ends_with(table.as_str())).unwrap();
-        (table, action.to_owned(), body["IndexName"].as_str().map(str::to_owned))
+        let index = body["IndexName"].as_str().map(str::to_owned);
+        Wanted { table, action: action.to_owned(), index, body: body.clone() }
     };
     if let Some(tables) = call.body["RequestItems"].as_object() {
         return tables.keys().map(|name| one(&call.operation, &serde_json::json!({"TableName": name}))).collect();
