@@ -1,6 +1,7 @@
 """Schemathesis with openapi.json against `rollcall serve` on a store of its own: first what is below a tenant's base URL,
 then OAuth and the admin API with a key of the operators. Exits 1 on any failure."""
 
+import base64
 import contextlib
 import os
 import pathlib
@@ -15,7 +16,7 @@ ROLLCALL = "target/debug/rollcall"
 
 @contextlib.contextmanager
 def rollcall():
-    """A running endpoint: its Tenant URL and secret token, and a key of the operators."""
+    """A running endpoint: its Tenant URL and secret token, a key of the operators, and what a client of the tenant shows."""
     with tempfile.TemporaryDirectory() as folder:
         command = [ROLLCALL, "serve", "--listen", "127.0.0.1:0", "--data", folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
@@ -27,27 +28,31 @@ def rollcall():
                         sys.exit("rollcall serve ended before it printed its secret token")
                     name, _, value = line.strip().partition(": ")
                     words[name] = value
-                yield words["Tenant URL"], words["Secret token"], operator(folder)
+                secret = key(folder, "demo", "--form", "client")
+                client = base64.b64encode(f"{secret.split('_')[2]}:{secret}".encode()).decode()
+                operator = key(folder, "admin", "--scope", "admin")
+                yield words["Tenant URL"], words["Secret token"], operator, f"Basic {client}"
             finally:
                 process.terminate()
 
 
-def operator(folder):
-    command = [ROLLCALL, "key", "add", "admin", "--scope", "admin", "--description", "schemathesis", "--data", folder]
+def key(folder, *words):
+    command = [ROLLCALL, "key", "add", *words, "--description", "schemathesis", "--data", folder]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def run(url, token, *tags):
+def run(url, token, client, *tags):
     command = [pathlib.Path(sys.executable).parent / "schemathesis", "--config-file", FOLDER / "schemathesis.toml", "run",
                "openapi.json", *tags, *sys.argv[1:]]
-    return subprocess.run(command, env={**os.environ, "ROLLCALL_URL": url, "ROLLCALL_TOKEN": token}).returncode
+    variables = {"ROLLCALL_URL": url, "ROLLCALL_TOKEN": token, "ROLLCALL_CLIENT": client}
+    return subprocess.run(command, env={**os.environ, **variables}).returncode
 
 
 def main():
-    with rollcall() as (url, token, admin):
+    with rollcall() as (url, token, operator, client):
         origin = urllib.parse.urljoin(url, "/").rstrip("/")
-        failed = [run(url, token, "--exclude-tag", "OAuth", "--exclude-tag", "Admin"),
-                  run(origin, admin, "--include-tag", "OAuth", "--include-tag", "Admin")]
+        failed = [run(url, token, client, "--exclude-tag", "OAuth", "--exclude-tag", "Admin"),
+                  run(origin, operator, client, "--include-tag", "OAuth", "--include-tag", "Admin")]
     return 1 if any(failed) else 0
 
 
