@@ -43,7 +43,7 @@ enum Command {
     Profile(tenants::ProfileCommand),
     /// Make, list and revoke the keys of a tenant
     #[command(subcommand)]
-    Key(keys::KeyCommand),
+    Key(Box<keys::KeyCommand>),
     /// Make, activate and list automation users
     #[command(subcommand)]
     Automation(automation::AutomationCommand),
@@ -118,6 +118,11 @@ fn text<'a>(answer: &'a serde_json::Value, name: &str) -> &'a str {
     answer.get(name).and_then(serde_json::Value::as_str).unwrap_or("-")
 }
 
+/// The items of a list in an answer.
+fn items<'a>(answer: &'a serde_json::Value, name: &str) -> impl Iterator<Item = &'a serde_json::Value> {
+    answer.get(name).and_then(serde_json::Value::as_array).into_iter().flatten()
+}
+
 fn open_engine(folder: &std::path::Path) -> Result<Engine, String> {
     std::fs::create_dir_all(folder).map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
     let file = folder.join("rollcall.db");
@@ -135,7 +140,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Serve(options) => serve::run(options).await,
         Command::Tenant(command) => tenants::tenant(command).await,
         Command::Profile(command) => tenants::profile(&command),
-        Command::Key(command) => keys::key(command).await,
+        Command::Key(command) => keys::key(*command).await,
         Command::Automation(command) => automation::run(command).await,
         Command::Explain(options) => explain::run(options).await,
         Command::Work { store } => {

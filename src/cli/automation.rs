@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::operator::OperatorOptions;
-use super::{segment, text};
+use super::{items, segment, text};
 use crate::auth::TenantName;
 
 #[derive(Debug, Subcommand)]
@@ -51,7 +51,7 @@ pub(super) async fn run(command: AutomationCommand) -> Result<(), String> {
             let operator = operator.open().await?;
             let path = format!("/tenants/{tenant}/automation-users");
             let answer = operator.ask(Method::GET, &path, None).await?;
-            for user in answer["automationUsers"].as_array().into_iter().flatten() {
+            for user in items(&answer, "automationUsers") {
                 println!(
                     "{}\tcreated {}\tactivated {}",
                     text(user, "name"),

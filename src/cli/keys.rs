@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Span, Timestamp, civil};
 use serde_json::{Value, json};
 
 use super::operator::OperatorOptions;
-use super::text;
+use super::{items, text};
 use crate::admin::OPERATORS;
 use crate::app::Clock;
 use crate::auth::record::State;
@@ -141,7 +141,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
         KeyCommand::List { tenant, operator } => {
             let path = format!("/tenants/{tenant}/keys");
             let answer = operator.open().await?.ask(Method::GET, &path, None).await?;
-            for key in answer["keys"].as_array().into_iter().flatten() {
+            for key in items(&answer, "keys") {
                 println!("{}", line(key));
             }
         }
@@ -163,7 +163,7 @@ fn key_id(text: &str) -> Result<KeyId, String> {
 /// The secret alone goes to standard output.
 fn show(key: &Value) {
     let (tenant, id, automation) = (text(key, "tenant"), text(key, "id"), text(key, "automation"));
-    match key["secret"].as_str() {
+    match key.get("secret").and_then(Value::as_str) {
         Some(secret) => {
             println!("{secret}");
             eprintln!("The secret token above is not shown again.");
@@ -181,7 +181,7 @@ fn show(key: &Value) {
 }
 
 fn line(key: &Value) -> String {
-    let scopes: Vec<_> = key["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let scopes: Vec<_> = items(key, "scopes").filter_map(Value::as_str).collect();
     let of = |name: &str| text(key, name);
     let times = format!("created {}\texpires {}\tused {}", of("created"), of("expires"), of("used"));
     let (id, form, state, description) = (of("id"), of("form"), of("state"), of("description"));

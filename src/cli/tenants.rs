@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::operator::OperatorOptions;
-use super::text;
+use super::{items, text};
 use crate::auth::{OnDeactivation, TenantName};
 use crate::scim::Profile;
 
@@ -113,7 +113,7 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
         }
         TenantCommand::List { operator } => {
             let answer = operator.open().await?.ask(Method::GET, "/tenants", None).await?;
-            for tenant in answer["tenants"].as_array().into_iter().flatten() {
+            for tenant in items(&answer, "tenants") {
                 println!("{}\t{}\t{}", text(tenant, "name"), text(tenant, "created"), text(tenant, "profile"));
             }
         }
@@ -147,16 +147,16 @@ fn show(tenant: &Value) {
         println!("{name}\t{}", text(tenant, name));
     }
     println!("credentials\t{}", forms(tenant));
-    for path in tenant["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+    for path in items(tenant, "required").filter_map(Value::as_str) {
         println!("required\t{path}");
     }
-    for (name, value) in tenant["settings"].as_object().into_iter().flatten() {
+    for (name, value) in tenant.get("settings").and_then(Value::as_object).into_iter().flatten() {
         println!("{name}\t{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     }
 }
 
 fn forms(tenant: &Value) -> String {
-    let forms: Vec<_> = tenant["credentials"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let forms: Vec<_> = items(tenant, "credentials").filter_map(Value::as_str).collect();
     forms.join(",")
 }
 

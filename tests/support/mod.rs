@@ -237,7 +237,7 @@ fn route_of(method: &Method, path: &str) -> Option<&'static Route> {
             parts.len() == segments.len()
                 && parts.iter().zip(&segments).all(|(part, segment)| part.starts_with('{') || part == segment)
         };
-        route.base.patterns().iter().any(|base| is_it(base))
+        route.base.patterns().iter().any(is_it)
     };
     let fixed = ROUTES.iter().filter(is_at).find(|route| !route.path.contains('{'));
     let mut rows = ROUTES.iter().filter(is_at).filter(|row| fixed.is_none_or(|fixed| fixed.path == row.path));
