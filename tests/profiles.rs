@@ -103,6 +103,22 @@ fn shipped(name: &str) -> ProfileRef {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_configuration_says_how_clients_of_the_profile_show_who_they_are() {
+    for (profile, expected) in [
+        ("default", vec!["oauthbearertoken", "httpbasic", "oauth2"]),
+        ("jostle", vec!["oauthbearertoken", "oauth2"]),
+        ("jive", vec!["httpbasic", "oauth2"]),
+    ] {
+        let harness = Harness::new().await;
+        let tenant = Tenant::shipped(&harness, profile).await;
+        let config = tenant.send("GET", "/ServiceProviderConfig", None).await.body;
+        let schemes = config["authenticationSchemes"].as_array().unwrap();
+        assert_eq!(schemes.iter().map(|scheme| scheme["type"].as_str().unwrap()).collect::<Vec<_>>(), expected);
+        assert_eq!(schemes.iter().filter(|scheme| scheme["primary"] == true).count(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn discovery_shows_the_profile_of_the_tenant() {
     let harness = Harness::new().await;
     let tenant = Tenant::shipped(&harness, "jostle").await;

@@ -13,7 +13,8 @@ use crate::scim::{Schemas, ScimError, discovery, list};
 pub async fn service_provider_config(call: Call<'_>) -> Result<Reply, ScimError> {
     let principal = call.authenticate().await?;
     refuse_filter(&call)?;
-    Ok(Reply::json(principal, StatusCode::OK, discovery::service_provider_config(&call.base_url())))
+    let config = discovery::service_provider_config(principal.profile(), &call.base_url());
+    Ok(Reply::json(principal, StatusCode::OK, config))
 }
 
 /// GET /ResourceTypes
