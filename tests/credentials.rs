@@ -12,7 +12,6 @@ use ring::hmac;
 use rollcall::admin::keys::{self, Made, NewForm, NewKey};
 use rollcall::app::{App, Clock};
 use rollcall::auth::jwt::Algorithm;
-use rollcall::auth::record::State;
 use rollcall::auth::{Credential, Issuers, KeyId, Scope, TenantName, Trust};
 use rollcall::limits::{CLOCK_TOLERANCE_SECONDS, JWKS_ASKED_SECONDS, JWKS_FRESH_SECONDS, JWKS_KEPT_SECONDS};
 use serde_json::{Value, json};
@@ -23,13 +22,13 @@ use crate::support::issuer::{
 };
 use crate::support::{Harness, Reply, is_embedded};
 
-const ROBOT: &str = "robot@example.com";
+pub const ROBOT: &str = "robot@example.com";
 
-fn tenant(name: &str) -> TenantName {
+pub fn tenant(name: &str) -> TenantName {
     name.parse().unwrap()
 }
 
-fn trust() -> Trust {
+pub fn trust() -> Trust {
     Trust {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
@@ -39,7 +38,7 @@ fn trust() -> Trust {
     }
 }
 
-fn new_key(name: &str, form: NewForm) -> NewKey {
+pub fn new_key(name: &str, form: NewForm) -> NewKey {
     NewKey {
         tenant: tenant(name),
         description: "test".to_owned(),
@@ -52,7 +51,7 @@ fn new_key(name: &str, form: NewForm) -> NewKey {
 }
 
 /// An endpoint that reaches an issuer, with an active automation user in each tenant.
-async fn with_issuer(budget: Option<Arc<Budget>>) -> (Harness, Arc<Issuer>) {
+pub async fn with_issuer(budget: Option<Arc<Budget>>) -> (Harness, Arc<Issuer>) {
     let layers = budget.into_iter().map(|budget| budget as Arc<_>).collect();
     let mut harness = Harness::with(layers).await;
     let issuer = Issuer::new();
@@ -64,12 +63,12 @@ async fn with_issuer(budget: Option<Arc<Budget>>) -> (Harness, Arc<Issuer>) {
     (harness, issuer)
 }
 
-async fn add(harness: &Harness, new: NewKey) -> Made {
+pub async fn add(harness: &Harness, new: NewKey) -> Made {
     keys::add(&harness.app.store, new, Timestamp::now()).await.unwrap()
 }
 
 /// The same endpoint at another time.
-fn at(harness: &Harness, seconds: i64) -> Harness {
+pub fn at(harness: &Harness, seconds: i64) -> Harness {
     let then = Timestamp::now() + SignedDuration::from_secs(seconds);
     let app = App { clock: Clock::Fixed(Arc::new(move || then)), ..(*harness.app).clone() };
     Harness {
@@ -89,7 +88,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 /// The `Authorization` header of a holder.
-fn header_of(made: &Made) -> String {
+pub fn header_of(made: &Made) -> String {
     match (&made.record.credential, &made.secret) {
         (Credential::Basic(_), Some(secret)) => basic(ROBOT, secret),
         (Credential::Federation { .. }, _) => bearer(&of_issuer("first", &claims())),
@@ -97,7 +96,7 @@ fn header_of(made: &Made) -> String {
     }
 }
 
-async fn get(harness: &Harness, authorization: &str) -> Reply {
+pub async fn get(harness: &Harness, authorization: &str) -> Reply {
     let headers = [("authorization", authorization)];
     harness.raw("GET", "/acme/scim/v2/Users?filter=userName+eq+%22x%22", Vec::new(), &headers).await
 }
@@ -395,18 +394,6 @@ async fn a_client_that_is_rotated_takes_its_tokens_along_at_the_end_of_the_overl
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rotated_key_lives_as_long_as_the_old_one_did() {
-    let (harness, _) = with_issuer(None).await;
-    let mut new = new_key("acme", NewForm::Bearer);
-    new.expires = Some(Timestamp::now() + SignedDuration::from_hours(24 * 365));
-    let old = add(&harness, new).await.record;
-    let later = Timestamp::now() + SignedDuration::from_hours(24 * 300);
-    let rotated = keys::rotate(&harness.app.store, &tenant("acme"), &old.id, SignedDuration::ZERO, None, later).await;
-    let life = rotated.unwrap().record.expires.unwrap().duration_since(later);
-    assert_eq!(life.as_hours(), 24 * 365);
-}
-
-#[tokio::test(start_paused = true)]
 async fn a_form_of_any_kind_is_answered_and_costs_little() {
     let (harness, _) = with_issuer(None).await;
     let many: String = (0..100_000).map(|i| format!("{i:x}&")).collect();
@@ -525,136 +512,6 @@ async fn an_issuer_is_reached_over_http_and_one_that_is_not_there_is_no_refusal(
     assert_eq!(get(&harness, &shown).await.status, 401);
     add(&harness, federation("https://127.0.0.1:9/keys")).await;
     assert_eq!(get(&harness, &shown).await.status, 503);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_key_works_from_when_its_automation_user_is_active() {
-    let harness = Harness::new().await;
-    let (store, acme, now) = (&harness.app.store, tenant("acme"), Timestamp::now());
-    let refused = keys::add(store, new_key("acme", NewForm::Bearer), now).await.err().unwrap();
-    assert!(refused.to_string().contains("no automation user"), "{refused}");
-    keys::put_automation_user(store, &acme, ROBOT, false, now).await.unwrap();
-    let made = add(&harness, new_key("acme", NewForm::Bearer)).await;
-    assert_eq!(made.record.state(now), State::Waiting);
-    assert_eq!(get(&harness, &header_of(&made)).await.status, 401);
-    for _ in 0..2 {
-        keys::put_automation_user(store, &acme, ROBOT, true, now).await.unwrap();
-        assert_eq!(get(&harness, &header_of(&made)).await.status, 200);
-    }
-    let next = add(&harness, new_key("acme", NewForm::Jwt)).await;
-    assert_eq!(get(&harness, &header_of(&next)).await.status, 200, "a key of an active user works at once");
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_use_of_a_key_is_written_down_four_times_an_hour_at_the_most() {
-    if !is_embedded() {
-        return;
-    }
-    let budget = Budget::new();
-    let (harness, _) = with_issuer(Some(budget.clone())).await;
-    let made = add(&harness, new_key("acme", NewForm::Bearer)).await;
-    let used = async || harness.app.store.key(&tenant("acme"), &made.record.id).await.unwrap().unwrap().used;
-    assert_eq!(used().await, None);
-    for (after, writes) in [(0, 1), (10, 0), (899, 0), (901, 1), (1_000, 0)] {
-        let then = at(&harness, after);
-        budget.take();
-        assert_eq!(get(&then, &header_of(&made)).await.status, 200);
-        let spent = budget.take();
-        let updates = spent.calls.iter().filter(|call| *call == "UpdateItem").count();
-        assert_eq!(updates, writes, "after {after} s: {spent:?}");
-        assert!(used().await.is_some());
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rotated_key_works_on_for_the_overlap_and_no_request_is_lost() {
-    let (harness, _) = with_issuer(None).await;
-    let (store, acme, now) = (&harness.app.store, tenant("acme"), Timestamp::now());
-    for form in [NewForm::Bearer, NewForm::Basic, NewForm::Jwt] {
-        let old = add(&harness, new_key("acme", form)).await;
-        let current = std::sync::Mutex::new(header_of(&old));
-        let client = |number: usize| {
-            let (harness, current) = (&harness, &current);
-            async move {
-                for i in 0..20 {
-                    let header = current.lock().unwrap().clone();
-                    // The request is under way while the key is rotated.
-                    tokio::time::sleep(std::time::Duration::from_millis((number % 5) as u64)).await;
-                    let reply = get(harness, &header).await;
-                    assert_eq!(reply.status, 200, "client {number}, request {i}");
-                }
-            }
-        };
-        let rotation = async {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            let overlap = SignedDuration::from_hours(1);
-            let new = keys::rotate(store, &acme, &old.record.id, overlap, None, now).await.unwrap();
-            *current.lock().unwrap() = header_of(&new);
-            new
-        };
-        let load = futures_util::future::join_all((0..16).map(client));
-        let (new, _) = futures_util::future::join(rotation, load).await;
-        let (before, after) = (at(&harness, 3_500), at(&harness, 3_700));
-        assert_eq!(get(&before, &header_of(&old)).await.status, 200);
-        assert_eq!(get(&after, &header_of(&old)).await.status, 401);
-        assert_eq!(get(&after, &header_of(&new)).await.status, 200);
-        assert_eq!(new.record.description, old.record.description);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_key_is_called_expiring_a_month_before_its_end() {
-    let (harness, _) = with_issuer(None).await;
-    let now = Timestamp::now();
-    for (days, state) in [(29, State::Expiring), (31, State::Live)] {
-        let mut new = new_key("acme", NewForm::Bearer);
-        new.expires = Some(now + SignedDuration::from_hours(24 * days));
-        assert_eq!(add(&harness, new).await.record.state(now), state);
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
-    let (harness, _) = with_issuer(None).await;
-    let now = Timestamp::now();
-    let with = |change: &dyn Fn(&mut NewKey)| {
-        let mut new = new_key("acme", NewForm::Bearer);
-        change(&mut new);
-        new
-    };
-    let trusting = |change: fn(&mut Trust)| {
-        let mut trust = trust();
-        change(&mut trust);
-        NewForm::Federation(trust)
-    };
-    for (field, new) in [
-        ("description", with(&|new| new.description = " ".to_owned())),
-        ("scopes", with(&|new| new.scopes.clear())),
-        ("expires", with(&|new| new.expires = Some(now))),
-        (
-            "notBefore",
-            with(&|new| {
-                new.not_before = Some(now + SignedDuration::from_hours(2));
-                new.expires = Some(now + SignedDuration::from_hours(1));
-            }),
-        ),
-        (
-            "jwksUri",
-            with(&|new| new.form = trusting(|trust| trust.jwks_uri = "http://localhost:x@example.com/".to_owned())),
-        ),
-        ("automation", with(&|new| (new.automation, new.form) = (None, NewForm::Jwt))),
-        ("automation", with(&|new| (new.automation, new.form) = (None, NewForm::Basic))),
-        ("issuer", with(&|new| new.form = trusting(|trust| trust.issuer = "http://issuer.example.com".to_owned()))),
-        ("jwksUri", with(&|new| new.form = trusting(|trust| trust.jwks_uri = "file:///etc/passwd".to_owned()))),
-        ("audience", with(&|new| new.form = trusting(|trust| trust.audience.clear()))),
-    ] {
-        let refused = keys::add(&harness.app.store, new, now).await.err().unwrap().to_string();
-        assert!(refused.starts_with(field), "{refused}");
-    }
-    for name in ["", "a:b", "a/b", "a%41", "a\nb", &"x".repeat(300)] {
-        let refused = keys::put_automation_user(&harness.app.store, &tenant("acme"), name, true, now).await;
-        assert!(refused.is_err(), "{name}");
-    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,6 +14,7 @@ mod groups;
 mod hostile;
 mod idp;
 mod isolation;
+mod key_life;
 mod keys;
 mod layers;
 mod openapi;
