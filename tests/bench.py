@@ -22,18 +22,24 @@ SAMPLES = 300
 
 
 @contextlib.contextmanager
+def server(rollcall, folder, stderr=None):
+    """A running server on a store of its own: Tenant URL, secret token, process."""
+    command = [rollcall, "serve", "--listen", "127.0.0.1:0", "--data", folder]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
+        try:
+            words = {}
+            while "Secret token" not in words:
+                name, _, value = process.stdout.readline().strip().partition(": ")
+                words[name] = value
+            yield words["Tenant URL"], words["Secret token"], process
+        finally:
+            process.terminate()
+
+
+@contextlib.contextmanager
 def serve(rollcall):
-    with tempfile.TemporaryDirectory() as folder:
-        command = [rollcall, "serve", "--listen", "127.0.0.1:0", "--data", folder]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                words = {}
-                while "Secret token" not in words:
-                    name, _, value = process.stdout.readline().strip().partition(": ")
-                    words[name] = value
-                yield Client(words["Tenant URL"], words["Secret token"]), folder
-            finally:
-                process.terminate()
+    with tempfile.TemporaryDirectory() as folder, server(rollcall, folder) as (url, token, _):
+        yield Client(url, token), folder
 
 
 class Client:

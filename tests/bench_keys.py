@@ -19,6 +19,8 @@ import time
 import urllib.parse
 import zlib
 
+from bench import server
+
 ROUNDS = 400
 
 
@@ -63,14 +65,8 @@ def refusals(host, pair):
 
 def main():
     rollcall = str(pathlib.Path(sys.argv[1]).resolve())
-    with tempfile.TemporaryDirectory() as folder:
-        serve = [rollcall, "serve", "--listen", "127.0.0.1:0", "--data", folder]
-        with subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-            try:
-                host = urllib.parse.urlsplit(server.stdout.readline().split()[-1]).netloc
-                measure(host, lambda *words: command(rollcall, folder, *words))
-            finally:
-                server.terminate()
+    with tempfile.TemporaryDirectory() as folder, server(rollcall, folder, subprocess.DEVNULL) as (url, _, _):
+        measure(urllib.parse.urlsplit(url).netloc, lambda *words: command(rollcall, folder, *words))
 
 
 def measure(host, run):

@@ -1,38 +1,34 @@
 //! `/Bulk`: operations of one request, against the same ones sent one by one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use rollcall::auth::{Scope, TenantName};
-use rollcall::limits::{BULK_ANSWER_SECONDS, MAX_BODY_BYTES, MAX_BULK_OPERATIONS};
-use rollcall::store::tables::Table;
+use rollcall::limits::MAX_BULK_OPERATIONS;
 use serde_json::{Value, json};
 
 use crate::support::budget::Budget;
 use crate::support::crash::{Crash, LostAnswers};
-use crate::support::wire::{Answer, Call, Held, Layer, Lost};
-use crate::support::{ENTERPRISE, HOST, Harness, Reply, is_embedded, key, patch};
+use crate::support::wire::Layer;
+use crate::support::{ENTERPRISE, HOST, Harness, Reply, is_embedded, patch};
 
 pub fn bulk(operations: Value) -> Value {
     json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations})
 }
 
-fn post(path: &str, bulk_id: &str, data: Value) -> Value {
+pub fn post(path: &str, bulk_id: &str, data: Value) -> Value {
     json!({"method": "POST", "path": path, "bulkId": bulk_id, "data": data})
 }
 
-fn user(bulk_id: &str) -> Value {
+pub fn user(bulk_id: &str) -> Value {
     post("/Users", bulk_id, json!({"userName": bulk_id}))
 }
 
-fn group(bulk_id: &str, members: &[&str]) -> Value {
+pub fn group(bulk_id: &str, members: &[&str]) -> Value {
     let members: Vec<_> = members.iter().map(|id| json!({"value": format!("bulkId:{id}")})).collect();
     post("/Groups", bulk_id, json!({"displayName": bulk_id, "members": members}))
 }
 
-async fn send(harness: &Harness, operations: Value) -> Vec<Value> {
+pub async fn send(harness: &Harness, operations: Value) -> Vec<Value> {
     results(harness.send("POST", "/Bulk", bulk(operations)).await)
 }
 
@@ -42,11 +38,11 @@ fn results(reply: Reply) -> Vec<Value> {
     reply.body["Operations"].as_array().unwrap().clone()
 }
 
-fn statuses(results: &[Value]) -> Vec<u16> {
+pub fn statuses(results: &[Value]) -> Vec<u16> {
     results.iter().map(|result| result["status"].as_str().unwrap().parse().unwrap()).collect()
 }
 
-fn detail(result: &Value) -> &str {
+pub fn detail(result: &Value) -> &str {
     result["response"]["detail"].as_str().unwrap()
 }
 
@@ -55,7 +51,7 @@ fn id(result: &Value) -> &str {
     result["location"].as_str().unwrap().rsplit('/').next().unwrap()
 }
 
-async fn names(harness: &Harness) -> Vec<String> {
+pub async fn names(harness: &Harness) -> Vec<String> {
     let mut names: Vec<_> =
         everything(harness, "/Users").await.iter().map(|u| u["userName"].as_str().unwrap().to_owned()).collect();
     names.sort();
@@ -527,136 +523,4 @@ async fn writes_whose_answers_were_lost_are_recognised_as_the_operations_own() {
     // Where every try of a write is lost, it is said to be unknown; never 404, 409 or 412.
     assert!(statuses.iter().all(|status| *status < 300 || *status == 503), "{statuses:?}");
     assert!(statuses.iter().filter(|status| **status < 300).count() > 50, "{statuses:?}");
-}
-
-/// Counts lookups of keys.
-#[derive(Default)]
-struct Lookups(AtomicUsize);
-
-impl Layer for Lookups {
-    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
-        let is_key = call.body["TableName"].as_str().is_some_and(|table| table.ends_with("keys"));
-        self.0.fetch_add(usize::from(is_key), Ordering::SeqCst);
-        Ok(None)
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_caller_is_let_in_once_and_by_scope() {
-    if !is_embedded() {
-        return;
-    }
-    let harness = Harness::new().await;
-    let lookups = Arc::new(Lookups::default());
-    let counted = harness.again(vec![lookups.clone()]).await;
-    let operations: Vec<_> = (0..40).map(|i| user(&format!("u{i}"))).collect();
-    assert!(statuses(&send(&counted, json!(operations)).await).iter().all(|status| *status == 201));
-    assert_eq!(lookups.0.load(Ordering::SeqCst), 1);
-    // By its request's id an item knows who wrote it.
-    let users = harness.dump(Table::Users).await;
-    let writers: BTreeSet<_> = users.iter().map(|user| user["req"].as_l().unwrap()[0].as_s().unwrap()).collect();
-    assert_eq!(writers.len(), 40);
-    let tenant: TenantName = "acme".parse().unwrap();
-    let reader = key(&harness.app.store, &tenant, |record| record.scopes = vec![Scope::Read]).await;
-    for (authorization, status) in [(format!("Bearer {reader}"), 403), ("Bearer x".to_owned(), 401)] {
-        let body = bulk(json!([user("x")])).to_string().into_bytes();
-        let headers = [("authorization", authorization.as_str())];
-        assert_eq!(harness.raw("POST", "/acme/scim/v2/Bulk", body, &headers).await.status, status);
-    }
-    assert_eq!(names(&harness).await.len(), 40);
-}
-
-#[tokio::test(start_paused = true)]
-async fn another_tenants_resources_are_not_there() {
-    let harness = Harness::new().await;
-    let header = format!("Bearer {}", harness.globex);
-    let body = json!({"userName": "theirs"}).to_string().into_bytes();
-    let theirs = harness.raw("POST", "/globex/scim/v2/Users", body, &[("authorization", &header)]).await;
-    let theirs = theirs.body["id"].as_str().unwrap();
-    let before = harness.dump(Table::Users).await;
-    let path = format!("/Users/{theirs}");
-    let results = send(
-        &harness,
-        json!([
-            {"method": "PUT", "path": path, "data": {"userName": "x"}},
-            {"method": "PATCH", "path": path, "data": patch(json!([{"op": "add", "path": "title", "value": "x"}]))},
-            {"method": "DELETE", "path": path},
-            {"method": "DELETE", "path": format!("/Groups/{theirs}")},
-            post("/Groups", "g", json!({"displayName": "g", "members": [{"value": theirs}]})),
-        ]),
-    )
-    .await;
-    assert_eq!(statuses(&results), [404, 404, 404, 404, 400]);
-    assert_eq!(harness.dump(Table::Users).await, before);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_is_too_large_or_no_bulk_is_refused_whole() {
-    let harness = Harness::new().await;
-    let config = harness.send("GET", "/ServiceProviderConfig", None).await.body;
-    assert_eq!(
-        config["bulk"],
-        json!({"supported": true, "maxOperations": MAX_BULK_OPERATIONS, "maxPayloadSize": MAX_BODY_BYTES})
-    );
-    let many: Vec<_> = (0..=MAX_BULK_OPERATIONS).map(|i| user(&i.to_string())).collect();
-    let long = json!([user("a"), post("/Users", "b", json!({"userName": "b", "x": "x".repeat(MAX_BODY_BYTES)}))]);
-    for (operations, status, named) in [
-        (json!(many), 413, "1000"),
-        (long, 413, "1048576"),
-        (json!([user("a"), {"method": "GET", "path": "/Users/1"}]), 400, "Operations[1]: method"),
-        (json!([user("a"), user("a")]), 400, "bulkId"),
-    ] {
-        let reply = harness.send("POST", "/Bulk", bulk(operations)).await;
-        assert_eq!(reply.status, status);
-        assert!(reply.body["detail"].as_str().unwrap().contains(named), "{reply:?}");
-    }
-    assert_eq!(harness.send("POST", "/Bulk", json!({"Operations": []})).await.status, 400);
-    assert_eq!(send(&harness, json!([])).await, Vec::<Value>::new());
-    assert_eq!(names(&harness).await, Vec::<String>::new());
-}
-
-/// Every call takes that long.
-struct Slow(Duration);
-
-impl Layer for Slow {
-    fn hold<'a>(&'a self, _: &'a Call) -> Held<'a> {
-        Box::pin(tokio::time::sleep(self.0))
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_bulk_that_outlives_its_time_says_what_was_done_and_what_was_not() {
-    if !is_embedded() {
-        return;
-    }
-    let harness = Harness::new().await;
-    let slow = harness.again(vec![Arc::new(Slow(Duration::from_secs(2)))]).await;
-    let mut operations: Vec<_> = (0..100).map(|i| user(&format!("u{i:02}"))).collect();
-    operations.push(group("g", &["u99"]));
-    let results = send(&slow, json!(operations)).await;
-    let (done, left): (Vec<_>, Vec<_>) = results.iter().partition(|result| result["status"] == "201");
-    assert_eq!((done.len(), left.len()), (72, 29), "8 at once, from the 2nd second until before the 20th");
-    let told: Vec<_> = done.iter().map(|result| result["bulkId"].as_str().unwrap()).collect();
-    assert_eq!(names(&harness).await, told);
-    for result in left {
-        assert_eq!(result["status"], "503");
-        assert!(detail(result).contains("not run") && detail(result).contains("sent again"), "{result}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn operations_that_do_not_end_in_time_may_have_been_done_and_are_told_so() {
-    if !is_embedded() {
-        return;
-    }
-    let harness = Harness::new().await;
-    let slow = harness.again(vec![Arc::new(Slow(Duration::from_secs(12)))]).await;
-    let operations: Vec<_> = (0..20).map(|i| user(&format!("u{i}"))).collect();
-    let started = tokio::time::Instant::now();
-    let results = send(&slow, json!(operations)).await;
-    assert_eq!(started.elapsed().as_secs(), BULK_ANSWER_SECONDS);
-    assert!(results.iter().all(|result| result["status"] == "503"));
-    let unknown = results.iter().filter(|result| detail(result).contains("may have been done")).count();
-    let not_run = results.iter().filter(|result| detail(result).contains("not run")).count();
-    assert_eq!((unknown, not_run), (8, 12));
 }

@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod budget;
 mod bulk;
+mod bulk_bounds;
 mod concurrency;
 mod crash;
 mod credentials;

@@ -9,18 +9,18 @@ so each knows exactly what its acknowledged writes must have left. Everything is
 import argparse
 import collections
 import concurrent.futures
-import contextlib
 import http.client
 import json
 import pathlib
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.parse
+
+from bench import server
 
 GROUPS = 8
 # Held from the first seconds on, within the slack, so that what grows is a leak.
@@ -46,7 +46,7 @@ def main():
     arguments.add_argument("--seconds", type=int, default=600)
     arguments.add_argument("--clients", type=int, default=16)
     options = arguments.parse_args()
-    with tempfile.TemporaryDirectory() as folder, serve(options.rollcall, folder) as (url, token, process):
+    with tempfile.TemporaryDirectory() as folder, server(options.rollcall, folder) as (url, token, process):
         groups = make_groups(url, token)
         with concurrent.futures.ProcessPoolExecutor(options.clients) as pool, Memory(process.pid, options.seconds / MEMORY_SAMPLES) as memory:
             clients = [pool.submit(soak, i, url, token, groups, options.seconds) for i in range(options.clients)]
@@ -54,20 +54,6 @@ def main():
         lost = lost_writes(Connection(url, token), ledgers, groups)
         size = sum(file.stat().st_size for file in pathlib.Path(folder).iterdir()) / 1e6
     return report(options, ledgers, lost, memory, size)
-
-
-@contextlib.contextmanager
-def serve(rollcall, folder):
-    command = [rollcall, "serve", "--listen", "127.0.0.1:0", "--data", folder]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            words = {}
-            while "Secret token" not in words:
-                name, _, value = process.stdout.readline().strip().partition(": ")
-                words[name] = value
-            yield words["Tenant URL"], words["Secret token"], process
-        finally:
-            process.terminate()
 
 
 def make_groups(url, token):

@@ -49,10 +49,11 @@ pub fn key(record: &KeyRecord, now: Timestamp) -> Map<String, Value> {
     ];
     match &record.credential {
         // By which a scanner, or whoever finds one, knows a key.
-        Credential::Bearer(_) | Credential::Basic(_) | Credential::Client(_) | Credential::Token { .. } => {
+        Credential::Bearer(_) | Credential::Basic(_) | Credential::Client(_) => {
             fields.push(("prefix", text(&format!("scim_{}_{}", record.tenant, record.id))));
         }
-        Credential::Jwt { .. } => {}
+        // An access token is never shown.
+        Credential::Jwt { .. } | Credential::Token { .. } => {}
         Credential::Federation { trust, .. } => fields.extend([
             ("issuer", text(&trust.issuer)),
             ("audience", text(&trust.audience)),
@@ -61,19 +62,13 @@ pub fn key(record: &KeyRecord, now: Timestamp) -> Map<String, Value> {
             ("algorithm", text(jwt::algorithm_name(trust.algorithm))),
         ]),
     }
-    if let Credential::Token { client, .. } = &record.credential {
-        fields.push(("client", text(client.as_str())));
-    }
     fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// What an operator should do about a key.
 fn warning(record: &KeyRecord, state: State) -> Option<String> {
     match state {
-        // An access token ends within the hour, and the client gets the next.
-        State::Expiring if !matches!(record.credential, Credential::Token { .. }) => {
-            Some("it stops working soon; rotate it, and give its holder the new one".to_owned())
-        }
+        State::Expiring => Some("it stops working soon; rotate it, and give its holder the new one".to_owned()),
         State::Waiting => Some(format!(
             "its automation user {} was never activated; until then it does not work",
             record.automation.as_deref().unwrap_or_default()
