@@ -20,18 +20,27 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fmt lint template openapi schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
+.PHONY: help run test check names docs fmt lint template openapi schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
 	e2e e2e-policies local-invoke local-api bench soak costs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 run: ## Build and serve on http://127.0.0.1:3000; prints Tenant URL and secret token
-	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	$(CARGO) build --locked $(FEATURES) --bin rollcall
 	exec target/debug/rollcall serve
 
 test: ## Every test that needs nothing but Rust
 	$(CARGO) test --locked $(FEATURES)
+
+check: lint names docs test ## What a change must pass
+
+names: ## Names that the project has retired, and type names that stand for two things
+	python3 tests/house/names.py
+
+docs: $(VENV)/done ## Links of every page, and the documentation of the code, warnings denied
+	$(VENV)/bin/lychee --offline --include-fragments --no-progress '*.md' 'docs/**/*.md' 'infra/*.md' '.github/**/*.md'
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --lib $(FEATURES)
 
 fmt: ## Format the code
 	$(CARGO) fmt
@@ -42,10 +51,10 @@ lint: ## Formatting and clippy, warnings denied; the Lambda binary without the e
 	$(CARGO) clippy --locked --bin bootstrap -- -D warnings
 	! $(CARGO) tree --locked --edges normal | grep -E 'dynoxide|clap|aws-config'
 
-template: ## Renew the functions of template.yaml from the route table
+template: ## Regenerate the functions of template.yaml from the route table
 	$(CARGO) run --quiet --locked $(FEATURES) --bin rollcall -- template
 
-openapi: ## Renew openapi.json from the route table and the schemas
+openapi: ## Regenerate openapi.json from the route table and the schemas
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	target/debug/rollcall openapi > openapi.json
 
@@ -57,7 +66,7 @@ conformance: $(VENV)/done ## scim2-tester against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	$(VENV)/bin/python tests/conformance.py
 
-pages: ## Walk through docs/*.md as they are typed, against rollcall serve
+pages: ## Walk through docs/src/apps/*.md as they are typed, against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	python3 tests/pages.py target/debug/rollcall
 

@@ -6,9 +6,6 @@ pub mod keys;
 pub mod show;
 pub mod tenants;
 
-/// The tenant of the operators: its keys of scope `admin` open the admin API.
-pub const OPERATORS: &str = "admin";
-
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AdminError {

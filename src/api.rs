@@ -12,13 +12,13 @@ use serde_json::Value;
 use crate::app::App;
 use crate::auth::{KeyId, Principal};
 use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES, REQUEST_SECONDS};
-use crate::observe::Answered;
+use crate::observe::RequestRecord;
 use crate::scim::ScimError;
 use crate::store::meter::Meter;
 
 pub mod admin;
 pub mod bulk;
-pub mod call;
+pub mod context;
 mod cursor;
 pub mod discovery;
 mod error;
@@ -32,7 +32,7 @@ pub mod route;
 pub mod search;
 pub mod users;
 
-pub use call::Call;
+pub use context::RequestContext;
 pub use route::{ROUTES, Route, Selection};
 
 use path::Target;
@@ -49,7 +49,7 @@ pub struct Origin(pub String);
 
 /// A handler's answer. One with a tenant's data can only be made for a verified caller.
 #[derive(Debug)]
-pub struct Reply {
+pub struct ScimResponse {
     /// Whose key it is, for the log.
     key: Option<KeyId>,
     status: StatusCode,
@@ -60,7 +60,7 @@ pub struct Reply {
     body: Option<Value>,
 }
 
-impl Reply {
+impl ScimResponse {
     /// An answer with a body.
     pub fn json(principal: Principal, status: StatusCode, body: impl Into<Value>) -> Self {
         Self { media_type: SCIM_JSON, ..Self::plain(Some(principal.key().clone()), status, body.into()) }
@@ -121,20 +121,20 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     };
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = &request_id;
-    app.observer.tell(&Answered { request_id, route, tenant: &tenant, key, status, milliseconds, spent });
+    app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, milliseconds, spent });
     response(outcome)
 }
 
 /// Answers a request to the admin API of somebody who holds the tables themselves and needs no key.
 #[cfg(feature = "local")]
-pub async fn operate(app: &App, request: Request<Bytes>) -> Response<Bytes> {
+pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<Bytes> {
     let request_id = uuid_text();
-    let operator = Principal::at_the_tables();
+    let operator = Principal::local_operator();
     let outcome = match (operator, find(&Selection::all(), &request)) {
         (Ok(operator), Ok(found)) => {
-            let outer = Call::new(app, found.0, found.1.clone(), &request, &request_id);
-            let call = outer.within(found, &request, &request_id, &operator);
-            (call.route().handler)(call).await.map_err(Refusal::from)
+            let outer = RequestContext::new(app, found.0, found.1.clone(), &request, &request_id);
+            let context = outer.sub_request(found, &request, &request_id, &operator);
+            (context.route().handler)(context).await.map_err(Refusal::from)
         }
         (Err(error), _) => Err(error.into()),
         (_, Err(refusal)) => Err(refusal),
@@ -166,11 +166,11 @@ async fn answer(
     target: Target,
     request: &Request<Bytes>,
     request_id: &str,
-) -> Result<Reply, Refusal> {
+) -> Result<ScimResponse, Refusal> {
     if request.body().len() > MAX_BODY_BYTES {
         return Err(ScimError::status(413, format!("the request body is longer than {MAX_BODY_BYTES} bytes")).into());
     }
-    Ok((route.handler)(Call::new(app, route, target, request, request_id)).await?)
+    Ok((route.handler)(RequestContext::new(app, route, target, request, request_id)).await?)
 }
 
 fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Route, Target), Refusal> {
@@ -214,7 +214,7 @@ fn without_trailing_slash(request: &Request<Bytes>) -> Refusal {
     Refusal { location: Some(location), ..error.into() }
 }
 
-fn response(outcome: Result<Reply, Refusal>) -> Response<Bytes> {
+fn response(outcome: Result<ScimResponse, Refusal>) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     let mut set = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {

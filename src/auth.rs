@@ -7,21 +7,24 @@ use std::sync::Arc;
 use crate::limits::MAX_TENANT_BYTES;
 use crate::scim::Profile;
 
-pub mod claim;
+pub mod config;
+pub mod credential;
 pub mod issuer;
 pub mod jwt;
 pub mod key;
 pub mod record;
 pub mod seal;
-pub mod shape;
 
-pub use crate::scim::profile::CredentialForm;
-pub use claim::Claim;
+pub use crate::scim::profile::CredentialType;
+pub use config::{OnDeactivation, Settings, TenantConfig};
+pub use credential::PresentedCredential;
 pub use issuer::Issuers;
 pub use key::{ApiKey, KeyId};
-pub use record::{Credential, KeyRecord, Trust};
+pub use record::{Credential, FederatedIssuer, KeyRecord};
 pub use seal::SealKey;
-pub use shape::{OnDeactivation, Settings, TenantShape};
+
+/// The operators' own tenant: its keys of scope `admin` open the admin API.
+pub const OPERATOR_TENANT: &str = "admin";
 
 /// The name of a tenant: `[a-z0-9-]`, as it stands in URLs and keys. Okta refuses a base URL with an underscore.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,16 +129,16 @@ pub enum Denial {
     Malformed,
     OtherTenant,
     /// A credential of another form than the record's.
-    OtherForm,
+    WrongCredentialType,
     Unknown,
     WrongSecret,
     /// The issuer's keys could not be had.
-    NoIssuer,
+    IssuerUnavailable,
     Revoked,
     Expired,
-    NotYet,
+    NotYetValid,
     /// Its automation user was never activated.
-    Inactive,
+    AutomationUserInactive,
     /// An assertion that was shown before.
     Replayed,
     Scope,
@@ -159,9 +162,9 @@ impl Principal {
     /// # Errors
     /// When a profile that ships is not in order; a test reads them all.
     #[cfg(feature = "local")]
-    pub(crate) fn at_the_tables() -> Result<Self, crate::scim::ScimError> {
+    pub(crate) fn local_operator() -> Result<Self, crate::scim::ScimError> {
         let broken = |why: String| crate::scim::ScimError::status(500, why);
-        let name: TenantName = crate::admin::OPERATORS.parse().map_err(|e: BadTenantName| broken(e.to_string()))?;
+        let name: TenantName = OPERATOR_TENANT.parse().map_err(|e: BadTenantName| broken(e.to_string()))?;
         let text = Profile::shipped("default").unwrap_or_default();
         let profile = Profile::parse(text).map_err(|bad| broken(bad.to_string()))?;
         let id = KeyId::of_digest(b"command line");
@@ -173,9 +176,9 @@ impl Principal {
 
     fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {
         let seal = record.credential.seal();
-        let KeyRecord { id, credential, scopes, automation, shape, .. } = record;
+        let KeyRecord { id, credential, scopes, automation, config, .. } = record;
         let key = if let Credential::Token { client, .. } = credential { client } else { id };
-        Self { tenant, key, scopes, automation, seal, profile, settings: shape.settings }
+        Self { tenant, key, scopes, automation, seal, profile, settings: config.settings }
     }
 
     /// The tenant whose data the caller may touch.

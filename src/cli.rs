@@ -123,10 +123,27 @@ fn items<'a>(answer: &'a serde_json::Value, name: &str) -> impl Iterator<Item = 
     answer.get(name).and_then(serde_json::Value::as_array).into_iter().flatten()
 }
 
+/// What the folder's `format` file holds: the layout of the tables that this release reads and writes.
+const DATA_FORMAT: &str = "2";
+
+/// Opens the store in a folder. A folder of another format is refused before anything in it is opened.
 fn open_engine(folder: &std::path::Path) -> Result<Engine, String> {
-    std::fs::create_dir_all(folder).map_err(|e| format!("cannot make the folder {}: {e}", folder.display()))?;
-    let file = folder.join("rollcall.db");
+    std::fs::create_dir_all(folder).map_err(|e| format!("cannot create the folder {}: {e}", folder.display()))?;
+    let (file, marker) = (folder.join("rollcall.db"), folder.join("format"));
     let path = file.to_str().ok_or_else(|| format!("the path {} is not UTF-8", file.display()))?;
+    if file.exists() {
+        // Releases before the marker wrote format 1.
+        let format = std::fs::read_to_string(&marker).unwrap_or_else(|_| "1".into());
+        if format.trim() != DATA_FORMAT {
+            return Err(format!(
+                "{path} has format {}, this release reads format {DATA_FORMAT}; choose an empty folder with --data, or \
+                 move this one away. Nothing in it was changed",
+                format.trim()
+            ));
+        }
+    } else {
+        std::fs::write(&marker, DATA_FORMAT).map_err(|e| format!("cannot write {}: {e}", marker.display()))?;
+    }
     Engine::in_file(path).map_err(|e| format!("cannot open {path}: {e}"))
 }
 

@@ -26,11 +26,11 @@ pub const MAX_BULK_OPERATIONS: usize = 1_000;
 pub const MAX_BULK_AT_ONCE: usize = 8;
 
 /// Age in seconds at which a Bulk begins no further operation: those under way have time to end.
-pub const BULK_SECONDS: u64 = 20;
+pub const BULK_START_DEADLINE_SECONDS: u64 = 20;
 
 /// Age in seconds at which a Bulk waits no longer for operations under way: below [`REQUEST_SECONDS`], so that there is
 /// an answer for each.
-pub const BULK_ANSWER_SECONDS: u64 = 23;
+pub const BULK_RESPONSE_DEADLINE_SECONDS: u64 = 23;
 
 /// Most members that one request may name. Their ids, 16 bytes each, are kept in the group's item until all is done.
 pub const MAX_MEMBER_CHANGES: usize = 10_000;
@@ -52,7 +52,7 @@ pub const REQUEST_SECONDS: u64 = 25;
 
 /// Age in seconds at which the worker takes up what a request has left: the request may take 28 seconds, and so may one
 /// that read the group just before its commit; the rest is for clocks that differ.
-pub const WORK_SETTLES_SECONDS: i64 = 60;
+pub const JOB_GRACE_SECONDS: i64 = 60;
 
 /// Most memberships on a page of `/GroupMembers`: they are small, and a group may have a million.
 pub const MAX_MEMBERSHIPS_PAGE: usize = 1_000;
@@ -110,17 +110,17 @@ pub const MAX_SCANNED_PAGES: usize = 16;
 pub const MAX_RESOURCES_READ: usize = 2_000;
 
 /// Resources read in one call on such a walk.
-pub const RESOURCES_A_STEP: usize = 500;
+pub const SCAN_BATCH_SIZE: usize = 500;
 
 /// Most alternatives of an `or` answered by one index read each; a longer one is scanned.
-pub const MAX_UNION: usize = 10;
+pub const MAX_OR_BRANCHES: usize = 10;
 
 /// Most users read one by one for one further e-mail address: each is a call of its own.
 pub const MAX_SHARED_EMAIL: usize = 100;
 
 /// How many of the last requests that wrote an item are kept in it: by them a write whose answer was lost is
 /// recognised, also after others have written.
-pub const KEPT_REQUESTS: usize = 4;
+pub const WRITER_HISTORY: usize = 4;
 
 /// Attempts at a read-modify-write whose item others keep changing; each attempt costs one write.
 pub const MAX_WRITE_ATTEMPTS: usize = 64;
@@ -145,10 +145,10 @@ pub const MAX_AUTOMATION_BYTES: usize = 256;
 pub const CLOCK_TOLERANCE_SECONDS: i64 = 60;
 
 /// How often in seconds the use of a key is written down: what lists keys need not know it to the second.
-pub const KEY_USE_IS_TOLD_SECONDS: i64 = 15 * 60;
+pub const LAST_USED_RESOLUTION_SECONDS: i64 = 15 * 60;
 
 /// How many days before its end a key is called expiring.
-pub const KEY_WARNS_DAYS: i64 = 30;
+pub const KEY_EXPIRY_WARNING_DAYS: i64 = 30;
 
 /// How long in seconds a rotated key works on where nobody says: a working day and a night to take the new one.
 pub const ROTATION_OVERLAP_SECONDS: i64 = 24 * 60 * 60;
@@ -163,13 +163,13 @@ pub const TOKENS_AT_ONCE: usize = 20;
 pub const MAX_TOKEN_REQUEST_BYTES: usize = 32 * 1024;
 
 /// How long in seconds an issuer's keys are taken for what they were: issuers publish new ones a day ahead.
-pub const JWKS_FRESH_SECONDS: i64 = 60 * 60;
+pub const JWKS_TTL_SECONDS: i64 = 60 * 60;
 
 /// How long in seconds they are still taken where the issuer does not answer.
-pub const JWKS_KEPT_SECONDS: i64 = 24 * 60 * 60;
+pub const JWKS_STALE_TTL_SECONDS: i64 = 24 * 60 * 60;
 
 /// How often in seconds an issuer is asked at most: a forged key id must not have us call it each time.
-pub const JWKS_ASKED_SECONDS: i64 = 30;
+pub const JWKS_MIN_REFETCH_SECONDS: i64 = 30;
 
 /// Longest document with an issuer's keys. Entra ID's has 20 KB.
 pub const MAX_JWKS_BYTES: usize = 256 * 1024;
@@ -198,4 +198,4 @@ pub const MAX_PROFILE_BYTES: usize = 64 * 1024;
 pub const MAX_PROFILE_NAME_BYTES: usize = 40;
 
 /// Profiles held in memory, read once each: a process serves all tenants, and most have the same few.
-pub const MAX_HELD_PROFILES: usize = 16;
+pub const PROFILE_CACHE_SIZE: usize = 16;

@@ -3,11 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::store::meter::Spent;
+use crate::store::meter::StoreUsage;
 
 /// A request that was answered.
 #[derive(Debug, Clone, Copy)]
-pub struct Answered<'a> {
+pub struct RequestRecord<'a> {
     /// Its id, which is also in what it wrote.
     pub request_id: &'a str,
     /// The row of the route table.
@@ -21,7 +21,7 @@ pub struct Answered<'a> {
     /// How long it took.
     pub milliseconds: u64,
     /// What it spent in the store.
-    pub spent: Spent,
+    pub spent: StoreUsage,
 }
 
 /// The metrics that are also told route by route.
@@ -38,11 +38,11 @@ pub enum Observer {
 
 impl Observer {
     /// Tells of a request.
-    pub fn tell(&self, answered: &Answered<'_>) {
-        let Answered { request_id, route, tenant, key, status, milliseconds, spent } = answered;
+    pub fn record(&self, answered: &RequestRecord<'_>) {
+        let RequestRecord { request_id, route, tenant, key, status, milliseconds, spent } = answered;
         match self {
             Self::Log => {
-                let Spent { waves, capacity, conflicts, .. } = spent;
+                let StoreUsage { round_trips, capacity, conflicts, .. } = spent;
                 tracing::info!(
                     request_id,
                     route,
@@ -50,7 +50,7 @@ impl Observer {
                     key,
                     status,
                     milliseconds,
-                    waves,
+                    round_trips,
                     capacity,
                     conflicts,
                     "request"
@@ -63,7 +63,7 @@ impl Observer {
     }
 }
 
-impl Answered<'_> {
+impl RequestRecord<'_> {
     /// The line (docs.aws.amazon.com, CloudWatch_Embedded_Metric_Format_Specification).
     fn metrics(&self, namespace: &str, timestamp: i64) -> Value {
         let Self { request_id, route, tenant, key, status, milliseconds, spent } = self;
@@ -73,14 +73,14 @@ impl Answered<'_> {
             metric("ServerErrors", "Count"),
             metric("Throttled", "Count"),
             metric("Milliseconds", "Milliseconds"),
-            metric("Waves", "Count"),
+            metric("RoundTrips", "Count"),
             metric("Capacity", "Count"),
             metric("Conflicts", "Count"),
         ];
         let line = json!({
             "level": "INFO", "message": "request", "request_id": request_id, "tenant": tenant, "key": key,
             "status": status, "Route": route, "Requests": 1, "ServerErrors": u8::from(*status >= 500),
-            "Throttled": u8::from(*status == 429), "Milliseconds": milliseconds, "Waves": spent.waves,
+            "Throttled": u8::from(*status == 429), "Milliseconds": milliseconds, "RoundTrips": spent.round_trips,
             "Calls": spent.calls, "Capacity": spent.capacity, "Conflicts": spent.conflicts,
         });
         let Value::Object(mut fields) = line else { return Value::Null };
@@ -108,8 +108,9 @@ mod tests {
 
     #[test]
     fn a_line_has_figures_for_each_metric_it_names_and_nothing_personal() {
-        let spent = Spent { calls: 3, waves: 2, capacity: 5.5, conflicts: 1, collection_gigabytes: Some(0.5) };
-        let answered = Answered {
+        let spent =
+            StoreUsage { calls: 3, round_trips: 2, capacity: 5.5, conflicts: 1, collection_gigabytes: Some(0.5) };
+        let answered = RequestRecord {
             request_id: "r",
             route: "users.get",
             tenant: "acme",
@@ -131,7 +132,7 @@ mod tests {
             assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
         }
         assert_eq!(
-            (&line["Route"], &line["ServerErrors"], &line["Waves"]),
+            (&line["Route"], &line["ServerErrors"], &line["RoundTrips"]),
             (&json!("users.get"), &json!(1), &json!(2))
         );
         assert_eq!(

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::auth::TenantName;
-use crate::limits::MAX_HELD_PROFILES;
+use crate::limits::PROFILE_CACHE_SIZE;
 use crate::scim::{Profile, ProfileRef};
 use crate::store::{Store, StoreError};
 
@@ -48,7 +48,7 @@ impl Profiles {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Requests side by side may all have read it.
         held.retain(|(known, _)| known != wanted);
-        if held.len() >= MAX_HELD_PROFILES {
+        if held.len() >= PROFILE_CACHE_SIZE {
             held.remove(0);
         }
         held.push((wanted.clone(), profile.clone()));

@@ -15,6 +15,7 @@ pub mod group_members;
 pub mod groups;
 pub mod idempotency;
 mod item;
+pub mod jobs;
 pub mod keys;
 mod links;
 pub mod members;
@@ -25,7 +26,6 @@ pub mod tables;
 pub mod tenants;
 pub mod tokens;
 pub mod users;
-pub mod work;
 
 use tables::{Table, TableNames};
 

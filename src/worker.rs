@@ -1,4 +1,4 @@
-//! Counts users, and finishes what requests have committed and not carried out (see [`Work`](crate::store::work::Work)): on Lambda from
+//! Counts users, and finishes what requests have committed and not carried out (see [`DeferredJob`](crate::store::jobs::DeferredJob)): on Lambda from
 //! the change records of the links table, locally by looking from time to time. Doing it twice does no harm.
 
 use std::collections::BTreeMap;
@@ -11,23 +11,23 @@ use serde::{Deserialize, Serialize};
 use crate::app::Clock;
 use crate::auth::TenantName;
 use crate::store::counts::UserChange;
-use crate::store::tables::Access;
+use crate::store::tables::TablePermission;
 use crate::store::{Store, StoreError};
 
 /// The function's handler string.
 pub const HANDLER: &str = "stream";
 
 /// Every access to a table that the work may need; the function's role allows no other.
-pub const ACCESS: &[Access] = &[
-    Access::KEYS_SCAN,
-    Access::USERS_BY_ID,
-    Access::USERS_UPDATE,
-    Access::GROUPS_GET,
-    Access::GROUPS_UPDATE,
-    Access::LINKS_GET,
-    Access::LINKS_QUERY,
-    Access::LINKS_PUT,
-    Access::LINKS_DELETE,
+pub const ACCESS: &[TablePermission] = &[
+    TablePermission::KEYS_SCAN,
+    TablePermission::USERS_BY_ID,
+    TablePermission::USERS_UPDATE,
+    TablePermission::GROUPS_GET,
+    TablePermission::GROUPS_UPDATE,
+    TablePermission::LINKS_GET,
+    TablePermission::LINKS_QUERY,
+    TablePermission::LINKS_PUT,
+    TablePermission::LINKS_DELETE,
 ];
 
 /// Works done side by side, each with some calls of its own: more would want more connections than a function has.
@@ -41,17 +41,17 @@ const INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug, Deserialize)]
 pub struct Event {
     #[serde(rename = "Records", default)]
-    records: Vec<Record>,
+    records: Vec<StreamRecord>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Record {
-    dynamodb: Change,
+struct StreamRecord {
+    dynamodb: StreamChange,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Change {
+struct StreamChange {
     keys: Keys,
     new_image: Option<Image>,
     old_image: Option<Image>,
@@ -120,7 +120,7 @@ pub async fn handle(store: &Store, clock: &Clock, event: Event) -> Answer {
 }
 
 /// Counts who came and who went, tenant by tenant; the first record of those that are to be handed over again.
-async fn count(store: &Store, clock: &Clock, changes: Vec<Change>) -> Vec<Failure> {
+async fn count(store: &Store, clock: &Clock, changes: Vec<StreamChange>) -> Vec<Failure> {
     let mut by_tenant = BTreeMap::<String, Vec<UserChange>>::new();
     for change in changes {
         if let Keys::User { tenant } = &change.keys {
@@ -139,7 +139,7 @@ async fn count(store: &Store, clock: &Clock, changes: Vec<Change>) -> Vec<Failur
     failures
 }
 
-impl Change {
+impl StreamChange {
     /// Who came or went; none for who has only changed.
     fn of_user(&self) -> Option<UserChange> {
         let (image, came) = match (&self.old_image, &self.new_image) {
@@ -160,7 +160,7 @@ impl Change {
 async fn settle(store: &Store, clock: &Clock, pk: &str, sk: &str) -> Result<(), StoreError> {
     // Read again after each wait: the request may have done it itself, or a later one have left other work there.
     while let Some(work) = store.work(pk, sk).await? {
-        let left = work.settles_in(clock.now());
+        let left = work.ready_in(clock.now());
         if left.is_zero() {
             return store.carry_out(&work).await;
         }
@@ -205,8 +205,8 @@ pub async fn run(store: Store, clock: Clock) {
 pub async fn sweep(store: &Store, clock: &Clock) -> Result<usize, StoreError> {
     let mut count = 0;
     for tenant in store.tenants().await? {
-        for work in store.pending(&tenant.name).await? {
-            if !work.settles_in(clock.now()).is_zero() {
+        for work in store.deferred_jobs(&tenant.name).await? {
+            if !work.ready_in(clock.now()).is_zero() {
                 continue;
             }
             match store.carry_out(&work).await {

@@ -89,13 +89,13 @@ async fn a_function_that_tells_the_use_of_a_key_changes_nothing_else_of_it() {
     let id = &store.keys(&acme).await.unwrap()[0].id;
     let as_row = |name: &str| ROUTES.iter().find(|route| route.name == name).map(role);
     let later = Timestamp::now() + SignedDuration::from_hours(1);
-    ROLE.scope(as_row("users.get"), store.tell_use(&acme, id, later)).await;
+    ROLE.scope(as_row("users.get"), store.record_last_used(&acme, id, later)).await;
     assert!(store.key(&acme, id).await.unwrap().unwrap().used > Some(Timestamp::now()), "the use is told");
     // Its condition does not hold now: the item that it meets is not asked for.
-    ROLE.scope(as_row("users.get"), store.tell_use(&acme, id, later)).await;
+    ROLE.scope(as_row("users.get"), store.record_last_used(&acme, id, later)).await;
     for (name, may_revoke) in [("users.get", false), ("admin.keys.list", false), ("admin.keys.revoke", true)] {
-        assert!(ROLE.scope(as_row(name), store.end_key(&acme, id, later, later)).await.is_err(), "{name}");
-        assert!(ROLE.scope(as_row(name), store.let_key_work(&acme, id)).await.is_err(), "{name}");
+        assert!(ROLE.scope(as_row(name), store.expire_key_at(&acme, id, later, later)).await.is_err(), "{name}");
+        assert!(ROLE.scope(as_row(name), store.activate_key(&acme, id)).await.is_err(), "{name}");
         assert_eq!(ROLE.scope(as_row(name), store.revoke_key(&acme, id, later)).await.is_ok(), may_revoke, "{name}");
     }
 }

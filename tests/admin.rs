@@ -7,10 +7,10 @@ use rollcall::api::route::Base;
 use rollcall::auth::{Scope, TenantName};
 use serde_json::{Value, json};
 
-use crate::support::{Harness, Reply, key};
+use crate::support::{Harness, ScimResponse, key};
 
 /// A request of an operator.
-pub async fn ask(harness: &Harness, admin: &str, method: &str, path: &str, body: Value) -> Reply {
+pub async fn ask(harness: &Harness, admin: &str, method: &str, path: &str, body: Value) -> ScimResponse {
     let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
     let header = format!("Bearer {admin}");
     harness.raw(method, &format!("/admin/v1{path}"), body, &[("authorization", &header)]).await

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::support::budget::{Budget, Spent};
+use crate::support::budget::{Budget, StoreUsage};
 use crate::support::{Harness, encode, is_embedded, patch};
 use rollcall::auth::ApiKey;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ impl Counted {
         Self { harness: Harness::with(vec![budget.clone()]).await, budget }
     }
 
-    async fn spend(&self, method: &str, path: &str, body: impl Into<Option<Value>>, status: u16) -> Spent {
+    async fn spend(&self, method: &str, path: &str, body: impl Into<Option<Value>>, status: u16) -> StoreUsage {
         self.budget.take();
         let reply = self.harness.send(method, path, body).await;
         assert_eq!(reply.status, status, "{reply:?}");
@@ -38,8 +38,8 @@ fn find(filter: &str) -> String {
     format!("/Users?filter={}", encode(filter))
 }
 
-fn spent(waves: usize, calls: &[&str], rcu: f64, wcu: f64) -> Spent {
-    Spent { waves, calls: calls.iter().map(|call| (*call).to_owned()).collect(), rcu, wcu }
+fn spent(round_trips: usize, calls: &[&str], rcu: f64, wcu: f64) -> StoreUsage {
+    StoreUsage { round_trips, calls: calls.iter().map(|call| (*call).to_owned()).collect(), rcu, wcu }
 }
 
 #[tokio::test(start_paused = true)]
@@ -64,7 +64,7 @@ async fn every_read_is_one_wave() {
     assert_eq!(nobody, spent(1, &["GetItem", "GetItem"], 2.0, 0.0));
     let list = counted.spend("GET", "/Users?startIndex=1&count=100", None, 200).await;
     assert_eq!(
-        (list.waves, list.calls.len()),
+        (list.round_trips, list.calls.len()),
         (2, 4),
         "the key check beside the counts, then the page beside the total"
     );
@@ -108,7 +108,7 @@ async fn what_is_refused_costs_at_most_the_key_check_and_one_read() {
     counted.budget.take();
     let refused =
         counted.harness.raw("GET", "/acme/scim/v2/Users", Vec::new(), &[("authorization", "Bearer junk")]).await;
-    assert_eq!((refused.status, counted.budget.take()), (401, Spent::default()));
+    assert_eq!((refused.status, counted.budget.take()), (401, StoreUsage::default()));
     // A key that is in order but unknown starts no scan and no list.
     let forged = ApiKey::mint(&"acme".parse().unwrap()).unwrap().reveal();
     let header = format!("Bearer {forged}");
@@ -124,11 +124,11 @@ async fn what_is_refused_costs_at_most_the_key_check_and_one_read() {
     let counted = Counted::new().await;
     let duplicate = user("bob");
     counted.harness.create(duplicate.clone()).await;
-    assert_eq!(counted.spend("POST", "/Users", duplicate, 409).await.waves, 2);
+    assert_eq!(counted.spend("POST", "/Users", duplicate, 409).await.round_trips, 2);
     // An id that cannot be one is not looked up; one that could be is asked for twice, as a rename may hide it.
     assert_eq!(counted.spend("GET", "/Users/nobody", None, 404).await.calls, ["GetItem"]);
     let absent = counted.spend("GET", "/Users/2819c223-7f76-453a-919d-413861904646", None, 404).await;
-    assert_eq!((absent.waves, absent.calls.len()), (2, 3));
+    assert_eq!((absent.round_trips, absent.calls.len()), (2, 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,9 +140,9 @@ async fn a_further_email_address_makes_a_write_a_transaction_and_no_more_waves()
     let mut body = user("bob");
     body["emails"].as_array_mut().unwrap().push(json!({"type": "home", "value": "bob@home.org"}));
     let create = counted.spend("POST", "/Users", body, 201).await;
-    assert_eq!((create.waves, create.calls), (2, vec!["GetItem".to_owned(), "TransactWriteItems".to_owned()]));
+    assert_eq!((create.round_trips, create.calls), (2, vec!["GetItem".to_owned(), "TransactWriteItems".to_owned()]));
     let found = counted.spend("GET", &find("emails.value eq \"BOB@home.org\""), None, 200).await;
-    assert_eq!(found.waves, 2, "the row names the user, who is then read");
+    assert_eq!(found.round_trips, 2, "the row names the user, who is then read");
 }
 
 /// The figures above hold among many users as among few. `ROLLCALL_SCALE=100000` asks for more than CI does.
@@ -212,7 +212,7 @@ async fn what_a_group_costs_does_not_depend_on_how_many_members_it_has() {
     let [add, again, remove, rename, read, _] = &costs[0];
     eprintln!("add {add:?}\nremove {remove:?}\nrename {rename:?}");
     let changed = ["GetItem", "GetItem", "Query", "GetItem", "UpdateItem", "TransactWriteItems"];
-    assert_eq!((add.waves, &add.calls[..]), (3, &changed.map(str::to_owned)[..]), "{add:?}");
+    assert_eq!((add.round_trips, &add.calls[..]), (3, &changed.map(str::to_owned)[..]), "{add:?}");
     assert_eq!(remove.calls, add.calls);
     assert_eq!(again.wcu, 0.0, "who is a member already is not written");
     assert_eq!(*read, spent(1, &["GetItem", "GetItem"], 2.0, 0.0));

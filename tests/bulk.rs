@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::budget::Budget;
 use crate::support::crash::{Crash, LostAnswers};
 use crate::support::wire::Layer;
-use crate::support::{ENTERPRISE, HOST, Harness, Reply, is_embedded, patch};
+use crate::support::{ENTERPRISE, HOST, Harness, ScimResponse, is_embedded, patch};
 
 pub fn bulk(operations: Value) -> Value {
     json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations})
@@ -32,7 +32,7 @@ pub async fn send(harness: &Harness, operations: Value) -> Vec<Value> {
     results(harness.send("POST", "/Bulk", bulk(operations)).await)
 }
 
-fn results(reply: Reply) -> Vec<Value> {
+fn results(reply: ScimResponse) -> Vec<Value> {
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:BulkResponse"]));
     reply.body["Operations"].as_array().unwrap().clone()

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rollcall::auth::{Scope, TenantName};
-use rollcall::limits::{BULK_ANSWER_SECONDS, MAX_BODY_BYTES, MAX_BULK_OPERATIONS};
+use rollcall::limits::{BULK_RESPONSE_DEADLINE_SECONDS, MAX_BODY_BYTES, MAX_BULK_OPERATIONS};
 use rollcall::store::tables::Table;
 use serde_json::{Value, json};
 
 use crate::bulk::{bulk, detail, group, names, post, send, statuses, user};
-use crate::support::wire::{Answer, Call, Held, Layer, Lost};
+use crate::support::wire::{Answer, DynamoCall, Held, Layer, Lost};
 use crate::support::{Harness, is_embedded, key, patch};
 
 /// Counts lookups of keys.
@@ -19,7 +19,7 @@ use crate::support::{Harness, is_embedded, key, patch};
 struct Lookups(AtomicUsize);
 
 impl Layer for Lookups {
-    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
+    fn before(&self, call: &DynamoCall) -> Result<Option<Answer>, Lost> {
         let is_key = call.body["TableName"].as_str().is_some_and(|table| table.ends_with("keys"));
         self.0.fetch_add(usize::from(is_key), Ordering::SeqCst);
         Ok(None)
@@ -104,7 +104,7 @@ async fn what_is_too_large_or_no_bulk_is_refused_whole() {
 struct Slow(Duration);
 
 impl Layer for Slow {
-    fn hold<'a>(&'a self, _: &'a Call) -> Held<'a> {
+    fn hold<'a>(&'a self, _: &'a DynamoCall) -> Held<'a> {
         Box::pin(tokio::time::sleep(self.0))
     }
 }
@@ -139,7 +139,7 @@ async fn operations_that_do_not_end_in_time_may_have_been_done_and_are_told_so()
     let operations: Vec<_> = (0..20).map(|i| user(&format!("u{i}"))).collect();
     let started = tokio::time::Instant::now();
     let results = send(&slow, json!(operations)).await;
-    assert_eq!(started.elapsed().as_secs(), BULK_ANSWER_SECONDS);
+    assert_eq!(started.elapsed().as_secs(), BULK_RESPONSE_DEADLINE_SECONDS);
     assert!(results.iter().all(|result| result["status"] == "503"));
     let unknown = results.iter().filter(|result| detail(result).contains("may have been done")).count();
     let not_run = results.iter().filter(|result| detail(result).contains("not run")).count();

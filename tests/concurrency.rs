@@ -8,7 +8,7 @@ use rollcall::limits::REQUEST_SECONDS;
 use serde_json::{Value, json};
 
 use crate::support::conflict::Conflict;
-use crate::support::wire::{Answer, Call, Held, Layer, Lost};
+use crate::support::wire::{Answer, DynamoCall, Held, Layer, Lost};
 use crate::support::{Harness, is_embedded, patch};
 
 async fn contested() -> (Harness, Arc<Conflict>) {
@@ -16,7 +16,7 @@ async fn contested() -> (Harness, Arc<Conflict>) {
     (Harness::with(vec![conflict.clone()]).await, conflict)
 }
 
-fn count(replies: &[crate::support::Reply], status: u16) -> usize {
+fn count(replies: &[crate::support::ScimResponse], status: u16) -> usize {
     replies.iter().filter(|reply| reply.status == status).count()
 }
 
@@ -119,12 +119,12 @@ async fn a_delete_among_patches_is_final() {
 struct Crowded;
 
 impl Layer for Crowded {
-    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
+    fn before(&self, call: &DynamoCall) -> Result<Option<Answer>, Lost> {
         let kind = "com.amazonaws.dynamodb.v20120810#TransactionConflictException";
         Ok((!call.written_items().is_empty()).then(|| (400, json!({"__type": kind, "message": "conflict"}))))
     }
 
-    fn hold<'a>(&'a self, _: &'a Call) -> Held<'a> {
+    fn hold<'a>(&'a self, _: &'a DynamoCall) -> Held<'a> {
         Box::pin(tokio::time::sleep(Duration::from_secs(2)))
     }
 }

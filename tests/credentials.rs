@@ -9,18 +9,18 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
-use rollcall::admin::keys::{self, Made, NewForm, NewKey};
+use rollcall::admin::keys::{self, Made, NewCredentialType, NewKey};
 use rollcall::app::{App, Clock};
 use rollcall::auth::jwt::Algorithm;
-use rollcall::auth::{Credential, Issuers, KeyId, Scope, TenantName, Trust};
-use rollcall::limits::{CLOCK_TOLERANCE_SECONDS, JWKS_ASKED_SECONDS, JWKS_FRESH_SECONDS, JWKS_KEPT_SECONDS};
+use rollcall::auth::{Credential, FederatedIssuer, Issuers, KeyId, Scope, TenantName};
+use rollcall::limits::{CLOCK_TOLERANCE_SECONDS, JWKS_MIN_REFETCH_SECONDS, JWKS_STALE_TTL_SECONDS, JWKS_TTL_SECONDS};
 use serde_json::{Value, json};
 
 use crate::support::budget::Budget;
 use crate::support::issuer::{
     AUDIENCE, ISSUER, Issuer, JWKS_URI, Reached, claims, claims_with, signed, token as of_issuer,
 };
-use crate::support::{Harness, Reply, is_embedded};
+use crate::support::{Harness, ScimResponse, is_embedded};
 
 pub const ROBOT: &str = "robot@example.com";
 
@@ -28,8 +28,8 @@ pub fn tenant(name: &str) -> TenantName {
     name.parse().unwrap()
 }
 
-pub fn trust() -> Trust {
-    Trust {
+pub fn trust() -> FederatedIssuer {
+    FederatedIssuer {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         subject: Some("workload".to_owned()),
@@ -38,7 +38,7 @@ pub fn trust() -> Trust {
     }
 }
 
-pub fn new_key(name: &str, form: NewForm) -> NewKey {
+pub fn new_key(name: &str, form: NewCredentialType) -> NewKey {
     NewKey {
         tenant: tenant(name),
         description: "test".to_owned(),
@@ -96,17 +96,17 @@ pub fn header_of(made: &Made) -> String {
     }
 }
 
-pub async fn get(harness: &Harness, authorization: &str) -> Reply {
+pub async fn get(harness: &Harness, authorization: &str) -> ScimResponse {
     let headers = [("authorization", authorization)];
     harness.raw("GET", "/acme/scim/v2/Users?filter=userName+eq+%22x%22", Vec::new(), &headers).await
 }
 
-async fn ask_token(harness: &Harness, form: &[(&str, &str)], headers: &[(&str, &str)]) -> Reply {
+async fn ask_token(harness: &Harness, form: &[(&str, &str)], headers: &[(&str, &str)]) -> ScimResponse {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
     harness.raw("POST", "/acme/oauth/token", body.into_bytes(), headers).await
 }
 
-async fn token_by_secret(harness: &Harness, made: &Made) -> Reply {
+async fn token_by_secret(harness: &Harness, made: &Made) -> ScimResponse {
     let form = [
         ("grant_type", "client_credentials"),
         ("client_id", made.record.id.as_str()),
@@ -115,7 +115,7 @@ async fn token_by_secret(harness: &Harness, made: &Made) -> Reply {
     ask_token(harness, &form, &[]).await
 }
 
-async fn token_by_assertion(harness: &Harness, assertion: &str) -> Reply {
+async fn token_by_assertion(harness: &Harness, assertion: &str) -> ScimResponse {
     let form = [
         ("grant_type", "client_credentials"),
         ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
@@ -132,10 +132,15 @@ async fn every_form_reads_and_writes_within_the_budget_of_a_bearer_key() {
     let budget = Budget::new();
     let (harness, _) = with_issuer(Some(budget.clone())).await;
     let mut headers = Vec::new();
-    for form in [NewForm::Bearer, NewForm::Basic, NewForm::Jwt, NewForm::Federation(trust())] {
+    for form in [
+        NewCredentialType::Bearer,
+        NewCredentialType::Basic,
+        NewCredentialType::Jwt,
+        NewCredentialType::Federation(trust()),
+    ] {
         headers.push(header_of(&add(&harness, new_key("acme", form)).await));
     }
-    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    let client = add(&harness, new_key("acme", NewCredentialType::Client)).await;
     let token = token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap().to_owned();
     headers.push(bearer(&token));
     let mut spent = BTreeSet::new();
@@ -150,12 +155,12 @@ async fn every_form_reads_and_writes_within_the_budget_of_a_bearer_key() {
         assert_eq!(reply.status, 201, "{reply:?}");
         let write = budget.take();
         spent.insert(format!(
-            "read {} waves {} units, write {} waves {} units",
-            read.waves, read.rcu, write.waves, write.wcu
+            "read {} round trips {} units, write {} round trips {} units",
+            read.round_trips, read.rcu, write.round_trips, write.wcu
         ));
     }
     assert_eq!(spent.len(), 1, "{spent:?}");
-    assert!(spent.first().unwrap().starts_with("read 1 waves"), "{spent:?}");
+    assert!(spent.first().unwrap().starts_with("read 1 round trips"), "{spent:?}");
 }
 
 /// What is wrong with a credential, and what is shown then.
@@ -163,7 +168,7 @@ async fn wrong_ones(harness: &Harness) -> Vec<(&'static str, String)> {
     let now = Timestamp::now();
     let ago = |seconds: i64| now - SignedDuration::from_secs(seconds);
     let mut all = Vec::new();
-    for form in [NewForm::Bearer, NewForm::Basic, NewForm::Jwt] {
+    for form in [NewCredentialType::Bearer, NewCredentialType::Basic, NewCredentialType::Jwt] {
         let good = add(harness, new_key("acme", form.clone())).await;
         let others = add(harness, new_key("globex", form.clone())).await;
         all.push(("of another tenant", header_of(&others)));
@@ -182,9 +187,9 @@ async fn wrong_ones(harness: &Harness) -> Vec<(&'static str, String)> {
             header_of(&good).replacen("Bearer", "Digest", 1).replacen("Basic", "Digest", 1),
         ));
     }
-    let key = add(harness, new_key("acme", NewForm::Bearer)).await.secret.unwrap();
-    let password = add(harness, new_key("acme", NewForm::Basic)).await.secret.unwrap();
-    let client = add(harness, new_key("acme", NewForm::Client)).await.secret.unwrap();
+    let key = add(harness, new_key("acme", NewCredentialType::Bearer)).await.secret.unwrap();
+    let password = add(harness, new_key("acme", NewCredentialType::Basic)).await.secret.unwrap();
+    let client = add(harness, new_key("acme", NewCredentialType::Client)).await.secret.unwrap();
     all.push(("a bearer key as password", basic(ROBOT, &key)));
     all.push(("a password as bearer key", bearer(&password)));
     all.push(("a client's secret as bearer key", bearer(&client)));
@@ -197,7 +202,7 @@ async fn wrong_ones(harness: &Harness) -> Vec<(&'static str, String)> {
 
 /// What is wrong with a JWT that Rollcall issued.
 async fn wrong_jwts(harness: &Harness) -> Vec<(&'static str, String)> {
-    let made = add(harness, new_key("acme", NewForm::Jwt)).await;
+    let made = add(harness, new_key("acme", NewCredentialType::Jwt)).await;
     let token = made.secret.unwrap();
     let Credential::Jwt { public_key, .. } = made.record.credential else { panic!() };
     let [_, payload, signature]: [&str; 3] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
@@ -220,7 +225,7 @@ async fn wrong_jwts(harness: &Harness) -> Vec<(&'static str, String)> {
         ("key confusion", confused),
         ("of a record that is none of a JWT of ours", {
             let mut foreign = claims.clone();
-            foreign["jti"] = json!(Trust::key_id(ISSUER, AUDIENCE).as_str());
+            foreign["jti"] = json!(FederatedIssuer::key_id(ISSUER, AUDIENCE).as_str());
             with(headers.clone(), &foreign)
         }),
         ("a critical header", with(json!({"alg": "EdDSA", "crit": ["b64"], "b64": false}), &claims)),
@@ -255,7 +260,7 @@ fn wrong_foreign_jwts() -> Vec<(&'static str, String)> {
 async fn whatever_is_wrong_is_refused_alike_and_before_anything_is_read_further() {
     let budget = Budget::new();
     let (harness, _) = with_issuer(Some(budget.clone())).await;
-    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    add(&harness, new_key("acme", NewCredentialType::Federation(trust()))).await;
     let mut headers = wrong_ones(&harness).await;
     let jwts = wrong_jwts(&harness).await.into_iter().chain(wrong_foreign_jwts());
     headers.extend(jwts.map(|(what, token)| (what, bearer(&token))));
@@ -265,7 +270,7 @@ async fn whatever_is_wrong_is_refused_alike_and_before_anything_is_read_further(
         let reply = get(&harness, &header).await;
         assert_eq!(reply.status, 401, "{what}: {reply:?}");
         bodies.insert((reply.body.to_string(), format!("{:?}", reply.headers)));
-        assert!(budget.take().waves <= 1, "{what}");
+        assert!(budget.take().round_trips <= 1, "{what}");
     }
     assert_eq!(bodies.len(), 1, "{bodies:?}");
 }
@@ -273,7 +278,7 @@ async fn whatever_is_wrong_is_refused_alike_and_before_anything_is_read_further(
 #[tokio::test(start_paused = true)]
 async fn clocks_may_differ_a_little() {
     let (harness, _) = with_issuer(None).await;
-    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    add(&harness, new_key("acme", NewCredentialType::Federation(trust()))).await;
     let now = Timestamp::now().as_second();
     for change in [json!({"exp": now - 30}), json!({"nbf": now + 30}), json!({"aud": [AUDIENCE, "other"]})] {
         assert_eq!(
@@ -287,8 +292,8 @@ async fn clocks_may_differ_a_little() {
 #[tokio::test(start_paused = true)]
 async fn a_client_is_given_a_token_by_header_by_body_and_by_assertion() {
     let (harness, _) = with_issuer(None).await;
-    let client = add(&harness, new_key("acme", NewForm::Client)).await;
-    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    let client = add(&harness, new_key("acme", NewCredentialType::Client)).await;
+    add(&harness, new_key("acme", NewCredentialType::Federation(trust()))).await;
     let (id, secret) = (client.record.id.as_str(), client.secret.as_deref().unwrap());
     let by_header = ask_token(
         &harness,
@@ -314,14 +319,14 @@ async fn a_client_is_given_a_token_by_header_by_body_and_by_assertion() {
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_token_request_is_said_as_rfc_6749_has_it() {
     let (harness, _) = with_issuer(None).await;
-    let client = add(&harness, new_key("acme", NewForm::Client)).await;
-    let bearer_key = add(&harness, new_key("acme", NewForm::Bearer)).await;
-    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    let client = add(&harness, new_key("acme", NewCredentialType::Client)).await;
+    let bearer_key = add(&harness, new_key("acme", NewCredentialType::Bearer)).await;
+    add(&harness, new_key("acme", NewCredentialType::Federation(trust()))).await;
     let (id, secret) = (client.record.id.as_str(), client.secret.as_deref().unwrap());
     let grant = ("grant_type", "client_credentials");
     let shown = of_issuer("first", &claims());
     assert_eq!(token_by_assertion(&harness, &shown).await.status, 200);
-    let error = |reply: &Reply| (reply.status, reply.body["error"].as_str().unwrap().to_owned());
+    let error = |reply: &ScimResponse| (reply.status, reply.body["error"].as_str().unwrap().to_owned());
     let invalid_client = (401, "invalid_client".to_owned());
     for (what, form) in [
         ("no grant type", vec![("client_id", id), ("client_secret", secret)]),
@@ -372,7 +377,7 @@ async fn who_asks_where_tokens_are_had_is_told_without_a_key_and_not_who_is_here
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_revoked_takes_its_tokens_along() {
     let (harness, _) = with_issuer(None).await;
-    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    let client = add(&harness, new_key("acme", NewCredentialType::Client)).await;
     let token = bearer(token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap());
     assert_eq!(get(&harness, &token).await.status, 200);
     assert!(harness.app.store.revoke_key(&tenant("acme"), &client.record.id, Timestamp::now()).await.unwrap());
@@ -383,7 +388,7 @@ async fn a_client_that_is_revoked_takes_its_tokens_along() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_rotated_takes_its_tokens_along_at_the_end_of_the_overlap() {
     let (harness, _) = with_issuer(None).await;
-    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    let client = add(&harness, new_key("acme", NewCredentialType::Client)).await;
     let token = bearer(token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap());
     let overlap = SignedDuration::from_mins(10);
     let store = &harness.app.store;
@@ -397,7 +402,7 @@ async fn a_client_that_is_rotated_takes_its_tokens_along_at_the_end_of_the_overl
 async fn a_form_of_any_kind_is_answered_and_costs_little() {
     let (harness, _) = with_issuer(None).await;
     let many: String = (0..100_000).map(|i| format!("{i:x}&")).collect();
-    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    let client = add(&harness, new_key("acme", NewCredentialType::Client)).await;
     let (id, secret) = (client.record.id.as_str(), client.secret.as_deref().unwrap());
     let twice = format!("grant_type=client_credentials&scope=read+read&client_id={id}&client_secret={secret}");
     for (body, status) in [(many, 400), ("a=1&".repeat(9_000), 400), (twice, 200), ("%ff&=&&".to_owned(), 400)] {
@@ -412,7 +417,7 @@ async fn a_new_token_goes_on_where_the_old_one_was() {
     for i in 0..3 {
         harness.user(&format!("u{i}")).await;
     }
-    let client = add(&harness, new_key("acme", NewForm::Client)).await;
+    let client = add(&harness, new_key("acme", NewCredentialType::Client)).await;
     let mut cursor = String::new();
     for _ in 0..3 {
         let token = bearer(token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap());
@@ -426,7 +431,7 @@ async fn a_new_token_goes_on_where_the_old_one_was() {
 #[tokio::test(start_paused = true)]
 async fn an_issuer_changes_its_keys_and_is_not_asked_more_than_it_must_be() {
     let (harness, issuer) = with_issuer(None).await;
-    add(&harness, new_key("acme", NewForm::Federation(trust()))).await;
+    add(&harness, new_key("acme", NewCredentialType::Federation(trust()))).await;
     let asked = || issuer.asked.swap(0, Ordering::Relaxed);
     let of =
         |kid: &str| bearer(&of_issuer(kid, &claims_with(json!({"exp": Timestamp::now().as_second() + 1_000_000}))));
@@ -439,19 +444,19 @@ async fn an_issuer_changes_its_keys_and_is_not_asked_more_than_it_must_be() {
     }
     assert_eq!(asked(), 0, "a forged kid does not have it asked again at once");
     issuer.publish(&["first", "second"]);
-    let soon = at(&harness, JWKS_ASKED_SECONDS + 1);
+    let soon = at(&harness, JWKS_MIN_REFETCH_SECONDS + 1);
     assert_eq!(get(&soon, &of("second")).await.status, 200, "a new key is fetched when a token names it");
     assert_eq!(asked(), 1);
     issuer.publish(&["second"]);
-    let later = at(&harness, JWKS_ASKED_SECONDS + JWKS_FRESH_SECONDS + 2);
+    let later = at(&harness, JWKS_MIN_REFETCH_SECONDS + JWKS_TTL_SECONDS + 2);
     assert_eq!(get(&later, &of("first")).await.status, 401, "a key that is withdrawn is not taken any more");
     assert_eq!(asked(), 1);
     issuer.is_down.store(true, Ordering::Relaxed);
-    let still = at(&harness, 2 * JWKS_FRESH_SECONDS + 100);
+    let still = at(&harness, 2 * JWKS_TTL_SECONDS + 100);
     assert_eq!(get(&still, &of("second")).await.status, 200, "an issuer may be down for a while");
     let unknown = get(&still, &of("first")).await;
     assert_eq!(unknown.status, 503, "its key may be one that could not be fetched: {unknown:?}");
-    let late = at(&harness, JWKS_KEPT_SECONDS + 2 * JWKS_FRESH_SECONDS);
+    let late = at(&harness, JWKS_STALE_TTL_SECONDS + 2 * JWKS_TTL_SECONDS);
     let refused = get(&late, &of("second")).await;
     assert_eq!(refused.status, 503, "it is not the client's fault: {refused:?}");
     assert!(refused.headers.contains_key("retry-after"));
@@ -468,7 +473,9 @@ async fn an_issuer_signs_as_the_key_says_and_in_no_other_way() {
         (Algorithm::EdDSA, "EdDSA", "ed25519"),
     ];
     for (algorithm, name, _) in algorithms {
-        let made = add(&harness, new_key("acme", NewForm::Federation(Trust { algorithm, ..trust() }))).await;
+        let made =
+            add(&harness, new_key("acme", NewCredentialType::Federation(FederatedIssuer { algorithm, ..trust() })))
+                .await;
         for (_, other, kid) in algorithms {
             let token = signed(&json!({"alg": other, "kid": kid}), &claims());
             let expected = if other == name { 200 } else { 401 };
@@ -501,8 +508,8 @@ async fn an_issuer_is_reached_over_http_and_one_that_is_not_there_is_no_refusal(
     let issuer = Issuer::new();
     let jwks_uri = publish_at_http(issuer.clone());
     let federation = |jwks_uri: &str| {
-        let trust = Trust { jwks_uri: jwks_uri.to_owned(), ..trust() };
-        NewKey { automation: None, ..new_key("acme", NewForm::Federation(trust)) }
+        let trust = FederatedIssuer { jwks_uri: jwks_uri.to_owned(), ..trust() };
+        NewKey { automation: None, ..new_key("acme", NewCredentialType::Federation(trust)) }
     };
     let made = add(&harness, federation(&jwks_uri)).await;
     let shown = bearer(&of_issuer("first", &claims()));
@@ -517,7 +524,8 @@ async fn an_issuer_is_reached_over_http_and_one_that_is_not_there_is_no_refusal(
 #[tokio::test(start_paused = true)]
 async fn nothing_secret_is_stored_or_shown() {
     let (harness, _) = with_issuer(None).await;
-    for form in [NewForm::Bearer, NewForm::Basic, NewForm::Client, NewForm::Jwt] {
+    for form in [NewCredentialType::Bearer, NewCredentialType::Basic, NewCredentialType::Client, NewCredentialType::Jwt]
+    {
         let made = add(&harness, new_key("acme", form)).await;
         let secret = made.secret.unwrap();
         let last = &secret[secret.len() - 30..];

@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use rollcall::limits::MAX_PAGE;
-use rollcall::scim::filter::plan::{Access, plan};
+use rollcall::scim::filter::plan::{IndexPlan, plan};
 use rollcall::scim::user::INDEXED;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, encode};
+use crate::support::{ScimResponse, encode};
 
 mod population;
 mod reference;
@@ -68,7 +68,7 @@ impl Population {
 
     async fn found(&self, filter: &str, start: usize, count: usize, total: usize) -> Vec<String> {
         let query = format!("/Users?filter={}&attributes=id&count={count}&startIndex={start}", encode(filter));
-        let Reply { status, body, .. } = self.harness.send("GET", &query, None).await;
+        let ScimResponse { status, body, .. } = self.harness.send("GET", &query, None).await;
         assert_eq!((status, &body["totalResults"]), (200, &json!(total)), "{filter}: {body}");
         let ids = body["Resources"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap().to_owned());
         ids.collect()
@@ -76,7 +76,7 @@ impl Population {
 
     fn is_by_index(&self, filter: &Filter) -> bool {
         let parsed = rollcall::scim::filter::Filter::parse(&filter.to_string()).unwrap();
-        plan(&parsed, &self.harness.app.schemas.user, INDEXED) != Access::Scan
+        plan(&parsed, &self.harness.app.schemas.user, INDEXED) != IndexPlan::Scan
     }
 
     async fn is_refused(&self, filter: &Filter) {

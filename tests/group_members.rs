@@ -11,7 +11,7 @@ use rollcall::store::tables::Table;
 use serde_json::{Value, json};
 
 use crate::support::crash::Crash;
-use crate::support::{Harness, Reply, encode, is_embedded, key, patch};
+use crate::support::{Harness, ScimResponse, encode, is_embedded, key, patch};
 
 const METADATA: &str = "urn:ietf:params:scim:schemas:extension:groupMembers:2.0:Group";
 
@@ -30,7 +30,7 @@ async fn users(harness: &Harness, prefix: &str, count: usize) -> Vec<String> {
     ids
 }
 
-async fn list(harness: &Harness, filter: &str, more: &str) -> Reply {
+async fn list(harness: &Harness, filter: &str, more: &str) -> ScimResponse {
     let filter = if filter.is_empty() { String::new() } else { format!("filter={}&", encode(filter)) };
     harness.send("GET", &format!("/GroupMembers?{filter}{more}"), None).await
 }
@@ -67,7 +67,7 @@ async fn fill(harness: &Harness, group: &str, count: usize) {
     let row = |i: usize| {
         let text = |text: String| AttributeValue::S(text);
         let put = PutRequest::builder()
-            .item("pk", text(format!("acme#g#{group}")))
+            .item("pk", text(format!("acme#member#{group}")))
             .item("sk", text(uuid::Uuid::from_u128(i as u128).to_string()))
             .item("t", text("User".into()));
         WriteRequest::builder().put_request(put.build().unwrap()).build()
@@ -213,7 +213,8 @@ async fn a_cursor_is_good_for_its_key_its_query_and_its_hour_alone() {
     let filter = format!("group.value eq \"{group}\"");
     let cursor = list(&harness, &filter, "count=1").await.body["nextCursor"].as_str().unwrap().to_owned();
     assert_eq!(list(&harness, &filter, &format!("count=1&cursor={cursor}")).await.status, 200);
-    let refused = |reply: Reply, kind: &str| assert_eq!((reply.status, &reply.body["scimType"]), (400, &json!(kind)));
+    let refused =
+        |reply: ScimResponse, kind: &str| assert_eq!((reply.status, &reply.body["scimType"]), (400, &json!(kind)));
     refused(list(&harness, &filter, &format!("count=2&cursor={cursor}")).await, "invalidCount");
     refused(list(&harness, "", &format!("cursor={cursor}")).await, "invalidCursor");
     refused(list(&harness, &filter, "cursor=AAAA").await, "invalidCursor");

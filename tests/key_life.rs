@@ -1,8 +1,8 @@
 //! The life of a key: waiting, used, rotated, expiring; and what a new one must be.
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall::admin::keys::{self, NewForm, NewKey};
-use rollcall::auth::Trust;
+use rollcall::admin::keys::{self, NewCredentialType, NewKey};
+use rollcall::auth::FederatedIssuer;
 use rollcall::auth::record::State;
 
 use crate::credentials::{ROBOT, add, at, get, header_of, new_key, tenant, trust, with_issuer};
@@ -13,17 +13,17 @@ use crate::support::{Harness, is_embedded};
 async fn a_key_works_from_when_its_automation_user_is_active() {
     let harness = Harness::new().await;
     let (store, acme, now) = (&harness.app.store, tenant("acme"), Timestamp::now());
-    let refused = keys::add(store, new_key("acme", NewForm::Bearer), now).await.err().unwrap();
+    let refused = keys::add(store, new_key("acme", NewCredentialType::Bearer), now).await.err().unwrap();
     assert!(refused.to_string().contains("no automation user"), "{refused}");
     keys::put_automation_user(store, &acme, ROBOT, false, now).await.unwrap();
-    let made = add(&harness, new_key("acme", NewForm::Bearer)).await;
+    let made = add(&harness, new_key("acme", NewCredentialType::Bearer)).await;
     assert_eq!(made.record.state(now), State::Waiting);
     assert_eq!(get(&harness, &header_of(&made)).await.status, 401);
     for _ in 0..2 {
         keys::put_automation_user(store, &acme, ROBOT, true, now).await.unwrap();
         assert_eq!(get(&harness, &header_of(&made)).await.status, 200);
     }
-    let next = add(&harness, new_key("acme", NewForm::Jwt)).await;
+    let next = add(&harness, new_key("acme", NewCredentialType::Jwt)).await;
     assert_eq!(get(&harness, &header_of(&next)).await.status, 200, "a key of an active user works at once");
 }
 
@@ -34,7 +34,7 @@ async fn the_use_of_a_key_is_written_down_four_times_an_hour_at_the_most() {
     }
     let budget = Budget::new();
     let (harness, _) = with_issuer(Some(budget.clone())).await;
-    let made = add(&harness, new_key("acme", NewForm::Bearer)).await;
+    let made = add(&harness, new_key("acme", NewCredentialType::Bearer)).await;
     let used = async || harness.app.store.key(&tenant("acme"), &made.record.id).await.unwrap().unwrap().used;
     assert_eq!(used().await, None);
     for (after, writes) in [(0, 1), (10, 0), (899, 0), (901, 1), (1_000, 0)] {
@@ -52,7 +52,7 @@ async fn the_use_of_a_key_is_written_down_four_times_an_hour_at_the_most() {
 async fn a_rotated_key_works_on_for_the_overlap_and_no_request_is_lost() {
     let (harness, _) = with_issuer(None).await;
     let (store, acme, now) = (&harness.app.store, tenant("acme"), Timestamp::now());
-    for form in [NewForm::Bearer, NewForm::Basic, NewForm::Jwt] {
+    for form in [NewCredentialType::Bearer, NewCredentialType::Basic, NewCredentialType::Jwt] {
         let old = add(&harness, new_key("acme", form)).await;
         let current = std::sync::Mutex::new(header_of(&old));
         let client = |number: usize| {
@@ -89,7 +89,7 @@ async fn a_key_is_called_expiring_a_month_before_its_end() {
     let (harness, _) = with_issuer(None).await;
     let now = Timestamp::now();
     for (days, state) in [(29, State::Expiring), (31, State::Live)] {
-        let mut new = new_key("acme", NewForm::Bearer);
+        let mut new = new_key("acme", NewCredentialType::Bearer);
         new.expires = Some(now + SignedDuration::from_hours(24 * days));
         assert_eq!(add(&harness, new).await.record.state(now), state);
     }
@@ -100,14 +100,14 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
     let (harness, _) = with_issuer(None).await;
     let now = Timestamp::now();
     let with = |change: &dyn Fn(&mut NewKey)| {
-        let mut new = new_key("acme", NewForm::Bearer);
+        let mut new = new_key("acme", NewCredentialType::Bearer);
         change(&mut new);
         new
     };
-    let trusting = |change: fn(&mut Trust)| {
+    let trusting = |change: fn(&mut FederatedIssuer)| {
         let mut trust = trust();
         change(&mut trust);
-        NewForm::Federation(trust)
+        NewCredentialType::Federation(trust)
     };
     for (field, new) in [
         ("description", with(&|new| new.description = " ".to_owned())),
@@ -124,8 +124,8 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
             "jwksUri",
             with(&|new| new.form = trusting(|trust| trust.jwks_uri = "http://localhost:x@example.com/".to_owned())),
         ),
-        ("automation", with(&|new| (new.automation, new.form) = (None, NewForm::Jwt))),
-        ("automation", with(&|new| (new.automation, new.form) = (None, NewForm::Basic))),
+        ("automation", with(&|new| (new.automation, new.form) = (None, NewCredentialType::Jwt))),
+        ("automation", with(&|new| (new.automation, new.form) = (None, NewCredentialType::Basic))),
         ("issuer", with(&|new| new.form = trusting(|trust| trust.issuer = "http://issuer.example.com".to_owned()))),
         ("jwksUri", with(&|new| new.form = trusting(|trust| trust.jwks_uri = "file:///etc/passwd".to_owned()))),
         ("audience", with(&|new| new.form = trusting(|trust| trust.audience.clear()))),
@@ -142,7 +142,7 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
 #[tokio::test(start_paused = true)]
 async fn a_rotated_key_lives_as_long_as_the_old_one_did() {
     let (harness, _) = with_issuer(None).await;
-    let mut new = new_key("acme", NewForm::Bearer);
+    let mut new = new_key("acme", NewCredentialType::Bearer);
     new.expires = Some(Timestamp::now() + SignedDuration::from_hours(24 * 365));
     let old = add(&harness, new).await.record;
     let later = Timestamp::now() + SignedDuration::from_hours(24 * 300);

@@ -43,7 +43,7 @@ def main(template, host="172.17.0.1"):
         run("tenant", "add", "acme")
         add = lambda *words: run("key", "add", *words, "--description", "local invoke").stdout.strip()
         token, operator = add("acme"), add("admin", "--scope", "admin")
-        client = add("acme", "--form", "client")
+        client = add("acme", "--type", "client")
         engine = subprocess.Popen([rollcall, "engine", "--listen", f"{host}:{PORT}", "--data", folder], stdout=subprocess.DEVNULL)
         stack.callback(engine.wait)
         stack.callback(engine.kill)

@@ -1,4 +1,4 @@
-"""Walks through the pages of docs/ as a reader types them, each on a store of its own: python3 tests/pages.py BINARY
+"""Walks through the pages of docs/src/apps/ as a reader types them, each on a store of its own: python3 tests/pages.py BINARY
 
 Every block fenced as `sh` is typed into one bash, in order, in a folder where target/debug/rollcall is BINARY and .rollcall the
 store of a running `rollcall serve`. One thing differs from what stands there: 127.0.0.1:3000 becomes the port that was free. A
@@ -134,7 +134,7 @@ class Witness:
 
     def __init__(self, machine, host, tenant):
         self.base = f"http://{host}" + dict(machine.tenant(tenant))["path"]
-        secret = machine.rollcall("key", "add", tenant, "--description", "a test", "--form", "client").strip()
+        secret = machine.rollcall("key", "add", tenant, "--description", "a test", "--type", "client").strip()
         form = {"grant_type": "client_credentials", "client_id": secret.split("_")[2], "client_secret": secret}
         url = f"http://{host}/{tenant}/oauth/token"
         status, answer = send("POST", url, None, urllib.parse.urlencode(form), "application/x-www-form-urlencoded")
@@ -259,8 +259,8 @@ def check_deployment(page, binary, tenant, machine):
 
 
 def check(name, binary):
-    page = (ROOT / f"docs/{name}.md").read_text()
-    need(f"(docs/{name}.md)" in (ROOT / "README.md").read_text(), "the README does not link to it")
+    page = (ROOT / f"docs/src/apps/{name}.md").read_text()
+    need(f"(docs/src/apps/{name}.md)" in (ROOT / "README.md").read_text(), "the README does not link to it")
     with tempfile.TemporaryDirectory() as folder:
         machine = Machine(folder, binary)
         with machine.serving() as (host, of_demo):
@@ -278,7 +278,7 @@ def check(name, binary):
     typed = sum(kind == "sh" for kind, _ in blocks(page))
     shown = sum(kind == "text" for kind, _ in blocks(page))
     user = seen[-1][0]["userName"]
-    print(f"docs/{name}.md: {typed} blocks typed, {shown} answers as shown; {user} created, updated, deactivated; "
+    print(f"docs/src/apps/{name}.md: {typed} blocks typed, {shown} answers as shown; {user} created, updated, deactivated; "
           f"{rows} attributes, {commands} commands for a deployment")
 
 
@@ -287,7 +287,7 @@ def main(binary):
         try:
             check(name, pathlib.Path(binary).resolve(strict=True))
         except Failed as failed:
-            print(f"docs/{name}.md: {failed}")
+            print(f"docs/src/apps/{name}.md: {failed}")
             return 1
     return 0
 

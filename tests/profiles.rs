@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use rollcall::auth::{OnDeactivation, Settings, TenantName, TenantShape};
+use rollcall::auth::{OnDeactivation, Settings, TenantConfig, TenantName};
 use rollcall::scim::{Profile, ProfileRef};
 use rollcall::store::StoreError;
 use rollcall::store::tables::Table;
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::budget::Budget;
 use crate::support::crash::Crash;
-use crate::support::{ENTERPRISE, Harness, Item, Reply, encode, is_embedded, key, patch};
+use crate::support::{ENTERPRISE, Harness, Item, ScimResponse, encode, is_embedded, key, patch};
 
 const JOSTLE: &str = "urn:ietf:params:scim:schemas:extension:jostle:2.0:User";
 const APP: &str = "urn:example:params:scim:app:2.0:User";
@@ -30,8 +30,8 @@ impl<'h> Tenant<'h> {
     async fn new(harness: &'h Harness, profile: ProfileRef) -> Self {
         let name: TenantName = "saas".parse().unwrap();
         let store = &harness.app.store;
-        let shape = TenantShape { profile, ..TenantShape::default() };
-        assert!(store.add_tenant(&name, &shape, Timestamp::now()).await.unwrap());
+        let config = TenantConfig { profile, ..TenantConfig::default() };
+        assert!(store.add_tenant(&name, &config, Timestamp::now()).await.unwrap());
         let token = key(store, &name, |_| {}).await;
         Self { harness, name, token }
     }
@@ -45,7 +45,7 @@ impl<'h> Tenant<'h> {
         Self::new(harness, reference).await
     }
 
-    async fn send(&self, method: &str, path: &str, body: impl Into<Option<Value>>) -> Reply {
+    async fn send(&self, method: &str, path: &str, body: impl Into<Option<Value>>) -> ScimResponse {
         let body = body.into().map(|body| body.to_string()).unwrap_or_default();
         let authorization = format!("Bearer {}", self.token);
         let uri = format!("/{}/scim/v2{path}", self.name);
@@ -319,7 +319,7 @@ async fn every_write_of_a_user_says_which_settings_are_in_force() {
     let settings = Settings { invite_automatically: true, on_deactivation: OnDeactivation::Suspend };
     assert_eq!(tenant.set(shipped("jostle"), settings).await, 1);
     let record = harness.app.store.tenant(&tenant.name).await.unwrap().unwrap();
-    assert_eq!(record.shape.settings, settings);
+    assert_eq!(record.config.settings, settings);
     assert_eq!(told().await.1, "disable", "who is not written is not changed");
     let off = patch(json!([{"op": "replace", "path": "active", "value": false}]));
     let patched = tenant.send("PATCH", &format!("/Users/{id}"), off).await;
@@ -384,7 +384,7 @@ async fn a_key_is_not_made_with_what_its_tenant_was_a_moment_ago() {
     tenant.set(shipped("jostle"), Settings::default()).await;
     let mut late = store.keys(&tenant.name).await.unwrap().remove(0);
     late.id = rollcall::auth::ApiKey::mint(&tenant.name).unwrap().id().clone();
-    late.shape = old.shape.clone();
+    late.config = old.config.clone();
     assert_eq!(store.add_key(&late).await, Err(StoreError::Contended(1)), "it may be done again");
     let refused = store.set_tenant(&old, shipped("jive"), Settings::default(), Timestamp::now()).await;
     assert_eq!(refused, Err(StoreError::Contended(1)));
@@ -406,7 +406,7 @@ async fn tenants_and_keys_of_before_there_were_profiles_have_the_default_one() {
     }
     assert_eq!(tenant.send("POST", "/Users", json!({"userName": "bob"})).await.status, 201);
     let record = harness.app.store.tenant(&tenant.name).await.unwrap().unwrap();
-    assert_eq!(record.shape, TenantShape::default());
+    assert_eq!(record.config, TenantConfig::default());
     key(&harness.app.store, &tenant.name, |_| {}).await;
     assert_eq!(tenant.set(shipped("jostle"), Settings::default()).await, 2);
     assert_eq!(tenant.send("POST", "/Users", json!({"userName": "eve"})).await.status, 400);

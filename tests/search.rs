@@ -9,7 +9,7 @@ use rollcall::limits::{CURSOR_SECONDS, MAX_RESOURCES_READ};
 use serde_json::{Value, json};
 
 use crate::support::budget::Budget;
-use crate::support::{Harness, Reply, encode, is_embedded, patch};
+use crate::support::{Harness, ScimResponse, encode, is_embedded, patch};
 
 const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
@@ -119,7 +119,7 @@ async fn a_cursor_is_good_for_its_query_its_key_and_its_hour() {
     let next =
         harness.send("GET", "/Users?cursor=&count=1", None).await.body["nextCursor"].as_str().unwrap().to_owned();
     let get = |query: &str| format!("/Users?cursor={next}&{query}");
-    let kind = |reply: &Reply| (reply.status, reply.body["scimType"].as_str().unwrap_or_default().to_owned());
+    let kind = |reply: &ScimResponse| (reply.status, reply.body["scimType"].as_str().unwrap_or_default().to_owned());
     let invalid = (400, "invalidCursor".to_owned());
     for same in ["", "count=1"] {
         assert_eq!(harness.send("GET", &get(same), None).await.body["Resources"].as_array().unwrap().len(), 1);
@@ -205,7 +205,7 @@ async fn a_page_by_cursor_costs_the_same_from_the_first_to_the_last() {
         budget.take();
         let body = harness.send("GET", &format!("/Users?count=50&cursor={cursor}"), None).await.body;
         let page = budget.take();
-        spent.insert(format!("{} waves, {:?}, {:.0} read units", page.waves, page.calls, page.rcu));
+        spent.insert(format!("{} round trips, {:?}, {:.0} read units", page.round_trips, page.calls, page.rcu));
         cursor = body["nextCursor"].as_str().unwrap().to_owned();
         left -= 50;
     }

@@ -218,3 +218,15 @@ fn write_until_it_breaks(url: &str, token: &str, prefix: &str) -> Vec<(String, S
     }
     done
 }
+
+#[test]
+fn a_folder_of_an_older_format_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rollcall.db");
+    std::fs::write(&file, "what an older release stored").unwrap();
+    let refused = rollcall(folder.path(), &["tenant", "list"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && said.contains("has format 1") && said.contains("--data"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "what an older release stored");
+    assert!(!folder.path().join("format").exists());
+}

@@ -3,7 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{AdminError, tenants};
-use crate::auth::{ApiKey, Credential, CredentialForm, KeyId, KeyRecord, Scope, TenantName, TenantShape, Trust, jwt};
+use crate::auth::{
+    ApiKey, Credential, CredentialType, FederatedIssuer, KeyId, KeyRecord, Scope, TenantConfig, TenantName, jwt,
+};
 use crate::limits::{MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
 use crate::scim::Profile;
 use crate::store::automation::AutomationUser;
@@ -25,18 +27,18 @@ pub struct NewKey {
     /// When it stops working.
     pub expires: Option<Timestamp>,
     /// How it is shown.
-    pub form: NewForm,
+    pub form: NewCredentialType,
 }
 
 /// How the holder of a new key is to prove it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "they are those of Credential")]
-pub enum NewForm {
+pub enum NewCredentialType {
     Bearer,
     Basic,
     Client,
     Jwt,
-    Federation(Trust),
+    Federation(FederatedIssuer),
 }
 
 /// A key just made.
@@ -55,11 +57,11 @@ pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<Made, Adm
     check(&new, now)?;
     let tenant = tenants::find(store, &new.tenant).await?;
     check_form(&*tenants::profile_of(store, &tenant).await?, &new.form)?;
-    let is_waiting = match &new.automation {
+    let awaiting_activation = match &new.automation {
         Some(name) => !is_active(store, &new.tenant, name).await?,
         None => false,
     };
-    let made = made(new, tenant.shape, is_waiting, now)?;
+    let made = made(new, tenant.config, awaiting_activation, now)?;
     store.add_key(&made.record).await.map_err(|error| match error {
         StoreError::Exists => {
             AdminError::Conflict("a key for that issuer and audience is there already; revoke it first".to_owned())
@@ -67,11 +69,11 @@ pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<Made, Adm
         error => error.into(),
     })?;
     // Activated meanwhile, the user has not seen the new key.
-    if let (true, Some(name)) = (is_waiting, &made.record.automation)
+    if let (true, Some(name)) = (awaiting_activation, &made.record.automation)
         && is_active(store, &made.record.tenant, name).await.unwrap_or_default()
     {
         // The key is there, whatever comes of this: its secret must be told. Activating the user again does the same.
-        let _ = store.let_key_work(&made.record.tenant, &made.record.id).await;
+        let _ = store.activate_key(&made.record.tenant, &made.record.id).await;
     }
     Ok(made)
 }
@@ -90,10 +92,10 @@ pub async fn rotate(
 ) -> Result<Made, AdminError> {
     let old = find(store, tenant, id).await?;
     let form = match &old.credential {
-        Credential::Bearer(_) => NewForm::Bearer,
-        Credential::Basic(_) => NewForm::Basic,
-        Credential::Client(_) => NewForm::Client,
-        Credential::Jwt { .. } => NewForm::Jwt,
+        Credential::Bearer(_) => NewCredentialType::Bearer,
+        Credential::Basic(_) => NewCredentialType::Basic,
+        Credential::Client(_) => NewCredentialType::Client,
+        Credential::Jwt { .. } => NewCredentialType::Jwt,
         Credential::Token { .. } | Credential::Federation { .. } => {
             return Err(AdminError::Invalid(format!("{id} has no secret of ours that could be rotated")));
         }
@@ -113,7 +115,7 @@ pub async fn rotate(
         form,
     };
     let made = add(store, new, now).await?;
-    store.end_key(tenant, id, now + overlap, now).await?;
+    store.expire_key_at(tenant, id, now + overlap, now).await?;
     Ok(made)
 }
 
@@ -176,23 +178,23 @@ fn check(new: &NewKey, now: Timestamp) -> Result<(), AdminError> {
     if new.expires.zip(new.not_before).is_some_and(|(expires, begins)| expires <= begins) {
         return refuse("notBefore: it is after expires".to_owned());
     }
-    if matches!(new.form, NewForm::Basic | NewForm::Jwt) && new.automation.is_none() {
+    if matches!(new.form, NewCredentialType::Basic | NewCredentialType::Jwt) && new.automation.is_none() {
         return refuse("automation: HTTP Basic and JWTs act in the name of an automation user; name one".to_owned());
     }
     match &new.form {
-        NewForm::Federation(trust) => check_trust(trust),
+        NewCredentialType::Federation(trust) => check_trust(trust),
         _ => Ok(()),
     }
 }
 
 /// Refuses a credential of a form that the tenant's profile does not allow.
-fn check_form(profile: &Profile, form: &NewForm) -> Result<(), AdminError> {
+fn check_form(profile: &Profile, form: &NewCredentialType) -> Result<(), AdminError> {
     let form = match form {
-        NewForm::Bearer => CredentialForm::Bearer,
-        NewForm::Basic => CredentialForm::Basic,
-        NewForm::Client => CredentialForm::Client,
-        NewForm::Jwt => CredentialForm::Jwt,
-        NewForm::Federation(_) => CredentialForm::Federation,
+        NewCredentialType::Bearer => CredentialType::Bearer,
+        NewCredentialType::Basic => CredentialType::Basic,
+        NewCredentialType::Client => CredentialType::Client,
+        NewCredentialType::Jwt => CredentialType::Jwt,
+        NewCredentialType::Federation(_) => CredentialType::Federation,
     };
     if profile.allows(form) {
         return Ok(());
@@ -204,7 +206,7 @@ fn check_form(profile: &Profile, form: &NewForm) -> Result<(), AdminError> {
     )))
 }
 
-fn check_trust(trust: &Trust) -> Result<(), AdminError> {
+fn check_trust(trust: &FederatedIssuer) -> Result<(), AdminError> {
     // Without TLS only on this machine: a test's issuer.
     let is_good = |url: http::Uri| match (url.scheme_str(), url.host()) {
         (Some("https"), Some(_)) => true,
@@ -222,20 +224,20 @@ fn check_trust(trust: &Trust) -> Result<(), AdminError> {
     Ok(())
 }
 
-fn made(new: NewKey, shape: TenantShape, is_waiting: bool, now: Timestamp) -> Result<Made, AdminError> {
+fn made(new: NewKey, config: TenantConfig, awaiting_activation: bool, now: Timestamp) -> Result<Made, AdminError> {
     let no_random = |_| AdminError::Store(StoreError::Unavailable("no random numbers".to_owned()));
     let mut seal = [0; 32];
     getrandom::fill(&mut seal).map_err(no_random)?;
     let key = ApiKey::mint(&new.tenant).map_err(no_random)?;
     let mut expires = new.expires;
     let (id, credential, secret) = match new.form {
-        NewForm::Bearer => (key.id().clone(), Credential::Bearer(key.hash()), Some(key.reveal())),
-        NewForm::Basic => (key.id().clone(), Credential::Basic(key.hash()), Some(key.reveal())),
-        NewForm::Client => (key.id().clone(), Credential::Client(key.hash()), Some(key.reveal())),
-        NewForm::Federation(trust) => {
-            (Trust::key_id(&trust.issuer, &trust.audience), Credential::Federation { trust, seal }, None)
+        NewCredentialType::Bearer => (key.id().clone(), Credential::Bearer(key.hash()), Some(key.reveal())),
+        NewCredentialType::Basic => (key.id().clone(), Credential::Basic(key.hash()), Some(key.reveal())),
+        NewCredentialType::Client => (key.id().clone(), Credential::Client(key.hash()), Some(key.reveal())),
+        NewCredentialType::Federation(trust) => {
+            (FederatedIssuer::key_id(&trust.issuer, &trust.audience), Credential::Federation { trust, seal }, None)
         }
-        NewForm::Jwt => {
+        NewCredentialType::Jwt => {
             let until = *expires.get_or_insert(now + jwt::DEFAULT_LIFE);
             let subject = new.automation.as_deref().unwrap_or_default();
             let issued = jwt::issue(&new.tenant, key.id(), subject, new.not_before.unwrap_or(now), until);
@@ -251,13 +253,13 @@ fn made(new: NewKey, shape: TenantShape, is_waiting: bool, now: Timestamp) -> Re
         scopes,
         description: new.description,
         automation: new.automation,
-        is_waiting,
+        awaiting_activation,
         created: now,
         not_before: new.not_before,
         expires,
         revoked: None,
         used: None,
-        shape,
+        config,
     };
     Ok(Made { record, secret })
 }

@@ -15,13 +15,13 @@ pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {
     json!({
         "name": tenant.name.as_str(),
         "created": date_time(tenant.created),
-        "profile": tenant.shape.profile.to_string(),
+        "profile": tenant.config.profile.to_string(),
         "path": profile.base_path(tenant.name.as_str()),
         "credentials": profile.credentials.iter().map(|form| form.as_str()).collect::<Vec<_>>(),
         "required": profile.required().map(ToString::to_string).collect::<Vec<_>>(),
         "settings": {
-            "inviteAutomatically": tenant.shape.settings.invite_automatically,
-            "onDeactivation": tenant.shape.settings.on_deactivation.as_str(),
+            "inviteAutomatically": tenant.config.settings.invite_automatically,
+            "onDeactivation": tenant.config.settings.on_deactivation.as_str(),
         },
     })
 }

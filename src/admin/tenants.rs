@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::AdminError;
-use crate::auth::{Settings, TenantName, TenantShape};
+use crate::auth::{Settings, TenantConfig, TenantName};
 use crate::profiles::Profiles;
 use crate::scim::{Profile, ProfileRef};
 use crate::store::Store;
@@ -62,8 +62,8 @@ pub async fn add(
     now: Timestamp,
 ) -> Result<TenantRecord, AdminError> {
     let profile = profile.keep(store, name).await?;
-    let shape = TenantShape { profile, settings, version: 0 };
-    match store.add_tenant(name, &shape, now).await? {
+    let config = TenantConfig { profile, settings, version: 0 };
+    match store.add_tenant(name, &config, now).await? {
         true => find(store, name).await,
         false => Err(AdminError::Conflict(format!("the tenant {name} is there already"))),
     }
@@ -83,9 +83,9 @@ pub async fn set(
     let tenant = find(store, name).await?;
     let reference = match profile {
         Some(chosen) => chosen.keep(store, name).await?,
-        None => tenant.shape.profile.clone(),
+        None => tenant.config.profile.clone(),
     };
-    store.set_tenant(&tenant, reference, settings(tenant.shape.settings), now).await?;
+    store.set_tenant(&tenant, reference, settings(tenant.config.settings), now).await?;
     find(store, name).await
 }
 
@@ -103,5 +103,5 @@ pub async fn find(store: &Store, name: &TenantName) -> Result<TenantRecord, Admi
 /// # Errors
 /// When it is not there, or the store fails.
 pub async fn profile_of(store: &Store, tenant: &TenantRecord) -> Result<Arc<Profile>, AdminError> {
-    Ok(Profiles::default().of(store, &tenant.name, &tenant.shape.profile).await?)
+    Ok(Profiles::default().of(store, &tenant.name, &tenant.config.profile).await?)
 }

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Call, Reply};
-use crate::admin::keys::{Made, NewForm, NewKey};
+use super::{RequestContext, ScimResponse};
+use crate::admin::keys::{Made, NewCredentialType, NewKey};
 use crate::admin::tenants::Chosen;
 use crate::admin::{AdminError, keys, show, tenants};
 use crate::app::App;
-use crate::auth::{KeyId, Scope, Settings, TenantName, Trust, jwt};
+use crate::auth::{FederatedIssuer, KeyId, Scope, Settings, TenantName, jwt};
 use crate::limits::ROTATION_OVERLAP_SECONDS;
 use crate::scim::ScimError;
 use crate::store::tenants::TenantRecord;
@@ -20,11 +20,11 @@ use crate::store::tenants::TenantRecord;
 ///
 /// # Errors
 /// 401, 403, 503.
-pub async fn list_tenants(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
+pub async fn list_tenants(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
     let mut all = Vec::new();
-    for tenant in call.app().store.tenants().await? {
-        all.push(shown(&call, &tenant).await?);
+    for tenant in context.app().store.tenants().await? {
+        all.push(shown(&context, &tenant).await?);
     }
     done(&caller, StatusCode::OK, json!({"tenants": all}))
 }
@@ -33,54 +33,54 @@ pub async fn list_tenants(call: Call<'_>) -> Result<Reply, ScimError> {
 ///
 /// # Errors
 /// 400, 401, 403, 409, 503.
-pub async fn create_tenant(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
-    let TenantRequest { name, profile, settings } = body(&call)?;
+pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
+    let TenantRequest { name, profile, settings } = body(&context)?;
     let name = name.ok_or_else(|| ScimError::invalid_value("name: it is missing"))?;
     let name = tenant_name(&name).map_err(|error| ScimError::invalid_value(format!("name: {error}")))?;
     let profile = profile.map_or_else(|| Chosen::shipped("default"), chosen)?;
     let settings = settings.unwrap_or_default().over(Settings::default())?;
-    let tenant = tenants::add(&call.app().store, &name, &profile, settings, call.now()).await?;
-    done(&caller, StatusCode::CREATED, shown(&call, &tenant).await?)
+    let tenant = tenants::add(&context.app().store, &name, &profile, settings, context.now()).await?;
+    done(&caller, StatusCode::CREATED, shown(&context, &tenant).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}
 ///
 /// # Errors
 /// 401, 403, 404, 503.
-pub async fn show_tenant(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
-    let tenant = tenants::find(&call.app().store, &named(&call)?).await?;
-    done(&caller, StatusCode::OK, shown(&call, &tenant).await?)
+pub async fn show_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
+    let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
+    done(&caller, StatusCode::OK, shown(&context, &tenant).await?)
 }
 
 /// PATCH /admin/v1/tenants/{tenant}: what is not named stays (RFC 7396).
 ///
 /// # Errors
 /// 400, 401, 403, 404, 503.
-pub async fn change_tenant(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
-    let TenantRequest { name, profile, settings } = body(&call)?;
-    if name.is_some_and(|name| name != call.part("{tenant}")) {
+pub async fn change_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
+    let TenantRequest { name, profile, settings } = body(&context)?;
+    if name.is_some_and(|name| name != context.path_param("{tenant}")) {
         return Err(ScimError::invalid_value("name: a tenant keeps its name"));
     }
     let profile = profile.map(chosen).transpose()?;
     let change = settings.unwrap_or_default();
     change.over(Settings::default())?;
     let set = |held| change.over(held).unwrap_or(held);
-    let tenant = tenants::set(&call.app().store, &named(&call)?, profile.as_ref(), set, call.now()).await?;
-    done(&caller, StatusCode::OK, shown(&call, &tenant).await?)
+    let tenant = tenants::set(&context.app().store, &named(&context)?, profile.as_ref(), set, context.now()).await?;
+    done(&caller, StatusCode::OK, shown(&context, &tenant).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}/keys
 ///
 /// # Errors
 /// 401, 403, 404, 503.
-pub async fn list_keys(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
-    let tenant = tenants::find(&call.app().store, &named(&call)?).await?;
-    let all = call.app().store.keys(&tenant.name).await?;
-    let all: Vec<_> = all.iter().map(|record| show::key(record, call.now())).collect();
+pub async fn list_keys(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
+    let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
+    let all = context.app().store.keys(&tenant.name).await?;
+    let all: Vec<_> = all.iter().map(|record| show::key(record, context.now())).collect();
     done(&caller, StatusCode::OK, json!({"keys": all}))
 }
 
@@ -88,41 +88,41 @@ pub async fn list_keys(call: Call<'_>) -> Result<Reply, ScimError> {
 ///
 /// # Errors
 /// 400, 401, 403, 404, 409, 503.
-pub async fn create_key(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
-    let new = body::<KeyRequest>(&call)?.new_key(named(&call)?)?;
-    let made = keys::add(&call.app().store, new, call.now()).await?;
-    done(&caller, StatusCode::CREATED, shown_once(&call, made))
+pub async fn create_key(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
+    let new = body::<KeyRequest>(&context)?.new_key(named(&context)?)?;
+    let made = keys::add(&context.app().store, new, context.now()).await?;
+    done(&caller, StatusCode::CREATED, shown_once(&context, made))
 }
 
 /// POST /admin/v1/tenants/{tenant}/keys/{key}/rotate
 ///
 /// # Errors
 /// 400, 401, 403, 404, 503.
-pub async fn rotate_key(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
-    let request = if call.bytes().is_empty() { RotateRequest::default() } else { body(&call)? };
+pub async fn rotate_key(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
+    let request = if context.raw_body().is_empty() { RotateRequest::default() } else { body(&context)? };
     let overlap = request.overlap_seconds.unwrap_or(ROTATION_OVERLAP_SECONDS);
     if !(0..=ROTATION_OVERLAP_SECONDS * 90).contains(&overlap) {
         return Err(ScimError::invalid_value("overlapSeconds: it is at least 0, and at most 90 days"));
     }
     let expires = instant("expires", request.expires.as_deref())?;
     let overlap = SignedDuration::from_secs(overlap);
-    let (tenant, key) = (named(&call)?, key_id(&call)?);
-    let made = keys::rotate(&call.app().store, &tenant, &key, overlap, expires, call.now()).await?;
-    done(&caller, StatusCode::CREATED, shown_once(&call, made))
+    let (tenant, key) = (named(&context)?, key_id(&context)?);
+    let made = keys::rotate(&context.app().store, &tenant, &key, overlap, expires, context.now()).await?;
+    done(&caller, StatusCode::CREATED, shown_once(&context, made))
 }
 
 /// DELETE /admin/v1/tenants/{tenant}/keys/{key}: revokes it; its record stays.
 ///
 /// # Errors
 /// 401, 403, 404, 503.
-pub async fn revoke_key(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
-    let (tenant, key) = (named(&call)?, key_id(&call)?);
-    match call.app().store.revoke_key(&tenant, &key, call.now()).await? {
-        true => Ok(Reply::empty(caller, StatusCode::NO_CONTENT)),
-        false => Err(ScimError::not_found("key", call.part("{key}"))),
+pub async fn revoke_key(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
+    let (tenant, key) = (named(&context)?, key_id(&context)?);
+    match context.app().store.revoke_key(&tenant, &key, context.now()).await? {
+        true => Ok(ScimResponse::empty(caller, StatusCode::NO_CONTENT)),
+        false => Err(ScimError::not_found("key", context.path_param("{key}"))),
     }
 }
 
@@ -130,10 +130,10 @@ pub async fn revoke_key(call: Call<'_>) -> Result<Reply, ScimError> {
 ///
 /// # Errors
 /// 401, 403, 404, 503.
-pub async fn list_automation_users(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
-    let tenant = tenants::find(&call.app().store, &named(&call)?).await?;
-    let all = call.app().store.automation_users(&tenant.name).await?;
+pub async fn list_automation_users(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
+    let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
+    let all = context.app().store.automation_users(&tenant.name).await?;
     let all: Vec<_> = all.iter().map(show::automation_user).collect();
     done(&caller, StatusCode::OK, json!({"automationUsers": all}))
 }
@@ -142,12 +142,14 @@ pub async fn list_automation_users(call: Call<'_>) -> Result<Reply, ScimError> {
 ///
 /// # Errors
 /// 400, 401, 403, 404, 503.
-pub async fn put_automation_user(call: Call<'_>) -> Result<Reply, ScimError> {
-    let caller = call.authenticate().await?;
-    let request: AutomationRequest = body(&call)?;
-    let store = &call.app().store;
-    let tenant = tenants::find(store, &named(&call)?).await?;
-    let user = keys::put_automation_user(store, &tenant.name, call.part("{name}"), request.active, call.now()).await?;
+pub async fn put_automation_user(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let caller = context.authenticate().await?;
+    let request: AutomationRequest = body(&context)?;
+    let store = &context.app().store;
+    let tenant = tenants::find(store, &named(&context)?).await?;
+    let user =
+        keys::put_automation_user(store, &tenant.name, context.path_param("{name}"), request.active, context.now())
+            .await?;
     done(&caller, StatusCode::OK, show::automation_user(&user))
 }
 
@@ -231,17 +233,17 @@ impl KeyRequest {
         })
     }
 
-    fn form(&self) -> Result<NewForm, ScimError> {
+    fn form(&self) -> Result<NewCredentialType, ScimError> {
         let needed = |name: &str, value: &Option<String>| {
             let why = || ScimError::invalid_value(format!("{name}: it is missing; the form federation needs it"));
             value.clone().ok_or_else(why)
         };
         match self.form.as_deref().unwrap_or("bearer") {
-            "bearer" => Ok(NewForm::Bearer),
-            "jwt" => Ok(NewForm::Jwt),
-            "basic" => Ok(NewForm::Basic),
-            "client" => Ok(NewForm::Client),
-            "federation" => Ok(NewForm::Federation(Trust {
+            "bearer" => Ok(NewCredentialType::Bearer),
+            "jwt" => Ok(NewCredentialType::Jwt),
+            "basic" => Ok(NewCredentialType::Basic),
+            "client" => Ok(NewCredentialType::Client),
+            "federation" => Ok(NewCredentialType::Federation(FederatedIssuer {
                 issuer: needed("issuer", &self.issuer)?,
                 audience: needed("audience", &self.audience)?,
                 subject: self.subject.clone(),
@@ -265,24 +267,24 @@ impl From<AdminError> for ScimError {
     }
 }
 
-fn done(caller: &crate::auth::Principal, status: StatusCode, body: Value) -> Result<Reply, ScimError> {
-    Ok(Reply::plain(Some(caller.key().clone()), status, body))
+fn done(caller: &crate::auth::Principal, status: StatusCode, body: Value) -> Result<ScimResponse, ScimError> {
+    Ok(ScimResponse::plain(Some(caller.key().clone()), status, body))
 }
 
-async fn shown(call: &Call<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
-    let App { store, profiles, .. } = call.app();
-    let profile = profiles.of(store, &tenant.name, &tenant.shape.profile).await?;
+async fn shown(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
+    let App { store, profiles, .. } = context.app();
+    let profile = profiles.of(store, &tenant.name, &tenant.config.profile).await?;
     Ok(show::tenant(tenant, &profile))
 }
 
-fn shown_once(call: &Call<'_>, made: Made) -> Value {
-    let mut shown = show::key(&made.record, call.now());
+fn shown_once(context: &RequestContext<'_>, made: Made) -> Value {
+    let mut shown = show::key(&made.record, context.now());
     shown.extend(made.secret.map(|secret| ("secret".to_owned(), secret.into())));
     shown.into()
 }
 
-fn body<T: DeserializeOwned>(call: &Call<'_>) -> Result<T, ScimError> {
-    serde_json::from_slice(call.bytes()).map_err(|why| ScimError::invalid_syntax(format!("the body: {why}")))
+fn body<T: DeserializeOwned>(context: &RequestContext<'_>) -> Result<T, ScimError> {
+    serde_json::from_slice(context.raw_body()).map_err(|why| ScimError::invalid_syntax(format!("the body: {why}")))
 }
 
 fn chosen(profile: Value) -> Result<Chosen, AdminError> {
@@ -296,12 +298,13 @@ fn tenant_name(text: &str) -> Result<TenantName, crate::auth::BadTenantName> {
     text.parse()
 }
 
-fn named(call: &Call<'_>) -> Result<TenantName, ScimError> {
-    tenant_name(call.part("{tenant}")).map_err(|_| ScimError::not_found("tenant", call.part("{tenant}")))
+fn named(context: &RequestContext<'_>) -> Result<TenantName, ScimError> {
+    tenant_name(context.path_param("{tenant}"))
+        .map_err(|_| ScimError::not_found("tenant", context.path_param("{tenant}")))
 }
 
-fn key_id(call: &Call<'_>) -> Result<KeyId, ScimError> {
-    KeyId::parse(call.part("{key}")).ok_or_else(|| ScimError::not_found("key", call.part("{key}")))
+fn key_id(context: &RequestContext<'_>) -> Result<KeyId, ScimError> {
+    KeyId::parse(context.path_param("{key}")).ok_or_else(|| ScimError::not_found("key", context.path_param("{key}")))
 }
 
 fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ScimError> {

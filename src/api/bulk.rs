@@ -13,10 +13,12 @@ use serde_json::Value;
 use tokio::time::timeout_at;
 
 use super::path::Target;
-use super::{Call, ROUTES, Reply, Route};
+use super::{ROUTES, RequestContext, Route, ScimResponse};
 use crate::auth::{Principal, Scope};
-use crate::limits::{BULK_ANSWER_SECONDS, BULK_SECONDS, MAX_BULK_AT_ONCE, MAX_BULK_OPERATIONS};
-use crate::scim::bulk::order::{Step, steps};
+use crate::limits::{
+    BULK_RESPONSE_DEADLINE_SECONDS, BULK_START_DEADLINE_SECONDS, MAX_BULK_AT_ONCE, MAX_BULK_OPERATIONS,
+};
+use crate::scim::bulk::order::{PlannedOperation, steps};
 use crate::scim::bulk::{self, BulkRequest, Method, Operation, Outcome};
 use crate::scim::{ScimError, ScimType};
 
@@ -27,16 +29,16 @@ const ENDPOINTS: [&str; 3] = ["Users", "Groups", "GroupMembers"];
 ///
 /// # Errors
 /// 400, 401, 403, 413, 503; then nothing was done.
-pub async fn post(call: Call<'_>) -> Result<Reply, ScimError> {
-    let principal = call.authenticate().await?;
-    let request = BulkRequest::parse(call.body()?)?;
-    let mut run = Run::new(&call, &principal, &request);
+pub async fn post(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let principal = context.authenticate().await?;
+    let request = BulkRequest::parse(context.body()?)?;
+    let mut run = Run::new(&context, &principal, &request);
     run.carry_out().await;
     let outcomes = run.outcomes();
     let told = request.operations.iter().enumerate();
     let told = told.filter_map(|(index, operation)| Some((operation, outcomes.get(&index)?)));
     let body = bulk::response(told);
-    Ok(Reply::json(principal, StatusCode::OK, body))
+    Ok(ScimResponse::json(principal, StatusCode::OK, body))
 }
 
 /// Whether an operation may be one of that row.
@@ -47,17 +49,17 @@ pub(super) fn takes(route: &Route) -> bool {
 
 /// A Bulk on its way.
 struct Run<'a> {
-    call: &'a Call<'a>,
+    context: &'a RequestContext<'a>,
     principal: &'a Principal,
     request: &'a BulkRequest,
-    steps: Vec<(Step<'a>, State)>,
+    steps: Vec<(PlannedOperation<'a>, OperationState)>,
     /// Of what was created, by bulkId.
     ids: BTreeMap<&'a str, String>,
     errors: usize,
 }
 
 /// Where a step is.
-enum State {
+enum OperationState {
     Waiting,
     /// With whether it will not be tried again.
     UnderWay(bool),
@@ -67,7 +69,7 @@ enum State {
 }
 
 /// A step, and what its handler said.
-type Ended = (usize, Result<Reply, ScimError>);
+type Ended = (usize, Result<ScimResponse, ScimError>);
 
 /// An operation made ready: its row, the request, and the request's id.
 struct Ready {
@@ -78,21 +80,21 @@ struct Ready {
 }
 
 impl<'a> Run<'a> {
-    fn new(call: &'a Call<'a>, principal: &'a Principal, request: &'a BulkRequest) -> Self {
-        let steps = steps(&request.operations).into_iter().map(|step| (step, State::Waiting)).collect();
-        Self { call, principal, request, steps, ids: BTreeMap::new(), errors: 0 }
+    fn new(context: &'a RequestContext<'a>, principal: &'a Principal, request: &'a BulkRequest) -> Self {
+        let steps = steps(&request.operations).into_iter().map(|step| (step, OperationState::Waiting)).collect();
+        Self { context, principal, request, steps, ids: BTreeMap::new(), errors: 0 }
     }
 
     /// Until all are done, there were too many errors, or the time is up.
     async fn carry_out(&mut self) {
-        let deadline = self.call.started() + Duration::from_secs(BULK_ANSWER_SECONDS);
+        let deadline = self.context.started() + Duration::from_secs(BULK_RESPONSE_DEADLINE_SECONDS);
         let mut under_way = FuturesUnordered::new();
         loop {
             while under_way.len() < self.at_once()
                 && let Some(number) = self.next()
             {
                 match self.begin(number) {
-                    Ok(ready) => under_way.push(perform(self.call, self.principal, number, ready)),
+                    Ok(ready) => under_way.push(perform(self.context, self.principal, number, ready)),
                     Err(refusal) => self.end(number, Err(refusal)),
                 }
             }
@@ -112,33 +114,33 @@ impl<'a> Run<'a> {
 
     /// The first step that can be begun now.
     fn next(&self) -> Option<usize> {
-        if self.call.started().elapsed() >= Duration::from_secs(BULK_SECONDS) {
+        if self.context.started().elapsed() >= Duration::from_secs(BULK_START_DEADLINE_SECONDS) {
             return None;
         }
         let mut all_before = true;
         for (number, (step, state)) in self.steps.iter().enumerate() {
             match state {
-                State::Done(_) => continue,
-                State::Waiting if self.is_ready(step) => return Some(number),
-                State::Again if all_before => return Some(number),
+                OperationState::Done(_) => continue,
+                OperationState::Waiting if self.is_ready(step) => return Some(number),
+                OperationState::Again if all_before => return Some(number),
                 _ => all_before = false,
             }
         }
         None
     }
 
-    fn is_ready(&self, step: &Step<'_>) -> bool {
+    fn is_ready(&self, step: &PlannedOperation<'_>) -> bool {
         step.refers.values().chain(&step.follows).all(|number| self.outcome(*number).is_some())
     }
 
     fn outcome(&self, number: usize) -> Option<&Outcome> {
         match self.steps.get(number) {
-            Some((_, State::Done(outcome))) => Some(outcome),
+            Some((_, OperationState::Done(outcome))) => Some(outcome),
             _ => None,
         }
     }
 
-    fn operation(&self, step: &Step<'_>) -> Option<&'a Operation> {
+    fn operation(&self, step: &PlannedOperation<'_>) -> Option<&'a Operation> {
         self.request.operations.get(step.index)
     }
 
@@ -146,15 +148,15 @@ impl<'a> Run<'a> {
     fn begin(&mut self, number: usize) -> Result<Ready, ScimError> {
         let is_alone = (0..number).all(|before| self.outcome(before).is_some());
         let (step, state) = self.steps.get(number).ok_or_else(not_run)?;
-        let is_again = matches!(state, State::Again);
+        let is_again = matches!(state, OperationState::Again);
         let ready = self.prepare(step, is_again)?;
         if let Some((_, state)) = self.steps.get_mut(number) {
-            *state = State::UnderWay(is_again || is_alone);
+            *state = OperationState::UnderWay(is_again || is_alone);
         }
         Ok(ready)
     }
 
-    fn prepare(&self, step: &Step<'_>, is_again: bool) -> Result<Ready, ScimError> {
+    fn prepare(&self, step: &PlannedOperation<'_>, is_again: bool) -> Result<Ready, ScimError> {
         if let Some(refusal) = &step.refusal {
             return Err(refusal.clone());
         }
@@ -175,7 +177,7 @@ impl<'a> Run<'a> {
             data => *request.body_mut() = Bytes::from(data.to_string()),
         }
         let try_number = step.index + if is_again { MAX_BULK_OPERATIONS } else { 0 };
-        Ok(Ready { route, target, request, request_id: id_within(self.call.request_id(), try_number) })
+        Ok(Ready { route, target, request, request_id: id_within(self.context.request_id(), try_number) })
     }
 
     /// The row of the route table for an operation, if it may be one of a Bulk.
@@ -190,7 +192,7 @@ impl<'a> Run<'a> {
                 format!("path {shown}: a Bulk takes operations on /Users, /Groups and /GroupMembers"),
             )
         };
-        let request = self.call.request_to(method, &format!("{path}{query}")).map_err(|_| nothing())?;
+        let request = self.context.sub_request_builder(method, &format!("{path}{query}")).map_err(|_| nothing())?;
         let target = Target::parse(request.uri().path()).ok_or_else(nothing)?;
         let mut rows = ROUTES.iter().filter(|route| takes(route) && target.matches(route)).peekable();
         rows.peek().ok_or_else(nothing)?;
@@ -200,17 +202,20 @@ impl<'a> Run<'a> {
     }
 
     /// Notes what became of a step.
-    fn end(&mut self, number: usize, said: Result<Reply, ScimError>) {
+    fn end(&mut self, number: usize, said: Result<ScimResponse, ScimError>) {
         let Some((step, state)) = self.steps.get(number) else { return };
         let Some(operation) = self.operation(step) else { return };
         let state = match said {
             // The name may be that of a resource that an operation before this one was still to delete or rename.
-            Err(error) if matches!(state, State::UnderWay(false)) && error.scim_type == Some(ScimType::Uniqueness) => {
-                State::Again
+            Err(error)
+                if matches!(state, OperationState::UnderWay(false))
+                    && error.scim_type == Some(ScimType::Uniqueness) =>
+            {
+                OperationState::Again
             }
             Err(error) => {
                 self.errors += 1;
-                State::Done(Outcome::failed(error, self.location(operation)))
+                OperationState::Done(Outcome::failed(error, self.location(operation)))
             }
             Ok(reply) => {
                 let location = reply.location.or_else(|| self.location(operation));
@@ -218,7 +223,12 @@ impl<'a> Run<'a> {
                     let id = location.as_ref().and_then(|location| location.rsplit('/').next());
                     self.ids.extend(operation.bulk_id.as_deref().zip(id.map(str::to_owned)));
                 }
-                State::Done(Outcome { status: reply.status.as_u16(), location, version: reply.etag, error: None })
+                OperationState::Done(Outcome {
+                    status: reply.status.as_u16(),
+                    location,
+                    version: reply.etag,
+                    error: None,
+                })
             }
         };
         if let Some((_, place)) = self.steps.get_mut(number) {
@@ -231,20 +241,20 @@ impl<'a> Run<'a> {
     fn location(&self, operation: &Operation) -> Option<String> {
         match operation.method {
             Method::Post => None,
-            _ => Some(format!("{}{}", self.call.base_url(), operation.resolved_path(&self.ids)?)),
+            _ => Some(format!("{}{}", self.context.base_url(), operation.resolved_path(&self.ids)?)),
         }
     }
 
     /// What is told, by the places of the request. Nothing of what was not begun because of errors, all else otherwise.
     fn outcomes(self) -> BTreeMap<usize, Outcome> {
         let has_failed = self.request.fail_on_errors.is_some_and(|limit| self.errors >= limit);
-        let outcome = |(step, state): &(Step<'a>, State)| {
+        let outcome = |(step, state): &(PlannedOperation<'a>, OperationState)| {
             let location = || self.operation(step).and_then(|operation| self.location(operation));
             let outcome = match state {
-                State::Done(outcome) => outcome.clone(),
-                State::UnderWay(_) => Outcome::failed(may_have_been_done(), location()),
-                State::Waiting | State::Again if has_failed => return None,
-                State::Waiting | State::Again => Outcome::failed(not_run(), location()),
+                OperationState::Done(outcome) => outcome.clone(),
+                OperationState::UnderWay(_) => Outcome::failed(may_have_been_done(), location()),
+                OperationState::Waiting | OperationState::Again if has_failed => return None,
+                OperationState::Waiting | OperationState::Again => Outcome::failed(not_run(), location()),
             };
             Some((step.index, outcome))
         };
@@ -252,9 +262,9 @@ impl<'a> Run<'a> {
     }
 }
 
-async fn perform<'a>(call: &'a Call<'a>, principal: &'a Principal, number: usize, ready: Ready) -> Ended {
+async fn perform<'a>(context: &'a RequestContext<'a>, principal: &'a Principal, number: usize, ready: Ready) -> Ended {
     let Ready { route, target, request, request_id } = ready;
-    let within = call.within((route, target), &request, &request_id, principal);
+    let within = context.sub_request((route, target), &request, &request_id, principal);
     (number, (route.handler)(within).await)
 }
 

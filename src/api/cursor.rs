@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Call;
+use super::RequestContext;
 use crate::auth::Principal;
 use crate::limits::{CURSOR_SECONDS, MAX_PAGE};
 use crate::scim::ScimError;
@@ -27,13 +27,13 @@ struct Sealed<P> {
 /// # Errors
 /// 503 when the system has no random numbers.
 pub(super) fn to<P: Serialize>(
-    call: &Call<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     place: P,
     count: usize,
 ) -> Result<String, ScimError> {
-    let until = call.now() + SignedDuration::from_secs(CURSOR_SECONDS);
-    let sealed = Sealed { q: query(call)?, e: until.as_second(), c: count, p: place };
+    let until = context.now() + SignedDuration::from_secs(CURSOR_SECONDS);
+    let sealed = Sealed { q: query(context)?, e: until.as_second(), c: count, p: place };
     let text = serde_json::to_string(&sealed).ok();
     text.and_then(|text| principal.seal().seal(&text)).ok_or_else(|| ScimError::unavailable("no random numbers"))
 }
@@ -44,7 +44,7 @@ pub(super) fn to<P: Serialize>(
 /// 400 `invalidCursor`, `expiredCursor`, or `invalidCount` for another `count` than that of the first page (RFC 9865
 /// section 2.1).
 pub(super) fn place<P: for<'a> Deserialize<'a>>(
-    call: &Call<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     cursor: &str,
 ) -> Result<Option<(P, usize)>, ScimError> {
@@ -52,17 +52,17 @@ pub(super) fn place<P: for<'a> Deserialize<'a>>(
         return Ok(None);
     }
     let opened = principal.seal().open(cursor).and_then(|text| serde_json::from_str::<Sealed<P>>(&text).ok());
-    let Some(sealed) = opened.filter(|sealed| query(call).is_ok_and(|query| query == sealed.q)) else {
+    let Some(sealed) = opened.filter(|sealed| query(context).is_ok_and(|query| query == sealed.q)) else {
         return Err(ScimError::invalid_cursor(
             "this is not a cursor that was given to this key for this query; begin anew with an empty cursor",
         ));
     };
-    if Timestamp::from_second(sealed.e).is_ok_and(|until| until < call.now()) {
+    if Timestamp::from_second(sealed.e).is_ok_and(|until| until < context.now()) {
         return Err(ScimError::expired_cursor(format!(
             "a cursor may be used for {CURSOR_SECONDS} seconds; begin anew with an empty one"
         )));
     }
-    if call.query()?.asked_count.is_some_and(|count| count.min(MAX_PAGE.max(sealed.c)) != sealed.c) {
+    if context.query()?.requested_count.is_some_and(|count| count.min(MAX_PAGE.max(sealed.c)) != sealed.c) {
         return Err(ScimError::invalid_count(format!(
             "count is {} on every page that this cursor belongs to; leave it out, or begin anew with an empty cursor",
             sealed.c
@@ -72,10 +72,10 @@ pub(super) fn place<P: for<'a> Deserialize<'a>>(
 }
 
 /// What must be the same on every page: where is asked, and for what.
-fn query(call: &Call<'_>) -> Result<String, ScimError> {
-    let query = call.query()?;
+fn query(context: &RequestContext<'_>) -> Result<String, ScimError> {
+    let query = context.query()?;
     let sort = query.sort.map(|sort| sort.to_string());
-    let endpoint = call.route().path.trim_end_matches("/.search");
+    let endpoint = context.route().path.trim_end_matches("/.search");
     let text = serde_json::json!([endpoint, query.filter, sort]).to_string();
     let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())

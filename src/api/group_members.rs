@@ -3,7 +3,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Call, Reply, cursor};
+use super::{RequestContext, ScimResponse, cursor};
 use crate::auth::{Principal, Tenant};
 use crate::limits::{
     DEFAULT_PAGE, MAX_MEMBERS_RETURNED, MAX_MEMBERSHIPS_PAGE, MAX_MEMBERSHIPS_READ, MAX_RESPONSE_BYTES,
@@ -15,7 +15,7 @@ use crate::scim::list::{self, Query};
 use crate::scim::membership::{Change, canonical};
 use crate::scim::resource::date_time;
 use crate::scim::{ResourceSchema, ScimError};
-use crate::store::group_members::{Among, GroupMember, Place};
+use crate::store::group_members::{GroupMember, MembershipFilter, MembershipPosition};
 use crate::store::groups::{Group, GroupId};
 use crate::store::members::MemberKind;
 
@@ -23,48 +23,49 @@ use crate::store::members::MemberKind;
 ///
 /// # Errors
 /// 400 `invalidValue` for a group or member that is not there, 401, 403, 409 for a membership that is, 503.
-pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
-    let principal = call.authenticate().await?;
-    let projection = call.query()?.projection;
-    let (group_id, member) = group_member::parse(&call.body()?)?;
+pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let principal = context.authenticate().await?;
+    let projection = context.query()?.projection;
+    let (group_id, member) = group_member::parse(&context.body()?)?;
     let nobody =
         || ScimError::invalid_value(format!("group.value: {group_id} is not the id of a group of this tenant"));
-    let group = find(&call, principal.tenant(), &group_id).await?.ok_or_else(nobody)?;
-    let (store, tenant) = (&call.app().store, principal.tenant());
+    let group = find(&context, principal.tenant(), &group_id).await?.ok_or_else(nobody)?;
+    let (store, tenant) = (&context.app().store, principal.tenant());
     if store.group_member(tenant, &group, &member).await?.is_some() {
         return Err(ScimError::uniqueness(format!("{member} is a member of group {group_id} already")));
     }
     let change = Change { add: [canonical(&member)].into(), ..Change::default() };
-    super::groups::change_members(&call, &principal, group, &change).await?;
-    let group = find(&call, tenant, &group_id).await?.ok_or_else(nobody)?;
+    super::groups::change_members(&context, &principal, group, &change).await?;
+    let group = find(&context, tenant, &group_id).await?.ok_or_else(nobody)?;
     let made = store.group_member(tenant, &group, &member).await?;
     let made = made.ok_or_else(|| ScimError::unavailable("the membership was ended at once; try again"))?;
-    let resource = render(&call, &made);
-    let location = format!("{}/GroupMembers/{}", call.base_url(), id(&made));
-    Ok(Reply::json(principal, StatusCode::CREATED, projection.apply(resource, schema(&call))).location(location))
+    let resource = render(&context, &made);
+    let location = format!("{}/GroupMembers/{}", context.base_url(), id(&made));
+    Ok(ScimResponse::json(principal, StatusCode::CREATED, projection.apply(resource, schema(&context)))
+        .location(location))
 }
 
 /// GET /GroupMembers/{id}
 ///
 /// # Errors
 /// 400, 401, 403, 404, 503.
-pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
-    let principal = call.authenticate().await?;
-    let projection = call.query()?.projection;
-    let (_, found) = by_id(&call, &principal).await?;
-    Ok(Reply::json(principal, StatusCode::OK, projection.apply(render(&call, &found), schema(&call))))
+pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let principal = context.authenticate().await?;
+    let projection = context.query()?.projection;
+    let (_, found) = by_id(&context, &principal).await?;
+    Ok(ScimResponse::json(principal, StatusCode::OK, projection.apply(render(&context, &found), schema(&context))))
 }
 
 /// DELETE /GroupMembers/{id}
 ///
 /// # Errors
 /// 401, 403, 404, 503.
-pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
-    let principal = call.authenticate().await?;
-    let (group, found) = by_id(&call, &principal).await?;
+pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let principal = context.authenticate().await?;
+    let (group, found) = by_id(&context, &principal).await?;
     let change = Change { remove: [found.member].into(), ..Change::default() };
-    super::groups::change_members(&call, &principal, group, &change).await?;
-    Ok(Reply::empty(principal, StatusCode::NO_CONTENT))
+    super::groups::change_members(&context, &principal, group, &change).await?;
+    Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT))
 }
 
 /// GET /GroupMembers
@@ -74,25 +75,25 @@ pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
 ///
 /// # Errors
 /// 400 `invalidFilter`, `invalidCursor`, `expiredCursor`, `tooMany` or `invalidValue`, also for sorting, 401, 403, 503.
-pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
-    let principal = call.authenticate().await?;
-    let query = call.query()?;
+pub async fn list(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let principal = context.authenticate().await?;
+    let query = context.query()?;
     if query.sort.is_some() {
         return Err(ScimError::invalid_value(
             "sortBy: memberships have an order of their own; users and groups are sorted",
         ));
     }
-    let filter = query.filter.as_deref().map(|text| parse_for(text, schema(&call))).transpose()?;
-    let (group, member) = filter.as_ref().map_or((None, None), |filter| asked(filter, schema(&call)));
+    let filter = query.filter.as_deref().map(|text| parse_for(text, schema(&context))).transpose()?;
+    let (group, member) = filter.as_ref().map_or((None, None), |filter| asked(filter, schema(&context)));
     let is_exact = matches!(filter, Some(Filter::Compare(..))) && (group.is_some() || member.is_some());
-    let among = Among { group, member };
-    let list = List { call: &call, tenant: principal.tenant(), filter: filter.as_ref(), among, is_exact };
-    let count = query.asked_count.unwrap_or(DEFAULT_PAGE).min(MAX_MEMBERSHIPS_PAGE);
+    let among = MembershipFilter { group, member };
+    let list = List { context: &context, tenant: principal.tenant(), filter: filter.as_ref(), among, is_exact };
+    let count = query.requested_count.unwrap_or(DEFAULT_PAGE).min(MAX_MEMBERSHIPS_PAGE);
     let body = match &query.cursor {
         None if query.is_indexed || count == 0 => list.by_index(&query, count).await?,
         cursor => {
             let begun = match cursor {
-                Some(cursor) => cursor::place::<Place>(&call, &principal, cursor)?,
+                Some(cursor) => cursor::place::<MembershipPosition>(&context, &principal, cursor)?,
                 None => None,
             };
             let (after, count) = begun.map_or((None, count), |(place, count)| (Some(place), count));
@@ -100,21 +101,21 @@ pub async fn list(call: Call<'_>) -> Result<Reply, ScimError> {
             let (found, next) = list.after(after, count).await?;
             let total = (is_first && next.is_none()).then_some(found.len());
             let next = match next {
-                Some(place) => Some(cursor::to(&call, &principal, place, count)?),
+                Some(place) => Some(cursor::to(&context, &principal, place, count)?),
                 None => None,
             };
             list::cursor_response(list.shown(&found, &query), total, None, next)
         }
     };
-    Ok(Reply::json(principal, StatusCode::OK, body))
+    Ok(ScimResponse::json(principal, StatusCode::OK, body))
 }
 
 /// A list request.
 struct List<'a> {
-    call: &'a Call<'a>,
+    context: &'a RequestContext<'a>,
     tenant: &'a Tenant,
     filter: Option<&'a Filter>,
-    among: Among,
+    among: MembershipFilter,
     /// Whether the filter says no more than which group or member.
     is_exact: bool,
 }
@@ -124,10 +125,10 @@ impl List<'_> {
     /// filter thins out what may be read for one page, or if the answer would be too long.
     async fn after(
         &self,
-        mut after: Option<Place>,
+        mut after: Option<MembershipPosition>,
         count: usize,
-    ) -> Result<(Vec<GroupMember>, Option<Place>), ScimError> {
-        let store = &self.call.app().store;
+    ) -> Result<(Vec<GroupMember>, Option<MembershipPosition>), ScimError> {
+        let store = &self.context.app().store;
         let (mut found, mut bytes) = (Vec::new(), 0);
         // One row more than is shown tells whether there is another page; a filter may leave few of many.
         let rows = if self.filter.is_some_and(|_| !self.is_exact) { MAX_MEMBERSHIPS_PAGE } else { count + 1 };
@@ -137,7 +138,7 @@ impl List<'_> {
                 if !self.satisfies(&member) {
                     continue;
                 }
-                bytes += list::escaped_length(&render(self.call, &member));
+                bytes += list::escaped_length(&render(self.context, &member));
                 if found.len() == count || bytes > MAX_RESPONSE_BYTES {
                     let place = found.last().map(GroupMember::place).or(after);
                     return Ok((found, place));
@@ -174,27 +175,30 @@ impl List<'_> {
     }
 
     fn satisfies(&self, member: &GroupMember) -> bool {
-        let matches = |filter| eval::matches(filter, &render(self.call, member), schema(self.call));
+        let matches = |filter| eval::matches(filter, &render(self.context, member), schema(self.context));
         self.filter.is_none_or(matches)
     }
 
     fn shown(&self, members: &[GroupMember], query: &Query) -> Vec<Map<String, Value>> {
-        members.iter().map(|member| query.projection.apply(render(self.call, member), schema(self.call))).collect()
+        members
+            .iter()
+            .map(|member| query.projection.apply(render(self.context, member), schema(self.context)))
+            .collect()
     }
 }
 
 /// The group and membership that the address names.
-async fn by_id(call: &Call<'_>, principal: &Principal) -> Result<(Group, GroupMember), ScimError> {
-    let not_found = || ScimError::not_found("GroupMember", call.id());
-    let (group, member) = call.id().split_once('.').ok_or_else(not_found)?;
-    let group = find(call, principal.tenant(), group).await?.ok_or_else(not_found)?;
-    let found = call.app().store.group_member(principal.tenant(), &group, member).await?;
+async fn by_id(context: &RequestContext<'_>, principal: &Principal) -> Result<(Group, GroupMember), ScimError> {
+    let not_found = || ScimError::not_found("GroupMember", context.id());
+    let (group, member) = context.id().split_once('.').ok_or_else(not_found)?;
+    let group = find(context, principal.tenant(), group).await?.ok_or_else(not_found)?;
+    let found = context.app().store.group_member(principal.tenant(), &group, member).await?;
     Ok((group, found.ok_or_else(not_found)?))
 }
 
-async fn find(call: &Call<'_>, tenant: &Tenant, id: &str) -> Result<Option<Group>, ScimError> {
+async fn find(context: &RequestContext<'_>, tenant: &Tenant, id: &str) -> Result<Option<Group>, ScimError> {
     match GroupId::parse(id) {
-        Some(id) => Ok(call.app().store.group(tenant, &id).await?),
+        Some(id) => Ok(context.app().store.group(tenant, &id).await?),
         None => Ok(None),
     }
 }
@@ -203,13 +207,13 @@ fn id(membership: &GroupMember) -> String {
     format!("{}.{}", membership.group, membership.member)
 }
 
-fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
-    &call.app().schemas.group_member
+fn schema<'a>(context: &RequestContext<'a>) -> &'a ResourceSchema {
+    &context.app().schemas.group_member
 }
 
-fn render(call: &Call<'_>, membership: &GroupMember) -> Map<String, Value> {
+fn render(context: &RequestContext<'_>, membership: &GroupMember) -> Map<String, Value> {
     let GroupMember { group, group_name, member, kind, created } = membership;
-    let base_url = call.base_url();
+    let base_url = context.base_url();
     let (kind, endpoint) = match kind {
         MemberKind::User => ("User", "Users"),
         MemberKind::Group => ("Group", "Groups"),
@@ -221,7 +225,7 @@ fn render(call: &Call<'_>, membership: &GroupMember) -> Map<String, Value> {
     let meta =
         json!({"resourceType": "GroupMember", "created": created, "lastModified": created, "location": location});
     Map::from_iter([
-        ("schemas".to_owned(), json!([schema(call).core.id])),
+        ("schemas".to_owned(), json!([schema(context).core.id])),
         ("id".to_owned(), json!(id)),
         ("group".to_owned(), group),
         ("member".to_owned(), member),

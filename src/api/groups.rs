@@ -4,11 +4,11 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Call, Reply};
+use super::{RequestContext, ScimResponse};
 use crate::auth::{Principal, Tenant};
 use crate::limits::{MAX_DOCUMENT_BYTES, MAX_WRITE_ATTEMPTS};
 use crate::scim::filter::{Filter, eval};
-use crate::scim::group::{GroupKeys, MembersAsked, members_asked};
+use crate::scim::group::{GroupKeys, MembersAsked, requested_members};
 use crate::scim::group_member::{METADATA_URN, metadata};
 use crate::scim::membership::{self, Change, Ids};
 use crate::scim::projection::Projection;
@@ -16,51 +16,53 @@ use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch
 use crate::store::StoreError;
 use crate::store::groups::{Group, GroupError, GroupId};
 use crate::store::idempotency::IdempotencyKey;
-use crate::store::members::{Known, MemberKind, Members};
+use crate::store::members::{MemberKind, Members, PrefetchedMembers};
 
 /// POST /Groups
 ///
 /// # Errors
 /// 400, 401, 403, 409 `uniqueness`, 413, 422 for an `Idempotency-Key` of another request, 503.
-pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
-    let principal = call.authenticate().await?;
-    let projection = call.query()?.projection;
-    let mut body = call.body()?;
+pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let principal = context.authenticate().await?;
+    let projection = context.query()?.projection;
+    let mut body = context.body()?;
     let members = membership::take(&mut body)?;
-    let document = Document::from_request(body, schema(&call))?;
-    let keys = storable(&document)?;
-    let (store, tenant) = (&call.app().store, principal.tenant());
-    let key = call.idempotency_key(&principal)?;
-    let group = match made_before(&call, tenant, key.as_ref()).await? {
+    let document = Document::from_request(body, schema(&context))?;
+    let keys = validate_for_storage(&document)?;
+    let (store, tenant) = (&context.app().store, principal.tenant());
+    let key = context.idempotency_key(&principal)?;
+    let group = match find_replayed(&context, tenant, key.as_ref()).await? {
         Some(group) => group,
         None => {
             let id = GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?;
-            let group = Group::new(id, document, &keys, call.now());
-            let author = call.author(&principal);
+            let group = Group::new(id, document, &keys, context.now());
+            let author = context.author(&principal);
             match store.create_group(tenant, &author, &group, &members.add, key.as_ref()).await {
                 Ok(()) => group,
                 Err(error) => {
                     // The same request may have been faster.
-                    let made = made_before(&call, tenant, key.as_ref()).await?;
-                    made.ok_or_else(|| refused(error, &group))?
+                    let made = find_replayed(&context, tenant, key.as_ref()).await?;
+                    made.ok_or_else(|| to_scim_error(error, &group))?
                 }
             }
         }
     };
-    let location = group.meta().location(schema(&call), &call.base_url());
-    let body = whole(&call, tenant, &group, &projection).await?;
-    Ok(Reply::json(principal, StatusCode::CREATED, body).etag(etag::weak(group.record.version.0)).location(location))
+    let location = group.meta().location(schema(&context), &context.base_url());
+    let body = render_full(&context, tenant, &group, &projection).await?;
+    Ok(ScimResponse::json(principal, StatusCode::CREATED, body)
+        .etag(etag::weak(group.record.version.0))
+        .location(location))
 }
 
 /// The group that the same request has made, if it was sent before.
-async fn made_before(
-    call: &Call<'_>,
+async fn find_replayed(
+    context: &RequestContext<'_>,
     tenant: &Tenant,
     key: Option<&IdempotencyKey>,
 ) -> Result<Option<Group>, ScimError> {
-    let Some(id) = call.made_before(tenant, key).await? else { return Ok(None) };
+    let Some(id) = context.find_replayed(tenant, key).await? else { return Ok(None) };
     let id = GroupId::parse(&id).ok_or_else(ScimError::gone_since)?;
-    let made = call.app().store.group(tenant, &id).await?;
+    let made = context.app().store.group(tenant, &id).await?;
     Ok(Some(made.ok_or_else(ScimError::gone_since)?))
 }
 
@@ -68,56 +70,57 @@ async fn made_before(
 ///
 /// # Errors
 /// 400, 401, 403, 404, 503.
-pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (principal, group) = read(&call).await?;
-    let projection = call.query()?.projection;
-    let group = group.ok_or_else(|| not_found(&call))?;
-    let is_known = call.if_none_match().is_some_and(|tags| tags.contains(group.record.version.0));
+pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let (principal, group) = read(&context).await?;
+    let projection = context.query()?.projection;
+    let group = group.ok_or_else(|| not_found(&context))?;
+    let is_known = context.if_none_match().is_some_and(|tags| tags.contains(group.record.version.0));
     // Users who are gone may be hidden from the group before its version says so.
-    let shows_members = projection.wants("members", schema(&call));
-    if is_known && !(shows_members && call.app().store.has_ghosts(principal.tenant()).await?) {
-        return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(group.record.version.0)));
+    let shows_members = projection.wants("members", schema(&context));
+    if is_known && !(shows_members && context.app().store.has_tombstones(principal.tenant()).await?) {
+        return Ok(ScimResponse::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(group.record.version.0)));
     }
-    let (group, body) = settled(&call, principal.tenant(), group, &projection).await?;
-    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
+    let (group, body) = read_stable(&context, principal.tenant(), group, &projection).await?;
+    Ok(ScimResponse::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
 }
 
 /// The group with members that belong to its version: read again if it changed while they were read, so that of a
 /// large change either all is seen or nothing.
-async fn settled(
-    call: &Call<'_>,
+async fn read_stable(
+    context: &RequestContext<'_>,
     tenant: &Tenant,
     mut group: Group,
     projection: &Projection,
 ) -> Result<(Group, Map<String, Value>), ScimError> {
     for _ in 0..MAX_WRITE_ATTEMPTS {
-        let body = whole(call, tenant, &group, projection).await?;
-        if !projection.wants("members", schema(call)) {
+        let body = render_full(context, tenant, &group, projection).await?;
+        if !projection.wants("members", schema(context)) {
             return Ok((group, body));
         }
-        let now = reread(call, tenant, &group).await?;
-        if now.is_as(&group) {
+        let now = reread(context, tenant, &group).await?;
+        if now.same_version_as(&group) {
             return Ok((group, body));
         }
         group = now;
     }
-    Err(contended())
+    Err(conflict_exhausted())
 }
 
 /// PUT /Groups/{id}
 ///
 /// # Errors
 /// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
-pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (principal, group) = read(&call).await?;
-    let mut body = call.body()?;
+pub async fn replace(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let (principal, group) = read(&context).await?;
+    let mut body = context.body()?;
     let members = membership::take(&mut body)?;
-    let document = Document::from_request(body, schema(&call))?;
-    let projection = call.query()?.projection;
-    let group = change(&call, &principal, group, (&members, Known::default()), |_| Ok(document.clone())).await?;
-    let group = reread(&call, principal.tenant(), &group).await?;
-    let body = whole(&call, principal.tenant(), &group, &projection).await?;
-    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
+    let document = Document::from_request(body, schema(&context))?;
+    let projection = context.query()?.projection;
+    let group =
+        change(&context, &principal, group, (&members, PrefetchedMembers::default()), |_| Ok(document.clone())).await?;
+    let group = reread(&context, principal.tenant(), &group).await?;
+    let body = render_full(&context, principal.tenant(), &group, &projection).await?;
+    Ok(ScimResponse::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
 }
 
 /// PATCH /Groups/{id}. Answers 204 unless attributes are asked for: Entra wants it so, never the list of members
@@ -125,142 +128,147 @@ pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
 ///
 /// # Errors
 /// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
-pub async fn patch(call: Call<'_>) -> Result<Reply, ScimError> {
-    let schema = schema(&call);
-    let changes = call.body().and_then(|body| membership::split(scim_patch::parse(&body)?, schema));
+pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let schema = schema(&context);
+    let changes = context.body().and_then(|body| membership::split(scim_patch::parse(&body)?, schema));
     let few = changes.as_ref().map_or_else(|_| Ids::new(), |(members, _)| members.few());
-    let (principal, (group, known)) = call
-        .authenticate_beside(|tenant| {
+    let (principal, (group, known)) = context
+        .authenticate_with_read(|tenant| {
             let few = &few;
-            let call = &call;
+            let context = &context;
             async move {
-                let Some(id) = GroupId::parse(call.id()) else { return Ok((None, Known::default())) };
-                let store = &call.app().store;
-                Ok(futures_util::future::try_join(store.group(&tenant, &id), store.look_up(&tenant, few)).await?)
+                let Some(id) = GroupId::parse(context.id()) else { return Ok((None, PrefetchedMembers::default())) };
+                let store = &context.app().store;
+                Ok(futures_util::future::try_join(store.group(&tenant, &id), store.prefetch_members(&tenant, few))
+                    .await?)
             }
         })
         .await?;
     let (members, others) = changes?;
-    let projection = call.query()?.projection;
+    let projection = context.query()?.projection;
     let new = |current: &Document| scim_patch::apply(current, &others, schema);
-    let group = change(&call, &principal, group, (&members, known), new).await?;
+    let group = change(&context, &principal, group, (&members, known), new).await?;
     if !projection.is_given() {
-        return Ok(Reply::empty(principal, StatusCode::NO_CONTENT));
+        return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT));
     }
-    let group = reread(&call, principal.tenant(), &group).await?;
-    let body = whole(&call, principal.tenant(), &group, &projection).await?;
-    Ok(Reply::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
+    let group = reread(&context, principal.tenant(), &group).await?;
+    let body = render_full(&context, principal.tenant(), &group, &projection).await?;
+    Ok(ScimResponse::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
 }
 
 /// DELETE /Groups/{id}
 ///
 /// # Errors
 /// 401, 403, 404, 412, 503.
-pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (principal, group) = read(&call).await?;
-    let mut group = group.ok_or_else(|| not_found(&call))?;
-    let (store, tenant) = (&call.app().store, principal.tenant());
+pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let (principal, group) = read(&context).await?;
+    let mut group = group.ok_or_else(|| not_found(&context))?;
+    let (store, tenant) = (&context.app().store, principal.tenant());
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        etag::check_if_match(call.if_match().as_ref(), group.record.version.0)?;
-        match store.delete_group(tenant, &call.author(&principal), &group, attempt).await {
-            Ok(()) | Err(GroupError::Changed(None)) => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
+        etag::check_if_match(context.if_match().as_ref(), group.record.version.0)?;
+        match store.delete_group(tenant, &context.author(&principal), &group, attempt).await {
+            Ok(()) | Err(GroupError::Changed(None)) => {
+                return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT));
+            }
             Err(GroupError::Changed(Some(_))) => match store.group(tenant, &group.id).await? {
                 Some(newer) => group = newer,
-                None => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
+                None => return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT)),
             },
-            Err(error) => return Err(refused(error, &group)),
+            Err(error) => return Err(to_scim_error(error, &group)),
         }
     }
-    Err(contended())
+    Err(conflict_exhausted())
 }
 
 /// Whether a group satisfies a filter; of its members those are read that the filter asks for.
 pub(super) async fn satisfies(
-    call: &Call<'_>,
+    context: &RequestContext<'_>,
     tenant: &Tenant,
     group: &Group,
     filter: &Filter,
 ) -> Result<bool, ScimError> {
-    let store = &call.app().store;
-    let members = match members_asked(filter, schema(call)) {
+    let store = &context.app().store;
+    let members = match requested_members(filter, schema(context)) {
         MembersAsked::None => Members::new(),
         MembersAsked::Only(ids) => store.members_among(tenant, group, &ids).await?,
-        MembersAsked::All => all_members(call, tenant, group).await?,
+        MembersAsked::All => all_members(context, tenant, group).await?,
     };
-    Ok(eval::matches(filter, &render(call, group, Some(&members)), schema(call)))
+    Ok(eval::matches(filter, &render(context, group, Some(&members)), schema(context)))
 }
 
-async fn read(call: &Call<'_>) -> Result<(Principal, Option<Group>), ScimError> {
-    call.authenticate_beside(|tenant| async move {
-        match GroupId::parse(call.id()) {
-            Some(id) => Ok(call.app().store.group(&tenant, &id).await?),
-            None => Ok(None),
-        }
-    })
-    .await
+async fn read(context: &RequestContext<'_>) -> Result<(Principal, Option<Group>), ScimError> {
+    context
+        .authenticate_with_read(|tenant| async move {
+            match GroupId::parse(context.id()) {
+                Some(id) => Ok(context.app().store.group(&tenant, &id).await?),
+                None => Ok(None),
+            }
+        })
+        .await
 }
 
 /// The group after a change: its version may have grown by others' changes of members, too.
-async fn reread(call: &Call<'_>, tenant: &Tenant, group: &Group) -> Result<Group, ScimError> {
-    call.app().store.group(tenant, &group.id).await?.ok_or_else(|| not_found(call))
+async fn reread(context: &RequestContext<'_>, tenant: &Tenant, group: &Group) -> Result<Group, ScimError> {
+    context.app().store.group(tenant, &group.id).await?.ok_or_else(|| not_found(context))
 }
 
 /// Changes members and document, and returns the group from before; made anew with the group as it is, if somebody else was faster.
 async fn change(
-    call: &Call<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     group: Option<Group>,
-    (members, mut known): (&Change, Known),
+    (members, mut known): (&Change, PrefetchedMembers),
     new: impl Fn(&Document) -> Result<Document, ScimError>,
 ) -> Result<Group, ScimError> {
-    let mut current = group.ok_or_else(|| not_found(call))?;
-    let (store, tenant, author) = (&call.app().store, principal.tenant(), call.author(principal));
-    let is_guarded = call.if_match().is_some();
+    let mut current = group.ok_or_else(|| not_found(context))?;
+    let (store, tenant, author) = (&context.app().store, principal.tenant(), context.author(principal));
+    let requires_version = context.if_match().is_some();
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        etag::check_if_match(call.if_match().as_ref(), current.record.version.0)?;
+        etag::check_if_match(context.if_match().as_ref(), current.record.version.0)?;
         let document = new(&current.record.document)?;
-        let keys = storable(&document)?;
-        if document == current.record.document && members.is_nothing() {
+        let keys = validate_for_storage(&document)?;
+        if document == current.record.document && members.is_empty() {
             return Ok(current);
         }
-        let next = current.next(document, &keys, call.now());
-        let written =
-            store.change_group(tenant, &author, (&current, &next), (members, &known), (is_guarded, attempt)).await;
+        let next = current.next(document, &keys, context.now());
+        let written = store
+            .change_group(tenant, &author, (&current, &next), (members, &known), (requires_version, attempt))
+            .await;
         // What was known is old by now.
-        known = Known::default();
+        known = PrefetchedMembers::default();
         match written {
             Ok(()) => return Ok(current),
             Err(GroupError::Changed(Some(newer))) => current = *newer,
-            Err(GroupError::Changed(None)) => return Err(not_found(call)),
-            Err(error) => return Err(refused(error, &next)),
+            Err(GroupError::Changed(None)) => return Err(not_found(context)),
+            Err(error) => return Err(to_scim_error(error, &next)),
         }
     }
-    Err(contended())
+    Err(conflict_exhausted())
 }
 
 /// Adds or removes members, and nothing else.
 pub(super) async fn change_members(
-    call: &Call<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     group: Group,
     members: &Change,
 ) -> Result<(), ScimError> {
-    let (store, tenant, author) = (&call.app().store, principal.tenant(), call.author(principal));
+    let (store, tenant, author) = (&context.app().store, principal.tenant(), context.author(principal));
     let mut current = group;
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        let next = current.touched(call.now());
-        let change = (members, &Known::default());
+        let next = current.touched(context.now());
+        let change = (members, &PrefetchedMembers::default());
         match store.change_group(tenant, &author, (&current, &next), change, (false, attempt)).await {
             Ok(()) => return Ok(()),
             Err(GroupError::Changed(Some(newer))) => current = *newer,
             Err(GroupError::Changed(None)) => return Err(ScimError::not_found("Group", current.id.as_str())),
-            Err(error) => return Err(refused(error, &next)),
+            Err(error) => return Err(to_scim_error(error, &next)),
         }
     }
-    Err(contended())
+    Err(conflict_exhausted())
 }
 
-fn storable(document: &Document) -> Result<GroupKeys, ScimError> {
+fn validate_for_storage(document: &Document) -> Result<GroupKeys, ScimError> {
     let keys = GroupKeys::of(document)?;
     // What is left of the item is for the ids of a change of members.
     let limit = MAX_DOCUMENT_BYTES / 8;
@@ -271,7 +279,7 @@ fn storable(document: &Document) -> Result<GroupKeys, ScimError> {
     Ok(keys)
 }
 
-fn refused(error: GroupError, group: &Group) -> ScimError {
+fn to_scim_error(error: GroupError, group: &Group) -> ScimError {
     match error {
         GroupError::NameTaken => ScimError::uniqueness(format!(
             "displayName {} belongs to another group; it is unique without regard to case",
@@ -288,44 +296,44 @@ fn refused(error: GroupError, group: &Group) -> ScimError {
             413,
             format!("{count} members would change, more than one request may; add and remove them in several"),
         ),
-        GroupError::Changed(_) => contended(),
+        GroupError::Changed(_) => conflict_exhausted(),
         GroupError::Store(error) => error.into(),
     }
 }
 
-fn contended() -> ScimError {
+fn conflict_exhausted() -> ScimError {
     ScimError::unavailable("others are changing this group; try again")
 }
 
-fn not_found(call: &Call<'_>) -> ScimError {
-    ScimError::not_found("Group", call.id())
+fn not_found(context: &RequestContext<'_>) -> ScimError {
+    ScimError::not_found("Group", context.id())
 }
 
-fn schema<'a>(call: &Call<'a>) -> &'a ResourceSchema {
-    &call.app().schemas.group
+fn schema<'a>(context: &RequestContext<'a>) -> &'a ResourceSchema {
+    &context.app().schemas.group
 }
 
 /// The group as the client asked for it; its members are read only if they are wanted.
-pub(super) async fn whole(
-    call: &Call<'_>,
+pub(super) async fn render_full(
+    context: &RequestContext<'_>,
     tenant: &Tenant,
     group: &Group,
     projection: &Projection,
 ) -> Result<Map<String, Value>, ScimError> {
-    let members = match projection.wants("members", schema(call)) {
-        true => match call.app().store.members(tenant, group).await {
+    let members = match projection.wants("members", schema(context)) {
+        true => match context.app().store.members(tenant, group).await {
             Err(StoreError::TooMany(_)) => None,
             members => Some(members?),
         },
         false => Some(Members::new()),
     };
-    let metadata = || metadata(&call.base_url(), group.id.as_str(), members.is_none());
-    let mut resource = render(call, group, members.as_ref());
+    let metadata = || metadata(&context.base_url(), group.id.as_str(), members.is_none());
+    let mut resource = render(context, group, members.as_ref());
     // Not always, although the draft says SHOULD: what Entra and Okta document of a group's `schemas` is one alone.
-    if projection.names_extension(METADATA_URN, schema(call)) {
+    if projection.names_extension(METADATA_URN, schema(context)) {
         resource::extend(&mut resource, METADATA_URN, metadata());
     }
-    let mut resource = projection.apply(resource, schema(call));
+    let mut resource = projection.apply(resource, schema(context));
     // Who asked for members must not take their absence for an empty group.
     if members.is_none() && !resource.contains_key(METADATA_URN) {
         resource::extend(&mut resource, METADATA_URN, metadata());
@@ -334,8 +342,8 @@ pub(super) async fn whole(
 }
 
 /// All members, for a filter that needs them all.
-async fn all_members(call: &Call<'_>, tenant: &Tenant, group: &Group) -> Result<Members, ScimError> {
-    call.app().store.members(tenant, group).await.map_err(|error| match error {
+async fn all_members(context: &RequestContext<'_>, tenant: &Tenant, group: &Group) -> Result<Members, ScimError> {
+    context.app().store.members(tenant, group).await.map_err(|error| match error {
         StoreError::TooMany(limit) => ScimError::too_many(format!(
             "filter: group {} has more than {limit} members; ask whether one is a member with members.value eq \"…\", \
              or list them at /GroupMembers",
@@ -346,9 +354,9 @@ async fn all_members(call: &Call<'_>, tenant: &Tenant, group: &Group) -> Result<
 }
 
 /// The group with its members, if they fit an answer.
-pub(super) fn render(call: &Call<'_>, group: &Group, members: Option<&Members>) -> Map<String, Value> {
-    let base_url = call.base_url();
-    let mut resource = resource::render(&group.record.document, &group.meta(), schema(call), &base_url);
+pub(super) fn render(context: &RequestContext<'_>, group: &Group, members: Option<&Members>) -> Map<String, Value> {
+    let base_url = context.base_url();
+    let mut resource = resource::render(&group.record.document, &group.meta(), schema(context), &base_url);
     let member = |(id, kind): (&String, &MemberKind)| {
         let (name, endpoint) = match kind {
             MemberKind::User => ("User", "Users"),

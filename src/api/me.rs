@@ -1,23 +1,23 @@
 //! `/Me` (RFC 7644 section 3.11): the automation user in whose name the key acts.
 
-use super::{Call, Reply};
+use super::{RequestContext, ScimResponse};
 use crate::scim::ScimError;
-use crate::scim::filter::plan::Access;
+use crate::scim::filter::plan::IndexPlan;
 use crate::scim::fold::fold;
 
 /// GET, PUT, PATCH and DELETE of /Me: as of `/Users/{id}`.
 ///
 /// # Errors
 /// 501 for a key without an automation user, 404 where that is no user of the tenant, and those of `/Users/{id}`.
-pub async fn myself(call: Call<'_>) -> Result<Reply, ScimError> {
-    let principal = call.authenticate().await?;
+pub async fn myself(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let principal = context.authenticate().await?;
     let name = principal.automation().ok_or_else(|| {
         ScimError::status(501, "this key acts in no user's name; one that does is made with --automation USERNAME")
     })?;
-    let by_name = Access::Equals("userName", fold(name));
-    let found = call.app().store.find_users(principal.tenant(), &by_name, |_| true).await?;
+    let by_name = IndexPlan::Equals("userName", fold(name));
+    let found = context.app().store.find_users(principal.tenant(), &by_name, |_| true).await?;
     let user = found.first().ok_or_else(|| ScimError::not_found("User", name))?;
-    let of_user = call.elsewhere(&format!("/Users/{}", user.id), &principal);
+    let of_user = context.reroute(&format!("/Users/{}", user.id), &principal);
     let of_user = of_user.ok_or_else(|| ScimError::not_found("User", name))?;
     (of_user.route().handler)(of_user).await
 }

@@ -6,13 +6,13 @@ use http::header::AUTHORIZATION;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::{Call, Reply};
-use crate::auth::claim::client_of;
+use super::{RequestContext, ScimResponse};
+use crate::auth::credential::client_of;
 use crate::auth::jwt::TAKEN;
-use crate::auth::{ApiKey, Claim, Credential, Denial, KeyId, KeyRecord, Scope};
+use crate::auth::{ApiKey, Credential, Denial, KeyId, KeyRecord, PresentedCredential, Scope};
 use crate::limits::{MAX_TOKEN_REQUEST_BYTES, TOKEN_SECONDS};
 use crate::scim::ScimError;
-use crate::store::tokens::Given;
+use crate::store::tokens::TokenOutcome;
 
 /// RFC 7523 section 2.2.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -21,32 +21,32 @@ const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer
 ///
 /// # Errors
 /// 429 or 503 of the store. What the client did wrong is an answer of RFC 6749 section 5.2.
-pub async fn token(call: Call<'_>) -> Result<Reply, ScimError> {
-    let request = match Request::read(&call) {
+pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let request = match Request::read(&context) {
         Ok(request) => request,
         Err(refusal) => return Ok(refusal.reply()),
     };
-    let claim = match request.claim(call.tenant_in_url()) {
+    let claim = match request.claim(context.tenant_in_url()) {
         Ok(claim) => claim,
-        Err(denial) => return Ok(request.denied(&call, denial)),
+        Err(denial) => return Ok(request.denial_response(&context, denial)),
     };
     let (tenant, id) = (claim.tenant_name().clone(), claim.key_id().clone());
     let assertion = claim.jwt().cloned();
-    let record = call.app().store.key(&tenant, &id).await?;
-    let client = match claim.verify(record, &call.check(None)).await {
+    let record = context.app().store.key(&tenant, &id).await?;
+    let client = match claim.verify(record, &context.check(None)).await {
         Ok(client) => client,
-        Err(denial @ Denial::NoIssuer) => return Err(call.denied(denial)),
-        Err(denial) => return Ok(request.denied(&call, denial)),
+        Err(denial @ Denial::IssuerUnavailable) => return Err(context.denial_response(denial)),
+        Err(denial) => return Ok(request.denial_response(&context, denial)),
     };
     let scopes = match request.scopes(&client) {
         Ok(scopes) => scopes,
         Err(refusal) => return Ok(refusal.reply()),
     };
-    let (token, record) = token_for(&call, client, scopes)?;
-    match call.app().store.give_token(&record, &id, assertion.as_ref(), call.now()).await? {
-        Given::Yes => Ok(given(id, &token, &record)),
-        Given::ClientRevoked => Ok(request.denied(&call, Denial::Revoked)),
-        Given::Replayed => Ok(request.denied(&call, Denial::Replayed)),
+    let (token, record) = token_for(&context, client, scopes)?;
+    match context.app().store.issue_token(&record, &id, assertion.as_ref(), context.now()).await? {
+        TokenOutcome::Issued => Ok(given(id, &token, &record)),
+        TokenOutcome::ClientRevoked => Ok(request.denial_response(&context, Denial::Revoked)),
+        TokenOutcome::AssertionReplayed => Ok(request.denial_response(&context, Denial::Replayed)),
     }
 }
 
@@ -54,8 +54,8 @@ pub async fn token(call: Call<'_>) -> Result<Reply, ScimError> {
 ///
 /// # Errors
 /// None.
-pub async fn metadata(call: Call<'_>) -> Result<Reply, ScimError> {
-    let issuer = format!("{}/{}", call.origin(), call.tenant_in_url());
+pub async fn metadata(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let issuer = format!("{}/{}", context.origin(), context.tenant_in_url());
     let algorithms: Vec<_> = TAKEN.iter().map(|(_, name)| name).collect();
     let body = json!({
         "issuer": issuer,
@@ -65,7 +65,7 @@ pub async fn metadata(call: Call<'_>) -> Result<Reply, ScimError> {
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
         "token_endpoint_auth_signing_alg_values_supported": algorithms,
     });
-    Ok(Reply::plain(None, StatusCode::OK, body))
+    Ok(ScimResponse::plain(None, StatusCode::OK, body))
 }
 
 /// A token request, read.
@@ -87,14 +87,14 @@ struct Refused {
 }
 
 impl Request {
-    fn read(call: &Call<'_>) -> Result<Self, Refused> {
-        let mut form = Form::read(call.bytes())?;
+    fn read(context: &RequestContext<'_>) -> Result<Self, Refused> {
+        let mut form = FormFields::read(context.raw_body())?;
         match form.take("grant_type").as_deref() {
             Some("client_credentials") => {}
             None => return Err(Refused::bad("invalid_request", "grant_type is missing; it is client_credentials")),
             Some(_) => return Err(Refused::bad("unsupported_grant_type", "the grant_type is client_credentials")),
         }
-        let header = call.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
+        let header = context.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
         let (id, secret) = (form.take("client_id"), form.take("client_secret"));
         let assertion = form.take("client_assertion");
         let ways = [header.is_some(), secret.is_some(), assertion.is_some()].iter().filter(|way| **way).count();
@@ -120,10 +120,10 @@ impl Request {
         Ok(Self { shown, scope: form.take("scope") })
     }
 
-    fn claim(&self, tenant: &str) -> Result<Claim, Denial> {
+    fn claim(&self, tenant: &str) -> Result<PresentedCredential, Denial> {
         match &self.shown {
-            Shown::Secret { id, secret } => Claim::of_client(id, secret, tenant),
-            Shown::Assertion(assertion) => Claim::of_assertion(assertion, tenant),
+            Shown::Secret { id, secret } => PresentedCredential::of_client(id, secret, tenant),
+            Shown::Assertion(assertion) => PresentedCredential::of_assertion(assertion, tenant),
         }
     }
 
@@ -143,8 +143,8 @@ impl Request {
     }
 
     /// The same for every reason, which goes to the log.
-    fn denied(&self, call: &Call<'_>, denial: Denial) -> Reply {
-        call.denied(denial);
+    fn denial_response(&self, context: &RequestContext<'_>, denial: Denial) -> ScimResponse {
+        context.denial_response(denial);
         Refused::unknown_client().reply()
     }
 }
@@ -160,9 +160,9 @@ impl Refused {
         Self { status, error: "invalid_client", description: description.to_owned() }
     }
 
-    fn reply(self) -> Reply {
+    fn reply(self) -> ScimResponse {
         let body = json!({"error": self.error, "error_description": self.description});
-        let reply = Reply::plain(None, self.status, body);
+        let reply = ScimResponse::plain(None, self.status, body);
         if self.status == StatusCode::UNAUTHORIZED { reply.challenge("Basic realm=\"scim\"") } else { reply }
     }
 }
@@ -170,12 +170,12 @@ impl Refused {
 /// The parameters of a form that have a meaning here. One without a value is left out, a repeated one is an error (RFC
 /// 6749 section 3.2).
 #[derive(Default)]
-struct Form([Option<String>; NAMES.len()]);
+struct FormFields([Option<String>; NAMES.len()]);
 
 const NAMES: [&str; 6] =
     ["grant_type", "client_id", "client_secret", "client_assertion", "client_assertion_type", "scope"];
 
-impl Form {
+impl FormFields {
     fn read(body: &[u8]) -> Result<Self, Refused> {
         if body.len() > MAX_TOKEN_REQUEST_BYTES {
             return Err(Refused::bad(
@@ -201,10 +201,14 @@ impl Form {
 }
 
 /// A new token, and its record: the client's, but for secret and end.
-fn token_for(call: &Call<'_>, client: KeyRecord, scopes: Vec<Scope>) -> Result<(String, KeyRecord), ScimError> {
+fn token_for(
+    context: &RequestContext<'_>,
+    client: KeyRecord,
+    scopes: Vec<Scope>,
+) -> Result<(String, KeyRecord), ScimError> {
     let key = ApiKey::mint(&client.tenant).map_err(|_| ScimError::unavailable("no random numbers"))?;
     let seal = client.credential.seal_of_tokens();
-    let now = call.now();
+    let now = context.now();
     let ends = now + SignedDuration::from_secs(TOKEN_SECONDS);
     let record = KeyRecord {
         id: key.id().clone(),
@@ -220,10 +224,10 @@ fn token_for(call: &Call<'_>, client: KeyRecord, scopes: Vec<Scope>) -> Result<(
 }
 
 /// RFC 6749 section 5.1.
-fn given(client: KeyId, token: &str, record: &KeyRecord) -> Reply {
+fn given(client: KeyId, token: &str, record: &KeyRecord) -> ScimResponse {
     let lasts = record.expires.map_or(TOKEN_SECONDS, |expires| expires.duration_since(record.created).as_secs());
     let scopes: Vec<_> = record.scopes.iter().map(|scope| scope.as_str()).collect();
     let body: Value =
         json!({"access_token": token, "token_type": "Bearer", "expires_in": lasts, "scope": scopes.join(" ")});
-    Reply::plain(Some(client), StatusCode::OK, body)
+    ScimResponse::plain(Some(client), StatusCode::OK, body)
 }

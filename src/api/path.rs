@@ -4,7 +4,7 @@
 use percent_encoding::percent_decode_str;
 
 use super::route::{Base, Route};
-use crate::admin::OPERATORS;
+use crate::auth::OPERATOR_TENANT;
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,9 @@ impl Target {
         let segments = path.split('/').map(|segment| percent_decode_str(segment).decode_utf8());
         let segments = segments.map(|segment| segment.map(|s| s.into_owned())).collect::<Result<Vec<_>, _>>().ok()?;
         let (kind, tenant, rest) = match segments.as_slice() {
-            [first, version, rest @ ..] if first == OPERATORS && version == "v1" => (Base::Admin, OPERATORS, rest),
+            [first, version, rest @ ..] if first == OPERATOR_TENANT && version == "v1" => {
+                (Base::Admin, OPERATOR_TENANT, rest)
+            }
             [first, name, tenant] if first == ".well-known" && name == "oauth-authorization-server" => {
                 (Base::WellKnown, tenant.as_str(), &[][..])
             }

@@ -8,11 +8,11 @@ use std::pin::Pin;
 
 use http::Method;
 
-use super::search::{self, Kind};
-use super::{Call, Reply, admin, bulk, discovery, group_members, groups, me, oauth, users};
+use super::search::{self, ResourceKind};
+use super::{RequestContext, ScimResponse, admin, bulk, discovery, group_members, groups, me, oauth, users};
 use crate::auth::Scope;
 use crate::scim::ScimError;
-use crate::store::tables::Access;
+use crate::store::tables::TablePermission;
 
 mod access;
 
@@ -59,13 +59,14 @@ pub struct Route {
     /// What the key must be allowed.
     pub scope: Scope,
     /// Every access to a table that the handler may make; the role allows no other.
-    pub access: &'static [Access],
+    pub access: &'static [TablePermission],
     /// The handler.
     pub handler: Handler,
 }
 
 /// A handler as the table holds it.
-pub type Handler = for<'a> fn(Call<'a>) -> Pin<Box<dyn Future<Output = Result<Reply, ScimError>> + Send + 'a>>;
+pub type Handler =
+    for<'a> fn(RequestContext<'a>) -> Pin<Box<dyn Future<Output = Result<ScimResponse, ScimError>> + Send + 'a>>;
 
 /// Every route.
 pub static ROUTES: &[Route] = &[
@@ -76,14 +77,14 @@ pub static ROUTES: &[Route] = &[
         path: "/Users",
         scope: Scope::Write,
         access: &[
-            Access::KEYS_GET,
-            Access::KEYS_TELL_USE,
-            Access::USERS_BY_ID,
-            Access::USERS_PUT,
-            Access::LINKS_GET,
-            Access::LINKS_PUT,
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_UPDATE_LAST_USED,
+            TablePermission::USERS_BY_ID,
+            TablePermission::USERS_PUT,
+            TablePermission::LINKS_GET,
+            TablePermission::LINKS_PUT,
         ],
-        handler: |call| Box::pin(users::create(call)),
+        handler: |context| Box::pin(users::create(context)),
     },
     Route {
         name: "users.list",
@@ -92,7 +93,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Users",
         scope: Scope::Read,
         access: USER_LIST,
-        handler: |call| Box::pin(search::list(call, &[Kind::User])),
+        handler: |context| Box::pin(search::list(context, &[ResourceKind::User])),
     },
     Route {
         name: "users.get",
@@ -100,8 +101,13 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/Users/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE, Access::USERS_BY_ID, Access::GROUPS_BATCH_GET],
-        handler: |call| Box::pin(users::get(call)),
+        access: &[
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_UPDATE_LAST_USED,
+            TablePermission::USERS_BY_ID,
+            TablePermission::GROUPS_BATCH_GET,
+        ],
+        handler: |context| Box::pin(users::get(context)),
     },
     Route {
         name: "users.replace",
@@ -110,7 +116,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Users/{id}",
         scope: Scope::Write,
         access: USER_CHANGE,
-        handler: |call| Box::pin(users::replace(call)),
+        handler: |context| Box::pin(users::replace(context)),
     },
     Route {
         name: "users.patch",
@@ -119,7 +125,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Users/{id}",
         scope: Scope::Write,
         access: USER_CHANGE,
-        handler: |call| Box::pin(users::patch(call)),
+        handler: |context| Box::pin(users::patch(context)),
     },
     Route {
         name: "users.delete",
@@ -128,15 +134,15 @@ pub static ROUTES: &[Route] = &[
         path: "/Users/{id}",
         scope: Scope::Write,
         access: &[
-            Access::KEYS_GET,
-            Access::KEYS_TELL_USE,
-            Access::USERS_BY_ID,
-            Access::USERS_DELETE,
-            Access::GROUPS_UPDATE,
-            Access::LINKS_PUT,
-            Access::LINKS_DELETE,
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_UPDATE_LAST_USED,
+            TablePermission::USERS_BY_ID,
+            TablePermission::USERS_DELETE,
+            TablePermission::GROUPS_UPDATE,
+            TablePermission::LINKS_PUT,
+            TablePermission::LINKS_DELETE,
         ],
-        handler: |call| Box::pin(users::delete(call)),
+        handler: |context| Box::pin(users::delete(context)),
     },
     Route {
         name: "groups.create",
@@ -145,19 +151,19 @@ pub static ROUTES: &[Route] = &[
         path: "/Groups",
         scope: Scope::Write,
         access: &[
-            Access::KEYS_GET,
-            Access::KEYS_TELL_USE,
-            Access::USERS_BY_ID,
-            Access::USERS_UPDATE,
-            Access::GROUPS_GET,
-            Access::GROUPS_PUT,
-            Access::GROUPS_UPDATE,
-            Access::LINKS_GET,
-            Access::LINKS_QUERY,
-            Access::LINKS_PUT,
-            Access::LINKS_DELETE,
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_UPDATE_LAST_USED,
+            TablePermission::USERS_BY_ID,
+            TablePermission::USERS_UPDATE,
+            TablePermission::GROUPS_GET,
+            TablePermission::GROUPS_PUT,
+            TablePermission::GROUPS_UPDATE,
+            TablePermission::LINKS_GET,
+            TablePermission::LINKS_QUERY,
+            TablePermission::LINKS_PUT,
+            TablePermission::LINKS_DELETE,
         ],
-        handler: |call| Box::pin(groups::create(call)),
+        handler: |context| Box::pin(groups::create(context)),
     },
     Route {
         name: "groups.list",
@@ -166,7 +172,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Groups",
         scope: Scope::Read,
         access: GROUP_LIST,
-        handler: |call| Box::pin(search::list(call, &[Kind::Group])),
+        handler: |context| Box::pin(search::list(context, &[ResourceKind::Group])),
     },
     Route {
         name: "groups.get",
@@ -174,8 +180,13 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/Groups/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE, Access::GROUPS_GET, Access::LINKS_QUERY],
-        handler: |call| Box::pin(groups::get(call)),
+        access: &[
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_UPDATE_LAST_USED,
+            TablePermission::GROUPS_GET,
+            TablePermission::LINKS_QUERY,
+        ],
+        handler: |context| Box::pin(groups::get(context)),
     },
     Route {
         name: "groups.replace",
@@ -184,7 +195,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Groups/{id}",
         scope: Scope::Write,
         access: GROUP_CHANGE,
-        handler: |call| Box::pin(groups::replace(call)),
+        handler: |context| Box::pin(groups::replace(context)),
     },
     Route {
         name: "groups.patch",
@@ -193,7 +204,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Groups/{id}",
         scope: Scope::Write,
         access: GROUP_CHANGE,
-        handler: |call| Box::pin(groups::patch(call)),
+        handler: |context| Box::pin(groups::patch(context)),
     },
     Route {
         name: "groups.delete",
@@ -202,19 +213,19 @@ pub static ROUTES: &[Route] = &[
         path: "/Groups/{id}",
         scope: Scope::Write,
         access: &[
-            Access::KEYS_GET,
-            Access::KEYS_TELL_USE,
-            Access::USERS_BY_ID,
-            Access::USERS_UPDATE,
-            Access::GROUPS_GET,
-            Access::GROUPS_UPDATE,
-            Access::GROUPS_DELETE,
-            Access::LINKS_GET,
-            Access::LINKS_QUERY,
-            Access::LINKS_PUT,
-            Access::LINKS_DELETE,
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_UPDATE_LAST_USED,
+            TablePermission::USERS_BY_ID,
+            TablePermission::USERS_UPDATE,
+            TablePermission::GROUPS_GET,
+            TablePermission::GROUPS_UPDATE,
+            TablePermission::GROUPS_DELETE,
+            TablePermission::LINKS_GET,
+            TablePermission::LINKS_QUERY,
+            TablePermission::LINKS_PUT,
+            TablePermission::LINKS_DELETE,
         ],
-        handler: |call| Box::pin(groups::delete(call)),
+        handler: |context| Box::pin(groups::delete(context)),
     },
     Route {
         name: "groupmembers.create",
@@ -223,7 +234,7 @@ pub static ROUTES: &[Route] = &[
         path: "/GroupMembers",
         scope: Scope::Write,
         access: GROUP_CHANGE,
-        handler: |call| Box::pin(group_members::create(call)),
+        handler: |context| Box::pin(group_members::create(context)),
     },
     Route {
         name: "groupmembers.list",
@@ -232,7 +243,7 @@ pub static ROUTES: &[Route] = &[
         path: "/GroupMembers",
         scope: Scope::Read,
         access: GROUP_MEMBER_LIST,
-        handler: |call| Box::pin(group_members::list(call)),
+        handler: |context| Box::pin(group_members::list(context)),
     },
     Route {
         name: "groupmembers.get",
@@ -240,8 +251,14 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/GroupMembers/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE, Access::GROUPS_GET, Access::LINKS_GET, Access::LINKS_QUERY],
-        handler: |call| Box::pin(group_members::get(call)),
+        access: &[
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_UPDATE_LAST_USED,
+            TablePermission::GROUPS_GET,
+            TablePermission::LINKS_GET,
+            TablePermission::LINKS_QUERY,
+        ],
+        handler: |context| Box::pin(group_members::get(context)),
     },
     Route {
         name: "groupmembers.delete",
@@ -250,7 +267,7 @@ pub static ROUTES: &[Route] = &[
         path: "/GroupMembers/{id}",
         scope: Scope::Write,
         access: GROUP_CHANGE,
-        handler: |call| Box::pin(group_members::delete(call)),
+        handler: |context| Box::pin(group_members::delete(context)),
     },
     Route {
         name: "users.search",
@@ -259,7 +276,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Users/.search",
         scope: Scope::Read,
         access: USER_LIST,
-        handler: |call| Box::pin(search::list(call, &[Kind::User])),
+        handler: |context| Box::pin(search::list(context, &[ResourceKind::User])),
     },
     Route {
         name: "groups.search",
@@ -268,7 +285,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Groups/.search",
         scope: Scope::Read,
         access: GROUP_LIST,
-        handler: |call| Box::pin(search::list(call, &[Kind::Group])),
+        handler: |context| Box::pin(search::list(context, &[ResourceKind::Group])),
     },
     Route {
         name: "groupmembers.search",
@@ -277,7 +294,7 @@ pub static ROUTES: &[Route] = &[
         path: "/GroupMembers/.search",
         scope: Scope::Read,
         access: GROUP_MEMBER_LIST,
-        handler: |call| Box::pin(group_members::list(call)),
+        handler: |context| Box::pin(group_members::list(context)),
     },
     Route {
         name: "all.list",
@@ -286,7 +303,7 @@ pub static ROUTES: &[Route] = &[
         path: "/",
         scope: Scope::Read,
         access: ALL_LIST,
-        handler: |call| Box::pin(search::list(call, &[Kind::User, Kind::Group])),
+        handler: |context| Box::pin(search::list(context, &[ResourceKind::User, ResourceKind::Group])),
     },
     Route {
         name: "all.search",
@@ -295,7 +312,7 @@ pub static ROUTES: &[Route] = &[
         path: "/.search",
         scope: Scope::Read,
         access: ALL_LIST,
-        handler: |call| Box::pin(search::list(call, &[Kind::User, Kind::Group])),
+        handler: |context| Box::pin(search::list(context, &[ResourceKind::User, ResourceKind::Group])),
     },
     Route {
         name: "bulk.post",
@@ -304,7 +321,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Bulk",
         scope: Scope::Write,
         access: EVERY_WRITE,
-        handler: |call| Box::pin(bulk::post(call)),
+        handler: |context| Box::pin(bulk::post(context)),
     },
     Route {
         name: "me.get",
@@ -313,7 +330,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Me",
         scope: Scope::Read,
         access: ME_GET,
-        handler: |call| Box::pin(me::myself(call)),
+        handler: |context| Box::pin(me::myself(context)),
     },
     Route {
         name: "me.replace",
@@ -322,7 +339,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Me",
         scope: Scope::Write,
         access: ME_CHANGE,
-        handler: |call| Box::pin(me::myself(call)),
+        handler: |context| Box::pin(me::myself(context)),
     },
     Route {
         name: "me.patch",
@@ -331,7 +348,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Me",
         scope: Scope::Write,
         access: ME_CHANGE,
-        handler: |call| Box::pin(me::myself(call)),
+        handler: |context| Box::pin(me::myself(context)),
     },
     Route {
         name: "me.delete",
@@ -340,7 +357,7 @@ pub static ROUTES: &[Route] = &[
         path: "/Me",
         scope: Scope::Write,
         access: ME_DELETE,
-        handler: |call| Box::pin(me::myself(call)),
+        handler: |context| Box::pin(me::myself(context)),
     },
     Route {
         name: "oauth.token",
@@ -348,8 +365,13 @@ pub static ROUTES: &[Route] = &[
         base: Base::OAuth,
         path: "/token",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_CHECK],
-        handler: |call| Box::pin(oauth::token(call)),
+        access: &[
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_PUT,
+            TablePermission::KEYS_UPDATE,
+            TablePermission::KEYS_CHECK,
+        ],
+        handler: |context| Box::pin(oauth::token(context)),
     },
     Route {
         name: "oauth.metadata",
@@ -358,7 +380,7 @@ pub static ROUTES: &[Route] = &[
         path: "/",
         scope: Scope::Read,
         access: &[],
-        handler: |call| Box::pin(oauth::metadata(call)),
+        handler: |context| Box::pin(oauth::metadata(context)),
     },
     Route {
         name: "admin.tenants.list",
@@ -366,8 +388,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_SCAN, Access::KEYS_TELL_USE],
-        handler: |call| Box::pin(admin::list_tenants(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_SCAN, TablePermission::KEYS_UPDATE_LAST_USED],
+        handler: |context| Box::pin(admin::list_tenants(context)),
     },
     Route {
         name: "admin.tenants.create",
@@ -375,8 +397,13 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_TELL_USE, Access::LINKS_PUT],
-        handler: |call| Box::pin(admin::create_tenant(call)),
+        access: &[
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_PUT,
+            TablePermission::KEYS_UPDATE_LAST_USED,
+            TablePermission::LINKS_PUT,
+        ],
+        handler: |context| Box::pin(admin::create_tenant(context)),
     },
     Route {
         name: "admin.tenants.get",
@@ -384,8 +411,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
-        handler: |call| Box::pin(admin::show_tenant(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_UPDATE_LAST_USED],
+        handler: |context| Box::pin(admin::show_tenant(context)),
     },
     Route {
         name: "admin.tenants.patch",
@@ -393,8 +420,13 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_QUERY],
-        handler: |call| Box::pin(admin::change_tenant(call)),
+        access: &[
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_PUT,
+            TablePermission::KEYS_UPDATE,
+            TablePermission::KEYS_QUERY,
+        ],
+        handler: |context| Box::pin(admin::change_tenant(context)),
     },
     Route {
         name: "admin.keys.list",
@@ -402,8 +434,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/keys",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_TELL_USE],
-        handler: |call| Box::pin(admin::list_keys(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_QUERY, TablePermission::KEYS_UPDATE_LAST_USED],
+        handler: |context| Box::pin(admin::list_keys(context)),
     },
     Route {
         name: "admin.keys.create",
@@ -411,8 +443,13 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/keys",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_CHECK],
-        handler: |call| Box::pin(admin::create_key(call)),
+        access: &[
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_PUT,
+            TablePermission::KEYS_UPDATE,
+            TablePermission::KEYS_CHECK,
+        ],
+        handler: |context| Box::pin(admin::create_key(context)),
     },
     Route {
         name: "admin.keys.rotate",
@@ -420,8 +457,14 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/keys/{key}/rotate",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_UPDATE, Access::KEYS_QUERY, Access::KEYS_CHECK],
-        handler: |call| Box::pin(admin::rotate_key(call)),
+        access: &[
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_PUT,
+            TablePermission::KEYS_UPDATE,
+            TablePermission::KEYS_QUERY,
+            TablePermission::KEYS_CHECK,
+        ],
+        handler: |context| Box::pin(admin::rotate_key(context)),
     },
     Route {
         name: "admin.keys.revoke",
@@ -429,8 +472,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/keys/{key}",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_REVOKE],
-        handler: |call| Box::pin(admin::revoke_key(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_QUERY, TablePermission::KEYS_REVOKE],
+        handler: |context| Box::pin(admin::revoke_key(context)),
     },
     Route {
         name: "admin.automation.list",
@@ -438,8 +481,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/automation-users",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_QUERY, Access::KEYS_TELL_USE],
-        handler: |call| Box::pin(admin::list_automation_users(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_QUERY, TablePermission::KEYS_UPDATE_LAST_USED],
+        handler: |context| Box::pin(admin::list_automation_users(context)),
     },
     Route {
         name: "admin.automation.put",
@@ -447,8 +490,13 @@ pub static ROUTES: &[Route] = &[
         base: Base::Admin,
         path: "/tenants/{tenant}/automation-users/{name}",
         scope: Scope::Admin,
-        access: &[Access::KEYS_GET, Access::KEYS_PUT, Access::KEYS_QUERY, Access::KEYS_UPDATE],
-        handler: |call| Box::pin(admin::put_automation_user(call)),
+        access: &[
+            TablePermission::KEYS_GET,
+            TablePermission::KEYS_PUT,
+            TablePermission::KEYS_QUERY,
+            TablePermission::KEYS_UPDATE,
+        ],
+        handler: |context| Box::pin(admin::put_automation_user(context)),
     },
     Route {
         name: "config.get",
@@ -456,8 +504,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/ServiceProviderConfig",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
-        handler: |call| Box::pin(discovery::service_provider_config(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_UPDATE_LAST_USED],
+        handler: |context| Box::pin(discovery::service_provider_config(context)),
     },
     Route {
         name: "resourcetypes.list",
@@ -465,8 +513,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/ResourceTypes",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
-        handler: |call| Box::pin(discovery::resource_types(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_UPDATE_LAST_USED],
+        handler: |context| Box::pin(discovery::resource_types(context)),
     },
     Route {
         name: "resourcetypes.get",
@@ -474,8 +522,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/ResourceTypes/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
-        handler: |call| Box::pin(discovery::resource_type(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_UPDATE_LAST_USED],
+        handler: |context| Box::pin(discovery::resource_type(context)),
     },
     Route {
         name: "schemas.list",
@@ -483,8 +531,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/Schemas",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
-        handler: |call| Box::pin(discovery::schemas(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_UPDATE_LAST_USED],
+        handler: |context| Box::pin(discovery::schemas(context)),
     },
     Route {
         name: "schemas.get",
@@ -492,8 +540,8 @@ pub static ROUTES: &[Route] = &[
         base: Base::Scim,
         path: "/Schemas/{id}",
         scope: Scope::Read,
-        access: &[Access::KEYS_GET, Access::KEYS_TELL_USE],
-        handler: |call| Box::pin(discovery::schema(call)),
+        access: &[TablePermission::KEYS_GET, TablePermission::KEYS_UPDATE_LAST_USED],
+        handler: |context| Box::pin(discovery::schema(context)),
     },
 ];
 
@@ -564,8 +612,8 @@ mod tests {
 
     #[test]
     fn only_rows_that_make_keys_may_change_all_of_one() {
-        for route in ROUTES.iter().filter(|route| route.access.contains(&Access::KEYS_UPDATE)) {
-            assert!(route.base != Base::Scim && route.access.contains(&Access::KEYS_PUT), "{}", route.name);
+        for route in ROUTES.iter().filter(|route| route.access.contains(&TablePermission::KEYS_UPDATE)) {
+            assert!(route.base != Base::Scim && route.access.contains(&TablePermission::KEYS_PUT), "{}", route.name);
         }
     }
 

@@ -6,12 +6,12 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{Call, Reply, groups, users};
+use super::{RequestContext, ScimResponse, groups, users};
 use crate::auth::{Principal, Tenant};
 use crate::limits::MAX_RESPONSE_BYTES;
 use crate::scim::filter::Filter;
 use crate::scim::filter::check::parse_for;
-use crate::scim::filter::plan::{Access, plan};
+use crate::scim::filter::plan::{IndexPlan, plan};
 use crate::scim::group_member::METADATA_URN;
 use crate::scim::list::{self, Query};
 use crate::scim::sort::Sort;
@@ -25,7 +25,7 @@ mod walk;
 
 /// A resource type that can be searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum ResourceKind {
     /// Users.
     User,
     /// Groups.
@@ -37,75 +37,76 @@ pub enum Kind {
 /// # Errors
 /// 400 `invalidFilter`, `tooMany`, `invalidPath`, `invalidValue`, `invalidCursor`, `expiredCursor` or `invalidCount`,
 /// 401, 403, 503.
-pub async fn list(call: Call<'_>, kinds: &[Kind]) -> Result<Reply, ScimError> {
-    let early = Early::of(&call, kinds);
-    let read = |tenant| early.read(&call.app().store, tenant);
-    let (principal, early) = call.authenticate_beside(read).await?;
-    let search = Search::parse(&call, &principal, kinds, early)?;
+pub async fn list(context: RequestContext<'_>, kinds: &[ResourceKind]) -> Result<ScimResponse, ScimError> {
+    let early = Prefetch::of(&context, kinds);
+    let read = |tenant| early.read(&context.app().store, tenant);
+    let (principal, early) = context.authenticate_with_read(read).await?;
+    let search = Search::parse(&context, &principal, kinds, early)?;
     let body = match &search.query.cursor {
         None => search.by_index().await?,
         Some(cursor) => search.by_cursor(cursor).await?,
     };
-    Ok(Reply::json(principal, StatusCode::OK, body))
+    Ok(ScimResponse::json(principal, StatusCode::OK, body))
 }
 
 /// What is read beside the check of the key. Only what costs as little as the check itself: a forged key must not start
 /// a scan. It does not depend on the tenant's profile, which that check tells: every index is of a core attribute, and
 /// those are the same in all.
-enum Early {
+enum Prefetch {
     Nothing,
     /// One index of users is asked for one value.
-    Lookup(Access),
+    IndexLookup(IndexPlan),
     /// A page of all users is wanted, and how many there are.
     Counts,
 }
 
 /// What was read so.
 #[derive(Default)]
-struct EarlyFound {
+struct Prefetched {
     candidates: Option<Vec<User>>,
     counts: Option<Counts>,
 }
 
-impl Early {
-    fn of(call: &Call<'_>, kinds: &[Kind]) -> Self {
+impl Prefetch {
+    fn of(context: &RequestContext<'_>, kinds: &[ResourceKind]) -> Self {
         // What is wrong with the request is told to who is let in.
-        let Ok(Query { filter, cursor: None, sort, .. }) = call.query() else { return Self::Nothing };
+        let Ok(Query { filter, cursor: None, sort, .. }) = context.query() else { return Self::Nothing };
         match (filter.as_deref().map(Filter::parse), kinds) {
-            (None, _) if sort.is_none() && kinds.contains(&Kind::User) => Self::Counts,
-            (Some(Ok(filter)), [Kind::User]) => match plan(&filter, &call.app().schemas.user, user::INDEXED) {
-                access @ (Access::Equals(..) | Access::Nothing) => Self::Lookup(access),
+            (None, _) if sort.is_none() && kinds.contains(&ResourceKind::User) => Self::Counts,
+            (Some(Ok(filter)), [ResourceKind::User]) => match plan(&filter, &context.app().schemas.user, user::INDEXED)
+            {
+                access @ (IndexPlan::Equals(..) | IndexPlan::Nothing) => Self::IndexLookup(access),
                 _ => Self::Nothing,
             },
             _ => Self::Nothing,
         }
     }
 
-    async fn read(self, store: &Store, tenant: Tenant) -> Result<EarlyFound, ScimError> {
+    async fn read(self, store: &Store, tenant: Tenant) -> Result<Prefetched, ScimError> {
         match self {
-            Self::Nothing => Ok(EarlyFound::default()),
-            Self::Lookup(access) => {
+            Self::Nothing => Ok(Prefetched::default()),
+            Self::IndexLookup(access) => {
                 let candidates = Some(store.find_users(&tenant, &access, |_| true).await?);
-                Ok(EarlyFound { candidates, counts: None })
+                Ok(Prefetched { candidates, counts: None })
             }
-            Self::Counts => Ok(EarlyFound { candidates: None, counts: store.user_counts(&tenant).await? }),
+            Self::Counts => Ok(Prefetched { candidates: None, counts: store.user_counts(&tenant).await? }),
         }
     }
 }
 
 /// A request, read: of each resource type what is asked for, and how it is found.
 struct Search<'a> {
-    call: &'a Call<'a>,
+    context: &'a RequestContext<'a>,
     principal: &'a Principal,
     query: Query,
     parts: Vec<Part>,
-    early: EarlyFound,
+    early: Prefetched,
 }
 
 struct Part {
-    kind: Kind,
+    kind: ResourceKind,
     filter: Option<Filter>,
-    access: Access,
+    access: IndexPlan,
 }
 
 enum Found {
@@ -115,24 +116,24 @@ enum Found {
 
 impl<'a> Search<'a> {
     fn parse(
-        call: &'a Call<'a>,
+        context: &'a RequestContext<'a>,
         principal: &'a Principal,
-        kinds: &[Kind],
-        early: EarlyFound,
+        kinds: &[ResourceKind],
+        early: Prefetched,
     ) -> Result<Self, ScimError> {
-        let query = call.query()?;
-        let part = |kind: &Kind| {
+        let query = context.query()?;
+        let part = |kind: &ResourceKind| {
             let schema = kind.schema(principal);
             let filter = query.filter.as_deref().map(|text| parse_for(text, schema)).transpose()?;
-            if let (Some(filter), Kind::User) = (&filter, kind) {
+            if let (Some(filter), ResourceKind::User) = (&filter, kind) {
                 user::check_searchable(filter, schema)?;
             }
-            let access = filter.as_ref().map_or(Access::Scan, |filter| plan(filter, schema, kind.indexed()));
+            let access = filter.as_ref().map_or(IndexPlan::Scan, |filter| plan(filter, schema, kind.indexed()));
             Ok(Part { kind: *kind, filter, access })
         };
-        let offered = kinds.iter().filter(|kind| kind.schema(principal).is_offered);
+        let offered = kinds.iter().filter(|kind| kind.schema(principal).is_enabled);
         let parts = offered.map(part).collect::<Result<_, ScimError>>()?;
-        Ok(Self { call, principal, query, parts, early })
+        Ok(Self { context, principal, query, parts, early })
     }
 
     fn tenant(&self) -> &Tenant {
@@ -152,25 +153,25 @@ impl<'a> Search<'a> {
                 let (mut page, mut total) = (Vec::new(), 0);
                 for part in &self.parts {
                     let skipped = skipped.saturating_sub(total);
-                    let (found, of_part) = self.window(part, skipped, count - page.len()).await?;
+                    let (found, of_part) = self.page_of(part, skipped, count - page.len()).await?;
                     page.extend(found);
                     total += of_part;
                 }
                 (page, total)
             }
         };
-        Ok(list::response(self.shown(&page).await?, total, *start_index))
+        Ok(list::response(self.render_page(&page).await?, total, *start_index))
     }
 
     /// Some of a part's resources, in the order of their ids, and how many there are in all.
-    async fn window(&self, part: &Part, skipped: usize, count: usize) -> Result<(Vec<Found>, usize), ScimError> {
-        let store = &self.call.app().store;
+    async fn page_of(&self, part: &Part, skipped: usize, count: usize) -> Result<(Vec<Found>, usize), ScimError> {
+        let store = &self.context.app().store;
         match (&part.filter, part.kind) {
-            (None, Kind::User) => {
+            (None, ResourceKind::User) => {
                 let page = store.page_of_users(self.tenant(), self.early.counts.as_ref(), skipped + 1, count).await?;
                 Ok((page.users.into_iter().map(Found::User).collect(), page.total))
             }
-            (None, Kind::Group) => {
+            (None, ResourceKind::Group) => {
                 let (groups, total) = store.page_of_groups(self.tenant(), skipped + 1, count).await?;
                 Ok((groups.into_iter().map(Found::Group).collect(), total))
             }
@@ -187,7 +188,7 @@ impl<'a> Search<'a> {
         let mut keyed = Vec::new();
         for part in &self.parts {
             for found in self.matching(part).await? {
-                keyed.push((sort.key(&self.rendered(&found), part.kind.schema(self.principal)), found));
+                keyed.push((sort.key(&self.render_core(&found), part.kind.schema(self.principal)), found));
             }
         }
         // What is equal stays in the order of the ids.
@@ -197,29 +198,31 @@ impl<'a> Search<'a> {
 
     /// Every resource of a part, in the order of their ids.
     async fn matching(&self, part: &Part) -> Result<Vec<Found>, ScimError> {
-        let store = &self.call.app().store;
+        let store = &self.context.app().store;
         match part.kind {
-            Kind::User => {
-                let keeps = |user: &User| self.keeps(part, user);
+            ResourceKind::User => {
+                let matches = |user: &User| self.user_matches(part, user);
                 let users = match &self.early.candidates {
-                    Some(candidates) => candidates.iter().filter(|user| keeps(user)).cloned().collect(),
-                    None => store.find_users(self.tenant(), &part.access, keeps).await?,
+                    Some(candidates) => candidates.iter().filter(|user| matches(user)).cloned().collect(),
+                    None => store.find_users(self.tenant(), &part.access, matches).await?,
                 };
                 Ok(users.into_iter().map(Found::User).collect())
             }
-            Kind::Group => self.kept(part, store.find_groups(self.tenant(), &part.access).await?).await,
+            ResourceKind::Group => {
+                self.filter_groups(part, store.find_groups(self.tenant(), &part.access).await?).await
+            }
         }
     }
 
-    fn keeps(&self, part: &Part, user: &User) -> bool {
-        part.filter.as_ref().is_none_or(|filter| users::satisfies(self.call, self.principal, user, filter))
+    fn user_matches(&self, part: &Part, user: &User) -> bool {
+        part.filter.as_ref().is_none_or(|filter| users::satisfies(self.context, self.principal, user, filter))
     }
 
-    async fn kept(&self, part: &Part, groups: Vec<Group>) -> Result<Vec<Found>, ScimError> {
+    async fn filter_groups(&self, part: &Part, groups: Vec<Group>) -> Result<Vec<Found>, ScimError> {
         let mut kept = Vec::new();
         for group in groups {
             let is_kept = match &part.filter {
-                Some(filter) => groups::satisfies(self.call, self.tenant(), &group, filter).await?,
+                Some(filter) => groups::satisfies(self.context, self.tenant(), &group, filter).await?,
                 None => true,
             };
             if is_kept {
@@ -229,27 +232,27 @@ impl<'a> Search<'a> {
         Ok(kept)
     }
 
-    fn rendered(&self, found: &Found) -> Map<String, Value> {
+    fn render_core(&self, found: &Found) -> Map<String, Value> {
         match found {
-            Found::User(user) => users::render(self.call, self.principal, user),
-            Found::Group(group) => groups::render(self.call, group, None),
+            Found::User(user) => users::render(self.context, self.principal, user),
+            Found::Group(group) => groups::render(self.context, group, None),
         }
     }
 
     /// As the client asked for them; fewer, if they would not fit an answer.
-    async fn shown(&self, page: &[Found]) -> Result<Vec<Map<String, Value>>, ScimError> {
+    async fn render_page(&self, page: &[Found]) -> Result<Vec<Map<String, Value>>, ScimError> {
         let projection = &self.query.projection;
         let users = page.iter().filter_map(|found| if let Found::User(user) = found { Some(user) } else { None });
-        let names = users::names_of_groups(self.call, self.principal, users, projection).await?;
+        let names = users::names_of_groups(self.context, self.principal, users, projection).await?;
         let mut shown = Vec::with_capacity(page.len());
         let mut bytes = 0;
         for found in page {
             let resource = match found {
                 Found::User(user) => {
-                    let whole = users::with_groups(self.call, self.principal, user, &names);
-                    projection.apply(whole, Kind::User.schema(self.principal))
+                    let whole = users::with_groups(self.context, self.principal, user, &names);
+                    projection.apply(whole, ResourceKind::User.schema(self.principal))
                 }
-                Found::Group(group) => groups::whole(self.call, self.tenant(), group, projection).await?,
+                Found::Group(group) => groups::render_full(self.context, self.tenant(), group, projection).await?,
             };
             bytes += list::escaped_length(&resource);
             // Reading that the members do not fit took a megabyte or two.
@@ -263,7 +266,7 @@ impl<'a> Search<'a> {
     }
 }
 
-impl Kind {
+impl ResourceKind {
     fn schema(self, principal: &Principal) -> &ResourceSchema {
         let schemas = &principal.profile().schemas;
         match self {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Call, Reply};
+use super::{RequestContext, ScimResponse};
 use crate::auth::{Principal, Tenant};
 use crate::limits::{MAX_DOCUMENT_BYTES, MAX_WRITE_ATTEMPTS};
 use crate::scim::filter::{Filter, eval};
@@ -20,43 +20,43 @@ use crate::store::users::{User, UserId, WriteError};
 ///
 /// # Errors
 /// 400, 401, 403, 409 `uniqueness`, 413, 422 for an `Idempotency-Key` of another request, 503.
-pub async fn create(call: Call<'_>) -> Result<Reply, ScimError> {
-    let principal = call.authenticate().await?;
-    let projection = call.query()?.projection;
-    let document = Document::from_request(call.body()?, schema(&principal))?;
-    let keys = storable(&principal, &document)?;
-    let (store, tenant) = (&call.app().store, principal.tenant());
-    let key = call.idempotency_key(&principal)?;
-    let user = match made_before(&call, tenant, key.as_ref()).await? {
+pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let principal = context.authenticate().await?;
+    let projection = context.query()?.projection;
+    let document = Document::from_request(context.body()?, schema(&principal))?;
+    let keys = validate_for_storage(&principal, &document)?;
+    let (store, tenant) = (&context.app().store, principal.tenant());
+    let key = context.idempotency_key(&principal)?;
+    let user = match find_replayed(&context, tenant, key.as_ref()).await? {
         Some(user) => user,
         None => {
             let id = UserId::new(&keys.user_name).map_err(|_| ScimError::unavailable("no random numbers"))?;
-            let user = User::new(id, document, &keys, call.now());
-            let author = call.author(&principal);
+            let user = User::new(id, document, &keys, context.now());
+            let author = context.author(&principal);
             match store.create_user(tenant, &author, (&user, &keys), key.as_ref()).await {
                 Ok(()) => user,
                 Err(error) => {
                     // The same request may have been faster.
-                    let made = made_before(&call, tenant, key.as_ref()).await?;
-                    made.ok_or_else(|| refused(error, &user))?
+                    let made = find_replayed(&context, tenant, key.as_ref()).await?;
+                    made.ok_or_else(|| to_scim_error(error, &user))?
                 }
             }
         }
     };
-    let whole = projection.apply(render(&call, &principal, &user), schema(&principal));
-    let location = user.meta().location(schema(&principal), &call.base_url());
+    let whole = projection.apply(render(&context, &principal, &user), schema(&principal));
+    let location = user.meta().location(schema(&principal), &context.base_url());
     Ok(reply(principal, StatusCode::CREATED, &user, whole).location(location))
 }
 
 /// The user that the same request has made, if it was sent before.
-async fn made_before(
-    call: &Call<'_>,
+async fn find_replayed(
+    context: &RequestContext<'_>,
     tenant: &Tenant,
     key: Option<&IdempotencyKey>,
 ) -> Result<Option<User>, ScimError> {
-    let Some(id) = call.made_before(tenant, key).await? else { return Ok(None) };
+    let Some(id) = context.find_replayed(tenant, key).await? else { return Ok(None) };
     let id = UserId::parse(&id).ok_or_else(ScimError::gone_since)?;
-    let made = call.app().store.user(tenant, &id).await?;
+    let made = context.app().store.user(tenant, &id).await?;
     Ok(Some(made.ok_or_else(ScimError::gone_since)?))
 }
 
@@ -64,15 +64,15 @@ async fn made_before(
 ///
 /// # Errors
 /// 400, 401, 403, 404, 503.
-pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (principal, user) = read(&call).await?;
-    let projection = call.query()?.projection;
-    let user = user.ok_or_else(|| not_found(&call))?;
-    if call.if_none_match().is_some_and(|tags| tags.contains(user.record.version.0)) {
-        return Ok(Reply::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(user.record.version.0)));
+pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let (principal, user) = read(&context).await?;
+    let projection = context.query()?.projection;
+    let user = user.ok_or_else(|| not_found(&context))?;
+    if context.if_none_match().is_some_and(|tags| tags.contains(user.record.version.0)) {
+        return Ok(ScimResponse::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(user.record.version.0)));
     }
-    let groups = names_of_groups(&call, &principal, [&user], &projection).await?;
-    let whole = projection.apply(with_groups(&call, &principal, &user, &groups), schema(&principal));
+    let groups = names_of_groups(&context, &principal, [&user], &projection).await?;
+    let whole = projection.apply(with_groups(&context, &principal, &user, &groups), schema(&principal));
     Ok(reply(principal, StatusCode::OK, &user, whole))
 }
 
@@ -80,77 +80,78 @@ pub async fn get(call: Call<'_>) -> Result<Reply, ScimError> {
 ///
 /// # Errors
 /// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
-pub async fn replace(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (principal, user) = read(&call).await?;
-    let document = Document::from_request(call.body()?, schema(&principal))?;
-    change(call, principal, user, |_, _| Ok(document.clone())).await
+pub async fn replace(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let (principal, user) = read(&context).await?;
+    let document = Document::from_request(context.body()?, schema(&principal))?;
+    change(context, principal, user, |_, _| Ok(document.clone())).await
 }
 
 /// PATCH /Users/{id}
 ///
 /// # Errors
 /// 400, 401, 403, 404, 409 `uniqueness`, 412, 413, 503.
-pub async fn patch(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (principal, user) = read(&call).await?;
-    let operations = scim_patch::parse(&call.body()?)?;
-    change(call, principal, user, |current, schema| scim_patch::apply(current, &operations, schema)).await
+pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let (principal, user) = read(&context).await?;
+    let operations = scim_patch::parse(&context.body()?)?;
+    change(context, principal, user, |current, schema| scim_patch::apply(current, &operations, schema)).await
 }
 
 /// DELETE /Users/{id}
 ///
 /// # Errors
 /// 401, 403, 404, 412, 503.
-pub async fn delete(call: Call<'_>) -> Result<Reply, ScimError> {
-    let (principal, user) = read(&call).await?;
-    let mut user = user.ok_or_else(|| not_found(&call))?;
-    let (store, tenant) = (&call.app().store, principal.tenant());
+pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let (principal, user) = read(&context).await?;
+    let mut user = user.ok_or_else(|| not_found(&context))?;
+    let (store, tenant) = (&context.app().store, principal.tenant());
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        etag::check_if_match(call.if_match().as_ref(), user.record.version.0)?;
-        match store.delete_user(tenant, &call.author(&principal), &user, attempt).await {
-            Ok(()) => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
+        etag::check_if_match(context.if_match().as_ref(), user.record.version.0)?;
+        match store.delete_user(tenant, &context.author(&principal), &user, attempt).await {
+            Ok(()) => return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT)),
             Err(WriteError::Changed(Some(newer))) => user = *newer,
             // Gone from its place: renamed meanwhile, or deleted, perhaps by this very request.
             Err(WriteError::Changed(None)) => match store.user(tenant, &user.id).await? {
                 Some(renamed) => user = renamed,
-                None => return Ok(Reply::empty(principal, StatusCode::NO_CONTENT)),
+                None => return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT)),
             },
-            Err(error) => return Err(refused(error, &user)),
+            Err(error) => return Err(to_scim_error(error, &user)),
         }
     }
-    Err(contended())
+    Err(conflict_exhausted())
 }
 
 /// Whether a user satisfies a filter. It is evaluated without the names of groups, which would have to be read.
-pub(super) fn satisfies(call: &Call<'_>, principal: &Principal, user: &User, filter: &Filter) -> bool {
+pub(super) fn satisfies(context: &RequestContext<'_>, principal: &Principal, user: &User, filter: &Filter) -> bool {
     let names = user.group_ids().map(|id| (id.to_owned(), String::new())).collect();
-    eval::matches(filter, &with_groups(call, principal, user, &names), schema(principal))
+    eval::matches(filter, &with_groups(context, principal, user, &names), schema(principal))
 }
 
-async fn read(call: &Call<'_>) -> Result<(Principal, Option<User>), ScimError> {
-    call.authenticate_beside(|tenant| async move {
-        match UserId::parse(call.id()) {
-            Some(id) => Ok(call.app().store.user(&tenant, &id).await?),
-            None => Ok(None),
-        }
-    })
-    .await
+async fn read(context: &RequestContext<'_>) -> Result<(Principal, Option<User>), ScimError> {
+    context
+        .authenticate_with_read(|tenant| async move {
+            match UserId::parse(context.id()) {
+                Some(id) => Ok(context.app().store.user(&tenant, &id).await?),
+                None => Ok(None),
+            }
+        })
+        .await
 }
 
 /// Writes what `new` makes of the current document; made anew, without a further read, if somebody else was faster.
 async fn change(
-    call: Call<'_>,
+    context: RequestContext<'_>,
     principal: Principal,
     user: Option<User>,
     new: impl Fn(&Document, &ResourceSchema) -> Result<Document, ScimError>,
-) -> Result<Reply, ScimError> {
-    let projection = call.query()?.projection;
-    let mut current = user.ok_or_else(|| not_found(&call))?;
-    let (store, tenant, author) = (&call.app().store, principal.tenant(), call.author(&principal));
+) -> Result<ScimResponse, ScimError> {
+    let projection = context.query()?.projection;
+    let mut current = user.ok_or_else(|| not_found(&context))?;
+    let (store, tenant, author) = (&context.app().store, principal.tenant(), context.author(&principal));
     for attempt in 0..MAX_WRITE_ATTEMPTS {
-        etag::check_if_match(call.if_match().as_ref(), current.record.version.0)?;
+        etag::check_if_match(context.if_match().as_ref(), current.record.version.0)?;
         let document = new(&current.record.document, schema(&principal))?;
-        let keys = storable(&principal, &document)?;
-        let next = current.next(document, &keys, call.now());
+        let keys = validate_for_storage(&principal, &document)?;
+        let next = current.next(document, &keys, context.now());
         // What changes nothing is no new version (RFC 7644 section 3.5.2.1).
         let written = if next.record.document == current.record.document {
             Ok(())
@@ -160,21 +161,21 @@ async fn change(
         match written {
             Ok(()) => {
                 let user = if next.record.document == current.record.document { current } else { next };
-                let groups = names_of_groups(&call, &principal, [&user], &projection).await?;
-                let whole = projection.apply(with_groups(&call, &principal, &user, &groups), schema(&principal));
+                let groups = names_of_groups(&context, &principal, [&user], &projection).await?;
+                let whole = projection.apply(with_groups(&context, &principal, &user, &groups), schema(&principal));
                 return Ok(reply(principal, StatusCode::OK, &user, whole));
             }
             Err(WriteError::Changed(Some(newer))) => current = *newer,
             Err(WriteError::Changed(None)) => {
-                current = store.user(tenant, &current.id).await?.ok_or_else(|| not_found(&call))?;
+                current = store.user(tenant, &current.id).await?.ok_or_else(|| not_found(&context))?;
             }
-            Err(error) => return Err(refused(error, &next)),
+            Err(error) => return Err(to_scim_error(error, &next)),
         }
     }
-    Err(contended())
+    Err(conflict_exhausted())
 }
 
-fn storable(principal: &Principal, document: &Document) -> Result<UserKeys, ScimError> {
+fn validate_for_storage(principal: &Principal, document: &Document) -> Result<UserKeys, ScimError> {
     let keys = UserKeys::of(document)?;
     principal.profile().check_required(document)?;
     let size = document.to_stored().len();
@@ -187,23 +188,23 @@ fn storable(principal: &Principal, document: &Document) -> Result<UserKeys, Scim
     Ok(keys)
 }
 
-fn refused(error: WriteError, user: &User) -> ScimError {
+fn to_scim_error(error: WriteError, user: &User) -> ScimError {
     match error {
         WriteError::UserNameTaken => ScimError::uniqueness(format!(
             "userName {} belongs to another user; userName is unique without regard to case (RFC 7643 section 4.1.1)",
             user.record.document.text("userName").unwrap_or_default()
         )),
-        WriteError::Changed(_) => contended(),
+        WriteError::Changed(_) => conflict_exhausted(),
         WriteError::Store(error) => error.into(),
     }
 }
 
-fn contended() -> ScimError {
+fn conflict_exhausted() -> ScimError {
     ScimError::unavailable("others are changing this user; try again")
 }
 
-fn not_found(call: &Call<'_>) -> ScimError {
-    ScimError::not_found("User", call.id())
+fn not_found(context: &RequestContext<'_>) -> ScimError {
+    ScimError::not_found("User", context.id())
 }
 
 fn schema(principal: &Principal) -> &ResourceSchema {
@@ -211,14 +212,14 @@ fn schema(principal: &Principal) -> &ResourceSchema {
 }
 
 /// The user whole, but for its groups.
-pub(super) fn render(call: &Call<'_>, principal: &Principal, user: &User) -> Map<String, Value> {
-    resource::render(&user.record.document, &user.meta(), schema(principal), &call.base_url())
+pub(super) fn render(context: &RequestContext<'_>, principal: &Principal, user: &User) -> Map<String, Value> {
+    resource::render(&user.record.document, &user.meta(), schema(principal), &context.base_url())
 }
 
 /// The names of the groups that users are in, by their ids; read only if `groups` is wanted. Groups that are gone are
 /// not among them.
 pub(super) async fn names_of_groups<'u>(
-    call: &Call<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     users: impl IntoIterator<Item = &'u User>,
     projection: &Projection,
@@ -227,20 +228,20 @@ pub(super) async fn names_of_groups<'u>(
         true => users.into_iter().flat_map(User::group_ids).map(str::to_owned).collect(),
         false => BTreeSet::new(),
     };
-    let groups = call.app().store.groups(principal.tenant(), ids).await?;
+    let groups = context.app().store.groups(principal.tenant(), ids).await?;
     let name = |group: &Group| group.record.document.text("displayName").unwrap_or_default().to_owned();
     Ok(groups.iter().map(|group| (group.id.as_str().to_owned(), name(group))).collect())
 }
 
 /// The user whole, with those of its groups that have a name.
 pub(super) fn with_groups(
-    call: &Call<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     user: &User,
     names: &BTreeMap<String, String>,
 ) -> Map<String, Value> {
-    let mut resource = render(call, principal, user);
-    let base_url = call.base_url();
+    let mut resource = render(context, principal, user);
+    let base_url = context.base_url();
     let groups: Vec<Value> = user
         .group_ids()
         .filter_map(|id| Some((id, names.get(id)?)))
@@ -252,6 +253,6 @@ pub(super) fn with_groups(
     resource
 }
 
-fn reply(principal: Principal, status: StatusCode, user: &User, body: Map<String, Value>) -> Reply {
-    Reply::json(principal, status, body).etag(etag::weak(user.record.version.0))
+fn reply(principal: Principal, status: StatusCode, user: &User, body: Map<String, Value>) -> ScimResponse {
+    ScimResponse::json(principal, status, body).etag(etag::weak(user.record.version.0))
 }

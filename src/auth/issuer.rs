@@ -11,8 +11,8 @@ use jsonwebtoken::DecodingKey;
 use serde_json::Value;
 
 use super::jwt::{Algorithm, algorithm_name};
-use super::record::Trust;
-use crate::limits::{JWKS_ASKED_SECONDS, JWKS_FRESH_SECONDS, JWKS_KEPT_SECONDS};
+use super::record::FederatedIssuer;
+use crate::limits::{JWKS_MIN_REFETCH_SECONDS, JWKS_STALE_TTL_SECONDS, JWKS_TTL_SECONDS};
 
 /// Gets a document from a URL.
 pub trait Fetch: Send + Sync {
@@ -23,16 +23,16 @@ pub trait Fetch: Send + Sync {
 /// What is known of issuers, for as long as the process lives.
 pub struct Issuers {
     fetch: Box<dyn Fetch>,
-    known: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Known>>>>,
+    known: Mutex<HashMap<String, Arc<tokio::sync::Mutex<KeySet>>>>,
 }
 
 /// The issuer's keys could not be had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NoIssuer;
+pub struct IssuerUnavailable;
 
 /// What one address has answered.
 #[derive(Default)]
-struct Known {
+struct KeySet {
     keys: Option<Vec<Value>>,
     fetched: Timestamp,
     asked: Timestamp,
@@ -52,10 +52,10 @@ impl Issuers {
     /// When the issuer's keys could not be had.
     pub(super) async fn key(
         &self,
-        trust: &Trust,
+        trust: &FederatedIssuer,
         kid: Option<&str>,
         now: Timestamp,
-    ) -> Result<Option<DecodingKey>, NoIssuer> {
+    ) -> Result<Option<DecodingKey>, IssuerUnavailable> {
         let known = self
             .known
             .lock()
@@ -67,23 +67,23 @@ impl Issuers {
         let mut known = known.lock().await;
         let age = |since: Timestamp| now.duration_since(since).as_secs();
         let found = known.key(trust, kid);
-        let is_fresh = known.keys.is_some() && age(known.fetched) < JWKS_FRESH_SECONDS;
-        if (found.is_none() || !is_fresh) && age(known.asked) >= JWKS_ASKED_SECONDS {
+        let is_fresh = known.keys.is_some() && age(known.fetched) < JWKS_TTL_SECONDS;
+        if (found.is_none() || !is_fresh) && age(known.asked) >= JWKS_MIN_REFETCH_SECONDS {
             known.asked = now;
             match self.fetched(&trust.jwks_uri).await {
-                Ok(keys) => *known = Known { keys: Some(keys), fetched: now, asked: now, is_down: false },
+                Ok(keys) => *known = KeySet { keys: Some(keys), fetched: now, asked: now, is_down: false },
                 Err(error) => {
                     tracing::warn!(jwks_uri = trust.jwks_uri, error, "the keys of an issuer could not be had");
                     known.is_down = true;
                 }
             }
         }
-        if age(known.fetched) >= JWKS_KEPT_SECONDS {
+        if age(known.fetched) >= JWKS_STALE_TTL_SECONDS {
             known.keys = None;
         }
         match known.key(trust, kid) {
             // It may be one of those that could not be fetched.
-            None if known.is_down => Err(NoIssuer),
+            None if known.is_down => Err(IssuerUnavailable),
             found => Ok(found),
         }
     }
@@ -96,8 +96,8 @@ impl Issuers {
     }
 }
 
-impl Known {
-    fn key(&self, trust: &Trust, kid: Option<&str>) -> Option<DecodingKey> {
+impl KeySet {
+    fn key(&self, trust: &FederatedIssuer, kid: Option<&str>) -> Option<DecodingKey> {
         let mut keys = self.keys.iter().flatten().filter(|key| is_for(key, trust.algorithm));
         let key = match kid {
             Some(kid) => keys.find(|key| text(key, "kid") == Some(kid)),

@@ -106,7 +106,7 @@ impl Jwt {
             return Err(Denial::Expired);
         }
         match self.claims.nbf {
-            Some(begins) if (begins as i64).saturating_sub(CLOCK_TOLERANCE_SECONDS) > now => Err(Denial::NotYet),
+            Some(begins) if (begins as i64).saturating_sub(CLOCK_TOLERANCE_SECONDS) > now => Err(Denial::NotYetValid),
             _ => Ok(()),
         }
     }
@@ -178,7 +178,7 @@ pub(super) fn own_key(public_key: &[u8]) -> DecodingKey {
 
 /// A point of the curve of which nobody knows the private half: SHA-256 of a text. What has no record is verified with
 /// it, in vain, so that it takes as long as what has one.
-pub(super) const NOBODYS_KEY: [u8; 32] = [
+pub(super) const DUMMY_KEY: [u8; 32] = [
     0x60, 0x0f, 0x23, 0xaf, 0xa8, 0xfa, 0xb2, 0x53, 0xf2, 0xf6, 0x71, 0xc4, 0x70, 0x68, 0x9e, 0x08, 0x24, 0x4f, 0x90,
     0xb8, 0xc7, 0xbe, 0x04, 0xd3, 0xb5, 0x60, 0xf0, 0xa9, 0x50, 0x0f, 0xc9, 0x1f,
 ];

@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::jwt::Algorithm;
-use super::{KeyId, Scope, SealKey, TenantName, TenantShape};
-use crate::limits::{KEY_USE_IS_TOLD_SECONDS, KEY_WARNS_DAYS};
+use super::{KeyId, Scope, SealKey, TenantConfig, TenantName};
+use crate::limits::{KEY_EXPIRY_WARNING_DAYS, LAST_USED_RESOLUTION_SECONDS};
 
 /// What is stored of a key: everything but its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub struct KeyRecord {
     /// The automation user in whose name it acts.
     pub automation: Option<String>,
     /// Whether that user was never activated: until then the key does not work.
-    pub is_waiting: bool,
+    pub awaiting_activation: bool,
     /// When it was made.
     pub created: Timestamp,
     /// When it begins to work.
@@ -37,7 +37,7 @@ pub struct KeyRecord {
     /// When it was last used, within a quarter of an hour.
     pub used: Option<Timestamp>,
     /// What its tenant is like: a copy, renewed when the tenant changes.
-    pub shape: TenantShape,
+    pub config: TenantConfig,
 }
 
 /// How a caller proves to hold a key.
@@ -68,7 +68,7 @@ pub enum Credential {
     /// JWTs of an identity provider.
     Federation {
         /// Which ones.
-        trust: Trust,
+        trust: FederatedIssuer,
         /// Random bytes that what is sealed for the key is sealed with.
         seal: [u8; 32],
     },
@@ -76,7 +76,7 @@ pub enum Credential {
 
 /// Which JWTs of an identity provider are taken: what is not named here is never taken from the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trust {
+pub struct FederatedIssuer {
     /// `iss`, to the letter.
     pub issuer: String,
     /// `aud`; its first, where a JWT names several.
@@ -89,7 +89,7 @@ pub struct Trust {
     pub algorithm: Algorithm,
 }
 
-impl Trust {
+impl FederatedIssuer {
     /// The id of its record: whoever presents a JWT names issuer and audience, and so the record is found at once.
     pub fn key_id(issuer: &str, audience: &str) -> KeyId {
         let digest = Sha256::new().chain_update(issuer).chain_update([0]).chain_update(audience).finalize();
@@ -138,12 +138,12 @@ impl Credential {
 pub enum State {
     /// It works.
     Live,
-    /// It works, and stops within [`KEY_WARNS_DAYS`].
+    /// It works, and stops within [`KEY_EXPIRY_WARNING_DAYS`].
     Expiring,
     /// Its automation user was never activated.
     Waiting,
     /// It does not work yet.
-    NotYet,
+    Pending,
     /// It does not work any more.
     Expired,
     /// It was revoked.
@@ -157,7 +157,7 @@ impl State {
             Self::Live => "live",
             Self::Expiring => "expiring",
             Self::Waiting => "waiting",
-            Self::NotYet => "not yet",
+            Self::Pending => "pending",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         }
@@ -167,24 +167,24 @@ impl State {
 impl KeyRecord {
     /// Where the key is in its life at that time.
     pub fn state(&self, now: Timestamp) -> State {
-        let warns = SignedDuration::from_hours(24 * KEY_WARNS_DAYS);
+        let warns = SignedDuration::from_hours(24 * KEY_EXPIRY_WARNING_DAYS);
         match self {
             Self { revoked: Some(_), .. } => State::Revoked,
             Self { expires: Some(expires), .. } if *expires <= now => State::Expired,
-            Self { not_before: Some(begins), .. } if *begins > now => State::NotYet,
-            Self { is_waiting: true, .. } => State::Waiting,
+            Self { not_before: Some(begins), .. } if *begins > now => State::Pending,
+            Self { awaiting_activation: true, .. } => State::Waiting,
             Self { expires: Some(expires), .. } if expires.duration_since(now) < warns => State::Expiring,
             _ => State::Live,
         }
     }
 
     /// Whether it is an access token that works no more: DynamoDB takes it away when it gets to it.
-    pub fn is_over(&self, now: Timestamp) -> bool {
+    pub fn is_expired_token(&self, now: Timestamp) -> bool {
         matches!(self.credential, Credential::Token { .. }) && self.expires.is_none_or(|expires| expires <= now)
     }
 
     /// Whether its use now is to be written down: not each one is.
-    pub fn is_use_news(&self, now: Timestamp) -> bool {
-        self.used.is_none_or(|used| now.duration_since(used) >= SignedDuration::from_secs(KEY_USE_IS_TOLD_SECONDS))
+    pub fn last_used_is_stale(&self, now: Timestamp) -> bool {
+        self.used.is_none_or(|used| now.duration_since(used) >= SignedDuration::from_secs(LAST_USED_RESOLUTION_SECONDS))
     }
 }

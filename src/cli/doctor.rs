@@ -20,14 +20,14 @@ mod endpoint;
 mod groups;
 mod lists;
 mod report;
+mod session;
 mod updates;
 mod users;
-mod visit;
 
 use super::listener;
 use endpoint::Endpoint;
 use report::Report;
-use visit::Visit;
+use session::Session;
 
 /// Nothing could be examined: the endpoint cannot be reached, or lets nobody in.
 const COULD_NOT_RUN: u8 = 2;
@@ -90,35 +90,35 @@ pub(super) async fn run(options: Options) -> ExitCode {
 /// Whether there is no fault. Whatever happens on the way, what was made is taken away again.
 async fn examined(options: Options) -> Result<bool, String> {
     let endpoint = Endpoint::new(&options.url, &options.token.0, options.basic)?;
-    let mut visit = Visit::new(endpoint, Report::new(options.json))?;
+    let mut session = Session::new(endpoint, Report::new(options.json))?;
     let outcome = tokio::select! {
-        outcome = examination(&mut visit) => outcome,
+        outcome = examination(&mut session) => outcome,
         () = listener::stopped()? => Err("interrupted; what was made has been deleted, unless it says above what is left".to_owned()),
         () = tokio::time::sleep(LONGEST) => Err(format!("not done after {} s; the endpoint is too slow", LONGEST.as_secs())),
     };
-    if outcome.is_err() && !visit.endpoint.made().is_empty() {
+    if outcome.is_err() && !session.endpoint.made().is_empty() {
         // What was under way may still be done.
         tokio::time::sleep(SETTLES).await;
     }
-    let left = clean_up::run(&mut visit).await;
+    let left = clean_up::run(&mut session).await;
     if !left.is_empty() {
         eprintln!("rollcall: still there: {}", left.join(", "));
     }
     outcome?;
-    connection::judge_all_answers(&mut visit);
-    Ok(visit.report.finish(visit.endpoint.base()))
+    connection::judge_all_answers(&mut session);
+    Ok(session.report.finish(session.endpoint.base()))
 }
 
-async fn examination(visit: &mut Visit) -> Result<(), String> {
-    connection::reach(visit).await?;
-    connection::run(visit).await;
-    let users = users::create_and_match(visit).await;
+async fn examination(session: &mut Session) -> Result<(), String> {
+    connection::reach(session).await?;
+    connection::run(session).await;
+    let users = users::create_and_match(session).await;
     if let Some(users) = &users {
-        updates::run(visit, users).await;
-        let colleagues = users::create_colleagues(visit, groups::MEMBERS).await;
-        groups::run(visit, &colleagues).await;
-        lists::run(visit, 2 + colleagues.len()).await;
-        users::delete(visit, users).await;
+        updates::run(session, users).await;
+        let colleagues = users::create_colleagues(session, groups::MEMBERS).await;
+        groups::run(session, &colleagues).await;
+        lists::run(session, 2 + colleagues.len()).await;
+        users::delete(session, users).await;
     }
     Ok(())
 }

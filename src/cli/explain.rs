@@ -11,7 +11,7 @@ use crate::scim::filter::check::parse_for;
 use crate::scim::filter::eval;
 use crate::scim::filter::plan::plan;
 use crate::scim::{ScimError, group, resource, user};
-use crate::store::meter::{Meter, Spent};
+use crate::store::meter::{Meter, StoreUsage};
 use crate::store::users::User;
 
 #[derive(Debug, Args)]
@@ -63,8 +63,8 @@ pub(super) async fn run(options: Options) -> Result<(), String> {
         };
         Ok::<_, ScimError>(found)
     };
-    let (found, Spent { calls, waves, capacity, .. }) = Meter::measure(reading).await;
-    println!("read\t{} candidates, {calls} calls in {waves} waves, {capacity} units", read.get());
+    let (found, StoreUsage { calls, round_trips, capacity, .. }) = Meter::measure(reading).await;
+    println!("read\t{} candidates, {calls} calls in {round_trips} round trips, {capacity} units", read.get());
     match found.map_err(|e| e.detail)? {
         Some(found) => println!("found\t{found}"),
         None => println!("found\tnot told: members may have to be read for each"),

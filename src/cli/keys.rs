@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::operator::OperatorOptions;
 use super::{items, text};
-use crate::admin::OPERATORS;
 use crate::app::Clock;
+use crate::auth::OPERATOR_TENANT;
 use crate::auth::record::State;
 use crate::auth::{KeyId, Scope, TenantName};
 use crate::scim::resource::date_time;
@@ -28,7 +28,7 @@ pub(super) enum KeyCommand {
         automation: Option<String>,
         /// How its holder shows it: as bearer token, as a JWT, as the password of HTTP Basic, as the secret of an OAuth
         /// client, or by JWTs of an identity provider of its own
-        #[arg(long, value_name = "FORM", value_enum, default_value = "bearer")]
+        #[arg(long = "type", alias = "form", value_name = "TYPE", value_enum, default_value = "bearer")]
         form: Form,
         #[command(flatten)]
         trust: TrustOptions,
@@ -126,7 +126,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
                 "algorithm": trust.algorithm,
             });
             let operator = operator.open().await?;
-            if tenant.as_str() == OPERATORS {
+            if tenant.as_str() == OPERATOR_TENANT {
                 operator.need_operators().await?;
             }
             show(&operator.ask(Method::POST, &format!("/tenants/{tenant}/keys"), Some(&body)).await?);

@@ -12,7 +12,7 @@ mod place;
 mod plain;
 mod responses;
 
-use place::{Form, Place};
+use place::{Form, OperationTarget};
 
 pub use responses::statuses;
 
@@ -83,7 +83,7 @@ pub fn path(route: &Route) -> String {
 }
 
 fn operation(route: &Route) -> Value {
-    let place = Place::of(route.path);
+    let place = OperationTarget::of(route.path);
     let mut operation = json!({
         "operationId": route.name,
         "tags": [place.tag],
@@ -101,7 +101,7 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
-fn summary(route: &Route, place: &Place) -> String {
+fn summary(route: &Route, place: &OperationTarget) -> String {
     let kind = place.kind;
     match (place.form, route.method.as_str()) {
         (Form::Bulk, _) => "Carry out several operations (RFC 7644 section 3.7)".to_owned(),
@@ -117,7 +117,7 @@ fn summary(route: &Route, place: &Place) -> String {
     }
 }
 
-fn body(route: &Route, place: &Place) -> Option<Value> {
+fn body(route: &Route, place: &OperationTarget) -> Option<Value> {
     let schema = match (place.form, route.method.as_str()) {
         (Form::Bulk, "POST") => "BulkRequest".to_owned(),
         (Form::Search, "POST") => "SearchRequest".to_owned(),

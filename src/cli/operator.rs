@@ -16,10 +16,10 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::StoreOptions;
-use crate::admin::OPERATORS;
 use crate::admin::tenants::{self, Chosen};
 use crate::api;
 use crate::app::{App, Clock};
+use crate::auth::OPERATOR_TENANT;
 use crate::auth::{Settings, TenantName};
 use crate::store::Store;
 
@@ -88,8 +88,9 @@ impl Operator {
         let text = body.map(Value::to_string).unwrap_or_default();
         let (status, answer) = match self {
             Self::Direct(app) => {
-                let request = Request::builder().method(method).uri(format!("/{OPERATORS}/v1{path}"));
-                let response = api::operate(app, request.body(Bytes::from(text)).map_err(|e| e.to_string())?).await;
+                let request = Request::builder().method(method).uri(format!("/{OPERATOR_TENANT}/v1{path}"));
+                let response =
+                    api::handle_as_operator(app, request.body(Bytes::from(text)).map_err(|e| e.to_string())?).await;
                 (response.status(), response.into_body())
             }
             Self::Remote { url, key } => sent(url, key, method, path, text).await?,
@@ -114,7 +115,7 @@ impl Operator {
 }
 
 async fn make_operators(store: &Store) -> Result<(), String> {
-    let name: TenantName = OPERATORS.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
+    let name: TenantName = OPERATOR_TENANT.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
     if store.tenant(&name).await.map_err(|e| e.to_string())?.is_none() {
         let profile = Chosen::shipped("default").map_err(|e| e.to_string())?;
         let made = tenants::add(store, &name, &profile, Settings::default(), Clock::System.now()).await;
@@ -132,7 +133,7 @@ async fn sent(
 ) -> Result<(http::StatusCode, Bytes), String> {
     let connector = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-    let request = Request::builder().method(method).uri(format!("{url}/{OPERATORS}/v1{path}"));
+    let request = Request::builder().method(method).uri(format!("{url}/{OPERATOR_TENANT}/v1{path}"));
     let request = request.header(AUTHORIZATION, format!("Bearer {key}")).header(CONTENT_TYPE, "application/json");
     let request = request.body(Full::new(Bytes::from(body))).map_err(|e| format!("--url: {e}"))?;
     let response = client.request(request).await.map_err(|e| format!("{url} did not answer: {e}"))?;

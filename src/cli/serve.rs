@@ -11,11 +11,11 @@ use http::uri::Authority;
 use http::{Request, Response, StatusCode};
 
 use super::{StoreOptions, listener, open_engine};
-use crate::admin::keys::{NewForm, NewKey};
+use crate::admin::keys::{NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
-use crate::auth::{Scope, TenantName, TenantShape};
+use crate::auth::{Scope, TenantConfig, TenantName};
 use crate::limits::MAX_BODY_BYTES;
 use crate::store::Store;
 use crate::worker;
@@ -86,7 +86,7 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
     if all.is_empty() && !is_remote {
         let demo: TenantName = DEMO.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
         let now = Clock::System.now();
-        store.add_tenant(&demo, &TenantShape::default(), now).await.map_err(|e| e.to_string())?;
+        store.add_tenant(&demo, &TenantConfig::default(), now).await.map_err(|e| e.to_string())?;
         let new = NewKey {
             tenant: demo,
             description: "made by rollcall serve on first start".to_owned(),
@@ -94,7 +94,7 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
             scopes: vec![Scope::Read, Scope::Write],
             not_before: None,
             expires: None,
-            form: NewForm::Bearer,
+            form: NewCredentialType::Bearer,
         };
         let made = admin::keys::add(store, new, now).await.map_err(|e| e.to_string())?;
         let token = made.secret.unwrap_or_default();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::api::ROUTES;
 use crate::api::route::FALLBACK;
-use crate::store::tables::Access;
+use crate::store::tables::TablePermission;
 use crate::worker;
 
 /// The line before the generated block.
@@ -195,9 +195,9 @@ fn logical_id(name: &str) -> String {
 
 /// One statement a table or index, with the actions that the row declares on it, and one of its own for an action that
 /// is bound to some attributes.
-fn statements(access: &[Access]) -> String {
+fn statements(access: &[TablePermission]) -> String {
     let mut resources = BTreeMap::<_, Vec<&str>>::new();
-    for Access { table, action, index, attributes } in access {
+    for TablePermission { table, action, index, attributes } in access {
         let index = index.map_or(String::new(), |index| format!("/index/{index}"));
         let table = table.as_str();
         let resource = format!(

@@ -90,7 +90,7 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
             let tenant = operator.open().await?.ask(Method::POST, "/tenants", Some(&body)).await?;
             let next = format!("rollcall key add {name} --description TEXT");
             let forms = forms(&tenant);
-            let next = if forms.contains("bearer") { next } else { format!("{next} --form FORM, of {forms}") };
+            let next = if forms.contains("bearer") { next } else { format!("{next} --type TYPE, of {forms}") };
             eprintln!("Made the tenant {name}. Its path is {}. Next: {next}", text(&tenant, "path"));
         }
         TenantCommand::Show { name, operator } => {

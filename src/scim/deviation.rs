@@ -112,7 +112,7 @@ pub fn is_discarded(name: &str) -> bool {
 /// **Read-only values echoed.** Okta's PUT carries `id`, `meta` and `groups`, its group rename an `id` inside a
 /// path-less replace; AWS-style clients do likewise (okta-dev, scim-20; slashdevops/idp-scim-sync). Ignored, as
 /// RFC 7644 section 3.5.1 says for PUT; a PATCH *path* to a read-only attribute is still refused.
-pub fn is_echo(attribute: &Attribute) -> bool {
+pub fn is_read_only_echo(attribute: &Attribute) -> bool {
     attribute.mutability == super::schema::Mutability::ReadOnly
 }
 
@@ -140,7 +140,7 @@ pub fn element_from_selector(selector: &Filter) -> Option<Map<String, Value>> {
 /// **Replaced value keeps its label.** A `replace` of `emails[type eq "work"]` with `{"value": …}` alone would leave
 /// an e-mail without type that the same path no longer finds. What the filter's `eq` terms say is kept where the new
 /// value does not say otherwise (RFC 7644 section 3.5.2.3 replaces the rest).
-pub fn keep_selected(selector: &Filter, replacement: &mut Map<String, Value>) {
+pub fn preserve_selector_values(selector: &Filter, replacement: &mut Map<String, Value>) {
     for (name, value) in element_from_selector(selector).into_iter().flatten() {
         if member(replacement, &name).is_none() {
             replacement.insert(name, value);
@@ -184,7 +184,7 @@ pub fn unquoted_filter_value(token: &str) -> Value {
 /// **Two primaries.** Microsoft's Postman collection posts two primary values (pranems/SCIMServer G8H), where RFC 7643
 /// section 2.4 allows one. The first one that the request names stays, the others become false; in a PATCH what the
 /// operation wrote (`touched`) wins over what was there (RFC 7644 section 3.5.2).
-pub fn settle_primary(elements: &mut [Value], touched: impl Fn(usize) -> bool) {
+pub fn enforce_single_primary(elements: &mut [Value], touched: impl Fn(usize) -> bool) {
     let is_primary = |element: &Value| member_bool(element, "primary");
     let winner = elements
         .iter()
@@ -209,7 +209,7 @@ fn member_bool(element: &Value, name: &str) -> bool {
 /// **Shell of a removed value.** Entra removes `phoneNumbers[type eq "fax"].value`, sub-attribute by sub-attribute,
 /// when the source value goes (entra-docs, customize-application-attributes). What would stay, `{"type": "fax"}`,
 /// is nobody's number: an element left with nothing but its labels is dropped.
-pub fn is_shell(element: &Value) -> bool {
+pub fn has_only_labels(element: &Value) -> bool {
     element.as_object().is_some_and(|map| map.keys().all(|name| name == "type" || name == "primary"))
 }
 
@@ -257,14 +257,14 @@ mod tests {
     #[test]
     fn what_the_operation_wrote_is_the_primary_one() {
         let mut values = [json!({"primary": true}), json!({"primary": true}), json!({"primary": true})];
-        settle_primary(&mut values, |index| index == 1);
+        enforce_single_primary(&mut values, |index| index == 1);
         assert_eq!(values, [json!({"primary": false}), json!({"primary": true}), json!({"primary": false})]);
     }
 
     #[test]
     fn labels_alone_are_a_shell() {
-        assert!(is_shell(&json!({"type": "fax", "primary": false})));
-        assert!(!is_shell(&json!({"type": "work", "country": "US"})));
+        assert!(has_only_labels(&json!({"type": "fax", "primary": false})));
+        assert!(!has_only_labels(&json!({"type": "work", "country": "US"})));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::profile::{CredentialForm, Profile};
+use super::profile::{CredentialType, Profile};
 use super::schema::{ResourceSchema, Schema, Schemas};
 use crate::limits::{CURSOR_SECONDS, DEFAULT_PAGE, MAX_BODY_BYTES, MAX_BULK_OPERATIONS, MAX_PAGE};
 
@@ -38,16 +38,16 @@ fn authentication_schemes(profile: &Profile) -> Vec<Value> {
     let mut schemes: Vec<Value> = Vec::new();
     for form in &profile.credentials {
         let (kind, name, description, rfc) = match form {
-            CredentialForm::Bearer | CredentialForm::Jwt => (
+            CredentialType::Bearer | CredentialType::Jwt => (
                 "oauthbearertoken",
                 "OAuth Bearer Token",
                 "The secret token of the tenant, in the Authorization header",
                 "rfc6750",
             ),
-            CredentialForm::Basic => {
+            CredentialType::Basic => {
                 ("httpbasic", "HTTP Basic", "The name of the automation user, and its secret as password", "rfc7617")
             }
-            CredentialForm::Client | CredentialForm::Federation => (
+            CredentialType::Client | CredentialType::Federation => (
                 "oauth2",
                 "OAuth 2.0 Client Credentials",
                 "A token for a client's secret or for a JWT of its identity provider",
@@ -81,7 +81,7 @@ pub fn resource_types(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Valu
 }
 
 fn resource_type(schema: &ResourceSchema, base_url: &str) -> Map<String, Value> {
-    let shown = schema.shown_extensions();
+    let shown = schema.published_extensions();
     let extensions: Vec<_> =
         shown.map(|extension| json!({"schema": extension.id, "required": extension.is_required})).collect();
     object(json!({

@@ -91,7 +91,7 @@ impl Document {
 
     fn take_unqualified(&mut self, name: String, value: Value, schema: &ResourceSchema) -> Result<(), ScimError> {
         if let Some(attribute) = schema.attribute(&name) {
-            if deviation::is_echo(attribute) {
+            if deviation::is_read_only_echo(attribute) {
                 return Ok(());
             }
             return match coerce(attribute, value, &attribute.name)? {
@@ -184,7 +184,7 @@ pub fn coerce(attribute: &Attribute, value: Value, at: &str) -> Result<Option<Va
     for item in items {
         values.extend(coerce_one(attribute, item, at)?);
     }
-    deviation::settle_primary(&mut values, |_| true);
+    deviation::enforce_single_primary(&mut values, |_| true);
     Ok((!values.is_empty()).then_some(Value::Array(values)))
 }
 
@@ -250,7 +250,7 @@ fn coerce_members(
     for (name, value) in members {
         let name = rename(&name);
         match find(declared, &name) {
-            Some(attribute) if deviation::is_echo(attribute) => {}
+            Some(attribute) if deviation::is_read_only_echo(attribute) => {}
             Some(attribute) => {
                 if let Some(value) = coerce(attribute, value, &format!("{at}{separator}{}", attribute.name))? {
                     insert_once(&mut assigned, &attribute.name, value)?;

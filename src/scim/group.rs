@@ -54,12 +54,12 @@ pub enum MembersAsked {
 }
 
 /// Finds out what a filter needs to know of members.
-pub fn members_asked(filter: &Filter, schema: &ResourceSchema) -> MembersAsked {
+pub fn requested_members(filter: &Filter, schema: &ResourceSchema) -> MembersAsked {
     match filter {
         Filter::And(parts) | Filter::Or(parts) => {
-            parts.iter().map(|part| members_asked(part, schema)).fold(MembersAsked::None, both)
+            parts.iter().map(|part| requested_members(part, schema)).fold(MembersAsked::None, both)
         }
-        Filter::Not(inner) => members_asked(inner, schema),
+        Filter::Not(inner) => requested_members(inner, schema),
         Filter::Present(path) if is_members(path, schema) => MembersAsked::All,
         Filter::Compare(path, op, value) if is_members(path, schema) => {
             let is_value = path.selector.is_none() && path.sub.as_ref().is_none_or(|s| s.eq_ignore_ascii_case("value"));

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::filter::Filter;
-use super::filter::plan::{Access, Finds, Indexed, plan};
+use super::filter::plan::{Finds, IndexPlan, Indexed, plan};
 use super::json::{member, type_name};
 use super::{ResourceSchema, ScimError};
 
@@ -33,9 +33,9 @@ fn reference(body: &Map<String, Value>, name: &str) -> Result<String, ScimError>
 /// The one group and the one member that every membership must have to satisfy a filter, where it says so.
 pub fn asked(filter: &Filter, schema: &ResourceSchema) -> (Option<String>, Option<String>) {
     let only = |attribute| match plan(filter, schema, &[Indexed { attribute, finds: Finds::Equals }]) {
-        Access::Equals(_, id) => Some(id),
+        IndexPlan::Equals(_, id) => Some(id),
         // Nothing has an empty id.
-        Access::Nothing => Some(String::new()),
+        IndexPlan::Nothing => Some(String::new()),
         _ => None,
     };
     (only("group.value"), only("member.value"))

@@ -23,7 +23,7 @@ pub struct Query {
     /// `count`, at most [`MAX_PAGE`]; a negative value counts as 0.
     pub count: usize,
     /// `count` as it was asked for.
-    pub asked_count: Option<usize>,
+    pub requested_count: Option<usize>,
     /// `cursor` (RFC 9865); empty for the first page. Where there is one, `startIndex` says nothing.
     pub cursor: Option<String>,
     /// `sortBy` and `sortOrder`.
@@ -54,7 +54,7 @@ impl Query {
             is_indexed: start_index.is_some(),
             start_index: usize::try_from(start_index.unwrap_or(1).max(1)).unwrap_or(usize::MAX),
             count: count.unwrap_or(DEFAULT_PAGE).min(MAX_PAGE),
-            asked_count: count,
+            requested_count: count,
             // "No resource results are to be returned except for totalResults" (RFC 9865 section 2), as by index.
             cursor: cursor.filter(|_| count != Some(0)),
             sort: sort_by.map(|by| Sort::parse(&by, sort_order.as_deref())).transpose()?,
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_cursor_has_rules_of_its_own() {
-        assert_eq!(query("cursor=&count=2").unwrap().asked_count, Some(2));
+        assert_eq!(query("cursor=&count=2").unwrap().requested_count, Some(2));
         for nothing in ["cursor=x&count=0", "cursor=&count=-1"] {
             let read = query(nothing).unwrap();
             assert_eq!((read.count, read.cursor), (0, None), "{nothing}");

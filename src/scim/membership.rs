@@ -31,7 +31,7 @@ pub struct Change {
 
 impl Change {
     /// Whether it changes nothing, whoever is a member.
-    pub fn is_nothing(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         !self.is_whole && self.add.is_empty() && self.remove.is_empty()
     }
 

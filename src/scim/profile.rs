@@ -14,7 +14,7 @@ mod form;
 mod publish;
 mod read;
 
-pub use form::CredentialForm;
+pub use form::CredentialType;
 
 /// The profiles that ship, by their names.
 const SHIPPED: [(&str, &str); 5] = [
@@ -36,7 +36,7 @@ pub struct Profile {
     /// What it is for.
     pub description: String,
     /// How its clients may show who they are; at least one form.
-    pub credentials: Vec<CredentialForm>,
+    pub credentials: Vec<CredentialType>,
     /// The schemas of a tenant with this profile: the standard ones and its own, published as it says.
     pub schemas: Schemas,
     /// The path of a tenant's base URL, with `{tenant}` for its name.
@@ -96,7 +96,7 @@ impl Profile {
     }
 
     /// Whether clients may come with that form of credential.
-    pub fn allows(&self, form: CredentialForm) -> bool {
+    pub fn allows(&self, form: CredentialType) -> bool {
         self.credentials.contains(&form)
     }
 
@@ -221,14 +221,14 @@ mod tests {
             let profile = shipped(name);
             assert_eq!(profile.name, name);
             // New gallery applications of Entra may not use a secret that lives long.
-            assert!(profile.allows(CredentialForm::Client) && profile.allows(CredentialForm::Federation), "{name}");
+            assert!(profile.allows(CredentialType::Client) && profile.allows(CredentialType::Federation), "{name}");
             assert_eq!(ProfileRef::shipped(name).unwrap().to_string().parse(), Ok(ProfileRef::shipped(name).unwrap()));
         }
-        assert_eq!(CredentialForm::ALL.map(|form| shipped("default").allows(form)), [true; 5]);
+        assert_eq!(CredentialType::ALL.map(|form| shipped("default").allows(form)), [true; 5]);
         assert!(
-            shipped("mindtickle").allows(CredentialForm::Jwt) && !shipped("mindtickle").allows(CredentialForm::Bearer)
+            shipped("mindtickle").allows(CredentialType::Jwt) && !shipped("mindtickle").allows(CredentialType::Bearer)
         );
-        assert!(shipped("jive").allows(CredentialForm::Basic) && !shipped("jive").allows(CredentialForm::Bearer));
+        assert!(shipped("jive").allows(CredentialType::Basic) && !shipped("jive").allows(CredentialType::Bearer));
         assert_eq!(shipped("mindtickle").base_path("acme"), "/acme/scim");
         assert_eq!(shipped("jostle").base_path("acme"), "/acme/scim/v2");
     }

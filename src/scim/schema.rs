@@ -148,7 +148,7 @@ pub struct ResourceSchema {
     /// The declared extensions. Undeclared ones are stored all the same.
     pub extensions: Vec<Schema>,
     /// Whether the tenant's endpoint has such resources.
-    pub is_offered: bool,
+    pub is_enabled: bool,
     common: Vec<Attribute>,
 }
 
@@ -184,7 +184,7 @@ impl ResourceSchema {
     }
 
     /// The declared extensions that are shown.
-    pub fn shown_extensions(&self) -> impl Iterator<Item = &Schema> {
+    pub fn published_extensions(&self) -> impl Iterator<Item = &Schema> {
         self.extensions.iter().filter(|extension| !extension.is_hidden)
     }
 
@@ -287,7 +287,7 @@ impl Schemas {
                 endpoint: "/Users",
                 core: Schema::parse(include_str!("schema/user.json"))?,
                 extensions: vec![Schema::parse(include_str!("schema/enterprise_user.json"))?],
-                is_offered: true,
+                is_enabled: true,
                 common: common(),
             },
             group: ResourceSchema {
@@ -295,7 +295,7 @@ impl Schemas {
                 endpoint: "/Groups",
                 core: Schema::parse(include_str!("schema/group.json"))?,
                 extensions: vec![Schema::parse(include_str!("schema/group_members_metadata.json"))?],
-                is_offered: true,
+                is_enabled: true,
                 common: common(),
             },
             group_member: ResourceSchema {
@@ -303,7 +303,7 @@ impl Schemas {
                 endpoint: "/GroupMembers",
                 core: Schema::parse(include_str!("schema/group_member.json"))?,
                 extensions: Vec::new(),
-                is_offered: true,
+                is_enabled: true,
                 common: common(),
             },
         })
@@ -311,18 +311,18 @@ impl Schemas {
 
     /// The resource types that are listed.
     pub fn resource_types(&self) -> impl Iterator<Item = &ResourceSchema> {
-        [&self.user, &self.group].into_iter().filter(|schema| schema.is_offered)
+        [&self.user, &self.group].into_iter().filter(|schema| schema.is_enabled)
     }
 
     /// Those that are found by name alone: memberships take neither PUT nor PATCH (draft-zollner-scim-group-members-01
     /// section 6), and clients try both on every type that is listed (scim2-tester does).
     pub fn unlisted_types(&self) -> impl Iterator<Item = &ResourceSchema> {
-        [&self.group_member].into_iter().filter(|schema| schema.is_offered)
+        [&self.group_member].into_iter().filter(|schema| schema.is_enabled)
     }
 
     /// Every schema of the listed types, core ones first.
     pub fn all(&self) -> impl Iterator<Item = &Schema> {
-        let extensions = self.resource_types().flat_map(ResourceSchema::shown_extensions);
+        let extensions = self.resource_types().flat_map(ResourceSchema::published_extensions);
         self.resource_types().map(|schema| &schema.core).chain(extensions)
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::commit::{CommitError, Write};
-use super::item::{Item, at, instant, lacks, optional_instant, s, text};
+use super::item::{Item, at, instant, missing_attribute, optional_instant, s, text};
 use super::keys::key;
 use super::tables::Table;
 use super::{Store, StoreError};
@@ -96,8 +96,8 @@ impl Store {
         }
         // A key that is made from here on finds the user active.
         for record in self.credentials(tenant).await? {
-            if record.is_waiting && record.automation.as_deref() == Some(name) {
-                self.let_key_work(tenant, &record.id).await?;
+            if record.awaiting_activation && record.automation.as_deref() == Some(name) {
+                self.activate_key(tenant, &record.id).await?;
             }
         }
         Ok(true)
@@ -107,12 +107,12 @@ impl Store {
     ///
     /// # Errors
     /// As the store's.
-    pub async fn let_key_work(&self, tenant: &TenantName, id: &KeyId) -> Result<(), StoreError> {
+    pub async fn activate_key(&self, tenant: &TenantName, id: &KeyId) -> Result<(), StoreError> {
         let write = Write::update(Table::Keys, key(tenant, id.as_str()), "REMOVE #waiting".to_owned())
             .condition("attribute_exists(#tenant)")
             .name("tenant")
             .name("waiting");
-        self.unless_changed(write).await
+        self.commit_if_current(write).await
     }
 }
 
@@ -121,6 +121,6 @@ fn place(tenant: &TenantName, name: &str) -> Item {
 }
 
 fn user(item: &Item) -> Result<AutomationUser, StoreError> {
-    let name = text(item, "name").map_err(|_| lacks("name"))?.to_owned();
+    let name = text(item, "name").map_err(|_| missing_attribute("name"))?.to_owned();
     Ok(AutomationUser { name, created: instant(item, "created")?, activated: optional_instant(item, "activated") })
 }

@@ -11,7 +11,7 @@ use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_GROUPS_PER_USER};
 /// Most items of one BatchGetItem.
 const BATCH: usize = 100;
 
-/// Such calls side by side: what concerns the groups of one user, at the most, in one wave.
+/// Such calls side by side: what concerns the groups of one user, at the most, in one round trip.
 const BATCHES_AT_ONCE: usize = MAX_GROUPS_PER_USER / BATCH;
 
 impl Store {

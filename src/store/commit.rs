@@ -22,17 +22,38 @@ use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_CONFLICT_PAUSE_MS};
 #[derive(Debug, Clone)]
 pub(super) struct Write {
     table: Table,
-    kind: Kind,
+    kind: WriteKind,
     condition: Option<String>,
     names: Bound<String>,
     values: Bound<AttributeValue>,
-    is_blind: bool,
+    omits_old_item: bool,
+    guard: Guard,
+}
+
+/// What a write's condition protects. A failed condition is reported by this name, never by the position of its write,
+/// so that writes may be added and reordered without changing what a failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Guard {
+    /// A condition that its caller does not tell from others.
+    Other,
+    /// The item is new, or still at the version that the change was computed from.
+    Version,
+    /// The `userName` or the group's `displayName` belongs to nobody else.
+    Name,
+    /// The credential's id is new.
+    KeyId,
+    /// The OAuth client is neither revoked nor expired.
+    Client,
+    /// The tenant's record still has the version that a key copies.
+    TenantVersion,
+    /// The client assertion was not used before.
+    Assertion,
 }
 
 type Bound<V> = std::collections::HashMap<String, V>;
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum WriteKind {
     Put(Item),
     Update(Item, String),
     Delete(Item),
@@ -43,38 +64,45 @@ enum Kind {
 /// Why a commit did not happen.
 #[derive(Debug)]
 pub(super) enum CommitError {
-    /// The condition of the write at that index did not hold; the item as it is now, if there is one and the write is not
-    /// blind.
-    Condition(usize, Option<Item>),
+    /// That guard did not hold; the item as it is now, if there is one and the write returns it.
+    Condition(Guard, Option<Item>),
     /// Anything else.
     Store(StoreError),
 }
 
 impl Write {
     pub(super) fn put(table: Table, item: Item) -> Self {
-        Self::new(table, Kind::Put(item))
+        Self::new(table, WriteKind::Put(item))
     }
 
     pub(super) fn update(table: Table, key: Item, expression: String) -> Self {
-        Self::new(table, Kind::Update(key, expression))
+        Self::new(table, WriteKind::Update(key, expression))
     }
 
     pub(super) fn delete(table: Table, key: Item) -> Self {
-        Self::new(table, Kind::Delete(key))
+        Self::new(table, WriteKind::Delete(key))
     }
 
     /// A condition on an item that the other writes of the commit depend on.
     pub(super) fn check(table: Table, key: Item) -> Self {
-        Self::new(table, Kind::Check(key))
+        Self::new(table, WriteKind::Check(key))
     }
 
-    fn new(table: Table, kind: Kind) -> Self {
-        Self { table, kind, condition: None, names: Bound::new(), values: Bound::new(), is_blind: false }
+    fn new(table: Table, kind: WriteKind) -> Self {
+        Self {
+            table,
+            kind,
+            condition: None,
+            names: Bound::new(),
+            values: Bound::new(),
+            omits_old_item: false,
+            guard: Guard::Other,
+        }
     }
 
     /// Sets the expression of an update.
     pub(super) fn expression(mut self, text: String) -> Self {
-        if let Kind::Update(_, expression) = &mut self.kind {
+        if let WriteKind::Update(_, expression) = &mut self.kind {
             *expression = text;
         }
         self
@@ -94,9 +122,15 @@ impl Write {
         self
     }
 
+    /// Names what the condition protects.
+    pub(super) fn guard(mut self, guard: Guard) -> Self {
+        self.guard = guard;
+        self
+    }
+
     /// Has a failed condition return no item: for a role that may name some attributes alone.
-    pub(super) fn blind(mut self) -> Self {
-        self.is_blind = true;
+    pub(super) fn without_returning_old(mut self) -> Self {
+        self.omits_old_item = true;
         self
     }
 
@@ -122,7 +156,7 @@ macro_rules! conditional {
             .set_expression_attribute_names((!$write.names.is_empty()).then(|| $write.names.clone()))
             .set_expression_attribute_values((!$write.values.is_empty()).then(|| $write.values.clone()))
             .set_return_values_on_condition_check_failure(
-                (!$write.is_blind).then_some(ReturnValuesOnConditionCheckFailure::AllOld),
+                (!$write.omits_old_item).then_some(ReturnValuesOnConditionCheckFailure::AllOld),
             )
     };
 }
@@ -153,7 +187,11 @@ impl Store {
                     Meter::conflict();
                     pause(attempt).await;
                 }
-                Err(Failure::Final(error)) => return Err(error),
+                Err(Failure::Condition(index, item)) => {
+                    let guard = writes.get(index).map_or(Guard::Other, |write| write.guard);
+                    return Err(CommitError::Condition(guard, item));
+                }
+                Err(Failure::Store(error)) => return Err(CommitError::Store(error)),
                 Ok(()) => return Ok(()),
             }
         }
@@ -161,7 +199,7 @@ impl Store {
     }
 
     /// Makes one write if its condition holds; nothing is wrong if it does not.
-    pub(super) async fn unless_changed(&self, write: Write) -> Result<(), StoreError> {
+    pub(super) async fn commit_if_current(&self, write: Write) -> Result<(), StoreError> {
         match self.commit(&[write], "").await {
             Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
             Err(CommitError::Store(error)) => Err(error),
@@ -171,25 +209,25 @@ impl Store {
     async fn write_one(&self, write: &Write) -> Result<(), Failure> {
         let table = self.table(write.table);
         match &write.kind {
-            Kind::Put(item) => {
+            WriteKind::Put(item) => {
                 let call = self.client.put_item().set_item(Some(item.clone()));
                 send_one!(call, write, table, PutItemError)
             }
-            Kind::Update(key, expression) => {
+            WriteKind::Update(key, expression) => {
                 let call = self.client.update_item().set_key(Some(key.clone()));
                 send_one!(call.update_expression(expression), write, table, UpdateItemError)
             }
-            Kind::Delete(key) => {
+            WriteKind::Delete(key) => {
                 let call = self.client.delete_item().set_key(Some(key.clone()));
                 send_one!(call, write, table, DeleteItemError)
             }
-            Kind::Check(_) => self.transact(std::slice::from_ref(write), "").await,
+            WriteKind::Check(_) => self.transact(std::slice::from_ref(write), "").await,
         }
     }
 
     async fn transact(&self, writes: &[Write], token: &str) -> Result<(), Failure> {
         let items = writes.iter().map(|write| write.transact_item(self)).collect::<Result<Vec<_>, _>>();
-        let items = items.map_err(|e| Failure::Final(CommitError::Store(StoreError::Refused(e.to_string()))))?;
+        let items = items.map_err(|e| Failure::Store(StoreError::Refused(e.to_string())))?;
         // Without one, the SDK makes one for its own tries: DynamoDB refuses an empty token.
         let token = (!token.is_empty()).then(|| token.to_owned());
         let call = self.client.transact_write_items().set_transact_items(Some(items)).set_client_request_token(token);
@@ -210,15 +248,17 @@ impl Write {
         let table = store.table(self.table);
         let item = TransactWriteItem::builder();
         Ok(match &self.kind {
-            Kind::Put(new) => item.put(conditional!(Put::builder().set_item(Some(new.clone())), self, table).build()?),
-            Kind::Update(key, expression) => {
+            WriteKind::Put(new) => {
+                item.put(conditional!(Put::builder().set_item(Some(new.clone())), self, table).build()?)
+            }
+            WriteKind::Update(key, expression) => {
                 let update = Update::builder().set_key(Some(key.clone())).update_expression(expression);
                 item.update(conditional!(update, self, table).build()?)
             }
-            Kind::Delete(key) => {
+            WriteKind::Delete(key) => {
                 item.delete(conditional!(Delete::builder().set_key(Some(key.clone())), self, table).build()?)
             }
-            Kind::Check(key) => {
+            WriteKind::Check(key) => {
                 let check = ConditionCheck::builder().set_key(Some(key.clone()));
                 item.condition_check(conditional!(check, self, table).build()?)
             }
@@ -230,7 +270,9 @@ impl Write {
 enum Failure {
     /// Another transaction was on the same item: nothing happened, and it may be tried again.
     Conflict,
-    Final(CommitError),
+    /// The condition of the write at that index did not hold.
+    Condition(usize, Option<Item>),
+    Store(StoreError),
 }
 
 impl Failure {
@@ -241,9 +283,9 @@ impl Failure {
     {
         let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
         match code {
-            Some("ConditionalCheckFailedException") => Self::Final(CommitError::Condition(0, old())),
+            Some("ConditionalCheckFailedException") => Self::Condition(0, old()),
             Some("TransactionConflictException" | "TransactionInProgressException") => Self::Conflict,
-            _ => Self::Final(CommitError::Store(StoreError::of(error))),
+            _ => Self::Store(StoreError::of(error)),
         }
     }
 
@@ -253,7 +295,7 @@ impl Failure {
         if let Some((index, failed)) =
             reasons.iter().enumerate().find(|(_, reason)| code(reason) == "ConditionalCheckFailed")
         {
-            return Self::Final(CommitError::Condition(index, failed.item().cloned()));
+            return Self::Condition(index, failed.item().cloned());
         }
         if reasons.iter().any(|reason| code(reason) == "TransactionConflict")
             && reasons.iter().all(|reason| matches!(code(reason).as_str(), "None" | "TransactionConflict"))
@@ -261,7 +303,7 @@ impl Failure {
             return Self::Conflict;
         }
         let context = reasons.iter().map(code).collect::<Vec<_>>().join(", ");
-        Self::Final(CommitError::Store(if reasons.iter().any(|r| code(r) == "ItemCollectionSizeLimitExceeded") {
+        Self::Store(if reasons.iter().any(|r| code(r) == "ItemCollectionSizeLimitExceeded") {
             StoreError::Full(context)
         } else if reasons
             .iter()
@@ -270,7 +312,7 @@ impl Failure {
             StoreError::Throttled(context)
         } else {
             StoreError::Refused(context)
-        }))
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use super::item::{Item, at, b, instant, optional_text, s};
 use super::tables::{BY_ID, Table};
 use super::{Store, StoreError};
 use crate::auth::{Tenant, TenantName};
-use crate::store::item::lacks;
+use crate::store::item::missing_attribute;
 
 /// Buckets: the first byte of an id.
 const BUCKETS: usize = 256;
@@ -40,7 +40,7 @@ pub struct UserChange {
 
 /// Where a page begins: how many entries to pass over after the first of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seek {
+pub struct CountSeek {
     /// The first two characters of the ids of the bucket.
     pub prefix: String,
     /// Entries to pass over.
@@ -60,11 +60,11 @@ impl Counts {
     }
 
     /// Where the user after the first `skipped` ones is, in the order of the ids; none past the end.
-    pub fn seek(&self, skipped: usize) -> Option<Seek> {
+    pub fn seek(&self, skipped: usize) -> Option<CountSeek> {
         let mut left = skipped;
         for (bucket, count) in self.buckets.iter().enumerate() {
             if left < *count as usize {
-                return Some(Seek { prefix: format!("{bucket:02x}"), skipped: left });
+                return Some(CountSeek { prefix: format!("{bucket:02x}"), skipped: left });
             }
             left -= *count as usize;
         }
@@ -85,7 +85,8 @@ impl Counts {
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
-        let bytes = item.get("n").and_then(|n| n.as_b().ok()).map(Blob::as_ref).ok_or_else(|| lacks("n"))?;
+        let bytes =
+            item.get("n").and_then(|n| n.as_b().ok()).map(Blob::as_ref).ok_or_else(|| missing_attribute("n"))?;
         let (chunks, _) = bytes.as_chunks::<4>();
         Ok(Self {
             buckets: chunks.iter().map(|chunk| u32::from_be_bytes(*chunk)).collect(),
@@ -188,7 +189,7 @@ impl Store {
 }
 
 fn key(tenant: &TenantName) -> Item {
-    Item::from([("pk".to_owned(), s(format!("{tenant}#c"))), ("sk".to_owned(), s("users"))])
+    Item::from([("pk".to_owned(), s(format!("{tenant}#counter"))), ("sk".to_owned(), s("users"))])
 }
 
 fn bucket_of(id: &str) -> Option<usize> {

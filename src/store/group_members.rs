@@ -39,7 +39,7 @@ pub struct GroupMember {
 
 /// Which memberships are asked for: those of a group, of a member, of both, or all.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Among {
+pub struct MembershipFilter {
     /// The id of the group.
     pub group: Option<String>,
     /// The id of the member.
@@ -47,20 +47,20 @@ pub struct Among {
 }
 
 /// A place in the list: after the membership of that member in that group.
-pub type Place = (String, String);
+pub type MembershipPosition = (String, String);
 
 /// Some memberships, perhaps none, and from where to go on if there are more.
 #[derive(Debug, Default)]
-pub struct Chunk {
+pub struct MembershipPage {
     /// The memberships.
     pub members: Vec<GroupMember>,
     /// The place after them.
-    pub next: Option<Place>,
+    pub next: Option<MembershipPosition>,
 }
 
 impl GroupMember {
     /// The place after it.
-    pub fn place(&self) -> Place {
+    pub fn place(&self) -> MembershipPosition {
         (self.group.as_str().to_owned(), self.member.clone())
     }
 
@@ -86,9 +86,10 @@ impl Store {
         group: &Group,
         member: &str,
     ) -> Result<Option<GroupMember>, StoreError> {
-        let (row, ghosts) = try_join(self.member_row_of(tenant, &group.id, member), self.ghosts(tenant)).await?;
+        let (row, tombstones) =
+            try_join(self.member_row_of(tenant, &group.id, member), self.tombstones(tenant)).await?;
         let member = &canonical(member);
-        let kind = group.kind_of(member, row.as_ref()).filter(|_| !ghosts.contains(member));
+        let kind = group.kind_of(member, row.as_ref()).filter(|_| !tombstones.contains(member));
         Ok(kind.map(|kind| GroupMember::of(group, member, kind, row.as_ref())))
     }
 
@@ -99,21 +100,21 @@ impl Store {
     pub async fn group_members(
         &self,
         tenant: &Tenant,
-        among: &Among,
-        after: Option<&Place>,
+        among: &MembershipFilter,
+        after: Option<&MembershipPosition>,
         limit: usize,
-    ) -> Result<Chunk, StoreError> {
+    ) -> Result<MembershipPage, StoreError> {
         match (&among.group, &among.member) {
             (None, None) => self.members_of_all(tenant, after, limit).await,
             (None, Some(member)) => self.memberships_of(tenant, member, after, limit).await,
             (Some(id), member) => {
-                let Some(id) = GroupId::parse(id) else { return Ok(Chunk::default()) };
-                let Some(group) = self.group(tenant, &id).await? else { return Ok(Chunk::default()) };
+                let Some(id) = GroupId::parse(id) else { return Ok(MembershipPage::default()) };
+                let Some(group) = self.group(tenant, &id).await? else { return Ok(MembershipPage::default()) };
                 let Some(member) = member else {
                     return self.members_of(tenant, &group, after.map(|(_, member)| member.as_str()), limit).await;
                 };
                 let members = self.group_member(tenant, &group, member).await?.into_iter().collect();
-                Ok(Chunk { members, next: None })
+                Ok(MembershipPage { members, next: None })
             }
         }
     }
@@ -124,14 +125,14 @@ impl Store {
         group: &Group,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Chunk, StoreError> {
+    ) -> Result<MembershipPage, StoreError> {
         let start = after.map(|after| member_row(tenant, group.id.as_str(), after));
         let limit = i32::try_from(limit).unwrap_or(i32::MAX);
         let rows = async {
             let page = self.rows_query(tenant, &group.id).limit(limit).set_exclusive_start_key(start).send().await;
             page.map_err(|e| StoreError::of(&e))
         };
-        let (page, ghosts) = try_join(rows, self.ghosts(tenant)).await?;
+        let (page, tombstones) = try_join(rows, self.tombstones(tenant)).await?;
         let last = page.last_evaluated_key().map(|key| text(key, "sk").map(str::to_owned)).transpose()?;
         let rows: BTreeMap<&str, &Item> =
             page.items().iter().filter_map(|row| Some((optional_text(row, "sk")?, row))).collect();
@@ -145,22 +146,22 @@ impl Store {
         }
         let member = |id: &&str| {
             let row = rows.get(id).copied();
-            let kind = group.kind_of(id, row).filter(|_| !ghosts.contains(*id))?;
+            let kind = group.kind_of(id, row).filter(|_| !tombstones.contains(*id))?;
             Some(GroupMember::of(group, id, kind, row))
         };
         let next = last.map(|last| (group.id.as_str().to_owned(), last));
-        Ok(Chunk { members: ids.iter().filter_map(member).collect(), next })
+        Ok(MembershipPage { members: ids.iter().filter_map(member).collect(), next })
     }
 
     async fn memberships_of(
         &self,
         tenant: &Tenant,
         member: &str,
-        after: Option<&Place>,
+        after: Option<&MembershipPosition>,
         limit: usize,
-    ) -> Result<Chunk, StoreError> {
+    ) -> Result<MembershipPage, StoreError> {
         let Some((member, groups)) = self.groups_of_member(tenant, member).await? else {
-            return Ok(Chunk::default());
+            return Ok(MembershipPage::default());
         };
         let after = after.map_or("", |(group, _)| group.as_str());
         let mut later = groups.range::<str, _>((Bound::Excluded(after), Bound::Unbounded));
@@ -177,17 +178,22 @@ impl Store {
             })
             .collect();
         members.sort_by(|a, b| a.group.cmp(&b.group));
-        Ok(Chunk { members, next })
+        Ok(MembershipPage { members, next })
     }
 
     /// Group by group, some side by side.
-    async fn members_of_all(&self, tenant: &Tenant, after: Option<&Place>, limit: usize) -> Result<Chunk, StoreError> {
+    async fn members_of_all(
+        &self,
+        tenant: &Tenant,
+        after: Option<&MembershipPosition>,
+        limit: usize,
+    ) -> Result<MembershipPage, StoreError> {
         if let Some((group, member)) = after.filter(|(_, member)| member != END)
             && let Some(id) = GroupId::parse(group)
             && let Some(group) = self.group(tenant, &id).await?
         {
             let chunk = self.members_of(tenant, &group, Some(member), limit).await?;
-            return Ok(Chunk { next: chunk.next.or(Some((id.as_str().to_owned(), END.to_owned()))), ..chunk });
+            return Ok(MembershipPage { next: chunk.next.or(Some((id.as_str().to_owned(), END.to_owned()))), ..chunk });
         }
         let (groups, next) =
             self.groups_after(tenant, after.map(|(group, _)| group.as_str()), GROUPS_AT_ONCE, false).await?;
@@ -196,9 +202,9 @@ impl Store {
         for chunk in try_join_all(chunks).await? {
             members.extend(chunk.members);
             if chunk.next.is_some() {
-                return Ok(Chunk { members, next: chunk.next });
+                return Ok(MembershipPage { members, next: chunk.next });
             }
         }
-        Ok(Chunk { members, next: next.map(|group| (group, END.to_owned())) })
+        Ok(MembershipPage { members, next: next.map(|group| (group, END.to_owned())) })
     }
 }

@@ -6,13 +6,13 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::commit::{CommitError, Write};
+use super::commit::{CommitError, Guard, Write};
 use super::item::{Item, at, n, s, text};
+use super::jobs::DeferredJob;
 use super::links::name_row;
-use super::members::Job;
+use super::members::MemberBatch;
 use super::record::{Author, Membership, Record, Requests};
 use super::tables::Table;
-use super::work::Work;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
 use crate::scim::Document;
@@ -64,7 +64,7 @@ pub struct Group {
     /// The groups that this one is a member of.
     pub(super) parents: Membership,
     /// A change of many members that is committed and not yet carried out.
-    pub(super) job: Option<Job>,
+    pub(super) job: Option<MemberBatch>,
 }
 
 /// Why a write of a group did not happen.
@@ -109,7 +109,7 @@ impl Group {
     }
 
     /// Whether nothing has changed between two reads.
-    pub fn is_as(&self, other: &Self) -> bool {
+    pub fn same_version_as(&self, other: &Self) -> bool {
         self.record.version == other.record.version && self.job == other.job
     }
 
@@ -123,7 +123,7 @@ impl Group {
         item.insert("name".into(), s(&self.keys.name));
         item.extend(self.keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
         self.record.write(&mut item, author);
-        item.extend(self.job.as_ref().map(|job| ("job".to_owned(), job.value())));
+        item.extend(self.job.as_ref().map(|job| ("memberBatch".to_owned(), job.value())));
         item
     }
 
@@ -134,7 +134,7 @@ impl Group {
             keys: GroupKeys::of(&record.document).map_err(|e| StoreError::Corrupt(e.to_string()))?,
             record,
             parents: Membership::read(item),
-            job: item.get("job").and_then(Job::read),
+            job: item.get("memberBatch").and_then(MemberBatch::read),
         })
     }
 }
@@ -150,9 +150,9 @@ impl Store {
     ) -> Result<(), GroupError> {
         match self.commit(writes, &author.token(attempt)).await {
             Ok(()) => Ok(()),
-            Err(CommitError::Condition(0, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
-            Err(CommitError::Condition(0, now)) => Err(changed(now)?),
-            Err(CommitError::Condition(1, _)) => Err(GroupError::NameTaken),
+            Err(CommitError::Condition(Guard::Version, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
+            Err(CommitError::Condition(Guard::Version, now)) => Err(changed(now)?),
+            Err(CommitError::Condition(Guard::Name, _)) => Err(GroupError::NameTaken),
             // A member went away or was renamed: it is looked up anew.
             Err(CommitError::Condition(..)) => Err(GroupError::Changed(Some(Box::new(old.clone())))),
             Err(CommitError::Store(error)) => Err(error.into()),
@@ -168,10 +168,12 @@ pub(super) fn changed(now: Option<Item>) -> Result<GroupError, StoreError> {
 
 /// The writes of a new group: the item, and its name if nobody has it.
 pub(super) fn creation(tenant: &Tenant, author: &Author, group: &Group) -> Vec<Write> {
-    let put =
-        Write::put(Table::Groups, group.item(tenant, author)).condition("attribute_not_exists(#tenant)").name("tenant");
+    let put = Write::put(Table::Groups, group.item(tenant, author))
+        .condition("attribute_not_exists(#tenant)")
+        .name("tenant")
+        .guard(Guard::Version);
     let mut writes = vec![put, claim_name(tenant, group)];
-    writes.extend(registration(tenant, author, group));
+    writes.extend(enqueue(tenant, author, group));
     writes
 }
 
@@ -193,8 +195,8 @@ pub(super) fn update(tenant: &Tenant, author: &Author, (old, new): (&Group, &Gro
         write = write.value(name, value);
     }
     if let Some(job) = &new.job {
-        set.push_str(", #job = :job");
-        write = write.value("job", job.value());
+        set.push_str(", #memberBatch = :memberBatch");
+        write = write.value("memberBatch", job.value());
     }
     match &new.keys.external_id {
         Some(id) => {
@@ -203,23 +205,24 @@ pub(super) fn update(tenant: &Tenant, author: &Author, (old, new): (&Group, &Gro
         }
         None => set.push_str(" REMOVE #externalId"),
     }
-    for name in ["doc", "ver", "modified", "by", "req", "name", "externalId", "job"] {
+    for name in ["doc", "ver", "modified", "by", "req", "name", "externalId", "memberBatch"] {
         write = write.name(name);
     }
-    let header = write.expression(set).condition("#ver = :old AND attribute_not_exists(#job)");
+    let header =
+        write.expression(set).condition("#ver = :old AND attribute_not_exists(#memberBatch)").guard(Guard::Version);
     let mut writes = vec![header];
     if old.keys.name != new.keys.name {
         writes.push(claim_name(tenant, new));
         writes.push(Write::delete(Table::Links, name_row(tenant, &old.keys.name)));
     }
-    writes.extend(registration(tenant, author, new));
+    writes.extend(enqueue(tenant, author, new));
     writes
 }
 
 /// Registers the group's job, if it has one, with those who finish what others have begun.
-fn registration(tenant: &Tenant, author: &Author, group: &Group) -> Vec<Write> {
-    let work = group.job.is_some().then(|| Work::of_group(tenant, author, group.id.as_str(), BTreeSet::new()));
-    work.map_or(Vec::new(), |work| work.registration())
+fn enqueue(tenant: &Tenant, author: &Author, group: &Group) -> Vec<Write> {
+    let work = group.job.is_some().then(|| DeferredJob::of_group(tenant, author, group.id.as_str(), BTreeSet::new()));
+    work.map_or(Vec::new(), |work| work.enqueue())
 }
 
 /// The writes that end a group: its item and its name.
@@ -228,6 +231,7 @@ pub(super) fn end(tenant: &Tenant, group: &Group) -> Vec<Write> {
         .condition("#ver = :old AND (attribute_not_exists(#gver) OR #gver = :gver)")
         .name("ver")
         .name("gver")
+        .guard(Guard::Version)
         .value("gver", n(group.parents.version))
         .value("old", n(group.record.version.0));
     vec![header, Write::delete(Table::Links, name_row(tenant, &group.keys.name))]
@@ -240,6 +244,7 @@ fn claim_name(tenant: &Tenant, group: &Group) -> Write {
         .condition("attribute_not_exists(#pk) OR #g = :g")
         .name("pk")
         .name("g")
+        .guard(Guard::Name)
         .value("g", s(group.id.as_str()))
 }
 

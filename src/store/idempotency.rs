@@ -52,7 +52,10 @@ impl IdempotencyKey {
     }
 
     fn key(&self, tenant: &Tenant) -> Item {
-        Item::from([("pk".to_owned(), s(format!("{}#i#{}", tenant.as_str(), self.request))), ("sk".to_owned(), s("."))])
+        Item::from([
+            ("pk".to_owned(), s(format!("{}#idempotency#{}", tenant.as_str(), self.request))),
+            ("sk".to_owned(), s(".")),
+        ])
     }
 
     fn made_at(&self) -> i64 {

@@ -29,7 +29,7 @@ pub(super) fn at(instant: Timestamp) -> AttributeValue {
 }
 
 pub(super) fn text<'a>(item: &'a Item, name: &str) -> Result<&'a str, StoreError> {
-    optional_text(item, name).ok_or_else(|| lacks(name))
+    optional_text(item, name).ok_or_else(|| missing_attribute(name))
 }
 
 pub(super) fn optional_text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
@@ -37,7 +37,7 @@ pub(super) fn optional_text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
 }
 
 pub(super) fn number<T: std::str::FromStr>(item: &Item, name: &str) -> Result<T, StoreError> {
-    optional_number(item, name).ok_or_else(|| lacks(name))
+    optional_number(item, name).ok_or_else(|| missing_attribute(name))
 }
 
 pub(super) fn optional_number<T: std::str::FromStr>(item: &Item, name: &str) -> Option<T> {
@@ -45,13 +45,13 @@ pub(super) fn optional_number<T: std::str::FromStr>(item: &Item, name: &str) -> 
 }
 
 pub(super) fn instant(item: &Item, name: &str) -> Result<Timestamp, StoreError> {
-    optional_instant(item, name).ok_or_else(|| lacks(name))
+    optional_instant(item, name).ok_or_else(|| missing_attribute(name))
 }
 
 pub(super) fn optional_instant(item: &Item, name: &str) -> Option<Timestamp> {
     Timestamp::from_millisecond(optional_number(item, name)?).ok()
 }
 
-pub(super) fn lacks(name: &str) -> StoreError {
+pub(super) fn missing_attribute(name: &str) -> StoreError {
     StoreError::Corrupt(format!("no usable attribute {name}"))
 }

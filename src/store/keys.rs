@@ -3,14 +3,14 @@
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use super::commit::{CommitError, Write};
-use super::item::{Item, at, b, instant, lacks, n, optional_instant, optional_text, s, text};
+use super::commit::{CommitError, Guard, Write};
+use super::item::{Item, at, b, instant, missing_attribute, n, optional_instant, optional_text, s, text};
 use super::tables::Table;
-use super::tenants::{changed, is_still, read_shape, write_shape};
+use super::tenants::{changed, read_shape, require_tenant_version, write_shape};
 use super::{Store, StoreError};
 use crate::auth::jwt::{algorithm, algorithm_name};
-use crate::auth::{Credential, KeyId, KeyRecord, Scope, TenantName, Trust};
-use crate::limits::{KEY_USE_IS_TOLD_SECONDS, TOKENS_AT_ONCE};
+use crate::auth::{Credential, FederatedIssuer, KeyId, KeyRecord, Scope, TenantName};
+use crate::limits::{LAST_USED_RESOLUTION_SECONDS, TOKENS_AT_ONCE};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -23,25 +23,25 @@ impl Store {
     /// # Errors
     /// `Refused` if it is not, or as the store's.
     pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
-        let writes = [put_key(record), is_still(&record.tenant, &record.shape)];
+        let writes = [put_key(record), require_tenant_version(&record.tenant, &record.config)];
         self.commit(&writes, "").await.map_err(|error| match error {
-            CommitError::Condition(0, _) => StoreError::Exists,
+            CommitError::Condition(Guard::KeyId, _) => StoreError::Exists,
             CommitError::Condition(..) => changed(),
             CommitError::Store(error) => error,
         })
     }
 
     /// Stores that a key was used now, unless that is stored already. Never fails: nobody waits for it.
-    pub async fn tell_use(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) {
-        let before = now - SignedDuration::from_secs(KEY_USE_IS_TOLD_SECONDS);
+    pub async fn record_last_used(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) {
+        let before = now - SignedDuration::from_secs(LAST_USED_RESOLUTION_SECONDS);
         let write = Write::update(Table::Keys, key(tenant, id.as_str()), "SET #used = :now".to_owned())
             .condition("attribute_exists(#tenant) AND (attribute_not_exists(#used) OR #used <= :before)")
             .name("tenant")
             .name("used")
             .value("now", at(now))
             .value("before", at(before))
-            .blind();
-        if let Err(error) = self.unless_changed(write).await {
+            .without_returning_old();
+        if let Err(error) = self.commit_if_current(write).await {
             tracing::warn!(%error, "the use of a key was not stored");
         }
     }
@@ -51,7 +51,7 @@ impl Store {
     ///
     /// # Errors
     /// As the store's.
-    pub async fn end_key(
+    pub async fn expire_key_at(
         &self,
         tenant: &TenantName,
         id: &KeyId,
@@ -85,9 +85,9 @@ impl Store {
         let is_its =
             |record: &KeyRecord| matches!(&record.credential, Credential::Token { client: of, .. } if of == client);
         let all = self.credentials(tenant).await?;
-        let tokens: Vec<_> = all.iter().filter(|record| is_its(record) && !record.is_over(now)).collect();
+        let tokens: Vec<_> = all.iter().filter(|record| is_its(record) && !record.is_expired_token(now)).collect();
         for some in tokens.chunks(TOKENS_AT_ONCE) {
-            let writes = some.iter().map(|token| self.unless_changed(write(&token.id)));
+            let writes = some.iter().map(|token| self.commit_if_current(write(&token.id)));
             join_all(writes).await.into_iter().collect::<Result<(), _>>()?;
         }
         Ok(())
@@ -145,7 +145,7 @@ impl Store {
                 .name("tenant")
                 .name("revoked")
                 .value("now", at(now))
-                .blind()
+                .without_returning_old()
         };
         match self.commit(&[revoke(id)], "").await {
             Ok(()) => {}
@@ -182,7 +182,7 @@ pub(super) fn put_key(record: &KeyRecord) -> Write {
     item.insert("scopes".into(), AttributeValue::Ss(scopes));
     item.insert("description".into(), s(&record.description));
     item.extend(record.automation.as_ref().map(|user| ("automation".to_owned(), s(user))));
-    item.extend(record.is_waiting.then(|| ("waiting".to_owned(), AttributeValue::Bool(true))));
+    item.extend(record.awaiting_activation.then(|| ("waiting".to_owned(), AttributeValue::Bool(true))));
     let times = [
         ("created", Some(record.created)),
         ("notBefore", record.not_before),
@@ -192,7 +192,7 @@ pub(super) fn put_key(record: &KeyRecord) -> Write {
     ];
     item.extend(times.into_iter().filter_map(|(name, time)| Some((name.to_owned(), at(time?)))));
     put_credential(&mut item, &record.credential);
-    write_shape(&mut item, &record.shape);
+    write_shape(&mut item, &record.config);
     if let (Credential::Token { .. }, Some(expires)) = (&record.credential, record.expires) {
         // DynamoDB takes it away when it gets to it.
         item.insert("ttl".into(), n(expires.as_second()));
@@ -202,6 +202,7 @@ pub(super) fn put_key(record: &KeyRecord) -> Write {
         .condition("attribute_not_exists(#tenant) OR attribute_exists(#revoked)")
         .name("tenant")
         .name("revoked")
+        .guard(Guard::KeyId)
 }
 
 fn put_credential(item: &mut Item, credential: &Credential) {
@@ -238,31 +239,32 @@ pub(super) fn key(tenant: &TenantName, sort: &str) -> Item {
 }
 
 pub(super) fn tenant_name(item: &Item) -> Result<TenantName, StoreError> {
-    text(item, "tenant")?.parse().map_err(|_| lacks("tenant"))
+    text(item, "tenant")?.parse().map_err(|_| missing_attribute("tenant"))
 }
 
 fn record(item: &Item) -> Result<KeyRecord, StoreError> {
-    let scopes = item.get("scopes").and_then(|v| v.as_ss().ok()).ok_or_else(|| lacks("scopes"))?;
+    let scopes = item.get("scopes").and_then(|v| v.as_ss().ok()).ok_or_else(|| missing_attribute("scopes"))?;
     Ok(KeyRecord {
         tenant: tenant_name(item)?,
-        id: KeyId::parse(text(item, "keyId")?).ok_or_else(|| lacks("keyId"))?,
+        id: KeyId::parse(text(item, "keyId")?).ok_or_else(|| missing_attribute("keyId"))?,
         credential: credential(item)?,
         scopes: scopes.iter().filter_map(|scope| scope.parse::<Scope>().ok()).collect(),
         description: text(item, "description")?.to_owned(),
         automation: optional_text(item, "automation").map(str::to_owned),
-        is_waiting: item.contains_key("waiting"),
+        awaiting_activation: item.contains_key("waiting"),
         created: instant(item, "created")?,
         not_before: optional_instant(item, "notBefore"),
         expires: optional_instant(item, "expires"),
         revoked: optional_instant(item, "revoked"),
         used: optional_instant(item, "used"),
-        shape: read_shape(item),
+        config: read_shape(item),
     })
 }
 
 fn credential(item: &Item) -> Result<Credential, StoreError> {
     let bytes = |name: &str| Some(item.get(name)?.as_b().ok()?.as_ref());
-    let digest = |name: &str| bytes(name).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| lacks(name));
+    let digest =
+        |name: &str| bytes(name).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| missing_attribute(name));
     let owned = |name: &str| text(item, name).map(str::to_owned);
     // The first records had no form.
     match optional_text(item, "form").unwrap_or("bearer") {
@@ -270,23 +272,23 @@ fn credential(item: &Item) -> Result<Credential, StoreError> {
         "basic" => Ok(Credential::Basic(digest("hash")?)),
         "client" => Ok(Credential::Client(digest("hash")?)),
         "token" => {
-            let client = KeyId::parse(text(item, "client")?).ok_or_else(|| lacks("client"))?;
+            let client = KeyId::parse(text(item, "client")?).ok_or_else(|| missing_attribute("client"))?;
             Ok(Credential::Token { hash: digest("hash")?, client, seal: digest("seal")? })
         }
         "jwt" => {
-            let public_key = bytes("publicKey").ok_or_else(|| lacks("publicKey"))?.to_vec();
+            let public_key = bytes("publicKey").ok_or_else(|| missing_attribute("publicKey"))?.to_vec();
             Ok(Credential::Jwt { public_key, seal: digest("seal")? })
         }
         "federation" => {
-            let trust = Trust {
+            let trust = FederatedIssuer {
                 issuer: owned("issuer")?,
                 audience: owned("audience")?,
                 subject: optional_text(item, "subject").map(str::to_owned),
                 jwks_uri: owned("jwksUri")?,
-                algorithm: algorithm(text(item, "algorithm")?).ok_or_else(|| lacks("algorithm"))?,
+                algorithm: algorithm(text(item, "algorithm")?).ok_or_else(|| missing_attribute("algorithm"))?,
             };
             Ok(Credential::Federation { trust, seal: digest("seal")? })
         }
-        _ => Err(lacks("form")),
+        _ => Err(missing_attribute("form")),
     }
 }

@@ -50,12 +50,12 @@ fn email_row(tenant: &Tenant, email: &str, id: &str) -> Item {
 }
 
 fn email_partition(tenant: &Tenant, email: &str) -> String {
-    format!("{}#e#{email}", tenant.as_str())
+    format!("{}#email#{email}", tenant.as_str())
 }
 
 /// The partition of a group's members.
 pub(super) fn member_partition(tenant: &Tenant, group: &str) -> String {
-    format!("{}#g#{group}", tenant.as_str())
+    format!("{}#member#{group}", tenant.as_str())
 }
 
 /// The key of a member's row.
@@ -64,26 +64,26 @@ pub(super) fn member_row(tenant: &Tenant, group: &str, member: &str) -> Item {
 }
 
 /// The partition of a tenant's work: one row for each group or user that has some.
-pub(super) fn work_partition(tenant: &Tenant) -> String {
-    format!("{}#w", tenant.as_str())
+pub(super) fn job_partition(tenant: &Tenant) -> String {
+    format!("{}#job", tenant.as_str())
 }
 
 /// The key of a row of work.
-pub(super) fn work_row(tenant: &Tenant, id: &str) -> Item {
-    Item::from([("pk".to_owned(), s(work_partition(tenant))), ("sk".to_owned(), s(id))])
+pub(super) fn job_row(tenant: &Tenant, id: &str) -> Item {
+    Item::from([("pk".to_owned(), s(job_partition(tenant))), ("sk".to_owned(), s(id))])
 }
 
 /// The partition of what is gone and still stands in lists of members.
-pub(super) fn ghost_partition(tenant: &Tenant) -> String {
-    format!("{}#x", tenant.as_str())
+pub(super) fn tombstone_partition(tenant: &Tenant) -> String {
+    format!("{}#tombstone", tenant.as_str())
 }
 
 /// The key of the row that hides what is gone from lists of members.
-pub(super) fn ghost_row(tenant: &Tenant, id: &str) -> Item {
-    Item::from([("pk".to_owned(), s(ghost_partition(tenant))), ("sk".to_owned(), s(id))])
+pub(super) fn tombstone_row(tenant: &Tenant, id: &str) -> Item {
+    Item::from([("pk".to_owned(), s(tombstone_partition(tenant))), ("sk".to_owned(), s(id))])
 }
 
 /// The key of the row that holds whose a group's name is.
 pub(super) fn name_row(tenant: &Tenant, folded: &str) -> Item {
-    Item::from([("pk".to_owned(), s(format!("{}#d#{folded}", tenant.as_str()))), ("sk".to_owned(), s("."))])
+    Item::from([("pk".to_owned(), s(format!("{}#name#{folded}", tenant.as_str()))), ("sk".to_owned(), s("."))])
 }

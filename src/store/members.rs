@@ -1,6 +1,6 @@
 //! Membership: a row under the group, and the group's id in the member's own item, changed together. Adding one member
 //! costs the same in a group of any size, and no two additions touch one item twice. What is too much for a transaction
-//! is in [`job`].
+//! is in `member_batch`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,11 +13,11 @@ use super::commit::{CommitError, Write};
 use super::groups::{self, Group, GroupError, GroupId};
 use super::idempotency::IdempotencyKey;
 use super::item::{Item, at, n, optional_text, s};
+use super::jobs::DeferredJob;
 use super::links::{member_partition, member_row};
 use super::record::{Author, Membership, id_bytes};
 use super::tables::Table;
 use super::users::{User, UserId};
-use super::work::Work;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
 use crate::limits::{
@@ -26,9 +26,9 @@ use crate::limits::{
 };
 use crate::scim::membership::{Change, Ids, canonical};
 
-mod job;
+mod member_batch;
 
-pub(super) use job::Job;
+pub(super) use member_batch::MemberBatch;
 
 /// What a member is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +60,7 @@ impl Member {
 
 /// Members that were looked up beforehand, by their ids.
 #[derive(Debug, Default)]
-pub struct Known(BTreeMap<String, Option<Member>>);
+pub struct PrefetchedMembers(BTreeMap<String, Option<Member>>);
 
 impl Group {
     /// Whether and as what somebody is a member, by the row that stands for it and the change that is pending.
@@ -78,9 +78,10 @@ impl Store {
     ///
     /// # Errors
     /// As the store's.
-    pub async fn look_up(&self, tenant: &Tenant, ids: &Ids) -> Result<Known, StoreError> {
-        let found = self.each(ids, |id| async move { Ok((id.to_owned(), self.member(tenant, id).await?)) }).await?;
-        Ok(Known(found.into_iter().collect()))
+    pub async fn prefetch_members(&self, tenant: &Tenant, ids: &Ids) -> Result<PrefetchedMembers, StoreError> {
+        let found =
+            self.map_concurrently(ids, |id| async move { Ok((id.to_owned(), self.member(tenant, id).await?)) }).await?;
+        Ok(PrefetchedMembers(found.into_iter().collect()))
     }
 
     /// Creates a group with members.
@@ -97,9 +98,9 @@ impl Store {
         idempotency: Option<&IdempotencyKey>,
     ) -> Result<(), GroupError> {
         for attempt in 0..MAX_WRITE_ATTEMPTS {
-            let joining = self.joining(tenant, &group.id, members, &Known::default()).await?;
+            let joining = self.resolve_additions(tenant, &group.id, members, &PrefetchedMembers::default()).await?;
             let mut group = group.clone();
-            group.job = Job::for_many(author, &joining, &[]);
+            group.job = MemberBatch::for_many(author, &joining, &[]);
             let mut writes = groups::creation(tenant, author, &group);
             if group.job.is_none() {
                 writes.extend(joining.iter().flat_map(|member| join_group(tenant, &group.id, member, author.at)));
@@ -116,11 +117,11 @@ impl Store {
                 }
             }
         }
-        Err(contended())
+        Err(conflict_exhausted())
     }
 
     /// Changes the members of a group, and with them its document, where `new` is another one. What is `known` of the
-    /// members is not read again. `is_guarded` says that nothing may have changed since `old` was read.
+    /// members is not read again. `requires_version` says that nothing may have changed since `old` was read.
     ///
     /// # Errors
     /// As [`GroupError`] says; [`GroupError::Changed`] asks for another attempt with the group as it is now.
@@ -129,8 +130,8 @@ impl Store {
         tenant: &Tenant,
         author: &Author,
         (old, new): (&Group, &Group),
-        (change, known): (&Change, &Known),
-        (is_guarded, attempt): (bool, usize),
+        (change, known): (&Change, &PrefetchedMembers),
+        (requires_version, attempt): (bool, usize),
     ) -> Result<(), GroupError> {
         if old.job.is_some() {
             if !self.finish_in_time(tenant, author, old).await {
@@ -142,12 +143,12 @@ impl Store {
         if add.len() + remove.len() > 2 * MAX_MEMBER_CHANGES {
             return Err(GroupError::TooManyChanges(add.len() + remove.len()));
         }
-        let joining = self.joining(tenant, &old.id, &add, known);
-        let leaving = self.leaving(tenant, &old.id, &remove, known);
+        let joining = self.resolve_additions(tenant, &old.id, &add, known);
+        let leaving = self.resolve_removals(tenant, &old.id, &remove, known);
         let (joining, leaving) = join(joining, leaving).await;
         let (joining, (leaving, dead)) = (joining?, leaving?);
         for id in &dead {
-            self.unless_changed(Write::delete(Table::Links, member_row(tenant, old.id.as_str(), id))).await?;
+            self.commit_if_current(Write::delete(Table::Links, member_row(tenant, old.id.as_str(), id))).await?;
         }
         let is_same = old.record.document == new.record.document;
         if is_same && joining.is_empty() && leaving.is_empty() {
@@ -158,15 +159,15 @@ impl Store {
             join.chain(leaving.iter().flat_map(|member| leave_group(tenant, &old.id, member)))
         };
         let mut new = new.clone();
-        new.job = Job::for_many(author, &joining, &leaving);
+        new.job = MemberBatch::for_many(author, &joining, &leaving);
         if new.job.is_some() {
             self.write_group(author, old, &groups::update(tenant, author, (old, &new)), attempt).await?;
             self.finish_in_time(tenant, author, &new).await;
             return Ok(());
         }
-        if is_same && !change.is_whole && !is_guarded {
+        if is_same && !change.is_whole && !requires_version {
             // Not in the members' transaction: there, every other change of this group would cancel it.
-            self.bump(tenant, author, &new).await?;
+            self.increment_version(tenant, author, &new).await?;
             return self.write_members(author, old, members().collect(), attempt).await;
         }
         let mut writes = groups::update(tenant, author, (old, &new));
@@ -175,14 +176,14 @@ impl Store {
     }
 
     /// Counts a change of members in the group's version, if the group is there and has no job.
-    async fn bump(&self, tenant: &Tenant, author: &Author, group: &Group) -> Result<(), GroupError> {
+    async fn increment_version(&self, tenant: &Tenant, author: &Author, group: &Group) -> Result<(), GroupError> {
         let expression = "SET #ver = #ver + :one, #modified = :modified, #by = :by".to_owned();
         let mut write = Write::update(Table::Groups, groups::key(tenant, group.id.as_str()), expression)
-            .condition("attribute_exists(#id) AND attribute_not_exists(#job)")
+            .condition("attribute_exists(#id) AND attribute_not_exists(#memberBatch)")
             .value("one", n(1))
             .value("modified", at(group.record.modified))
             .value("by", s(author.key.as_str()));
-        for name in ["ver", "modified", "by", "id", "job"] {
+        for name in ["ver", "modified", "by", "id", "memberBatch"] {
             write = write.name(name);
         }
         match self.commit(&[write], "").await {
@@ -225,7 +226,7 @@ impl Store {
         let mut writes = groups::end(tenant, group);
         if members.len() <= FEW && group.job.is_none() {
             let ids = members.keys().cloned().collect();
-            let (leaving, dead) = self.leaving(tenant, &group.id, &ids, &Known::default()).await?;
+            let (leaving, dead) = self.resolve_removals(tenant, &group.id, &ids, &PrefetchedMembers::default()).await?;
             writes.extend(leaving.iter().flat_map(|member| leave_group(tenant, &group.id, member)));
             writes.extend(dead.iter().map(|member| Write::delete(Table::Links, member_row(tenant, id, member))));
         }
@@ -236,7 +237,7 @@ impl Store {
         } else {
             left_in.clone_from(&group.parents.groups);
         }
-        writes.extend(Work::of_group(tenant, author, id, left_in).registration());
+        writes.extend(DeferredJob::of_group(tenant, author, id, left_in).enqueue());
         self.write_group(author, group, &writes, attempt).await
     }
 
@@ -252,7 +253,7 @@ impl Store {
 
     pub(super) async fn bump_after_loss(&self, tenant: &Tenant, group: &str) -> Result<(), StoreError> {
         let write = Write::update(Table::Groups, groups::key(tenant, group), "SET #ver = #ver + :one".to_owned());
-        self.unless_changed(write.condition("attribute_exists(#id)").name("ver").name("id").value("one", n(1))).await
+        self.commit_if_current(write.condition("attribute_exists(#id)").name("ver").name("id").value("one", n(1))).await
     }
 
     /// The members of a group, as they are once its job is done.
@@ -262,12 +263,12 @@ impl Store {
     pub async fn members(&self, tenant: &Tenant, group: &Group) -> Result<Members, StoreError> {
         let removed = group.job.as_ref().map_or(0, |job| job.remove.len());
         let rows = self.first_member_rows(tenant, &group.id, MAX_MEMBERS_RETURNED + removed);
-        let ((mut members, is_cut), ghosts) = try_join(rows, self.ghosts(tenant)).await?;
+        let ((mut members, is_cut), tombstones) = try_join(rows, self.tombstones(tenant)).await?;
         if let Some(job) = &group.job {
             members.retain(|id, _| !job.remove.contains(id));
             members.extend(job.add.iter().map(|(id, kind)| (id.clone(), *kind)));
         }
-        members.retain(|id, _| !ghosts.contains(id));
+        members.retain(|id, _| !tombstones.contains(id));
         if is_cut || members.len() > MAX_MEMBERS_RETURNED {
             return Err(StoreError::TooMany(MAX_MEMBERS_RETURNED));
         }
@@ -284,8 +285,8 @@ impl Store {
             let kind = group.kind_of(&canonical(given), row.as_ref());
             Ok::<_, StoreError>(kind.map(|kind| (given.clone(), kind)))
         });
-        let (found, ghosts) = try_join(try_join_all(reads), self.ghosts(tenant)).await?;
-        Ok(found.into_iter().flatten().filter(|(id, _)| !ghosts.contains(&canonical(id))).collect())
+        let (found, tombstones) = try_join(try_join_all(reads), self.tombstones(tenant)).await?;
+        Ok(found.into_iter().flatten().filter(|(id, _)| !tombstones.contains(&canonical(id))).collect())
     }
 
     /// The row of a member in a group, if the id can be one.
@@ -362,17 +363,17 @@ impl Store {
     }
 
     /// The members-to-be that are not members yet; every one must exist.
-    async fn joining(
+    async fn resolve_additions(
         &self,
         tenant: &Tenant,
         group: &GroupId,
         ids: &Ids,
-        known: &Known,
+        known: &PrefetchedMembers,
     ) -> Result<Vec<Member>, GroupError> {
         if ids.contains(group.as_str()) {
             return Err(GroupError::OwnMember);
         }
-        let found = self.each(ids, |id| self.known_member(tenant, id, known)).await?;
+        let found = self.map_concurrently(ids, |id| self.known_member(tenant, id, known)).await?;
         let mut joining = Vec::new();
         for (id, member) in ids.iter().cloned().zip(found) {
             let member = member.ok_or_else(|| GroupError::NoSuchMember(id.clone()))?;
@@ -388,16 +389,16 @@ impl Store {
     }
 
     /// Those of the ids that are members; and those that have a row and are no more.
-    async fn leaving(
+    async fn resolve_removals(
         &self,
         tenant: &Tenant,
         group: &GroupId,
         ids: &Ids,
-        known: &Known,
+        known: &PrefetchedMembers,
     ) -> Result<(Vec<Member>, Ids), StoreError> {
-        let found = self.each(ids, |id| self.known_member(tenant, id, known)).await?;
+        let found = self.map_concurrently(ids, |id| self.known_member(tenant, id, known)).await?;
         let absent = ids.iter().zip(&found).filter(|(_, member)| member.is_none()).map(|(id, _)| id.clone());
-        let dead = self.each(&absent.collect(), |id| self.row_of_nobody(tenant, group, id)).await?;
+        let dead = self.map_concurrently(&absent.collect(), |id| self.row_of_nobody(tenant, group, id)).await?;
         let members = found.into_iter().flatten();
         let leaving = members.filter(|member| member.membership.groups.contains(group.as_str())).collect();
         Ok((leaving, dead.into_iter().flatten().collect()))
@@ -407,7 +408,12 @@ impl Store {
         Ok(self.member_row_of(tenant, group, id).await?.map(|_| id.to_owned()))
     }
 
-    async fn known_member(&self, tenant: &Tenant, id: &str, known: &Known) -> Result<Option<Member>, StoreError> {
+    async fn known_member(
+        &self,
+        tenant: &Tenant,
+        id: &str,
+        known: &PrefetchedMembers,
+    ) -> Result<Option<Member>, StoreError> {
         match known.0.get(id) {
             Some(member) => Ok(member.clone()),
             None => self.member_in_turn(tenant, id).await,
@@ -440,7 +446,11 @@ impl Store {
     }
 
     /// Does something for each id, some at a time.
-    pub(super) async fn each<'a, T, F>(&self, ids: &'a Ids, work: impl Fn(&'a str) -> F) -> Result<Vec<T>, StoreError>
+    pub(super) async fn map_concurrently<'a, T, F>(
+        &self,
+        ids: &'a Ids,
+        work: impl Fn(&'a str) -> F,
+    ) -> Result<Vec<T>, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
@@ -457,15 +467,18 @@ fn join_group(tenant: &Tenant, group: &GroupId, member: &Member, now: Timestamp)
     let mut row = member_row(tenant, group.as_str(), &member.id);
     row.insert("created".into(), at(now));
     row.insert("t".into(), s(if member.kind == MemberKind::User { "User" } else { "Group" }));
-    [Write::put(Table::Links, row), edge(group, member, "ADD")]
+    [Write::put(Table::Links, row), member_side_write(group, member, "ADD")]
 }
 
 fn leave_group(tenant: &Tenant, group: &GroupId, member: &Member) -> [Write; 2] {
-    [Write::delete(Table::Links, member_row(tenant, group.as_str(), &member.id)), edge(group, member, "DELETE")]
+    [
+        Write::delete(Table::Links, member_row(tenant, group.as_str(), &member.id)),
+        member_side_write(group, member, "DELETE"),
+    ]
 }
 
 /// The member's side: the id of the group in its own item, if that is still the member's.
-fn edge(group: &GroupId, member: &Member, verb: &str) -> Write {
+fn member_side_write(group: &GroupId, member: &Member, verb: &str) -> Write {
     let table = if member.kind == MemberKind::User { Table::Users } else { Table::Groups };
     let expression = format!("SET #gver = if_not_exists(#gver, :zero) + :one {verb} #groupIds :group");
     let write = Write::update(table, member.key.clone(), expression);
@@ -489,6 +502,6 @@ fn kind(row: &Item) -> MemberKind {
     if optional_text(row, "t") == Some("Group") { MemberKind::Group } else { MemberKind::User }
 }
 
-fn contended() -> GroupError {
+fn conflict_exhausted() -> GroupError {
     GroupError::Store(StoreError::Contended(0))
 }

@@ -1,4 +1,4 @@
-//! What a request spends in the store: calls, waves (calls under way together count once), consumed capacity, and
+//! What a request spends in the store: calls, round trips (calls under way together count once), consumed capacity, and
 //! transactions that others cancelled. Counted by an interceptor of the SDK, for the request that the task works for.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,11 +19,11 @@ tokio::task_local! {
 
 /// What was spent so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Spent {
+pub struct StoreUsage {
     /// Calls, with the SDK's own retries as one.
     pub calls: u32,
     /// Calls under way together count once.
-    pub waves: u32,
+    pub round_trips: u32,
     /// Read and write units.
     pub capacity: f64,
     /// Transactions that were tried again because another was on the same item.
@@ -34,22 +34,22 @@ pub struct Spent {
 
 /// Counts for one request.
 #[derive(Debug, Default)]
-pub struct Meter(Mutex<(Spent, u32)>);
+pub struct Meter(Mutex<(StoreUsage, u32)>);
 
 impl Meter {
     /// Works for a request, and tells what it has spent.
-    pub async fn measure<T>(work: impl Future<Output = T>) -> (T, Spent) {
+    pub async fn measure<T>(work: impl Future<Output = T>) -> (T, StoreUsage) {
         let meter = Arc::new(Self::default());
         let done = METER.scope(meter.clone(), work).await;
         let spent = meter.with(|(spent, _)| *spent);
         (done, spent)
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut (Spent, u32)) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut (StoreUsage, u32)) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn note(change: impl FnOnce(&mut (Spent, u32))) {
+    fn note(change: impl FnOnce(&mut (StoreUsage, u32))) {
         // Outside of a request, nobody asks.
         let _ = METER.try_with(|meter| meter.with(change));
     }
@@ -102,7 +102,7 @@ impl Intercept for Metering {
         }
         Meter::note(|(spent, under_way)| {
             spent.calls += 1;
-            spent.waves += u32::from(*under_way == 0);
+            spent.round_trips += u32::from(*under_way == 0);
             *under_way += 1;
         });
         Ok(())

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::StoreError;
 use super::item::{Item, at, instant, n, number, optional_number, s, text};
 use crate::auth::{KeyId, Settings};
-use crate::limits::KEPT_REQUESTS;
+use crate::limits::WRITER_HISTORY;
 use crate::scim::Document;
 use crate::scim::resource::Meta;
 
@@ -54,7 +54,7 @@ impl Requests {
     /// With one more.
     pub(super) fn with(&self, author: &Author) -> AttributeValue {
         let all = std::iter::once(&author.request).chain(&self.0);
-        AttributeValue::L(all.take(KEPT_REQUESTS).map(s).collect())
+        AttributeValue::L(all.take(WRITER_HISTORY).map(s).collect())
     }
 
     /// Whether the request has written the item, lately.

@@ -115,7 +115,7 @@ impl TableNames {
 
 /// What a route may do to a table: the row of an IAM policy, and what the tests' connector lets through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Access {
+pub struct TablePermission {
     /// The table.
     pub table: Table,
     /// The action, without `dynamodb:`.
@@ -127,20 +127,20 @@ pub struct Access {
     pub attributes: Option<&'static [&'static str]>,
 }
 
-const fn access(table: Table, action: &'static str, index: Option<&'static str>) -> Access {
-    Access { table, action, index, attributes: None }
+const fn access(table: Table, action: &'static str, index: Option<&'static str>) -> TablePermission {
+    TablePermission { table, action, index, attributes: None }
 }
 
-const fn update_of_keys(attributes: &'static [&'static str]) -> Access {
-    Access { attributes: Some(attributes), ..Access::KEYS_UPDATE }
+const fn update_of_keys(attributes: &'static [&'static str]) -> TablePermission {
+    TablePermission { attributes: Some(attributes), ..TablePermission::KEYS_UPDATE }
 }
 
 #[allow(missing_docs, reason = "the names say it")]
-impl Access {
+impl TablePermission {
     pub const KEYS_GET: Self = access(Table::Keys, "GetItem", None);
     pub const KEYS_PUT: Self = access(Table::Keys, "PutItem", None);
     pub const KEYS_UPDATE: Self = access(Table::Keys, "UpdateItem", None);
-    pub const KEYS_TELL_USE: Self = update_of_keys(&["tenant", "keyId", "used"]);
+    pub const KEYS_UPDATE_LAST_USED: Self = update_of_keys(&["tenant", "keyId", "used"]);
     pub const KEYS_REVOKE: Self = update_of_keys(&["tenant", "keyId", "used", "revoked"]);
     pub const KEYS_CHECK: Self = access(Table::Keys, "ConditionCheckItem", None);
     pub const KEYS_QUERY: Self = access(Table::Keys, "Query", None);

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 
-use super::commit::{CommitError, Write};
+use super::commit::{CommitError, Guard, Write};
 use super::counts::Counts;
 use super::item::{Item, at, instant, n, optional_number, optional_text, s, text};
 use super::keys::{key, tenant_name};
 use super::tables::Table;
 use super::{Store, StoreError};
-use crate::auth::{KeyRecord, Settings, TenantName, TenantShape};
+use crate::auth::{KeyRecord, Settings, TenantConfig, TenantName};
 use crate::scim::ProfileRef;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -27,7 +27,7 @@ pub struct TenantRecord {
     /// When it was made.
     pub created: Timestamp,
     /// Its profile and settings.
-    pub shape: TenantShape,
+    pub config: TenantConfig,
 }
 
 impl Store {
@@ -38,13 +38,13 @@ impl Store {
     pub async fn add_tenant(
         &self,
         tenant: &TenantName,
-        shape: &TenantShape,
+        config: &TenantConfig,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut item = key(tenant, TENANT_RECORD);
         item.insert("created".into(), at(now));
         item.insert("shards".into(), n(1));
-        write_shape(&mut item, &TenantShape { version: 1, ..shape.clone() });
+        write_shape(&mut item, &TenantConfig { version: 1, ..config.clone() });
         let record = Write::put(Table::Keys, item).condition("attribute_not_exists(#tenant)").name("tenant");
         match self.commit(&[record, Counts::of_nobody(tenant)], "").await {
             Ok(()) => Ok(true),
@@ -89,11 +89,11 @@ impl Store {
         settings: Settings,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let mut shape = TenantShape { profile, settings, version: old.shape.version };
-        if shape != old.shape {
-            shape.version += 1;
-            let update = set_shape(&old.name, TENANT_RECORD, &shape);
-            let is_same = is_version(update, old.shape.version);
+        let mut config = TenantConfig { profile, settings, version: old.config.version };
+        if config != old.config {
+            config.version += 1;
+            let update = set_shape(&old.name, TENANT_RECORD, &config);
+            let is_same = is_version(update, old.config.version);
             match self.commit(&[is_same], "").await {
                 Ok(()) => {}
                 Err(CommitError::Condition(..)) => return Err(changed()),
@@ -102,13 +102,13 @@ impl Store {
         }
         let mut behind = 0;
         let records = self.credentials(&old.name).await?;
-        let is_behind = |key: &&KeyRecord| key.shape.version < shape.version && !key.is_over(now);
+        let is_behind = |key: &&KeyRecord| key.config.version < config.version && !key.is_expired_token(now);
         for key in records.iter().filter(is_behind) {
             // Whoever changed the tenant after this has renewed the copy already.
-            let renewal = set_shape(&old.name, key.id.as_str(), &shape)
+            let renewal = set_shape(&old.name, key.id.as_str(), &config)
                 .condition("attribute_exists(#tenant) AND (attribute_not_exists(#ver) OR #ver < :ver)")
                 .name("tenant");
-            self.unless_changed(renewal).await?;
+            self.commit_if_current(renewal).await?;
             behind += 1;
         }
         Ok(behind)
@@ -121,7 +121,7 @@ impl Store {
     pub async fn add_profile(&self, tenant: &TenantName, digest: &str, json: &str) -> Result<(), StoreError> {
         let mut item = key(tenant, &format!("{PROFILE}{digest}"));
         item.insert("profile".into(), s(json));
-        self.unless_changed(Write::put(Table::Keys, item)).await
+        self.commit_if_current(Write::put(Table::Keys, item)).await
     }
 
     /// The text of a profile of a tenant's own.
@@ -135,8 +135,8 @@ impl Store {
 }
 
 /// That the tenant is still what the copy on a new key says.
-pub(super) fn is_still(tenant: &TenantName, shape: &TenantShape) -> Write {
-    is_version(Write::check(Table::Keys, key(tenant, TENANT_RECORD)), shape.version)
+pub(super) fn require_tenant_version(tenant: &TenantName, config: &TenantConfig) -> Write {
+    is_version(Write::check(Table::Keys, key(tenant, TENANT_RECORD)), config.version)
 }
 
 /// Why something that was made from a tenant's record is not done: it can be done again.
@@ -146,26 +146,26 @@ pub(super) fn changed() -> StoreError {
 
 /// A tenant of before there were profiles has no version.
 fn is_version(write: Write, version: u64) -> Write {
-    let write = write.name("tenant").name("ver");
+    let write = write.name("tenant").name("ver").guard(Guard::TenantVersion);
     match version {
         0 => write.condition("attribute_exists(#tenant) AND attribute_not_exists(#ver)"),
         _ => write.condition("attribute_exists(#tenant) AND #ver = :old").value("old", n(version)),
     }
 }
 
-fn set_shape(tenant: &TenantName, sort: &str, shape: &TenantShape) -> Write {
+fn set_shape(tenant: &TenantName, sort: &str, config: &TenantConfig) -> Write {
     let expression = "SET #profile = :profile, #settings = :settings, #ver = :ver".to_owned();
     let mut values = Item::new();
-    write_shape(&mut values, shape);
+    write_shape(&mut values, config);
     let write = Write::update(Table::Keys, key(tenant, sort), expression);
     values.into_iter().fold(write, |write, (name, value)| write.name(&name).value(&name, value))
 }
 
 /// Writes a shape to a record, be it the tenant's or a key's.
-pub(super) fn write_shape(item: &mut Item, shape: &TenantShape) {
-    item.insert("profile".into(), s(shape.profile.to_string()));
-    item.insert("settings".into(), settings(shape.settings));
-    item.insert("ver".into(), n(shape.version));
+pub(super) fn write_shape(item: &mut Item, config: &TenantConfig) {
+    item.insert("profile".into(), s(config.profile.to_string()));
+    item.insert("settings".into(), settings(config.settings));
+    item.insert("ver".into(), n(config.version));
 }
 
 /// The settings as they stand in records, and in each user's item for who follows the changes.
@@ -178,12 +178,12 @@ pub(super) fn settings(settings: Settings) -> AttributeValue {
 }
 
 /// Reads what [`write_shape`] wrote; the default where nothing was written.
-pub(super) fn read_shape(item: &Item) -> TenantShape {
+pub(super) fn read_shape(item: &Item) -> TenantConfig {
     let profile = optional_text(item, "profile").and_then(|text| text.parse().ok()).unwrap_or_default();
     let fields = item.get("settings").and_then(|value| value.as_m().ok());
     let invite = fields.and_then(|fields| fields.get("inviteAutomatically")?.as_bool().ok());
     let on_deactivation = fields.and_then(|fields| optional_text(fields, "onDeactivation")?.parse().ok());
-    TenantShape {
+    TenantConfig {
         profile,
         settings: Settings {
             invite_automatically: invite.copied().unwrap_or_default(),
@@ -194,5 +194,5 @@ pub(super) fn read_shape(item: &Item) -> TenantShape {
 }
 
 fn record(item: &Item) -> Result<TenantRecord, StoreError> {
-    Ok(TenantRecord { name: tenant_name(item)?, created: instant(item, "created")?, shape: read_shape(item) })
+    Ok(TenantRecord { name: tenant_name(item)?, created: instant(item, "created")?, config: read_shape(item) })
 }

@@ -6,14 +6,14 @@ use std::fmt;
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::commit::{CommitError, Write};
+use super::commit::{CommitError, Guard, Write};
 use super::idempotency::IdempotencyKey;
 use super::item::{Item, at, n, optional_text, s, text};
+use super::jobs::DeferredJob;
 use super::links::email_changes;
 use super::record::{Membership, Record, Requests};
 use super::tables::Table;
 use super::tenants::settings;
-use super::work::Work;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
 use crate::limits::MAX_TRANSACTION_MEMBERS;
@@ -26,7 +26,7 @@ mod walk;
 
 pub use super::record::Author;
 pub use read::Page;
-pub use walk::{Place, Walk};
+pub use walk::{Position, UserOrder};
 
 /// The permanent id of a user, as a UUID. Its first byte is a bucket: a hash of the name at creation, by which users
 /// can be counted and, should a tenant outgrow a partition, spread.
@@ -182,13 +182,15 @@ impl Store {
     ) -> Result<(), WriteError> {
         let put = Write::put(Table::Users, user.item(tenant, keys, author))
             .condition("attribute_not_exists(#tenant)")
-            .name("tenant");
+            .name("tenant")
+            .guard(Guard::Name);
         let mut writes = vec![put];
         writes.extend(email_changes(tenant, user.id.as_str(), &[], user.further_emails()));
         writes.extend(idempotency.map(|key| key.write(tenant, user.id.as_str())));
         match self.commit(&writes, &author.request).await {
             // The id is random: who has it was made by this request, whatever was written since.
             Err(CommitError::Condition(_, Some(old))) if optional_text(&old, "id") == Some(user.id.as_str()) => Ok(()),
+            // Or another request with the same idempotency key came first: the caller looks for that.
             Err(CommitError::Condition(..)) => Err(WriteError::UserNameTaken),
             Err(CommitError::Store(error)) => Err(error.into()),
             Ok(()) => Ok(()),
@@ -218,7 +220,7 @@ impl Store {
         match self.commit(&writes, &author.token(attempt)).await {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(_, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
-            Err(CommitError::Condition(1, _)) if is_rename => Err(WriteError::UserNameTaken),
+            Err(CommitError::Condition(Guard::Name, _)) => Err(WriteError::UserNameTaken),
             Err(CommitError::Condition(_, now)) => Err(changed(old, now)?),
             Err(CommitError::Store(error)) => Err(error.into()),
         }
@@ -236,11 +238,11 @@ impl Store {
         old: &User,
         attempt: usize,
     ) -> Result<(), WriteError> {
-        let mut writes = vec![unmoved(Write::delete(Table::Users, key(tenant, &old.key)), old)];
+        let mut writes = vec![require_membership_version(Write::delete(Table::Users, key(tenant, &old.key)), old)];
         writes.extend(email_changes(tenant, old.id.as_str(), old.further_emails(), &[]));
         if old.membership.groups.len() > MAX_TRANSACTION_MEMBERS {
             let groups = old.membership.groups.clone();
-            writes.extend(Work::of_user(tenant, author, old.id.as_str(), groups).registration());
+            writes.extend(DeferredJob::of_user(tenant, author, old.id.as_str(), groups).enqueue());
         } else {
             self.bump_groups(tenant, &old.membership).await?;
             writes.extend(self.rows_in(tenant, old.id.as_str(), &old.membership));
@@ -285,30 +287,32 @@ fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &U
             write = write.value(name, s(value));
         }
     }
-    guarded(write, old)
+    require_version(write, old)
 }
 
 /// The old item goes and the new one comes, or neither.
 fn rename(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &UserKeys) -> [Write; 2] {
-    let delete = unmoved(Write::delete(Table::Users, key(tenant, &old.key)), old);
+    let delete = require_membership_version(Write::delete(Table::Users, key(tenant, &old.key)), old);
     let put = Write::put(Table::Users, new.item(tenant, keys, author))
         .condition("attribute_not_exists(#tenant)")
-        .name("tenant");
+        .name("tenant")
+        .guard(Guard::Name);
     [delete, put]
 }
 
-fn guarded(write: Write, old: &User) -> Write {
+fn require_version(write: Write, old: &User) -> Write {
     write
         .condition("#id = :id AND #ver = :old")
         .name("id")
         .name("ver")
+        .guard(Guard::Version)
         .value("id", s(old.id.as_str()))
         .value("old", n(old.record.version.0))
 }
 
-/// As [`guarded`], and no membership write came between: for what takes the item away.
-fn unmoved(write: Write, old: &User) -> Write {
-    guarded(write, old)
+/// As [`require_version`], and no membership write came between: for what takes the item away.
+fn require_membership_version(write: Write, old: &User) -> Write {
+    require_version(write, old)
         .condition("#id = :id AND #ver = :old AND (attribute_not_exists(#gver) OR #gver = :gver)")
         .name("gver")
         .value("gver", n(old.membership.version))

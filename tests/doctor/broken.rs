@@ -9,10 +9,10 @@ use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use serde_json::{Value, json};
 
 use super::endpoint::{Asked, Real};
-use crate::support::Reply;
+use crate::support::ScimResponse;
 
 pub type Broken = fn(Arc<Real>, Asked) -> Answering;
-pub type Answering = Pin<Box<dyn Future<Output = Reply> + Send>>;
+pub type Answering = Pin<Box<dyn Future<Output = ScimResponse> + Send>>;
 
 pub fn not_at_all(real: Arc<Real>, asked: Asked) -> Answering {
     Box::pin(async move { real.answer(&asked).await })
@@ -209,7 +209,7 @@ pub fn is_slow(real: Arc<Real>, asked: Asked) -> Answering {
     })
 }
 
-fn after(real: Arc<Real>, asked: Asked, change: fn(&Asked, Reply) -> Reply) -> Answering {
+fn after(real: Arc<Real>, asked: Asked, change: fn(&Asked, ScimResponse) -> ScimResponse) -> Answering {
     Box::pin(async move { change(&asked, real.answer(&asked).await) })
 }
 
@@ -218,7 +218,7 @@ fn filters(asked: &Asked) -> bool {
 }
 
 /// The resources of a list that are left, and their number.
-fn keep(reply: &mut Reply, is_kept: impl Fn(&Value) -> bool) {
+fn keep(reply: &mut ScimResponse, is_kept: impl Fn(&Value) -> bool) {
     if let Some(resources) = reply.body.get_mut("Resources").and_then(Value::as_array_mut) {
         let before = resources.len();
         resources.retain(is_kept);
@@ -236,10 +236,10 @@ fn active(asked: &Asked) -> Option<Value> {
     at_path.or_else(|| operation.get("value")?.get("active")).cloned()
 }
 
-fn error(status: u16, reply: &Reply) -> Reply {
+fn error(status: u16, reply: &ScimResponse) -> ScimResponse {
     let schema = "urn:ietf:params:scim:api:messages:2.0:Error";
     let body = json!({"schemas": [schema], "status": status.to_string(), "detail": "broken"});
     let mut headers = reply.headers.clone();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/scim+json"));
-    Reply { status, headers, body }
+    ScimResponse { status, headers, body }
 }

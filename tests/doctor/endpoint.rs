@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use super::broken::Broken;
-use crate::support::{Harness, Reply};
+use crate::support::{Harness, ScimResponse};
 
 pub struct Endpoint {
     pub url: String,
@@ -68,7 +68,7 @@ impl Endpoint {
 }
 
 impl Real {
-    pub async fn answer(&self, asked: &Asked) -> Reply {
+    pub async fn answer(&self, asked: &Asked) -> ScimResponse {
         let body = if asked.body.is_null() { Vec::new() } else { asked.body.to_string().into_bytes() };
         let authorization = asked.authorization.iter().map(|value| ("authorization", value.as_str()));
         self.harness.raw(&asked.method, &asked.path, body, &authorization.collect::<Vec<_>>()).await

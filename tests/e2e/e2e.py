@@ -232,7 +232,7 @@ class Operator:
         return self.credential(name, "bearer")
 
     def credential(self, tenant, form):
-        return self.run("key", "add", tenant, "--form", form, "--description", f"e2e {form}", "--automation", BOT)
+        return self.run("key", "add", tenant, "--type", form, "--description", f"e2e {form}", "--automation", BOT)
 
 
 def build():

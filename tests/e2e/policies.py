@@ -214,7 +214,7 @@ def policies_are_minimal(cloud, token, operator):
 
 def worker_needs_its_policy(cloud):
     """The worker answers no request: without an action it hands the record back, and says which it lacks."""
-    record = {"dynamodb": {"Keys": {"pk": {"S": "acme#w"}, "sk": {"S": "x"}}, "SequenceNumber": "1"}}
+    record = {"dynamodb": {"Keys": {"pk": {"S": "acme#job"}, "sk": {"S": "x"}}, "SequenceNumber": "1"}}
 
     def failures():
         name = cloud.resources()["Stream"]["PhysicalResourceId"]

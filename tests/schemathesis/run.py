@@ -28,7 +28,7 @@ def rollcall():
                         sys.exit("rollcall serve ended before it printed its secret token")
                     name, _, value = line.strip().partition(": ")
                     words[name] = value
-                secret = key(folder, "demo", "--form", "client")
+                secret = key(folder, "demo", "--type", "client")
                 client = base64.b64encode(f"{secret.split('_')[2]}:{secret}".encode()).decode()
                 operator = key(folder, "admin", "--scope", "admin")
                 yield words["Tenant URL"], words["Secret token"], operator, f"Basic {client}"

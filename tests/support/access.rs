@@ -4,34 +4,34 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use rollcall::api::Route;
-use rollcall::store::tables::{Access, Table};
+use rollcall::store::tables::{Table, TablePermission};
 use serde_json::{Value, json};
 
-use super::wire::{Answer, Call, Layer, Lost};
+use super::wire::{Answer, DynamoCall, Layer, Lost};
 
 tokio::task_local! {
     /// The route that the request under way goes to, or the worker: its name and what it declares.
     pub static ROLE: Option<Role>;
 }
 
-pub type Role = (&'static str, &'static [Access]);
+pub type Role = (&'static str, &'static [TablePermission]);
 
 pub fn role(route: &'static Route) -> Role {
     (route.name, route.access)
 }
 
 /// What each role was seen to use.
-pub static USED: Mutex<BTreeSet<(&'static str, Access)>> = Mutex::new(BTreeSet::new());
+pub static USED: Mutex<BTreeSet<(&'static str, TablePermission)>> = Mutex::new(BTreeSet::new());
 
 pub struct Guard;
 
 impl Layer for Guard {
-    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
+    fn before(&self, call: &DynamoCall) -> Result<Option<Answer>, Lost> {
         // A task that the request started, or none: nothing to hold it to.
         let Ok(role) = ROLE.try_with(|role| *role) else { return Ok(None) };
         let Some((name, declared)) = role else { return Ok(Some(denied("no route"))) };
         for Wanted { table, action, index, body } in accesses(call) {
-            let is_it = |a: &&Access| (a.table, a.action, a.index) == (table, &action, index.as_deref());
+            let is_it = |a: &&TablePermission| (a.table, a.action, a.index) == (table, &action, index.as_deref());
             match declared.iter().filter(is_it).find(|a| a.attributes.is_none_or(|only| keeps_to(&body, only))) {
                 Some(access) => USED.lock().unwrap().insert((name, *access)),
                 None => {
@@ -63,7 +63,7 @@ fn keeps_to(body: &Value, only: &[&str]) -> bool {
     key.chain(named).all(|name| only.contains(&name)) && returns == ["NONE"; 2]
 }
 
-fn accesses(call: &Call) -> Vec<Wanted> {
+fn accesses(call: &DynamoCall) -> Vec<Wanted> {
     let one = |action: &str, body: &Value| {
         let name = body["TableName"].as_str().unwrap();
         let table = Table::ALL.into_iter().find(|table| name.ends_with(table.as_str())).unwrap();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use super::wire::{Answer, Call, Layer, Lost};
+use super::wire::{Answer, DynamoCall, Layer, Lost};
 
 #[derive(Debug, Default)]
 pub struct Budget(Mutex<State>);
@@ -12,13 +12,13 @@ pub struct Budget(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     under_way: usize,
-    spent: Spent,
+    spent: StoreUsage,
 }
 
 /// What was spent.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Spent {
-    pub waves: usize,
+pub struct StoreUsage {
+    pub round_trips: usize,
     /// The operations, in the order in which they were issued.
     pub calls: Vec<String>,
     /// Read capacity units.
@@ -33,23 +33,23 @@ impl Budget {
     }
 
     /// What was spent since the last call.
-    pub fn take(&self) -> Spent {
+    pub fn take(&self) -> StoreUsage {
         std::mem::take(&mut self.0.lock().unwrap().spent)
     }
 }
 
 impl Layer for Budget {
-    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
+    fn before(&self, call: &DynamoCall) -> Result<Option<Answer>, Lost> {
         let mut state = self.0.lock().unwrap();
         if state.under_way == 0 {
-            state.spent.waves += 1;
+            state.spent.round_trips += 1;
         }
         state.under_way += 1;
         state.spent.calls.push(call.operation.clone());
         Ok(None)
     }
 
-    fn after(&self, call: &Call, (_, body): &Answer) -> Result<(), Lost> {
+    fn after(&self, call: &DynamoCall, (_, body): &Answer) -> Result<(), Lost> {
         let mut state = self.0.lock().unwrap();
         state.under_way -= 1;
         let consumed = match &body["ConsumedCapacity"] {

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::json;
 
-use super::wire::{Answer, Call, Layer, Lost};
+use super::wire::{Answer, DynamoCall, Layer, Lost};
 
 type Key = (String, String);
 
@@ -30,7 +30,7 @@ impl Conflict {
 }
 
 impl Layer for Conflict {
-    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
+    fn before(&self, call: &DynamoCall) -> Result<Option<Answer>, Lost> {
         let is_transaction = call.operation == "TransactWriteItems";
         let items = call.written_items();
         let mut under_way = self.under_way.lock().unwrap();
@@ -59,7 +59,7 @@ impl Layer for Conflict {
         )))
     }
 
-    fn after(&self, call: &Call, _: &Answer) -> Result<(), Lost> {
+    fn after(&self, call: &DynamoCall, _: &Answer) -> Result<(), Lost> {
         let is_transaction = call.operation == "TransactWriteItems";
         let mut under_way = self.under_way.lock().unwrap();
         for item in call.written_items() {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::wire::{Answer, Call, Layer, Lost};
+use super::wire::{Answer, DynamoCall, Layer, Lost};
 
 #[derive(Debug)]
 pub struct Crash {
@@ -30,12 +30,12 @@ impl Crash {
 }
 
 impl Layer for Crash {
-    fn before(&self, _: &Call) -> Result<Option<Answer>, Lost> {
+    fn before(&self, _: &DynamoCall) -> Result<Option<Answer>, Lost> {
         let call = self.seen.fetch_add(1, Ordering::SeqCst) + 1;
         if call > self.at || (call == self.at && !self.is_after) { Err(Lost) } else { Ok(None) }
     }
 
-    fn after(&self, _: &Call, _: &Answer) -> Result<(), Lost> {
+    fn after(&self, _: &DynamoCall, _: &Answer) -> Result<(), Lost> {
         if self.happened() { Err(Lost) } else { Ok(()) }
     }
 }
@@ -58,7 +58,7 @@ impl Layer for LostAnswers {
         true
     }
 
-    fn after(&self, call: &Call, _: &Answer) -> Result<(), Lost> {
+    fn after(&self, call: &DynamoCall, _: &Answer) -> Result<(), Lost> {
         if call.written_items().is_empty() {
             return Ok(());
         }

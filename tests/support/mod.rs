@@ -8,12 +8,12 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use rollcall::admin::OPERATORS;
 use rollcall::api::{self, ROUTES, Route, Selection};
 use rollcall::app::{App, Clock};
-use rollcall::auth::{ApiKey, Credential, KeyRecord, Scope, TenantName, TenantShape};
+use rollcall::auth::OPERATOR_TENANT;
+use rollcall::auth::{ApiKey, Credential, KeyRecord, Scope, TenantConfig, TenantName};
 use rollcall::cli::openapi;
-use rollcall::limits::WORK_SETTLES_SECONDS;
+use rollcall::limits::JOB_GRACE_SECONDS;
 use rollcall::store::embedded::Engine;
 use rollcall::store::tables::{Table, TableNames, create_missing};
 use rollcall::store::{Store, client};
@@ -47,7 +47,7 @@ pub struct Harness {
 
 /// A response, its body as JSON; null for none.
 #[derive(Debug, Clone)]
-pub struct Reply {
+pub struct ScimResponse {
     pub status: u16,
     pub headers: HeaderMap,
     pub body: Value,
@@ -87,7 +87,7 @@ impl Harness {
     }
 
     /// A request of the tenant `acme`.
-    pub async fn send(&self, method: &str, path: &str, body: impl Into<Option<Value>>) -> Reply {
+    pub async fn send(&self, method: &str, path: &str, body: impl Into<Option<Value>>) -> ScimResponse {
         self.send_with(method, path, body, &[]).await
     }
 
@@ -97,7 +97,7 @@ impl Harness {
         path: &str,
         body: impl Into<Option<Value>>,
         headers: &[(&str, &str)],
-    ) -> Reply {
+    ) -> ScimResponse {
         let body = body.into().map(|body| body.to_string()).unwrap_or_default();
         let authorization = format!("Bearer {}", self.acme);
         let mut all = vec![("authorization", authorization.as_str())];
@@ -107,14 +107,14 @@ impl Harness {
 
     /// A key of the operators.
     pub async fn operator(&self) -> String {
-        let operators: TenantName = OPERATORS.parse().unwrap();
+        let operators: TenantName = OPERATOR_TENANT.parse().unwrap();
         let store = &self.app.store;
-        store.add_tenant(&operators, &TenantShape::default(), Timestamp::now()).await.unwrap();
+        store.add_tenant(&operators, &TenantConfig::default(), Timestamp::now()).await.unwrap();
         key(store, &operators, |record| record.scopes = vec![Scope::Admin]).await
     }
 
     /// Any request at all.
-    pub async fn raw(&self, method: &str, uri: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> Reply {
+    pub async fn raw(&self, method: &str, uri: &str, body: Vec<u8>, headers: &[(&str, &str)]) -> ScimResponse {
         let uri = uri.replace(' ', "%20");
         let mut request = Request::builder().method(method).uri(uri.as_str()).header("host", HOST);
         for (name, value) in headers {
@@ -128,7 +128,7 @@ impl Harness {
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
         check_contract(head.status, &head.headers, &body);
         check_documented(route, head.status);
-        Reply { status: head.status.as_u16(), headers: head.headers, body }
+        ScimResponse { status: head.status.as_u16(), headers: head.headers, body }
     }
 
     pub async fn create(&self, body: Value) -> String {
@@ -171,7 +171,7 @@ impl Harness {
             return (0, json!({"batchItemFailures": []}));
         }
         let event = serde_json::from_value(json!({"Records": records})).unwrap();
-        let later = || Timestamp::now() + SignedDuration::from_secs(2 * WORK_SETTLES_SECONDS + 1);
+        let later = || Timestamp::now() + SignedDuration::from_secs(2 * JOB_GRACE_SECONDS + 1);
         let clock = Clock::Fixed(Arc::new(later));
         let role = (worker::HANDLER, worker::ACCESS);
         let answer = access::ROLE.scope(Some(role), worker::handle(&self.app.store, &clock, event)).await;
@@ -183,11 +183,11 @@ impl Harness {
         let client = Backend::Engine(self.engine.clone()).into_client(Vec::new());
         let query = client.query().table_name(self.app.store.names().of(Table::Links)).consistent_read(true);
         let query = query.key_condition_expression("pk = :pk");
-        let query = query.expression_attribute_values(":pk", AttributeValue::S("acme#w".into()));
+        let query = query.expression_attribute_values(":pk", AttributeValue::S("acme#job".into()));
         let mut rows = query.into_paginator().items().send();
         let mut records = Vec::new();
         while let Some(row) = rows.next().await {
-            let key = json!({"pk": {"S": "acme#w"}, "sk": {"S": row.unwrap()["sk"].as_s().unwrap()}});
+            let key = json!({"pk": {"S": "acme#job"}, "sk": {"S": row.unwrap()["sk"].as_s().unwrap()}});
             let number = records.len().to_string();
             records.push(json!({"eventName": "INSERT", "dynamodb": {"Keys": key, "SequenceNumber": number}}));
         }
@@ -272,7 +272,7 @@ fn check_documented(route: Option<&Route>, status: StatusCode) {
 
 async fn tenant(store: &Store, name: &str) -> String {
     let tenant: TenantName = name.parse().unwrap();
-    store.add_tenant(&tenant, &TenantShape::default(), Timestamp::now()).await.unwrap();
+    store.add_tenant(&tenant, &TenantConfig::default(), Timestamp::now()).await.unwrap();
     key(store, &tenant, |_| {}).await
 }
 
@@ -286,14 +286,14 @@ pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut Ke
         scopes: vec![Scope::Read, Scope::Write],
         description: "test".into(),
         automation: None,
-        is_waiting: false,
+        awaiting_activation: false,
         created: Timestamp::now(),
         not_before: None,
         expires: None,
         revoked: None,
         // Once in a quarter of an hour a request writes it down: what requests cost is pinned without.
         used: Some(Timestamp::now()),
-        shape: store.tenant(tenant).await.unwrap().unwrap().shape,
+        config: store.tenant(tenant).await.unwrap().unwrap().config,
     };
     change(&mut record);
     store.add_key(&record).await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-use super::wire::{Call, Layer};
+use super::wire::{DynamoCall, Layer};
 
 #[derive(Debug)]
 pub struct Pause {
@@ -31,7 +31,7 @@ impl Pause {
 }
 
 impl Layer for Pause {
-    fn hold<'a>(&'a self, call: &'a Call) -> super::wire::Held<'a> {
+    fn hold<'a>(&'a self, call: &'a DynamoCall) -> super::wire::Held<'a> {
         Box::pin(async move {
             if call.operation != "TransactWriteItems" || self.seen.fetch_add(1, Ordering::SeqCst) + 1 != self.at {
                 return;

@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex};
 
 use rollcall::store::embedded::Engine;
 
-use super::wire::{Answer, Call, Layer, Lost};
+use super::wire::{Answer, DynamoCall, Layer, Lost};
 
 /// How many writes the stale copy lags behind.
 const LAG: usize = 3;
 
 pub struct Stale {
     copy: Engine,
-    pending: Mutex<Vec<Call>>,
+    pending: Mutex<Vec<DynamoCall>>,
 }
 
 impl Stale {
@@ -26,7 +26,7 @@ impl Stale {
 }
 
 impl Layer for Stale {
-    fn before(&self, call: &Call) -> Result<Option<Answer>, Lost> {
+    fn before(&self, call: &DynamoCall) -> Result<Option<Answer>, Lost> {
         let is_read = matches!(call.operation.as_str(), "GetItem" | "Query" | "Scan" | "BatchGetItem");
         if !is_read || call.body["ConsistentRead"] == true {
             return Ok(None);
@@ -35,7 +35,7 @@ impl Layer for Stale {
         Ok(Some((status, serde_json::from_slice(&body).unwrap())))
     }
 
-    fn after(&self, call: &Call, (status, _): &Answer) -> Result<(), Lost> {
+    fn after(&self, call: &DynamoCall, (status, _): &Answer) -> Result<(), Lost> {
         if *status == 200 && !call.written_items().is_empty() {
             let mut pending = self.pending.lock().unwrap();
             pending.push(call.clone());

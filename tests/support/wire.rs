@@ -20,7 +20,7 @@ const LATENCY: Duration = Duration::from_millis(2);
 
 /// One call to DynamoDB.
 #[derive(Debug, Clone)]
-pub struct Call {
+pub struct DynamoCall {
     pub operation: String,
     pub body: Value,
 }
@@ -32,12 +32,12 @@ pub type Answer = (u16, Value);
 /// every `after`.
 pub trait Layer: Send + Sync {
     /// `Some` answers in the engine's stead; an `Err` is a broken connection.
-    fn before(&self, _call: &Call) -> Result<Option<Answer>, Lost> {
+    fn before(&self, _call: &DynamoCall) -> Result<Option<Answer>, Lost> {
         Ok(None)
     }
 
     /// Holds the call back for as long as it likes.
-    fn hold<'a>(&'a self, _call: &'a Call) -> Held<'a> {
+    fn hold<'a>(&'a self, _call: &'a DynamoCall) -> Held<'a> {
         Box::pin(async {})
     }
 
@@ -47,7 +47,7 @@ pub trait Layer: Send + Sync {
     }
 
     /// Sees the answer, or loses it.
-    fn after(&self, _call: &Call, _answer: &Answer) -> Result<(), Lost> {
+    fn after(&self, _call: &DynamoCall, _answer: &Answer) -> Result<(), Lost> {
         Ok(())
     }
 }
@@ -84,7 +84,7 @@ impl Wire {
         }
     }
 
-    async fn call(&self, call: Call) -> Result<Answer, Lost> {
+    async fn call(&self, call: DynamoCall) -> Result<Answer, Lost> {
         let mut instead = None;
         let mut entered = Vec::new();
         let mut lost = false;
@@ -119,7 +119,7 @@ impl Wire {
 
     /// Without the token of a transaction where nothing is sent twice: at each transaction the engine looks at all
     /// tokens of the last ten minutes, which is most of a large test's time.
-    fn body_of(&self, call: &Call) -> Value {
+    fn body_of(&self, call: &DynamoCall) -> Value {
         let mut body = call.body.clone();
         if let Some(fields) = body.as_object_mut()
             && !self.layers.iter().any(|layer| layer.loses_answers())
@@ -148,7 +148,7 @@ impl HttpConnector for Connector {
             let mut body: Value = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();
             body["ReturnConsumedCapacity"] = json!("TOTAL");
             let (status, body) = wire
-                .call(Call { operation, body })
+                .call(DynamoCall { operation, body })
                 .await
                 .map_err(|Lost| ConnectorError::io("the connection broke".into()))?;
             let response = http::Response::builder()
@@ -167,7 +167,7 @@ impl HttpClient for Connector {
     }
 }
 
-impl Call {
+impl DynamoCall {
     /// Every item that the call writes: table and key. The key is the whole item for a put, of which only the
     /// table's key attributes count.
     pub fn written_items(&self) -> Vec<(String, String)> {

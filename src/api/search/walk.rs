@@ -3,21 +3,21 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Found, Kind, Part, Search};
+use super::{Found, Part, ResourceKind, Search};
 use crate::api::cursor;
-use crate::limits::{MAX_RESOURCES_READ, RESOURCES_A_STEP, SEARCH_SECONDS};
+use crate::limits::{MAX_RESOURCES_READ, SCAN_BATCH_SIZE, SEARCH_SECONDS};
 use crate::scim::ScimError;
-use crate::scim::filter::plan::Access;
+use crate::scim::filter::plan::IndexPlan;
 use crate::scim::list;
 use crate::scim::sort::Sort;
-use crate::store::users::{Place, Walk};
+use crate::store::users::{Position, UserOrder};
 
 /// Where a page begins.
 #[derive(Clone, Serialize, Deserialize)]
-enum Start {
+enum CursorPosition {
     /// After a user.
     #[serde(rename = "u")]
-    User(Place),
+    User(Position),
     /// After a group, by its id.
     #[serde(rename = "g")]
     Group(String),
@@ -26,7 +26,7 @@ enum Start {
     Offset(usize),
     /// It ends before that place instead.
     #[serde(rename = "b")]
-    Before(Box<Start>),
+    Before(Box<CursorPosition>),
 }
 
 /// What is on a page, and what lies beside it.
@@ -35,28 +35,28 @@ struct Page {
     /// Of a sorted list, how many resources are before it.
     skipped: Option<usize>,
     total: Option<usize>,
-    previous: Option<Start>,
-    next: Option<Start>,
+    previous: Option<CursorPosition>,
+    next: Option<CursorPosition>,
 }
 
 /// A part of a walk.
-struct Step {
+struct ScanBatch {
     found: Vec<Found>,
     /// How many were looked at.
     read: usize,
-    next: Option<Start>,
+    next: Option<CursorPosition>,
 }
 
 impl Search<'_> {
     pub(super) async fn by_cursor(&self, cursor: &str) -> Result<Value, ScimError> {
-        let (start, count) = match cursor::place::<Start>(self.call, self.principal, cursor)? {
+        let (start, count) = match cursor::place::<CursorPosition>(self.context, self.principal, cursor)? {
             Some((start, count)) => (Some(start), count),
             None => (None, self.query.count),
         };
         let Page { found, skipped, mut total, previous, mut next } = match (&self.query.sort, start) {
-            (Some(sort), start) if self.native(sort).is_none() => {
+            (Some(sort), start) if self.index_order(sort).is_none() => {
                 let (skipped, end) = match start {
-                    Some(Start::Before(end)) => (end.offset().saturating_sub(count), end.offset()),
+                    Some(CursorPosition::Before(end)) => (end.offset().saturating_sub(count), end.offset()),
                     start => {
                         let skipped = start.map_or(0, |start| start.offset());
                         (skipped, skipped.saturating_add(count))
@@ -64,20 +64,21 @@ impl Search<'_> {
                 };
                 self.sorted_page(sort, skipped, end).await?
             }
-            (_, Some(Start::Before(place))) => self.page_before(*place, count).await?,
+            (_, Some(CursorPosition::Before(place))) => self.page_before(*place, count).await?,
             (_, start) => self.page_after(start, count).await?,
         };
-        let shown = self.shown(&found).await?;
+        let shown = self.render_page(&found).await?;
         // Without room for all that was found, the next page begins after what is shown.
         if let Some(last) = shown.len().checked_sub(1).filter(|last| last + 1 < found.len()) {
             total = total.filter(|_| skipped.is_some());
             next = match skipped {
-                Some(skipped) => Some(Start::Offset(skipped + shown.len())),
+                Some(skipped) => Some(CursorPosition::Offset(skipped + shown.len())),
                 None => found.get(last).map(|last| self.place(last)),
             };
         }
-        let seal =
-            |start: Option<Start>| start.map(|start| cursor::to(self.call, self.principal, start, count)).transpose();
+        let seal = |start: Option<CursorPosition>| {
+            start.map(|start| cursor::to(self.context, self.principal, start, count)).transpose()
+        };
         Ok(list::cursor_response(shown, total, seal(previous)?, seal(next)?))
     }
 
@@ -89,12 +90,12 @@ impl Search<'_> {
             found: all.into_iter().take(end).skip(skipped).collect(),
             skipped: Some(skipped),
             total: Some(total),
-            previous: (skipped > 0).then(|| Start::Before(Box::new(Start::Offset(skipped)))),
-            next: Some(Start::Offset(end)).filter(|_| end < total),
+            previous: (skipped > 0).then(|| CursorPosition::Before(Box::new(CursorPosition::Offset(skipped)))),
+            next: Some(CursorPosition::Offset(end)).filter(|_| end < total),
         })
     }
 
-    async fn page_after(&self, start: Option<Start>, count: usize) -> Result<Page, ScimError> {
+    async fn page_after(&self, start: Option<CursorPosition>, count: usize) -> Result<Page, ScimError> {
         let is_first = start.is_none();
         let (found, next) = self.walk(start, count, false).await?;
         let previous = found.first().filter(|_| !is_first).and_then(|first| self.before(first));
@@ -102,14 +103,14 @@ impl Search<'_> {
         Ok(Page { found, skipped: None, total, previous, next })
     }
 
-    async fn page_before(&self, place: Start, count: usize) -> Result<Page, ScimError> {
+    async fn page_before(&self, place: CursorPosition, count: usize) -> Result<Page, ScimError> {
         let (mut found, rest) = self.walk(Some(place), count, true).await?;
         found.reverse();
         let Some(next) = found.last().map(|last| self.place(last)).or_else(|| rest.clone()) else {
             // Nobody is before it any more: this is the first page.
             return self.page_after(None, count).await;
         };
-        let previous = rest.map(|rest| Start::Before(Box::new(rest)));
+        let previous = rest.map(|rest| CursorPosition::Before(Box::new(rest)));
         Ok(Page { found, skipped: None, total: None, previous, next: Some(next) })
     }
 
@@ -117,10 +118,10 @@ impl Search<'_> {
     /// be more. Fewer than `count` where a filter leaves few of the many that may be read for one page.
     async fn walk(
         &self,
-        mut start: Option<Start>,
+        mut start: Option<CursorPosition>,
         count: usize,
         is_back: bool,
-    ) -> Result<(Vec<Found>, Option<Start>), ScimError> {
+    ) -> Result<(Vec<Found>, Option<CursorPosition>), ScimError> {
         let (mut found, mut read) = (Vec::new(), 0);
         let mut parts: Vec<_> = self.parts.iter().collect();
         if is_back {
@@ -132,9 +133,9 @@ impl Search<'_> {
                 // One more than is shown tells whether there is another page.
                 let limit = match (&part.filter, part.kind) {
                     (None, _) => count - found.len() + 1,
-                    (Some(_), Kind::User) => RESOURCES_A_STEP,
+                    (Some(_), ResourceKind::User) => SCAN_BATCH_SIZE,
                     // Members may have to be read for each.
-                    (Some(_), Kind::Group) => RESOURCES_A_STEP / 5,
+                    (Some(_), ResourceKind::Group) => SCAN_BATCH_SIZE / 5,
                 };
                 let step = self.step(part, start.as_ref(), limit, is_back).await?;
                 read += step.read;
@@ -157,25 +158,35 @@ impl Search<'_> {
     }
 
     fn is_late(&self) -> bool {
-        self.call.started().elapsed().as_secs() >= SEARCH_SECONDS
+        self.context.started().elapsed().as_secs() >= SEARCH_SECONDS
     }
 
     /// Of the next candidates of a part those that satisfy its filter.
-    async fn step(&self, part: &Part, start: Option<&Start>, limit: usize, is_back: bool) -> Result<Step, ScimError> {
-        let store = &self.call.app().store;
-        match (part.kind, self.course(part)) {
-            (Kind::User, Some(walk)) => {
-                let place = if let Some(Start::User(place)) = start { Some(place) } else { None };
+    async fn step(
+        &self,
+        part: &Part,
+        start: Option<&CursorPosition>,
+        limit: usize,
+        is_back: bool,
+    ) -> Result<ScanBatch, ScimError> {
+        let store = &self.context.app().store;
+        match (part.kind, self.scan_order(part)) {
+            (ResourceKind::User, Some(walk)) => {
+                let place = if let Some(CursorPosition::User(place)) = start { Some(place) } else { None };
                 let (users, next) = store.users_after(self.tenant(), &walk, place, limit, is_back).await?;
                 let read = users.len();
-                let found = users.into_iter().filter(|user| self.keeps(part, user)).map(Found::User).collect();
-                Ok(Step { found, read, next: next.map(Start::User) })
+                let found = users.into_iter().filter(|user| self.user_matches(part, user)).map(Found::User).collect();
+                Ok(ScanBatch { found, read, next: next.map(CursorPosition::User) })
             }
-            (Kind::Group, Some(_)) => {
-                let place = if let Some(Start::Group(id)) = start { Some(id.as_str()) } else { None };
+            (ResourceKind::Group, Some(_)) => {
+                let place = if let Some(CursorPosition::Group(id)) = start { Some(id.as_str()) } else { None };
                 let (groups, next) = store.groups_after(self.tenant(), place, limit, is_back).await?;
                 let read = groups.len();
-                Ok(Step { found: self.kept(part, groups).await?, read, next: next.map(Start::Group) })
+                Ok(ScanBatch {
+                    found: self.filter_groups(part, groups).await?,
+                    read,
+                    next: next.map(CursorPosition::Group),
+                })
             }
             (_, None) => {
                 let mut found = self.matching(part).await?;
@@ -184,66 +195,74 @@ impl Search<'_> {
                 }
                 let is_ahead = |id: &str, of: &str| if is_back { id < of } else { id > of };
                 found.retain(|found| match (start, found) {
-                    (Some(Start::User(Place::Id(place))), Found::User(user)) => is_ahead(user.id.as_str(), place),
-                    (Some(Start::Group(place)), Found::Group(group)) => is_ahead(group.id.as_str(), place),
+                    (Some(CursorPosition::User(Position::Id(place))), Found::User(user)) => {
+                        is_ahead(user.id.as_str(), place)
+                    }
+                    (Some(CursorPosition::Group(place)), Found::Group(group)) => is_ahead(group.id.as_str(), place),
                     _ => true,
                 });
-                Ok(Step { read: found.len(), found, next: None })
+                Ok(ScanBatch { read: found.len(), found, next: None })
             }
         }
     }
 
     /// In which order the candidates of a part are walked through; none where an index finds the few there are.
-    fn course(&self, part: &Part) -> Option<Walk> {
-        if let Some(walk) = self.query.sort.as_ref().and_then(|sort| self.native(sort)) {
+    fn scan_order(&self, part: &Part) -> Option<UserOrder> {
+        if let Some(walk) = self.query.sort.as_ref().and_then(|sort| self.index_order(sort)) {
             return Some(walk);
         }
         match (&part.access, part.kind) {
-            (Access::Scan, _) | (Access::StartsWith(..) | Access::Since(..), Kind::Group) => Some(Walk::ById),
-            (Access::StartsWith(_, start), Kind::User) => {
-                Some(Walk::ByName { start: start.clone(), is_backwards: false })
+            (IndexPlan::Scan, _) | (IndexPlan::StartsWith(..) | IndexPlan::Since(..), ResourceKind::Group) => {
+                Some(UserOrder::ById)
             }
-            (Access::Since(_, instant), Kind::User) => Some(Walk::Since(*instant)),
-            (Access::Equals(..) | Access::Any(_) | Access::Nothing, _) => None,
+            (IndexPlan::StartsWith(_, start), ResourceKind::User) => {
+                Some(UserOrder::ByName { start: start.clone(), is_backwards: false })
+            }
+            (IndexPlan::Since(_, instant), ResourceKind::User) => Some(UserOrder::Since(*instant)),
+            (IndexPlan::Equals(..) | IndexPlan::Any(_) | IndexPlan::Nothing, _) => None,
         }
     }
 
     /// The walk that is in that order by itself: that of users by name.
-    fn native(&self, sort: &Sort) -> Option<Walk> {
-        let [Part { kind: Kind::User, access, .. }] = self.parts.as_slice() else { return None };
+    fn index_order(&self, sort: &Sort) -> Option<UserOrder> {
+        let [Part { kind: ResourceKind::User, access, .. }] = self.parts.as_slice() else { return None };
         let start = match access {
-            Access::Scan => String::new(),
-            Access::StartsWith(_, start) => start.clone(),
+            IndexPlan::Scan => String::new(),
+            IndexPlan::StartsWith(_, start) => start.clone(),
             _ => return None,
         };
-        let is_native = sort.is_by("userName", Kind::User.schema(self.principal));
-        is_native.then_some(Walk::ByName { start, is_backwards: sort.is_descending })
+        let is_native = sort.is_by("userName", ResourceKind::User.schema(self.principal));
+        is_native.then_some(UserOrder::ByName { start, is_backwards: sort.is_descending })
     }
 
-    fn place(&self, found: &Found) -> Start {
+    fn place(&self, found: &Found) -> CursorPosition {
         match found {
             Found::User(user) => {
-                let course = self.parts.iter().find(|part| part.kind == Kind::User).and_then(|part| self.course(part));
-                Start::User(course.unwrap_or(Walk::ById).place(user))
+                let course = self
+                    .parts
+                    .iter()
+                    .find(|part| part.kind == ResourceKind::User)
+                    .and_then(|part| self.scan_order(part));
+                CursorPosition::User(course.unwrap_or(UserOrder::ById).place(user))
             }
-            Found::Group(group) => Start::Group(group.id.as_str().to_owned()),
+            Found::Group(group) => CursorPosition::Group(group.id.as_str().to_owned()),
         }
     }
 
     /// What a page that ends before a resource starts from. There is no way back among changed users: they have gone on.
-    fn before(&self, found: &Found) -> Option<Start> {
-        let is_moving = self.parts.iter().any(|part| matches!(self.course(part), Some(Walk::Since(_))));
-        (!is_moving).then(|| Start::Before(Box::new(self.place(found))))
+    fn before(&self, found: &Found) -> Option<CursorPosition> {
+        let is_moving = self.parts.iter().any(|part| matches!(self.scan_order(part), Some(UserOrder::Since(_))));
+        (!is_moving).then(|| CursorPosition::Before(Box::new(self.place(found))))
     }
 }
 
-impl Start {
+impl CursorPosition {
     /// In a sorted list.
     fn offset(&self) -> usize {
         if let Self::Offset(offset) = self { *offset } else { 0 }
     }
 
-    fn is_of(&self, kind: Kind) -> bool {
-        matches!((self, kind), (Self::User(_), Kind::User) | (Self::Group(_), Kind::Group))
+    fn is_of(&self, kind: ResourceKind) -> bool {
+        matches!((self, kind), (Self::User(_), ResourceKind::User) | (Self::Group(_), ResourceKind::Group))
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::endpoint::Made;
 use super::report::{Check, Level};
-use super::visit::{Visit, search};
+use super::session::{Session, search};
 
 const CLEAN_UP: Check = Check {
     name: "clean-up",
@@ -17,25 +17,25 @@ const CLEAN_UP: Check = Check {
 };
 
 /// Deletes groups, then users; what could not be deleted.
-pub(super) async fn run(visit: &mut Visit) -> Vec<String> {
-    let made = visit.endpoint.made();
+pub(super) async fn run(session: &mut Session) -> Vec<String> {
+    let made = session.endpoint.made();
     if made.is_empty() {
         return Vec::new();
     }
-    visit.report.chapter("Clean-up");
+    session.report.chapter("Clean-up");
     let mut left = Vec::new();
     for route in ["/Groups", "/Users"] {
         let of_route: Vec<_> = made.iter().filter(|made| made.route == route).collect();
         let mut paths: BTreeSet<String> = of_route.iter().filter_map(|made| made.path.clone()).collect();
         for lost in lost(&of_route) {
-            paths.extend(found(visit, lost).await);
+            paths.extend(found(session, lost).await);
         }
         for path in paths {
-            left.extend(delete(visit, &path).await);
+            left.extend(delete(session, &path).await);
         }
     }
     let verdict = if left.is_empty() { Ok(()) } else { Err(format!("left: {}", left.join(", "))) };
-    visit.report.note(&CLEAN_UP, "DELETE", verdict);
+    session.report.note(&CLEAN_UP, "DELETE", verdict);
     left
 }
 
@@ -46,9 +46,9 @@ fn lost<'a>(made: &[&'a Made]) -> Vec<&'a Made> {
 }
 
 /// Paths of resources that have this name. An endpoint that ignores filters returns others': those are not ours.
-async fn found(visit: &Visit, made: &Made) -> Vec<String> {
+async fn found(session: &Session, made: &Made) -> Vec<String> {
     let attribute = if made.route == "/Users" { "userName" } else { "displayName" };
-    let answer = visit.endpoint.get(&search(made.route, &format!("{attribute} eq \"{}\"", made.name), "")).await;
+    let answer = session.endpoint.get(&search(made.route, &format!("{attribute} eq \"{}\"", made.name), "")).await;
     let is_ours = |resource: &&Value| {
         let name = resource.get(attribute).and_then(Value::as_str);
         name.is_some_and(|name| name.eq_ignore_ascii_case(&made.name))
@@ -58,8 +58,8 @@ async fn found(visit: &Visit, made: &Made) -> Vec<String> {
 }
 
 /// Deletes it if it is still there; the path if it stays.
-async fn delete(visit: &Visit, path: &str) -> Option<String> {
-    visit.endpoint.delete(path).await;
-    let read = visit.endpoint.get(path).await;
+async fn delete(session: &Session, path: &str) -> Option<String> {
+    session.endpoint.delete(path).await;
+    let read = session.endpoint.get(path).await;
     read.is(&[404, 410]).err().map(|_| path.to_owned())
 }

@@ -9,7 +9,7 @@ use super::answer::{Answer, ERROR, LIST_RESPONSE, Verdict};
 use super::bodies::{CORE_GROUP, CORE_USER, ENTERPRISE};
 use super::endpoint::Caller;
 use super::report::{Check, Level};
-use super::visit::{Visit, search};
+use super::session::{Session, search};
 
 // Entra ID, use-scim-to-provision-users-and-groups.md; a 404 leads to quarantine, application-provisioning-quarantine-status.md.
 const FILTER_WITHOUT_MATCH: Check = Check {
@@ -143,9 +143,9 @@ const RATE: Check = Check {
 ///
 /// # Errors
 /// Why it cannot be examined, and what to do.
-pub(super) async fn reach(visit: &mut Visit) -> Result<(), String> {
-    let base = visit.endpoint.base().to_owned();
-    let first = visit.endpoint.get(&test_connection(visit)).await;
+pub(super) async fn reach(session: &mut Session) -> Result<(), String> {
+    let base = session.endpoint.base().to_owned();
+    let first = session.endpoint.get(&test_connection(session)).await;
     if let Some(why) = first.missing() {
         return Err(format!("{base} cannot be reached: {why}"));
     }
@@ -154,7 +154,7 @@ pub(super) async fn reach(visit: &mut Visit) -> Result<(), String> {
     }
     if first.is(&[401, 403]).is_err() {
         // It may be only this filter that it cannot answer.
-        let users = visit.endpoint.get("/Users?startIndex=1&count=2").await;
+        let users = session.endpoint.get("/Users?startIndex=1&count=2").await;
         if users.list().is_ok() {
             return Ok(());
         }
@@ -171,25 +171,25 @@ pub(super) async fn reach(visit: &mut Visit) -> Result<(), String> {
     ))
 }
 
-pub(super) async fn run(visit: &mut Visit) {
-    visit.report.chapter("Connection");
-    judge_tls(visit);
-    let path = test_connection(visit);
-    let answer = visit.endpoint.get(&path).await;
-    if visit.judge(&FILTER_WITHOUT_MATCH, &answer, Answer::is_empty_list) {
-        visit.judge(&LIST_SCHEMA, &answer, |answer| says(answer, LIST_RESPONSE));
+pub(super) async fn run(session: &mut Session) {
+    session.report.chapter("Connection");
+    judge_tls(session);
+    let path = test_connection(session);
+    let answer = session.endpoint.get(&path).await;
+    if session.judge(&FILTER_WITHOUT_MATCH, &answer, Answer::is_empty_list) {
+        session.judge(&LIST_SCHEMA, &answer, |answer| says(answer, LIST_RESPONSE));
     }
-    let flagged = visit.endpoint.get(&format!("{path}&aadOptscim062020")).await;
+    let flagged = session.endpoint.get(&format!("{path}&aadOptscim062020")).await;
     let same = |flagged: &Answer| if flagged.body == answer.body { Ok(()) } else { Err(flagged.came()) };
-    visit.judge(&QUERY_FLAG, &flagged, same);
-    let users = visit.endpoint.get("/Users?startIndex=1&count=2").await;
-    visit.judge(&OKTA_TEST, &users, is_first_page);
-    wrong_tokens(visit).await;
-    discovery(visit).await;
+    session.judge(&QUERY_FLAG, &flagged, same);
+    let users = session.endpoint.get("/Users?startIndex=1&count=2").await;
+    session.judge(&OKTA_TEST, &users, is_first_page);
+    wrong_tokens(session).await;
+    discovery(session).await;
 }
 
-fn test_connection(visit: &Visit) -> String {
-    search("/Users", &format!("userName eq \"{}\"", visit.nobody('0')), "")
+fn test_connection(session: &Session) -> String {
+    search("/Users", &format!("userName eq \"{}\"", session.nonexistent_id('0')), "")
 }
 
 fn says(answer: &Answer, schema: &str) -> Verdict {
@@ -204,23 +204,23 @@ fn is_first_page(answer: &Answer) -> Verdict {
 }
 
 /// Plain http is for an endpoint on this machine.
-fn judge_tls(visit: &mut Visit) {
-    let base = visit.endpoint.base().to_owned();
+fn judge_tls(session: &mut Session) {
+    let base = session.endpoint.base().to_owned();
     let host = base.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
     let is_local = |host: &str| ["127.0.0.1", "localhost", "[::1]"].iter().any(|local| host.starts_with(local));
     match host {
         Some(host) if is_local(host) => {}
         Some(_) => {
-            visit.report.note(&HTTPS, &base, Err("http".to_owned()));
+            session.report.note(&HTTPS, &base, Err("http".to_owned()));
         }
         None => {
-            visit.report.note(&HTTPS, &base, Ok(()));
+            session.report.note(&HTTPS, &base, Ok(()));
         }
     }
 }
 
-async fn wrong_tokens(visit: &mut Visit) {
-    let wrong = visit.nobody('1');
+async fn wrong_tokens(session: &mut Session) {
+    let wrong = session.nonexistent_id('1');
     let basic = format!("Basic {}", BASE64_STANDARD.encode(format!("nobody:{wrong}")));
     // The second is what Okta's SPEC test sends.
     let tried = [Some(format!("Bearer {wrong}")), Some("non-token".to_owned()), Some(basic), None];
@@ -228,7 +228,7 @@ async fn wrong_tokens(visit: &mut Visit) {
     for authorization in tried {
         let shown = authorization.as_deref().unwrap_or("absent").to_owned();
         let caller = Caller::As(authorization.and_then(|text| HeaderValue::from_str(&text).ok()));
-        let answer = visit.endpoint.send_as(&caller, Method::GET, "/Users?startIndex=1&count=1", None).await;
+        let answer = session.endpoint.send_as(&caller, Method::GET, "/Users?startIndex=1&count=1", None).await;
         sent = format!("{} with Authorization: {shown}", answer.sent);
         statuses = answer.is(&[401]);
         if statuses.is_err() {
@@ -236,47 +236,47 @@ async fn wrong_tokens(visit: &mut Visit) {
         }
         bodies = bodies.and(answer.is_scim_error().and(says(&answer, ERROR)));
     }
-    if visit.report.note(&WRONG_TOKEN, &sent, statuses) {
-        visit.report.note(&UNAUTHORIZED_BODY, &sent, bodies);
+    if session.report.note(&WRONG_TOKEN, &sent, statuses) {
+        session.report.note(&UNAUTHORIZED_BODY, &sent, bodies);
     }
 }
 
-async fn discovery(visit: &mut Visit) {
-    let config = visit.endpoint.get("/ServiceProviderConfig").await;
-    visit.judge(&SERVICE_PROVIDER_CONFIG, &config, |config| {
+async fn discovery(session: &mut Session) {
+    let config = session.endpoint.get("/ServiceProviderConfig").await;
+    session.judge(&SERVICE_PROVIDER_CONFIG, &config, |config| {
         config.shows(&[("/patch/supported", true.into()), ("/filter/supported", true.into())])
     });
-    let types = visit.endpoint.get("/ResourceTypes").await;
+    let types = session.endpoint.get("/ResourceTypes").await;
     let has_type =
         |name: &str| types.list().is_ok_and(|list| list.resources.iter().any(|found| is_called(found, "name", name)));
-    visit.judge(&RESOURCE_TYPES, &types, |types| if has_type("User") { Ok(()) } else { Err(types.came()) });
-    probe_groups(visit, has_type("Group")).await;
-    let schemas = visit.endpoint.get("/Schemas").await;
+    session.judge(&RESOURCE_TYPES, &types, |types| if has_type("User") { Ok(()) } else { Err(types.came()) });
+    probe_groups(session, has_type("Group")).await;
+    let schemas = session.endpoint.get("/Schemas").await;
     let published = schemas.list().map(|list| list.resources).unwrap_or_default();
     let has_schema = |id: &str| published.iter().any(|found| is_called(found, "id", id));
-    visit.has_enterprise = published.is_empty() || has_schema(ENTERPRISE);
-    let is_complete = has_schema(CORE_USER) && (has_schema(CORE_GROUP) || !visit.has_groups);
-    visit.judge(&SCHEMAS, &schemas, |schemas| if is_complete { Ok(()) } else { Err(schemas.came()) });
+    session.has_enterprise = published.is_empty() || has_schema(ENTERPRISE);
+    let is_complete = has_schema(CORE_USER) && (has_schema(CORE_GROUP) || !session.has_groups);
+    session.judge(&SCHEMAS, &schemas, |schemas| if is_complete { Ok(()) } else { Err(schemas.came()) });
 }
 
 fn is_called(resource: &Value, key: &str, name: &str) -> bool {
     resource.get(key).and_then(Value::as_str).is_some_and(|found| found.eq_ignore_ascii_case(name))
 }
 
-async fn probe_groups(visit: &mut Visit, are_declared: bool) {
-    let filter = format!("displayName eq \"{}\"", visit.nobody('2'));
-    let answer = visit.endpoint.get(&search("/Groups", &filter, "&excludedAttributes=members")).await;
-    visit.has_groups = are_declared || answer.is(&[403, 404, 405, 501]).is_err();
-    match visit.has_groups {
-        true => visit.judge(&GROUPS_TEST, &answer, Answer::is_empty_list),
-        false => visit.judge(&GROUPS_ABSENT, &answer, Answer::is_empty_list),
+async fn probe_groups(session: &mut Session, are_declared: bool) {
+    let filter = format!("displayName eq \"{}\"", session.nonexistent_id('2'));
+    let answer = session.endpoint.get(&search("/Groups", &filter, "&excludedAttributes=members")).await;
+    session.has_groups = are_declared || answer.is(&[403, 404, 405, 501]).is_err();
+    match session.has_groups {
+        true => session.judge(&GROUPS_TEST, &answer, Answer::is_empty_list),
+        false => session.judge(&GROUPS_ABSENT, &answer, Answer::is_empty_list),
     };
 }
 
 /// What holds of every answer to anything that was sent.
-pub(super) fn judge_all_answers(visit: &mut Visit) {
-    visit.report.chapter("All answers");
-    let seen = visit.endpoint.seen();
+pub(super) fn judge_all_answers(session: &mut Session) {
+    session.report.chapter("All answers");
+    let seen = session.endpoint.seen();
     for (check, example) in [
         (&CONTENT_TYPE, seen.not_json_type),
         (&SCIM_TYPE, seen.plain_json_type),
@@ -285,8 +285,8 @@ pub(super) fn judge_all_answers(visit: &mut Visit) {
         (&RATE, seen.too_many),
     ] {
         match example {
-            None => visit.report.note(check, "", Ok(())),
-            Some((sent, came)) => visit.report.note(check, &sent, Err(came)),
+            None => session.report.note(check, "", Ok(())),
+            Some((sent, came)) => session.report.note(check, &sent, Err(came)),
         };
     }
 }

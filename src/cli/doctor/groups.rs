@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Verdict};
 use super::bodies::{self, entra_group, entra_members, okta_group};
 use super::report::{Check, Level};
-use super::visit::{Visit, search};
+use super::session::{Session, search};
 
 /// So many are added at once, after one who is there from the beginning.
 const AT_ONCE: usize = 5;
@@ -140,33 +140,33 @@ const DELETE: Check = Check {
 };
 
 /// Examines groups with these users as members.
-pub(super) async fn run(visit: &mut Visit, ids: &[String]) {
-    visit.report.chapter("Groups");
-    if !visit.has_groups {
-        visit.report.skip(&CREATE, "no groups are offered; nor are all other checks of groups");
+pub(super) async fn run(session: &mut Session, ids: &[String]) {
+    session.report.chapter("Groups");
+    if !session.has_groups {
+        session.report.skip(&CREATE, "no groups are offered; nor are all other checks of groups");
         return;
     }
-    let name = visit.group_name("1");
-    let answer = visit.endpoint.create("/Groups", &name, &entra_group(&name)).await;
-    visit.judge(&CREATE, &answer, |answer| {
+    let name = session.group_name("1");
+    let answer = session.endpoint.create("/Groups", &name, &entra_group(&name)).await;
+    session.judge(&CREATE, &answer, |answer| {
         answer.is(&[201])?;
         answer.id().map(|_| ()).ok_or_else(|| format!("no id: {}", answer.came()))
     });
     // If this form is refused, Okta's may do: there is more to examine.
     let answer = match answer.id() {
         Some(_) => answer,
-        None => visit.endpoint.create("/Groups", &name, &okta_group(&name, &[])).await,
+        None => session.endpoint.create("/Groups", &name, &okta_group(&name, &[])).await,
     };
     let Some(id) = answer.id() else {
-        visit.report.skip(&FIND, "there is no group; nor can anything else of groups be examined");
+        session.report.skip(&FIND, "there is no group; nor can anything else of groups be examined");
         return;
     };
     let group = Group { id: id.to_owned(), path: format!("/Groups/{id}"), name };
-    find(visit, &group).await;
-    add(visit, &group, ids).await;
-    remove(visit, &group, ids).await;
-    push(visit, ids).await;
-    delete(visit, &group, ids).await;
+    find(session, &group).await;
+    add(session, &group, ids).await;
+    remove(session, &group, ids).await;
+    push(session, ids).await;
+    delete(session, &group, ids).await;
 }
 
 #[derive(Debug)]
@@ -176,138 +176,144 @@ struct Group {
     name: String,
 }
 
-async fn find(visit: &mut Visit, group: &Group) {
+async fn find(session: &mut Session, group: &Group) {
     for (check, name) in [(&FIND, group.name.clone()), (&FIND_CASE, group.name.to_uppercase())] {
-        let found = visit.endpoint.get(&by_name(&name)).await;
-        visit.judge(check, &found, |found| found.is_list_of(&group.id));
+        let found = session.endpoint.get(&by_name(&name)).await;
+        session.judge(check, &found, |found| found.is_list_of(&group.id));
     }
-    let again = visit.endpoint.create("/Groups", &group.name, &okta_group(&group.name, &[])).await;
-    visit.judge(&DUPLICATE, &again, |again| again.is(&[409]));
+    let again = session.endpoint.create("/Groups", &group.name, &okta_group(&group.name, &[])).await;
+    session.judge(&DUPLICATE, &again, |again| again.is(&[409]));
 }
 
 fn by_name(name: &str) -> String {
     search("/Groups", &format!("displayName eq \"{name}\""), "&excludedAttributes=members")
 }
 
-async fn add(visit: &mut Visit, group: &Group, ids: &[String]) {
+async fn add(session: &mut Session, group: &Group, ids: &[String]) {
     let path = &group.path;
     let first = some(ids, 0, 1);
-    let operation = visit.operation("Add", "members", &entra_members(&first));
-    change(visit, &ADD, path, &operation, &first).await;
-    change(visit, &ADD_AGAIN, path, &operation, &first).await;
-    let operation = visit.operation("Add", "members", &entra_members(&some(ids, 1, 4)));
-    change(visit, &ADD_SEVERAL, path, &operation, &some(ids, 0, 4)).await;
-    let read = visit.endpoint.get(&format!("{path}?excludedAttributes=members")).await;
-    visit.judge(&EXCLUDED, &read, |read| {
+    let operation = session.operation("Add", "members", &entra_members(&first));
+    change(session, &ADD, path, &operation, &first).await;
+    change(session, &ADD_AGAIN, path, &operation, &first).await;
+    let operation = session.operation("Add", "members", &entra_members(&some(ids, 1, 4)));
+    change(session, &ADD_SEVERAL, path, &operation, &some(ids, 0, 4)).await;
+    let read = session.endpoint.get(&format!("{path}?excludedAttributes=members")).await;
+    session.judge(&EXCLUDED, &read, |read| {
         read.is(&[200])?;
         if read.body.get("members").is_none() { Ok(()) } else { Err(read.came()) }
     });
 }
 
-async fn remove(visit: &mut Visit, group: &Group, ids: &[String]) {
+async fn remove(session: &mut Session, group: &Group, ids: &[String]) {
     let path = &group.path;
-    let all = visit.operation("Add", "members", &entra_members(&some(ids, 0, 4)));
-    let by_value = visit.operation("Remove", "members", &entra_members(&some(ids, 0, 1)));
-    change(visit, &REMOVE_LIST, path, &by_value, &some(ids, 1, 4)).await;
+    let all = session.operation("Add", "members", &entra_members(&some(ids, 0, 4)));
+    let by_value = session.operation("Remove", "members", &entra_members(&some(ids, 0, 1)));
+    change(session, &REMOVE_LIST, path, &by_value, &some(ids, 1, 4)).await;
     // As it was, that one fault is not told twice.
-    visit.endpoint.patch(path, &bodies::patch(&[all])).await;
+    session.endpoint.patch(path, &bodies::patch(&[all])).await;
     let target = ids.first().map(String::as_str).unwrap_or_default();
     let by_path = json!({"op": "remove", "path": format!("members[value eq \"{target}\"]")});
-    if change(visit, &REMOVE_PATH, path, &by_path, &some(ids, 1, 4)).await {
-        change(visit, &REMOVE_ABSENT, path, &by_path, &some(ids, 1, 4)).await;
+    if change(session, &REMOVE_PATH, path, &by_path, &some(ids, 1, 4)).await {
+        change(session, &REMOVE_ABSENT, path, &by_path, &some(ids, 1, 4)).await;
     }
 }
 
 /// A group of its own: with a member from the beginning, more at once, then others, then other names.
-async fn push(visit: &mut Visit, ids: &[String]) {
-    let name = visit.group_name("2");
-    let created = visit.endpoint.create("/Groups", &name, &okta_group(&name, &some(ids, 0, 1))).await;
+async fn push(session: &mut Session, ids: &[String]) {
+    let name = session.group_name("2");
+    let created = session.endpoint.create("/Groups", &name, &okta_group(&name, &some(ids, 0, 1))).await;
     let Some(id) = created.id().map(str::to_owned) else {
-        visit.report.note(&CREATE_FILLED, &created.sent, Err(created.came()));
+        session.report.note(&CREATE_FILLED, &created.sent, Err(created.came()));
         return;
     };
     let group = Group { path: format!("/Groups/{id}"), id, name };
     let verdict = match created.is(&[201]) {
-        Ok(()) => has_members(visit, &group.path, &some(ids, 0, 1)).await,
+        Ok(()) => has_members(session, &group.path, &some(ids, 0, 1)).await,
         refused => refused,
     };
-    visit.report.note(&CREATE_FILLED, &created.sent, verdict);
-    add_at_once(visit, &group.path, ids).await;
+    session.report.note(&CREATE_FILLED, &created.sent, verdict);
+    add_at_once(session, &group.path, ids).await;
     let pushed = some(ids, 0, 2);
     let operation = json!({"op": "replace", "path": "members", "value": entra_members(&pushed)});
-    change(visit, &REPLACE, &group.path, &operation, &pushed).await;
-    let new_name = visit.group_name("2-renamed");
-    let operation = visit.operation("Replace", "displayName", &json!(new_name));
-    rename(visit, &RENAME, &group, operation, &new_name, &pushed).await;
-    let new_name = visit.group_name("2-pushed");
+    change(session, &REPLACE, &group.path, &operation, &pushed).await;
+    let new_name = session.group_name("2-renamed");
+    let operation = session.operation("Replace", "displayName", &json!(new_name));
+    rename(session, &RENAME, &group, operation, &new_name, &pushed).await;
+    let new_name = session.group_name("2-pushed");
     let operation = json!({"op": "replace", "value": {"id": group.id, "displayName": new_name}});
-    rename(visit, &RENAME_OKTA, &group, operation, &new_name, &pushed).await;
+    rename(session, &RENAME_OKTA, &group, operation, &new_name, &pushed).await;
 }
 
-async fn add_at_once(visit: &mut Visit, path: &str, ids: &[String]) {
+async fn add_at_once(session: &mut Session, path: &str, ids: &[String]) {
     let bodies: Vec<_> = some(ids, 1, MEMBERS)
         .into_iter()
-        .map(|id| bodies::patch(&[visit.operation("Add", "members", &entra_members(&[id]))]))
+        .map(|id| bodies::patch(&[session.operation("Add", "members", &entra_members(&[id]))]))
         .collect();
-    let answers = join_all(bodies.iter().map(|body| visit.endpoint.patch(path, body))).await;
+    let answers = join_all(bodies.iter().map(|body| session.endpoint.patch(path, body))).await;
     let sent = answers.first().map(|first| format!("{} and four more", first.sent)).unwrap_or_default();
     let verdict = match answers.iter().try_for_each(|answer| answer.is(&[200, 204])) {
-        Ok(()) => has_members(visit, path, &some(ids, 0, MEMBERS)).await,
+        Ok(()) => has_members(session, path, &some(ids, 0, MEMBERS)).await,
         refused => refused,
     };
-    visit.report.note(&CONCURRENT, &sent, verdict);
+    session.report.note(&CONCURRENT, &sent, verdict);
 }
 
 async fn rename(
-    visit: &mut Visit,
+    session: &mut Session,
     check: &'static Check,
     group: &Group,
     operation: Value,
     name: &str,
     members: &[String],
 ) {
-    let answer = visit.endpoint.patch(&group.path, &bodies::patch(&[operation])).await;
-    let verdict = is_renamed(visit, &answer, group, name, members).await;
-    visit.report.note(check, &answer.sent, verdict);
+    let answer = session.endpoint.patch(&group.path, &bodies::patch(&[operation])).await;
+    let verdict = is_renamed(session, &answer, group, name, members).await;
+    session.report.note(check, &answer.sent, verdict);
 }
 
-async fn is_renamed(visit: &Visit, answer: &Answer, group: &Group, name: &str, members: &[String]) -> Verdict {
+async fn is_renamed(session: &Session, answer: &Answer, group: &Group, name: &str, members: &[String]) -> Verdict {
     answer.is(&[200, 204])?;
-    let found = visit.endpoint.get(&by_name(name)).await;
+    let found = session.endpoint.get(&by_name(name)).await;
     found.is_list_of(&group.id).map_err(|came| format!("{} is then answered {came}", found.sent))?;
-    has_members(visit, &group.path, members).await
+    has_members(session, &group.path, members).await
 }
 
-async fn delete(visit: &mut Visit, group: &Group, ids: &[String]) {
-    let deleted = visit.endpoint.delete(&group.path).await;
-    let verdict = is_gone(visit, &deleted, group, ids).await;
-    visit.report.note(&DELETE, &deleted.sent, verdict);
+async fn delete(session: &mut Session, group: &Group, ids: &[String]) {
+    let deleted = session.endpoint.delete(&group.path).await;
+    let verdict = is_gone(session, &deleted, group, ids).await;
+    session.report.note(&DELETE, &deleted.sent, verdict);
 }
 
-async fn is_gone(visit: &Visit, deleted: &Answer, group: &Group, ids: &[String]) -> Verdict {
+async fn is_gone(session: &Session, deleted: &Answer, group: &Group, ids: &[String]) -> Verdict {
     deleted.is(&[204])?;
-    let read = visit.endpoint.get(&group.path).await;
+    let read = session.endpoint.get(&group.path).await;
     read.is(&[404]).map_err(|came| format!("204, but {} is then answered {came}", read.sent))?;
     for id in ids.iter().skip(1).take(1) {
-        let member = visit.endpoint.get(&format!("/Users/{id}")).await;
+        let member = session.endpoint.get(&format!("/Users/{id}")).await;
         member.is(&[200]).map_err(|came| format!("{} is then answered {came}", member.sent))?;
     }
     Ok(())
 }
 
 /// Changes the group, and reads its members back.
-async fn change(visit: &mut Visit, check: &'static Check, path: &str, operation: &Value, members: &[String]) -> bool {
-    let answer = visit.endpoint.patch(path, &bodies::patch(std::slice::from_ref(operation))).await;
+async fn change(
+    session: &mut Session,
+    check: &'static Check,
+    path: &str,
+    operation: &Value,
+    members: &[String],
+) -> bool {
+    let answer = session.endpoint.patch(path, &bodies::patch(std::slice::from_ref(operation))).await;
     let verdict = match answer.is(&[200, 204]) {
-        Ok(()) => has_members(visit, path, members).await,
+        Ok(()) => has_members(session, path, members).await,
         refused => refused,
     };
-    visit.report.note(check, &answer.sent, verdict)
+    session.report.note(check, &answer.sent, verdict)
 }
 
 /// Whether these are the members, each once.
-async fn has_members(visit: &Visit, path: &str, expected: &[String]) -> Verdict {
-    let read = visit.endpoint.get(path).await;
+async fn has_members(session: &Session, path: &str, expected: &[String]) -> Verdict {
+    let read = session.endpoint.get(path).await;
     read.is(&[200])?;
     let members = read.body.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
     let ids: Vec<_> = members.iter().filter_map(|member| member.get("value")?.as_str()).collect();

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::answer::{Answer, Verdict};
 use super::report::{Check, Level};
-use super::visit::Visit;
+use super::session::Session;
 
 /// Others may write while we read: the pages are read again if they do not agree.
 const ATTEMPTS: usize = 3;
@@ -42,33 +42,33 @@ const COUNT_ZERO: Check = Check {
 };
 
 /// Examines lists; so many users at least are there.
-pub(super) async fn run(visit: &mut Visit, known: usize) {
-    visit.report.chapter("Lists");
+pub(super) async fn run(session: &mut Session, known: usize) {
+    session.report.chapter("Lists");
     let known = u64::try_from(known).unwrap_or_default();
-    let (mut first, mut second) = pages(visit).await;
+    let (mut first, mut second) = pages(session).await;
     for _ in 1..ATTEMPTS {
         if is_total(&first, &second, known).is_ok() && are_pages(&first, &second).is_ok() {
             break;
         }
-        (first, second) = pages(visit).await;
+        (first, second) = pages(session).await;
     }
-    visit.judge(&TOTAL, &first, |first| is_total(first, &second, known));
-    visit.judge(&PAGES, &second, |second| are_pages(&first, second));
-    visit.judge(&ITEMS, &first, |first| {
+    session.judge(&TOTAL, &first, |first| is_total(first, &second, known));
+    session.judge(&PAGES, &second, |second| are_pages(&first, second));
+    session.judge(&ITEMS, &first, |first| {
         let said = first.body.get("itemsPerPage").and_then(Value::as_u64);
         let has = u64::try_from(first.list()?.resources.len()).ok();
         if said == has { Ok(()) } else { Err(first.came()) }
     });
-    let none = visit.endpoint.get("/Users?startIndex=1&count=0").await;
-    visit.judge(&COUNT_ZERO, &none, |none| {
+    let none = session.endpoint.get("/Users?startIndex=1&count=0").await;
+    session.judge(&COUNT_ZERO, &none, |none| {
         let list = none.list()?;
         if list.resources.is_empty() && list.total >= known { Ok(()) } else { Err(none.came()) }
     });
 }
 
-async fn pages(visit: &Visit) -> (Answer, Answer) {
-    let first = visit.endpoint.get("/Users?startIndex=1&count=2").await;
-    (first, visit.endpoint.get("/Users?startIndex=3&count=2").await)
+async fn pages(session: &Session) -> (Answer, Answer) {
+    let first = session.endpoint.get("/Users?startIndex=1&count=2").await;
+    (first, session.endpoint.get("/Users?startIndex=3&count=2").await)
 }
 
 fn is_total(first: &Answer, second: &Answer, known: u64) -> Verdict {

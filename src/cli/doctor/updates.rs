@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Verdict};
 use super::bodies::{self, ENTERPRISE};
 use super::report::{Check, Level};
+use super::session::{Session, search};
 use super::users::{User, Users};
-use super::visit::{Visit, search};
 
 // Entra ID without aadOptscim062020, application-provisioning-config-problem-scim-compatibility.md.
 const CAPITAL_OP: Check = Check {
@@ -120,74 +120,76 @@ const RENAME: Check = Check {
     change: "Let userName be changed by PATCH, keep the id, and answer filters by the new name alone.",
 };
 
-pub(super) async fn run(visit: &mut Visit, users: &Users) {
-    visit.report.chapter("Users: update");
+pub(super) async fn run(session: &mut Session, users: &Users) {
+    session.report.chapter("Users: update");
     let path = &users.first.path;
-    patch_core(visit, path).await;
-    patch_extension(visit, users).await;
-    clear(visit, path).await;
-    put(visit, &users.second).await;
-    visit.report.chapter("Users: disable, restore, rename");
-    disable_and_restore(visit, &users.first).await;
-    rename(visit, &users.first).await;
+    patch_core(session, path).await;
+    patch_extension(session, users).await;
+    clear(session, path).await;
+    put(session, &users.second).await;
+    session.report.chapter("Users: disable, restore, rename");
+    disable_and_restore(session, &users.first).await;
+    rename(session, &users.first).await;
 }
 
-async fn patch_core(visit: &mut Visit, path: &str) {
+async fn patch_core(session: &mut Session, path: &str) {
     let value = json!("Doctor, Rollcall");
     let operation = json!({"op": "Replace", "path": "displayName", "value": value});
-    visit.takes_capitals = visit.change(&CAPITAL_OP, path, operation, &[("/displayName", value)]).await;
-    let value = json!(visit.user_name("1-mail"));
-    let operation = visit.operation("Replace", "emails[type eq \"work\"].value", &value);
-    visit.change(&VALUE_PATH, path, operation, &[("/emails/0/value", value), ("/emails/0/type", json!("work"))]).await;
+    session.accepts_capitalized_op = session.change(&CAPITAL_OP, path, operation, &[("/displayName", value)]).await;
+    let value = json!(session.user_name("1-mail"));
+    let operation = session.operation("Replace", "emails[type eq \"work\"].value", &value);
+    session
+        .change(&VALUE_PATH, path, operation, &[("/emails/0/value", value), ("/emails/0/type", json!("work"))])
+        .await;
     let value = json!("+1 555 0100");
-    let operation = visit.operation("Add", "phoneNumbers[type eq \"work\"].value", &value);
+    let operation = session.operation("Add", "phoneNumbers[type eq \"work\"].value", &value);
     let expected = [("/phoneNumbers/0/value", value), ("/phoneNumbers/0/type", json!("work"))];
-    visit.change(&VALUE_PATH_NEW, path, operation, &expected).await;
+    session.change(&VALUE_PATH_NEW, path, operation, &expected).await;
     let value = json!({"displayName": "Roll Call", "name.givenName": "Roll", "name.familyName": "Call"});
     let expected =
         [("/displayName", json!("Roll Call")), ("/name/givenName", json!("Roll")), ("/name/familyName", json!("Call"))];
-    visit.change(&WITHOUT_PATH, path, json!({"op": "replace", "value": value}), &expected).await;
+    session.change(&WITHOUT_PATH, path, json!({"op": "replace", "value": value}), &expected).await;
 }
 
-async fn patch_extension(visit: &mut Visit, users: &Users) {
-    if !visit.has_enterprise {
+async fn patch_extension(session: &mut Session, users: &Users) {
+    if !session.has_enterprise {
         for check in [&EXTENSION_PATH, &EXTENSION_KEY, &MANAGER] {
-            visit.report.skip(check, "/Schemas has no enterprise extension");
+            session.report.skip(check, "/Schemas has no enterprise extension");
         }
         return;
     }
     let path = &users.first.path;
     let department = json!("Surgery");
-    let operation = visit.operation("Add", &format!("{ENTERPRISE}:department"), &department);
-    visit.change(&EXTENSION_PATH, path, operation, &[(&format!("/{ENTERPRISE}/department"), department)]).await;
+    let operation = session.operation("Add", &format!("{ENTERPRISE}:department"), &department);
+    session.change(&EXTENSION_PATH, path, operation, &[(&format!("/{ENTERPRISE}/department"), department)]).await;
     let value = json!({format!("{ENTERPRISE}:employeeNumber"): "4711"});
     let expected = [(&*format!("/{ENTERPRISE}/employeeNumber"), json!("4711"))];
-    visit.change(&EXTENSION_KEY, path, json!({"op": "replace", "value": value}), &expected).await;
+    session.change(&EXTENSION_KEY, path, json!({"op": "replace", "value": value}), &expected).await;
     let manager = json!(users.second.id);
-    let operation = visit.operation("Add", &format!("{ENTERPRISE}:manager"), &manager);
-    visit.change(&MANAGER, path, operation, &[(&format!("/{ENTERPRISE}/manager/value"), manager)]).await;
+    let operation = session.operation("Add", &format!("{ENTERPRISE}:manager"), &manager);
+    session.change(&MANAGER, path, operation, &[(&format!("/{ENTERPRISE}/manager/value"), manager)]).await;
 }
 
-async fn clear(visit: &mut Visit, path: &str) {
-    let titled = visit.operation("Add", "title", &json!("Surgeon"));
-    visit.endpoint.patch(path, &bodies::patch(&[titled])).await;
-    let cleared = visit.operation("Replace", "title", &json!(""));
-    let answer = visit.endpoint.patch(path, &bodies::patch(&[cleared])).await;
-    let read = visit.endpoint.get(path).await;
-    visit.judge(&CLEAR, &answer, |answer| {
+async fn clear(session: &mut Session, path: &str) {
+    let titled = session.operation("Add", "title", &json!("Surgeon"));
+    session.endpoint.patch(path, &bodies::patch(&[titled])).await;
+    let cleared = session.operation("Replace", "title", &json!(""));
+    let answer = session.endpoint.patch(path, &bodies::patch(&[cleared])).await;
+    let read = session.endpoint.get(path).await;
+    session.judge(&CLEAR, &answer, |answer| {
         answer.is(&[200, 204])?;
         let title = read.body.get("title").and_then(Value::as_str).unwrap_or_default();
         if title.is_empty() { Ok(()) } else { Err(format!("read back, title is still {title}")) }
     });
 }
 
-async fn put(visit: &mut Visit, user: &User) {
-    let read = visit.endpoint.get(&user.path).await;
+async fn put(session: &mut Session, user: &User) {
+    let read = session.endpoint.get(&user.path).await;
     let mut whole = read.body;
     if let Some(name) = whole.get_mut("name").and_then(Value::as_object_mut) {
         name.insert("givenName".to_owned(), json!("Put"));
     }
-    let answer = visit.endpoint.put(&user.path, &whole).await;
+    let answer = session.endpoint.put(&user.path, &whole).await;
     let expected = [
         ("/id", json!(user.id)),
         ("/userName", json!(user.name)),
@@ -195,27 +197,27 @@ async fn put(visit: &mut Visit, user: &User) {
         ("/emails/0/value", json!(user.name)),
     ];
     let verdict = match answer.shows(&expected) {
-        Ok(()) => visit.endpoint.get(&user.path).await.shows(&expected),
+        Ok(()) => session.endpoint.get(&user.path).await.shows(&expected),
         refused => refused,
     };
-    visit.report.note(&PUT, &answer.sent, verdict);
+    session.report.note(&PUT, &answer.sent, verdict);
 }
 
-async fn disable_and_restore(visit: &mut Visit, user: &User) {
+async fn disable_and_restore(session: &mut Session, user: &User) {
     let path = &user.path;
     let (on, off) = ([("/active", json!(true))], [("/active", json!(false))]);
-    let operation = visit.operation("Replace", "active", &json!("False"));
-    visit.change(&DISABLE_TEXT, path, operation, &off).await;
-    let operation = visit.operation("Replace", "active", &json!("True"));
-    visit.change(&RESTORE_TEXT, path, operation, &on).await;
+    let operation = session.operation("Replace", "active", &json!("False"));
+    session.change(&DISABLE_TEXT, path, operation, &off).await;
+    let operation = session.operation("Replace", "active", &json!("True"));
+    session.change(&RESTORE_TEXT, path, operation, &on).await;
     let active = |active: bool| json!({"op": "replace", "value": {"active": active}});
-    if visit.change(&DISABLE_BOOLEAN, path, active(false), &off).await {
-        let found = visit.endpoint.get(&search("/Users", &format!("userName eq \"{}\"", user.name), "")).await;
-        visit.judge(&DISABLED_FOUND, &found, |found| is_found_disabled(found, &user.id));
+    if session.change(&DISABLE_BOOLEAN, path, active(false), &off).await {
+        let found = session.endpoint.get(&search("/Users", &format!("userName eq \"{}\"", user.name), "")).await;
+        session.judge(&DISABLED_FOUND, &found, |found| is_found_disabled(found, &user.id));
     } else {
-        visit.report.skip(&DISABLED_FOUND, "the user could not be disabled");
+        session.report.skip(&DISABLED_FOUND, "the user could not be disabled");
     }
-    visit.change(&RESTORE_BOOLEAN, path, active(true), &on).await;
+    session.change(&RESTORE_BOOLEAN, path, active(true), &on).await;
 }
 
 fn is_found_disabled(found: &Answer, id: &str) -> Verdict {
@@ -223,21 +225,21 @@ fn is_found_disabled(found: &Answer, id: &str) -> Verdict {
     found.shows(&[("/Resources/0/active", json!(false))])
 }
 
-async fn rename(visit: &mut Visit, user: &User) {
-    let name = visit.user_name("1-renamed");
-    let operation = visit.operation("Replace", "userName", &json!(name));
-    let answer = visit.endpoint.patch(&user.path, &bodies::patch(&[operation])).await;
-    let verdict = is_renamed(visit, &answer, user, &name).await;
-    visit.report.note(&RENAME, &answer.sent, verdict);
+async fn rename(session: &mut Session, user: &User) {
+    let name = session.user_name("1-renamed");
+    let operation = session.operation("Replace", "userName", &json!(name));
+    let answer = session.endpoint.patch(&user.path, &bodies::patch(&[operation])).await;
+    let verdict = is_renamed(session, &answer, user, &name).await;
+    session.report.note(&RENAME, &answer.sent, verdict);
 }
 
-async fn is_renamed(visit: &Visit, answer: &Answer, user: &User, name: &str) -> Verdict {
+async fn is_renamed(session: &Session, answer: &Answer, user: &User, name: &str) -> Verdict {
     answer.is(&[200, 204])?;
-    visit.endpoint.get(&user.path).await.shows(&[("/userName", json!(name))])?;
+    session.endpoint.get(&user.path).await.shows(&[("/userName", json!(name))])?;
     let by_name = |name: &str| search("/Users", &format!("userName eq \"{name}\""), "");
     let told = |found: &Answer, came: String| format!("{} is then answered {came}", found.sent);
-    let found = visit.endpoint.get(&by_name(name)).await;
+    let found = session.endpoint.get(&by_name(name)).await;
     found.is_list_of(&user.id).map_err(|came| told(&found, came))?;
-    let found = visit.endpoint.get(&by_name(&user.name)).await;
+    let found = session.endpoint.get(&by_name(&user.name)).await;
     found.finds_nobody().map_err(|came| told(&found, came))
 }

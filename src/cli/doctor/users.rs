@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Verdict};
 use super::bodies::{CORE_USER, entra_user, external_id, okta_user};
 use super::report::{Check, Level};
-use super::visit::{Visit, search};
+use super::session::{Session, search};
 
 const CREATE_ENTRA: Check = Check {
     name: "create-user",
@@ -128,35 +128,35 @@ pub(super) struct User {
 }
 
 /// Nothing if none could be created: all that follows works on them.
-pub(super) async fn create_and_match(visit: &mut Visit) -> Option<Users> {
-    visit.report.chapter("Users: create and match");
-    let (first, created) = create(visit, &CREATE_ENTRA, "1", entra_user).await;
-    let (second, _) = create(visit, &CREATE_OKTA, "2", okta_user).await;
-    let first = or_else(visit, first, "1-else", okta_user).await;
-    let second = or_else(visit, second, "2-else", entra_user).await;
+pub(super) async fn create_and_match(session: &mut Session) -> Option<Users> {
+    session.report.chapter("Users: create and match");
+    let (first, created) = create(session, &CREATE_ENTRA, "1", entra_user).await;
+    let (second, _) = create(session, &CREATE_OKTA, "2", okta_user).await;
+    let first = or_else(session, first, "1-else", okta_user).await;
+    let second = or_else(session, second, "2-else", entra_user).await;
     let (Some(first), Some(second)) = (first, second) else {
-        visit.report.chapter("  Without a user nothing more can be examined.");
+        session.report.chapter("  Without a user nothing more can be examined.");
         return None;
     };
-    visit.judge(&LOCATION, &created, tells_location);
-    let read = visit.endpoint.get(&first.path).await;
-    visit.judge(&VALUES, &read, |read| read.shows(&as_sent(&first)));
-    find(visit, &first).await;
-    duplicates(visit, &first).await;
-    let unknown = visit.endpoint.get(&format!("/Users/{}", visit.nobody('3'))).await;
-    visit.judge(&UNKNOWN, &unknown, |unknown| unknown.is(&[404]));
+    session.judge(&LOCATION, &created, tells_location);
+    let read = session.endpoint.get(&first.path).await;
+    session.judge(&VALUES, &read, |read| read.shows(&as_sent(&first)));
+    find(session, &first).await;
+    duplicates(session, &first).await;
+    let unknown = session.endpoint.get(&format!("/Users/{}", session.nonexistent_id('3'))).await;
+    session.judge(&UNKNOWN, &unknown, |unknown| unknown.is(&[404]));
     Some(Users { first, second })
 }
 
 async fn create(
-    visit: &mut Visit,
+    session: &mut Session,
     check: &'static Check,
     which: &str,
     body: fn(&str) -> Value,
 ) -> (Option<User>, Answer) {
-    let name = visit.user_name(which);
-    let answer = visit.endpoint.create("/Users", &name, &body(&name)).await;
-    visit.judge(check, &answer, |answer| {
+    let name = session.user_name(which);
+    let answer = session.endpoint.create("/Users", &name, &body(&name)).await;
+    session.judge(check, &answer, |answer| {
         answer.is(&[201])?;
         answer.id().map(|_| ()).ok_or_else(|| format!("no id: {}", answer.came()))
     });
@@ -165,21 +165,21 @@ async fn create(
 }
 
 /// If one form is refused, the other may do: there is more to examine.
-async fn or_else(visit: &Visit, user: Option<User>, which: &str, body: fn(&str) -> Value) -> Option<User> {
+async fn or_else(session: &Session, user: Option<User>, which: &str, body: fn(&str) -> Value) -> Option<User> {
     if user.is_some() {
         return user;
     }
-    let name = visit.user_name(which);
-    let id = visit.endpoint.create("/Users", &name, &body(&name)).await.id()?.to_owned();
+    let name = session.user_name(which);
+    let id = session.endpoint.create("/Users", &name, &body(&name)).await.id()?.to_owned();
     Some(User { path: format!("/Users/{id}"), id, name })
 }
 
 /// Users more, who are not examined: members of groups, and enough for more than one page.
-pub(super) async fn create_colleagues(visit: &Visit, count: usize) -> Vec<String> {
+pub(super) async fn create_colleagues(session: &Session, count: usize) -> Vec<String> {
     let mut ids = Vec::new();
     for which in 3..3 + count {
-        let name = visit.user_name(&which.to_string());
-        ids.extend(visit.endpoint.create("/Users", &name, &entra_user(&name)).await.id().map(str::to_owned));
+        let name = session.user_name(&which.to_string());
+        ids.extend(session.endpoint.create("/Users", &name, &entra_user(&name)).await.id().map(str::to_owned));
     }
     ids
 }
@@ -206,7 +206,7 @@ fn as_sent(user: &User) -> [(&'static str, Value); 8] {
     ]
 }
 
-async fn find(visit: &mut Visit, user: &User) {
+async fn find(session: &mut Session, user: &User) {
     let name = &user.name;
     for (check, filter) in [
         (&MATCH_NAME, format!("userName eq \"{name}\"")),
@@ -214,15 +214,15 @@ async fn find(visit: &mut Visit, user: &User) {
         (&MATCH_EXTERNAL, format!("externalId eq \"{}\"", external_id(name))),
         (&MATCH_EMAIL, format!("emails[type eq \"work\"].value eq \"{name}\"")),
     ] {
-        let found = visit.endpoint.get(&search("/Users", &filter, "")).await;
-        visit.judge(check, &found, |found| found.is_list_of(&user.id));
+        let found = session.endpoint.get(&search("/Users", &filter, "")).await;
+        session.judge(check, &found, |found| found.is_list_of(&user.id));
     }
 }
 
-async fn duplicates(visit: &mut Visit, user: &User) {
-    let again = visit.endpoint.create("/Users", &user.name, &entra_user(&user.name)).await;
-    if visit.judge(&DUPLICATE, &again, |again| again.is(&[409])) {
-        visit.judge(&DUPLICATE_TYPE, &again, |again| {
+async fn duplicates(session: &mut Session, user: &User) {
+    let again = session.endpoint.create("/Users", &user.name, &entra_user(&user.name)).await;
+    if session.judge(&DUPLICATE, &again, |again| again.is(&[409])) {
+        session.judge(&DUPLICATE_TYPE, &again, |again| {
             again.is_scim_error()?;
             let is_told = again.body.get("scimType").is_some_and(|told| told == "uniqueness");
             if is_told { Ok(()) } else { Err(again.came()) }
@@ -230,14 +230,14 @@ async fn duplicates(visit: &mut Visit, user: &User) {
     }
     let mut in_capitals = entra_user(&user.name);
     // Another address and externalId: only the name is the same.
-    let other = visit.user_name("1-again");
+    let other = session.user_name("1-again");
     merge(
         &mut in_capitals,
         json!({"schemas": [CORE_USER], "userName": user.name.to_uppercase(), "externalId": external_id(&other),
         "emails": [{"primary": true, "type": "work", "value": other}]}),
     );
-    let again = visit.endpoint.create("/Users", &user.name.to_uppercase(), &in_capitals).await;
-    visit.judge(&DUPLICATE_CASE, &again, |again| again.is(&[409]));
+    let again = session.endpoint.create("/Users", &user.name.to_uppercase(), &in_capitals).await;
+    session.judge(&DUPLICATE_CASE, &again, |again| again.is(&[409]));
 }
 
 fn merge(into: &mut Value, members: Value) {
@@ -247,20 +247,20 @@ fn merge(into: &mut Value, members: Value) {
 }
 
 /// Deletes one user; the others are cleaned up.
-pub(super) async fn delete(visit: &mut Visit, users: &Users) {
-    visit.report.chapter("Users: delete");
+pub(super) async fn delete(session: &mut Session, users: &Users) {
+    session.report.chapter("Users: delete");
     let User { path, name, .. } = &users.second;
-    let deleted = visit.endpoint.delete(path).await;
-    let verdict = is_gone(visit, &deleted, path, name).await;
-    visit.report.note(&DELETE, &deleted.sent, verdict);
-    let again = visit.endpoint.delete(path).await;
-    visit.judge(&DELETE_AGAIN, &again, |again| again.is(&[404]));
+    let deleted = session.endpoint.delete(path).await;
+    let verdict = is_gone(session, &deleted, path, name).await;
+    session.report.note(&DELETE, &deleted.sent, verdict);
+    let again = session.endpoint.delete(path).await;
+    session.judge(&DELETE_AGAIN, &again, |again| again.is(&[404]));
 }
 
-async fn is_gone(visit: &Visit, deleted: &Answer, path: &str, name: &str) -> Verdict {
+async fn is_gone(session: &Session, deleted: &Answer, path: &str, name: &str) -> Verdict {
     deleted.is(&[204])?;
-    let read = visit.endpoint.get(path).await;
+    let read = session.endpoint.get(path).await;
     read.is(&[404]).map_err(|came| format!("204, but {} is then answered {came}", read.sent))?;
-    let found = visit.endpoint.get(&search("/Users", &format!("userName eq \"{name}\""), "")).await;
+    let found = session.endpoint.get(&search("/Users", &format!("userName eq \"{name}\""), "")).await;
     found.finds_nobody().map_err(|came| format!("204, but {} is then answered {came}", found.sent))
 }

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::place::{Form, Place};
+use super::place::{Form, OperationTarget};
 use crate::api::Route;
 use crate::limits::{DEFAULT_PAGE, MAX_FILTER_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_MEMBERSHIPS_PAGE, MAX_PAGE};
 
@@ -23,7 +23,7 @@ pub(super) fn of_path(path: &str) -> Value {
 }
 
 /// Those of one operation.
-pub(super) fn of(route: &Route, place: &Place) -> Vec<Value> {
+pub(super) fn of(route: &Route, place: &OperationTarget) -> Vec<Value> {
     let mut parameters = Vec::new();
     if place.is_discovery || matches!(place.form, Form::Search | Form::Bulk) {
         return parameters;
@@ -47,7 +47,7 @@ pub(super) fn of(route: &Route, place: &Place) -> Vec<Value> {
 }
 
 /// RFC 7644 section 3.4.2, and RFC 9865 where it is offered.
-fn of_list(place: &Place) -> Vec<Value> {
+fn of_list(place: &OperationTarget) -> Vec<Value> {
     let filter = json!({
         "name": "filter",
         "in": "query",
@@ -71,7 +71,7 @@ fn of_list(place: &Place) -> Vec<Value> {
 }
 
 /// Filters that an index answers.
-fn examples(place: &Place) -> Value {
+fn examples(place: &OperationTarget) -> Value {
     let filters: &[(&str, &str)] = match place.kind {
         "User" => &[
             ("byUserName", r#"userName eq "bjensen@example.com""#),

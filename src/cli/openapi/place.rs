@@ -15,7 +15,7 @@ pub(super) enum Form {
 
 /// A path's place in SCIM.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct OperationTarget {
     pub(super) form: Form,
     /// The schema of the resource; `Resource` for one of any type.
     pub(super) kind: &'static str,
@@ -27,7 +27,7 @@ pub(super) struct Place {
     pub(super) is_versioned: bool,
 }
 
-impl Place {
+impl OperationTarget {
     pub(super) fn of(path: &'static str) -> Self {
         let first = path.split('/').nth(1).unwrap_or_default();
         let kind = match first {
@@ -76,7 +76,7 @@ mod tests {
             ("/GroupMembers/.search", Form::Search, "GroupMember", "GroupMembers"),
             ("/Bulk", Form::Bulk, "Resource", "Bulk"),
         ] {
-            let place = Place::of(path);
+            let place = OperationTarget::of(path);
             assert_eq!((place.form, place.kind, place.tag), (form, kind, tag), "{path}");
         }
     }

@@ -252,7 +252,7 @@ pub(super) fn schemas() -> Vec<Named> {
                 "additionalProperties": true,
                 "properties": {
                     "id": text("The id"),
-                    "state": text("live, expiring, waiting, not yet, expired or revoked"),
+                    "state": text("live, expiring, waiting, pending, expired or revoked"),
                     "used": text("When it was last used, within a quarter of an hour"),
                     "secret": text("What its holder shows; in the answer that makes it, and never again"),
                     "warning": text("What an operator should do"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::place::{Form, Place};
+use super::place::{Form, OperationTarget};
 use super::{SCIM_JSON, plain, reference};
 use crate::api::route::Base;
 use crate::api::{ROUTES, Route};
@@ -16,7 +16,7 @@ const OF_ALL: &[u16] = &[308, 401, 403, 413, 429, 500, 503];
 pub fn statuses(route: &Route) -> Vec<u16> {
     let mut statuses = OF_ALL.to_vec();
     match route.base {
-        Base::Scim => statuses.extend(own(route, &Place::of(route.path))),
+        Base::Scim => statuses.extend(own(route, &OperationTarget::of(route.path))),
         _ => statuses.extend(plain::statuses(route)),
     }
     statuses.sort_unstable();
@@ -25,7 +25,7 @@ pub fn statuses(route: &Route) -> Vec<u16> {
 }
 
 /// What is a route's own, by its method and place.
-fn own(route: &Route, place: &Place) -> Vec<u16> {
+fn own(route: &Route, place: &OperationTarget) -> Vec<u16> {
     let versioned = |status| place.is_versioned.then_some(status);
     // A key need not act in a user's name.
     let nobody = (route.path == "/Me").then_some(501);
@@ -50,7 +50,7 @@ fn own(route: &Route, place: &Place) -> Vec<u16> {
 }
 
 /// The answers of an operation by status.
-pub(super) fn of(route: &Route, place: &Place) -> Map<String, Value> {
+pub(super) fn of(route: &Route, place: &OperationTarget) -> Map<String, Value> {
     let response = |status| match is_error(status) {
         true => json!({"$ref": format!("#/components/responses/{status}")}),
         false => success(status, route, place),
@@ -83,7 +83,7 @@ fn error(status: u16) -> Value {
     response.into()
 }
 
-fn success(status: u16, route: &Route, place: &Place) -> Value {
+fn success(status: u16, route: &Route, place: &OperationTarget) -> Value {
     let mut response = described(status);
     let is_list = place.form != Form::One && status == 200;
     let mut headers = Map::new();
@@ -103,7 +103,7 @@ fn success(status: u16, route: &Route, place: &Place) -> Value {
     response.into()
 }
 
-fn body(place: &Place, is_list: bool) -> String {
+fn body(place: &OperationTarget, is_list: bool) -> String {
     match place.form {
         Form::Bulk => "BulkResponse".to_owned(),
         _ if is_list => format!("{}List", place.kind),

@@ -9,7 +9,7 @@ use crate::scim::membership::canonical;
 
 /// An operation in its place. The numbers are those of steps, and every one is of an earlier step.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step<'a> {
+pub struct PlannedOperation<'a> {
     /// The operation's place in the request.
     pub index: usize,
     /// The steps whose new ids it needs, by bulkId.
@@ -24,7 +24,7 @@ pub struct Step<'a> {
 type Refers<'a> = Vec<BTreeMap<&'a str, usize>>;
 
 /// Puts operations in order.
-pub fn steps(operations: &[Operation]) -> Vec<Step<'_>> {
+pub fn steps(operations: &[Operation]) -> Vec<PlannedOperation<'_>> {
     let (mut refers, mut refusals) = references(operations);
     for index in circular(&refers) {
         let (Some(refers), Some(refusal)) = (refers.get_mut(index), refusals.get_mut(index)) else { continue };
@@ -36,7 +36,7 @@ pub fn steps(operations: &[Operation]) -> Vec<Step<'_>> {
     let Placing { steps, order, .. } = placing;
     let step_of = |index: usize| steps.get(index).copied().flatten();
     let follows = follows(operations, &order);
-    let step = |(index, follows): (usize, BTreeSet<usize>)| Step {
+    let step = |(index, follows): (usize, BTreeSet<usize>)| PlannedOperation {
         index,
         refers: refers
             .get(index)

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::check::{as_instant, leaf};
 use super::{Filter, Operator};
-use crate::limits::{MAX_KEY_BYTES, MAX_UNION};
+use crate::limits::{MAX_KEY_BYTES, MAX_OR_BRANCHES};
 use crate::scim::ResourceSchema;
 use crate::scim::fold::fold;
 use crate::scim::path::AttributePath;
@@ -35,7 +35,7 @@ pub enum Finds {
 
 /// How to find every resource that may satisfy a filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Access {
+pub enum IndexPlan {
     /// No resource can satisfy it.
     Nothing,
     /// The resources with that value; folded unless the attribute is `caseExact`.
@@ -45,12 +45,12 @@ pub enum Access {
     /// The resources whose dateTime is not before that.
     Since(&'static str, Timestamp),
     /// What any of these finds.
-    Any(Vec<Access>),
+    Any(Vec<IndexPlan>),
     /// Every resource.
     Scan,
 }
 
-impl fmt::Display for Access {
+impl fmt::Display for IndexPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nothing => f.write_str("nothing can satisfy it, nothing is read"),
@@ -70,7 +70,7 @@ impl fmt::Display for Access {
 }
 
 /// Chooses the cheapest access path; `indexed` is in order of preference.
-pub fn plan(filter: &Filter, schema: &ResourceSchema, indexed: &[Indexed]) -> Access {
+pub fn plan(filter: &Filter, schema: &ResourceSchema, indexed: &[Indexed]) -> IndexPlan {
     Planner { schema, indexed }.plan(filter, None)
 }
 
@@ -81,39 +81,45 @@ struct Planner<'a> {
 
 impl Planner<'_> {
     /// `within` is the attribute around a value path's filter.
-    fn plan(&self, filter: &Filter, within: Option<&AttributePath>) -> Access {
+    fn plan(&self, filter: &Filter, within: Option<&AttributePath>) -> IndexPlan {
         match filter {
             Filter::And(parts) => {
                 let plans = parts.iter().map(|part| self.plan(part, within));
-                plans.min_by_key(|access| self.cost(access)).unwrap_or(Access::Scan)
+                plans.min_by_key(|access| self.cost(access)).unwrap_or(IndexPlan::Scan)
             }
             Filter::Or(parts) => {
                 let plans: Vec<_> = parts
                     .iter()
                     .map(|part| self.plan(part, within))
                     .flat_map(|access| match access {
-                        Access::Any(inner) => inner,
-                        Access::Nothing => Vec::new(),
+                        IndexPlan::Any(inner) => inner,
+                        IndexPlan::Nothing => Vec::new(),
                         one => vec![one],
                     })
                     .collect();
                 match plans.as_slice() {
-                    [] => Access::Nothing,
+                    [] => IndexPlan::Nothing,
                     // A prefix may lead to any number of resources: one scan reads each once.
-                    many if many.len() > MAX_UNION || !many.iter().all(is_equals) => Access::Scan,
-                    _ => Access::Any(plans),
+                    many if many.len() > MAX_OR_BRANCHES || !many.iter().all(is_equals) => IndexPlan::Scan,
+                    _ => IndexPlan::Any(plans),
                 }
             }
             Filter::Compare(path, operator, value) => self.comparison(path, *operator, value, within),
             Filter::ValuePath(path) => match &path.selector {
                 Some(selector) => self.plan(selector, Some(path)),
-                None => Access::Scan,
+                None => IndexPlan::Scan,
             },
-            Filter::Not(_) | Filter::Present(_) => Access::Scan,
+            Filter::Not(_) | Filter::Present(_) => IndexPlan::Scan,
         }
     }
 
-    fn comparison(&self, path: &AttributePath, op: Operator, value: &Value, within: Option<&AttributePath>) -> Access {
+    fn comparison(
+        &self,
+        path: &AttributePath,
+        op: Operator,
+        value: &Value,
+        within: Option<&AttributePath>,
+    ) -> IndexPlan {
         let path = match within {
             Some(outer) => AttributePath {
                 urn: outer.urn.clone(),
@@ -123,27 +129,27 @@ impl Planner<'_> {
             },
             None => path.clone(),
         };
-        let Some((index, case_exact)) = self.index_of(&path) else { return Access::Scan };
+        let Some((index, case_exact)) = self.index_of(&path) else { return IndexPlan::Scan };
         if index.finds == Finds::Since {
             return match (op, as_instant(value)) {
-                (Operator::Gt | Operator::Ge, Some(instant)) => Access::Since(index.attribute, instant),
-                _ => Access::Scan,
+                (Operator::Gt | Operator::Ge, Some(instant)) => IndexPlan::Since(index.attribute, instant),
+                _ => IndexPlan::Scan,
             };
         }
         let text = match value {
             Value::String(text) => text.clone(),
             Value::Number(number) => number.to_string(),
-            _ => return Access::Scan,
+            _ => return IndexPlan::Scan,
         };
         let key = if case_exact { text } else { fold(&text) };
         match op {
-            Operator::Eq if key.is_empty() || key.len() > MAX_KEY_BYTES => Access::Nothing,
-            Operator::Eq => Access::Equals(index.attribute, key),
-            Operator::Sw if index.finds == Finds::Prefixes && key.len() > MAX_KEY_BYTES => Access::Nothing,
+            Operator::Eq if key.is_empty() || key.len() > MAX_KEY_BYTES => IndexPlan::Nothing,
+            Operator::Eq => IndexPlan::Equals(index.attribute, key),
+            Operator::Sw if index.finds == Finds::Prefixes && key.len() > MAX_KEY_BYTES => IndexPlan::Nothing,
             Operator::Sw if index.finds == Finds::Prefixes && !key.is_empty() => {
-                Access::StartsWith(index.attribute, key)
+                IndexPlan::StartsWith(index.attribute, key)
             }
-            _ => Access::Scan,
+            _ => IndexPlan::Scan,
         }
     }
 
@@ -164,22 +170,22 @@ impl Planner<'_> {
         Some((*index, leaf(attribute).is_some_and(|a| a.case_exact)))
     }
 
-    fn cost(&self, access: &Access) -> usize {
+    fn cost(&self, access: &IndexPlan) -> usize {
         match access {
-            Access::Nothing => 0,
-            Access::Equals(attribute, _) => {
+            IndexPlan::Nothing => 0,
+            IndexPlan::Equals(attribute, _) => {
                 1 + self.indexed.iter().position(|index| index.attribute == *attribute).unwrap_or(0)
             }
-            Access::Any(parts) => 100 + parts.iter().map(|part| self.cost(part)).sum::<usize>(),
-            Access::StartsWith(..) => 10_000,
-            Access::Since(..) => 20_000,
-            Access::Scan => usize::MAX / (MAX_UNION + 1),
+            IndexPlan::Any(parts) => 100 + parts.iter().map(|part| self.cost(part)).sum::<usize>(),
+            IndexPlan::StartsWith(..) => 10_000,
+            IndexPlan::Since(..) => 20_000,
+            IndexPlan::Scan => usize::MAX / (MAX_OR_BRANCHES + 1),
         }
     }
 }
 
-fn is_equals(access: &Access) -> bool {
-    matches!(access, Access::Equals(..))
+fn is_equals(access: &IndexPlan) -> bool {
+    matches!(access, IndexPlan::Equals(..))
 }
 
 #[cfg(test)]
@@ -188,13 +194,13 @@ mod tests {
     use crate::scim::Schemas;
     use crate::scim::user::INDEXED;
 
-    fn planned(text: &str) -> Access {
+    fn planned(text: &str) -> IndexPlan {
         plan(&Filter::parse(text).unwrap(), &Schemas::standard().unwrap().user, INDEXED)
     }
 
     #[test]
     fn the_best_conjunct_is_read_and_alternatives_are_united() {
-        let equals = |attribute, value: &str| Access::Equals(attribute, value.to_owned());
+        let equals = |attribute, value: &str| IndexPlan::Equals(attribute, value.to_owned());
         assert_eq!(planned("active eq true and userName eq \"BOB\""), equals("userName", "bob"));
         assert_eq!(planned("userName sw \"b\" and externalId eq \"X\""), equals("externalId", "X"));
         assert_eq!(planned("emails[type eq \"work\"].value eq \"A@b\""), equals("emails.value", "a@b"));
@@ -202,18 +208,18 @@ mod tests {
         assert_eq!(planned("emails eq \"a@b\""), equals("emails.value", "a@b"));
         assert_eq!(
             planned("userName eq \"a\" or id eq \"b\""),
-            Access::Any(vec![equals("userName", "a"), equals("id", "b")])
+            IndexPlan::Any(vec![equals("userName", "a"), equals("id", "b")])
         );
-        assert_eq!(planned("userName sw \"B\""), Access::StartsWith("userName", "b".into()));
-        assert_eq!(planned("userName eq \"\""), Access::Nothing);
-        let since = Access::Since("meta.lastModified", "2026-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(planned("userName sw \"B\""), IndexPlan::StartsWith("userName", "b".into()));
+        assert_eq!(planned("userName eq \"\""), IndexPlan::Nothing);
+        let since = IndexPlan::Since("meta.lastModified", "2026-01-01T00:00:00Z".parse().unwrap());
         for text in [
             "meta.lastModified gt \"2026-01-01T01:00:00+01:00\"",
             "title pr and meta.lastModified ge \"2026-01-01T00:00:00Z\"",
         ] {
             assert_eq!(planned(text), since, "{text}");
         }
-        assert_eq!(planned("meta.lastModified lt \"2026-01-01T00:00:00Z\""), Access::Scan);
+        assert_eq!(planned("meta.lastModified lt \"2026-01-01T00:00:00Z\""), IndexPlan::Scan);
     }
 
     #[test]
@@ -225,7 +231,7 @@ mod tests {
             "userName co \"a\"",
             "userName pr",
         ] {
-            assert_eq!(planned(text), Access::Scan, "{text}");
+            assert_eq!(planned(text), IndexPlan::Scan, "{text}");
         }
     }
 }

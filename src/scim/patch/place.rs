@@ -12,7 +12,7 @@ use crate::scim::schema::{Attribute, LocatedAttribute, Type};
 use crate::scim::{ScimError, deviation};
 
 /// The object that holds an attribute, and what the path says of it.
-pub(super) struct Place<'a> {
+pub(super) struct AttributeSlot<'a> {
     map: &'a mut Map<String, Value>,
     /// The name it is or will be held under.
     name: String,
@@ -21,7 +21,7 @@ pub(super) struct Place<'a> {
     sub: Option<&'a str>,
 }
 
-impl<'a> Place<'a> {
+impl<'a> AttributeSlot<'a> {
     pub(super) fn new(
         map: &'a mut Map<String, Value>,
         attribute: &'a LocatedAttribute<'a>,
@@ -39,10 +39,10 @@ impl<'a> Place<'a> {
     /// Adds or replaces (RFC 7644 sections 3.5.2.1 and 3.5.2.3).
     pub(super) fn write(&mut self, value: &Value, kind: Kind) -> Result<(), ScimError> {
         match (&self.path.selector, self.sub) {
-            (Some(selector), sub) => self.in_values(|values| values.write_selected(selector, sub, value, kind)),
-            (None, Some(sub)) if self.is_list() => self.in_values(|values| values.write_sub_of_each(sub, value)),
+            (Some(selector), sub) => self.edit_values(|values| values.write_selected(selector, sub, value, kind)),
+            (None, Some(sub)) if self.is_list() => self.edit_values(|values| values.write_sub_of_each(sub, value)),
             (None, Some(sub)) => self.write_sub(sub, value.clone()),
-            (None, None) if self.takes_a_list(kind) => self.write_list(value, kind),
+            (None, None) if self.accepts_list(kind) => self.write_list(value, kind),
             (None, None) => self.write_single(value),
         }
     }
@@ -54,12 +54,12 @@ impl<'a> Place<'a> {
             listed.filter(|value| !deviation::is_unassigned(value)).map(|value| self.listed(value)).transpose()?;
         match (&self.path.selector, self.sub, listed) {
             _ if !self.map.contains_key(&self.name) => Ok(()),
-            (Some(selector), sub, _) => self.in_values(|values| values.remove_selected(selector, sub)),
+            (Some(selector), sub, _) => self.edit_values(|values| values.remove_selected(selector, sub)),
             (None, Some(sub), _) if self.is_list() => {
-                self.in_values(|values| values.write_sub_of_each(sub, &Value::Null))
+                self.edit_values(|values| values.write_sub_of_each(sub, &Value::Null))
             }
             (None, Some(sub), _) => self.write_sub(sub, Value::Null),
-            (None, None, Some(listed)) if self.is_list() => self.in_values(|values| {
+            (None, None, Some(listed)) if self.is_list() => self.edit_values(|values| {
                 values.remove_listed(&listed);
                 Ok(())
             }),
@@ -96,7 +96,7 @@ impl<'a> Place<'a> {
     }
 
     /// What no schema declares is a list by what it holds, and a replacement may be of another kind.
-    fn takes_a_list(&self, kind: Kind) -> bool {
+    fn accepts_list(&self, kind: Kind) -> bool {
         match self.definition {
             Some(definition) => definition.multi_valued,
             None => kind == Kind::Add && self.is_list(),
@@ -111,7 +111,7 @@ impl<'a> Place<'a> {
         match (new, kind) {
             (Some(new), Kind::Add) => {
                 let new = deviation::list_from_single(new);
-                self.in_values(|values| values.add(new))
+                self.edit_values(|values| values.add(new))
             }
             (Some(new), _) => self.put(Some(new)),
             (None, Kind::Add) => Ok(()),
@@ -172,7 +172,7 @@ impl<'a> Place<'a> {
     }
 
     /// Works on the list, which comes and goes with its first and last value.
-    fn in_values(&mut self, work: impl FnOnce(&mut Values<'_>) -> Result<(), ScimError>) -> Result<(), ScimError> {
+    fn edit_values(&mut self, work: impl FnOnce(&mut Values<'_>) -> Result<(), ScimError>) -> Result<(), ScimError> {
         let at = self.at();
         if self.definition.is_some_and(|d| !d.multi_valued) {
             return Err(ScimError::invalid_path(format!("{at} is not multi-valued, so {} names nothing", self.path)));
@@ -228,7 +228,7 @@ pub(super) fn write_sub_attribute(
     let declared = definition.and_then(|d| d.sub(sub));
     let name = declared.map_or_else(|| member_name(held, sub).unwrap_or_else(|| sub.to_owned()), |d| d.name.clone());
     let value = match declared {
-        Some(declared) if deviation::is_echo(declared) => return Ok(()),
+        Some(declared) if deviation::is_read_only_echo(declared) => return Ok(()),
         Some(declared) => coerce(declared, value, &format!("{at}.{name}"))?,
         None => undeclared(value, at)?.and_then(assigned),
     };

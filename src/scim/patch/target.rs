@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::place::Place;
+use super::place::AttributeSlot;
 use super::{Kind, shown};
 use crate::scim::json::{member_name, type_name};
 use crate::scim::path::AttributePath;
@@ -21,7 +21,7 @@ impl Target<'_> {
     /// (entra-docs, application-provisioning-config-problem-scim-compatibility).
     pub(super) fn write_each(&mut self, attributes: &Map<String, Value>, kind: Kind) -> Result<(), ScimError> {
         for (key, value) in attributes {
-            if self.schema.attribute(key).is_some_and(deviation::is_echo) {
+            if self.schema.attribute(key).is_some_and(deviation::is_read_only_echo) {
                 continue;
             }
             let path = attribute_path(key)?;
@@ -55,7 +55,7 @@ impl Target<'_> {
         match (located.extension, located.attribute, value) {
             (extension, Some(attribute), value) => {
                 refuse_read_only(path, &attribute)?;
-                self.within(extension.as_deref(), |map| Place::new(map, &attribute, path).write(value, kind))
+                self.within(extension.as_deref(), |map| AttributeSlot::new(map, &attribute, path).write(value, kind))
             }
             (Some(urn), None, value) => self.write_extension(&urn, value, kind),
             (None, None, Value::Object(attributes)) => self.write_each(attributes, kind),
@@ -119,7 +119,7 @@ impl Target<'_> {
                 "{path} is required and cannot be removed (RFC 7644 section 3.5.2.2)"
             )));
         }
-        self.within(located.extension.as_deref(), |map| Place::new(map, &attribute, path).remove(listed))
+        self.within(located.extension.as_deref(), |map| AttributeSlot::new(map, &attribute, path).remove(listed))
     }
 
     /// Works in the object that holds an attribute; an extension object comes and goes with its first and last one.

@@ -41,7 +41,7 @@ impl Values<'_> {
                 (_, value) => touched.push(self.push(value)?),
             }
         }
-        deviation::settle_primary(self.items, |index| touched.contains(&index));
+        deviation::enforce_single_primary(self.items, |index| touched.contains(&index));
         Ok(())
     }
 
@@ -69,7 +69,7 @@ impl Values<'_> {
         if creates && self.selected(selector).is_empty() {
             return Err(self.no_target(selector, "the new value would not be selected either"));
         }
-        deviation::settle_primary(self.items, |index| selected.contains(&index));
+        deviation::enforce_single_primary(self.items, |index| selected.contains(&index));
         if clears || sub.is_none() {
             self.drop_shells(&selected);
         }
@@ -86,7 +86,7 @@ impl Values<'_> {
         for &index in &all {
             self.write_sub(index, sub, value)?;
         }
-        deviation::settle_primary(self.items, |_| true);
+        deviation::enforce_single_primary(self.items, |_| true);
         if clears {
             self.drop_shells(&all);
         }
@@ -143,7 +143,7 @@ impl Values<'_> {
             None => value.clone(),
         };
         if let (Kind::Replace, Value::Object(replacement)) = (kind, &mut value) {
-            deviation::keep_selected(selector, replacement);
+            deviation::preserve_selector_values(selector, replacement);
         }
         let value = self.coerced(value)?;
         match (self.items.get_mut(index), value) {
@@ -186,7 +186,7 @@ impl Values<'_> {
     fn drop_shells(&mut self, among: &[usize]) {
         let mut index = 0;
         self.items.retain(|element| {
-            let goes = among.contains(&index) && (element.is_null() || deviation::is_shell(element));
+            let goes = among.contains(&index) && (element.is_null() || deviation::has_only_labels(element));
             index += 1;
             !goes
         });

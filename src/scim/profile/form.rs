@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// How a client shows who it is. Which forms a tenant's clients may use, its profile says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum CredentialForm {
+pub enum CredentialType {
     /// A key that the client sends as a bearer token (RFC 6750).
     Bearer,
     /// A signed token with claims (RFC 7519), sent as a bearer token.
@@ -18,7 +18,7 @@ pub enum CredentialForm {
     Federation,
 }
 
-impl CredentialForm {
+impl CredentialType {
     /// Every form.
     pub const ALL: [Self; 5] = [Self::Bearer, Self::Jwt, Self::Basic, Self::Client, Self::Federation];
 
@@ -34,13 +34,13 @@ impl CredentialForm {
     }
 }
 
-impl fmt::Display for CredentialForm {
+impl fmt::Display for CredentialType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
 }
 
-impl FromStr for CredentialForm {
+impl FromStr for CredentialType {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

@@ -19,8 +19,8 @@ pub(super) struct Named {
 
 /// Shows in the published documents what a profile names.
 pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
-    schemas.group.is_offered = named.offers_groups;
-    schemas.group_member.is_offered = named.offers_groups;
+    schemas.group.is_enabled = named.offers_groups;
+    schemas.group_member.is_enabled = named.offers_groups;
     let all = schemas.user.clone();
     let is_required =
         |extension: Option<&str>, name: &str| named.required.iter().any(|path| names(&all, path, extension, name));

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::publish::{Named, publish};
-use super::{BadProfile, CredentialForm, Profile, Required, TENANT};
+use super::{BadProfile, CredentialType, Profile, Required, TENANT};
 use crate::limits::{MAX_PROFILE_BYTES, MAX_PROFILE_NAME_BYTES};
 use crate::scim::filter::{Filter, check};
 use crate::scim::json::{parse_strict, type_name};
@@ -40,7 +40,7 @@ pub(super) fn profile(text: &str) -> Read<Profile> {
     }
     let value = parse_strict(text.as_bytes())
         .map_err(|e| BadProfile { place: format!("line {} column {}", e.line(), e.column()), reason: reason(&e) })?;
-    let fields = Place { at: String::new(), value: &value }.object(&FIELDS)?;
+    let fields = FieldPlace { at: String::new(), value: &value }.object(&FIELDS)?;
     let mut schemas = Schemas::standard().map_err(|e| whole(e.to_string()))?;
     extend(&mut schemas.user, &fields)?;
     let required = required(&fields, &schemas.user)?;
@@ -60,7 +60,7 @@ pub(super) fn profile(text: &str) -> Read<Profile> {
     })
 }
 
-fn name(place: &Place<'_>) -> Read<String> {
+fn name(place: &FieldPlace<'_>) -> Read<String> {
     let name = place.text()?;
     let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > MAX_PROFILE_NAME_BYTES || !name.chars().all(is_good) {
@@ -69,7 +69,7 @@ fn name(place: &Place<'_>) -> Read<String> {
     Ok(name.to_owned())
 }
 
-fn credentials(place: &Place<'_>) -> Read<Vec<CredentialForm>> {
+fn credentials(place: &FieldPlace<'_>) -> Read<Vec<CredentialType>> {
     let mut forms = Vec::new();
     for item in place.items()? {
         let form = item.text()?.parse().or_else(|reason: String| item.refuse(reason))?;
@@ -103,7 +103,7 @@ fn extend(user: &mut ResourceSchema, fields: &Object<'_>) -> Read<()> {
     Ok(())
 }
 
-fn schema(place: &Place<'_>, user: &ResourceSchema) -> Read<Schema> {
+fn schema(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Schema> {
     let fields = place.object(&SCHEMA_FIELDS)?;
     let id = fields.needed("id")?;
     let urn = id.text()?;
@@ -138,7 +138,7 @@ fn is_urn(text: &str) -> bool {
         && segments.first().is_some_and(|first| first.eq_ignore_ascii_case("urn"))
 }
 
-fn attributes(place: &Place<'_>, is_sub: bool) -> Read<Vec<Attribute>> {
+fn attributes(place: &FieldPlace<'_>, is_sub: bool) -> Read<Vec<Attribute>> {
     let mut attributes: Vec<Attribute> = Vec::new();
     for item in place.items()? {
         let next = attribute(&item, is_sub)?;
@@ -153,7 +153,7 @@ fn attributes(place: &Place<'_>, is_sub: bool) -> Read<Vec<Attribute>> {
     Ok(attributes)
 }
 
-fn attribute(place: &Place<'_>, is_sub: bool) -> Read<Attribute> {
+fn attribute(place: &FieldPlace<'_>, is_sub: bool) -> Read<Attribute> {
     let fields = place.object(&ATTRIBUTE_FIELDS)?;
     let name = fields.needed("name")?;
     if !is_name(name.text()?) {
@@ -217,13 +217,13 @@ fn complete(attribute: &mut Value) {
 fn paths(
     fields: &Object<'_>,
     name: &str,
-    read: impl Fn(&Place<'_>) -> Read<AttributePath>,
+    read: impl Fn(&FieldPlace<'_>) -> Read<AttributePath>,
 ) -> Read<Vec<AttributePath>> {
     fields.items(name)?.iter().map(read).collect()
 }
 
 /// An attribute of users, or an extension as a whole.
-fn in_use(place: &Place<'_>, user: &ResourceSchema) -> Read<AttributePath> {
+fn in_use(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<AttributePath> {
     let path = AttributePath::parse(place.text()?).or_else(|e| place.refuse(format!("is no attribute path: {e}")))?;
     let located = user.locate(&path);
     let is_known = match (&located.attribute, &located.extension) {
@@ -268,7 +268,7 @@ fn required(fields: &Object<'_>, user: &ResourceSchema) -> Read<Vec<Required>> {
     Ok(required)
 }
 
-fn required_path(place: &Place<'_>, user: &ResourceSchema) -> Read<Required> {
+fn required_path(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Required> {
     let path = in_use(place, user)?;
     match user.locate(&path).attribute.and_then(|a| a.definition) {
         None => place.refuse("is an extension as a whole; name the attribute that every user must have"),
@@ -286,7 +286,7 @@ fn reason(error: &serde_json::Error) -> String {
 }
 
 /// A value and where it is.
-struct Place<'v> {
+struct FieldPlace<'v> {
     at: String,
     value: &'v Value,
 }
@@ -297,7 +297,7 @@ struct Object<'v> {
     fields: &'v Map<String, Value>,
 }
 
-impl<'v> Place<'v> {
+impl<'v> FieldPlace<'v> {
     fn refuse<T>(&self, reason: impl Into<String>) -> Read<T> {
         let place = if self.at.is_empty() { "the profile" } else { &self.at };
         Err(BadProfile { place: place.to_owned(), reason: reason.into() })
@@ -323,9 +323,9 @@ impl<'v> Place<'v> {
         self.value.as_str().map_or_else(|| self.expected("a string"), Ok)
     }
 
-    fn items(&self) -> Read<Vec<Place<'v>>> {
+    fn items(&self) -> Read<Vec<FieldPlace<'v>>> {
         let Some(items) = self.value.as_array() else { return self.expected("an array") };
-        let place = |(index, value)| Place { at: format!("{}[{index}]", self.at), value };
+        let place = |(index, value)| FieldPlace { at: format!("{}[{index}]", self.at), value };
         Ok(items.iter().enumerate().map(place).collect())
     }
 
@@ -341,16 +341,16 @@ impl<'v> Place<'v> {
 }
 
 impl<'v> Object<'v> {
-    fn place(&self, name: &str) -> Place<'v> {
+    fn place(&self, name: &str) -> FieldPlace<'v> {
         let at = if self.at.is_empty() { name.to_owned() } else { format!("{}.{name}", self.at) };
-        Place { at, value: self.fields.get(name).unwrap_or(&Value::Null) }
+        FieldPlace { at, value: self.fields.get(name).unwrap_or(&Value::Null) }
     }
 
-    fn member(&self, name: &str) -> Option<Place<'v>> {
+    fn member(&self, name: &str) -> Option<FieldPlace<'v>> {
         self.fields.contains_key(name).then(|| self.place(name))
     }
 
-    fn needed(&self, name: &str) -> Read<Place<'v>> {
+    fn needed(&self, name: &str) -> Read<FieldPlace<'v>> {
         self.member(name).map_or_else(|| self.place(name).refuse("is missing"), Ok)
     }
 
@@ -370,7 +370,7 @@ impl<'v> Object<'v> {
         self.member(name).map_or(Ok(otherwise), |place| place.text())
     }
 
-    fn items(&self, name: &str) -> Read<Vec<Place<'v>>> {
+    fn items(&self, name: &str) -> Read<Vec<FieldPlace<'v>>> {
         self.member(name).map_or_else(|| Ok(Vec::new()), |place| place.items())
     }
 }

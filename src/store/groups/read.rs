@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::Select;
 use super::{Group, GroupId, key};
 use crate::auth::Tenant;
 use crate::limits::MAX_SCANNED_PAGES;
-use crate::scim::filter::plan::Access;
+use crate::scim::filter::plan::IndexPlan;
 use crate::store::item::{optional_text, s};
 use crate::store::tables::{BY_EXTERNAL_ID, BY_NAME, Table};
 use crate::store::{Store, StoreError};
@@ -41,9 +41,9 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::TooMany`] when the path leads to more than [`MAX_SCANNED_PAGES`] pages.
-    pub async fn find_groups(&self, tenant: &Tenant, access: &Access) -> Result<Vec<Group>, StoreError> {
+    pub async fn find_groups(&self, tenant: &Tenant, access: &IndexPlan) -> Result<Vec<Group>, StoreError> {
         let found = match access {
-            Access::Any(parts) => {
+            IndexPlan::Any(parts) => {
                 let reads = parts.iter().map(|part| self.lookup_groups(tenant, part));
                 futures_util::future::try_join_all(reads).await?.into_iter().flatten().collect()
             }
@@ -53,16 +53,16 @@ impl Store {
         Ok(by_id.into_values().collect())
     }
 
-    async fn lookup_groups(&self, tenant: &Tenant, access: &Access) -> Result<Vec<Group>, StoreError> {
+    async fn lookup_groups(&self, tenant: &Tenant, access: &IndexPlan) -> Result<Vec<Group>, StoreError> {
         match access {
-            Access::Nothing => Ok(Vec::new()),
-            Access::Equals("id", id) => match GroupId::parse(id) {
+            IndexPlan::Nothing => Ok(Vec::new()),
+            IndexPlan::Equals("id", id) => match GroupId::parse(id) {
                 Some(id) => Ok(self.group(tenant, &id).await?.into_iter().collect()),
                 None => Ok(Vec::new()),
             },
-            Access::Equals("members.value", id) => self.groups_of(tenant, id).await,
-            Access::Equals("displayName", name) => self.all_groups(self.index(tenant, BY_NAME, "name", name)).await,
-            Access::Equals("externalId", id) => {
+            IndexPlan::Equals("members.value", id) => self.groups_of(tenant, id).await,
+            IndexPlan::Equals("displayName", name) => self.all_groups(self.index(tenant, BY_NAME, "name", name)).await,
+            IndexPlan::Equals("externalId", id) => {
                 self.all_groups(self.index(tenant, BY_EXTERNAL_ID, "externalId", id)).await
             }
             _ => self.all_groups(self.by_name(tenant).select(Select::AllAttributes)).await,

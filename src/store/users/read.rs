@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use super::{User, UserId, hour, key};
 use crate::auth::Tenant;
 use crate::limits::{MAX_COUNTED_USERS, MAX_SCANNED_PAGES, MAX_SHARED_EMAIL};
-use crate::scim::filter::plan::Access;
-use crate::store::counts::{Counts, Seek};
+use crate::scim::filter::plan::IndexPlan;
+use crate::store::counts::{CountSeek, Counts};
 use crate::store::item::{Item, s};
 use crate::store::page::items_after;
 use crate::store::tables::{BY_EMAIL, BY_EXTERNAL_ID, BY_HOUR, BY_ID, Table};
@@ -54,7 +54,7 @@ impl Store {
     pub async fn find_users(
         &self,
         tenant: &Tenant,
-        access: &Access,
+        access: &IndexPlan,
         keep: impl Fn(&User) -> bool,
     ) -> Result<Vec<User>, StoreError> {
         let mut found = BTreeMap::<UserId, User>::new();
@@ -64,25 +64,25 @@ impl Store {
             }
         };
         match access {
-            Access::Any(parts) => {
+            IndexPlan::Any(parts) => {
                 let reads = parts.iter().map(|part| self.lookup(tenant, part));
                 for users in futures_util::future::try_join_all(reads).await? {
                     users.into_iter().for_each(&mut take);
                 }
             }
-            Access::Equals(..) => self.lookup(tenant, access).await?.into_iter().for_each(take),
-            Access::StartsWith(_, start) => self.each_user(self.starting_with(tenant, start), &mut take).await?,
-            Access::Since(_, instant) => self.each_user(self.since(tenant, *instant), &mut take).await?,
-            Access::Scan => self.each_user(self.partition(tenant), &mut take).await?,
-            Access::Nothing => {}
+            IndexPlan::Equals(..) => self.lookup(tenant, access).await?.into_iter().for_each(take),
+            IndexPlan::StartsWith(_, start) => self.each_user(self.starting_with(tenant, start), &mut take).await?,
+            IndexPlan::Since(_, instant) => self.each_user(self.since(tenant, *instant), &mut take).await?,
+            IndexPlan::Scan => self.each_user(self.partition(tenant), &mut take).await?,
+            IndexPlan::Nothing => {}
         }
         Ok(found.into_values().collect())
     }
 
     /// Asks one index for one value. Found nothing, it asks once more, for a rename may have hidden the user; but for
     /// a name: that is the key itself, and its read is never in between.
-    async fn lookup(&self, tenant: &Tenant, access: &Access) -> Result<Vec<User>, StoreError> {
-        if let Access::Equals("userName", name) = access {
+    async fn lookup(&self, tenant: &Tenant, access: &IndexPlan) -> Result<Vec<User>, StoreError> {
+        if let IndexPlan::Equals("userName", name) = access {
             return Ok(self.user_by_name(tenant, name).await?.into_iter().collect());
         }
         match self.lookup_once(tenant, access).await? {
@@ -91,11 +91,11 @@ impl Store {
         }
     }
 
-    async fn lookup_once(&self, tenant: &Tenant, access: &Access) -> Result<Vec<User>, StoreError> {
+    async fn lookup_once(&self, tenant: &Tenant, access: &IndexPlan) -> Result<Vec<User>, StoreError> {
         let query = match access {
-            Access::Equals("emails.value", email) => return self.users_by_email(tenant, email).await,
-            Access::Equals("externalId", id) => self.equals(tenant, BY_EXTERNAL_ID, "externalId", id),
-            Access::Equals(_, id) => self.equals(tenant, BY_ID, "id", id),
+            IndexPlan::Equals("emails.value", email) => return self.users_by_email(tenant, email).await,
+            IndexPlan::Equals("externalId", id) => self.equals(tenant, BY_EXTERNAL_ID, "externalId", id),
+            IndexPlan::Equals(_, id) => self.equals(tenant, BY_ID, "id", id),
             _ => return Ok(Vec::new()),
         };
         let mut users = Vec::new();
@@ -125,7 +125,7 @@ impl Store {
         got.item.as_ref().map(User::read).transpose()
     }
 
-    /// The first address is in the index, further ones are rows; both are asked in one wave.
+    /// The first address is in the index, further ones are rows; both are asked in one round trip.
     async fn users_by_email(&self, tenant: &Tenant, email: &str) -> Result<Vec<User>, StoreError> {
         let mut users = Vec::new();
         let mut push = |user| users.push(user);
@@ -160,7 +160,7 @@ impl Store {
             None => self.page(|| self.partition(tenant).index_name(BY_ID), start_index, count).await?,
             Some(counts) => {
                 let items = match counts.seek(start_index.saturating_sub(1)) {
-                    Some(Seek { prefix, skipped }) => {
+                    Some(CountSeek { prefix, skipped }) => {
                         items_after(&|| self.since_id(tenant, &prefix), skipped, count).await?
                     }
                     None => Vec::new(),

@@ -13,7 +13,7 @@ use crate::store::{Store, StoreError};
 
 /// Through which users, and in which order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Walk {
+pub enum UserOrder {
     /// All, by id, which no change moves: who is there throughout is met once.
     ById,
     /// Those whose folded `userName` starts so, by it.
@@ -30,7 +30,7 @@ pub enum Walk {
 
 /// A user that a walk has passed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Place {
+pub enum Position {
     /// By its id.
     #[serde(rename = "i")]
     Id(String),
@@ -42,30 +42,30 @@ pub enum Place {
     Hour(String, String),
 }
 
-impl Walk {
+impl UserOrder {
     /// The place of a user on this walk.
-    pub fn place(&self, user: &User) -> Place {
+    pub fn place(&self, user: &User) -> Position {
         match self {
-            Self::ById => Place::Id(user.id.as_str().to_owned()),
-            Self::ByName { .. } => Place::Name(user.key.clone()),
-            Self::Since(_) => Place::Hour(hour(user.record.modified), user.key.clone()),
+            Self::ById => Position::Id(user.id.as_str().to_owned()),
+            Self::ByName { .. } => Position::Name(user.key.clone()),
+            Self::Since(_) => Position::Hour(hour(user.record.modified), user.key.clone()),
         }
     }
 
     /// Whether nothing can follow: DynamoDB takes no start key at the end of the range, read backwards.
-    fn ends_at(&self, place: &Place, is_back: bool) -> bool {
+    fn is_exhausted(&self, place: &Position, is_back: bool) -> bool {
         match (self, place) {
-            (Self::ByName { start, is_backwards }, Place::Name(name)) => *is_backwards != is_back && name == start,
+            (Self::ByName { start, is_backwards }, Position::Name(name)) => *is_backwards != is_back && name == start,
             _ => false,
         }
     }
 
-    fn place_of_key(&self, last: &Item) -> Option<Place> {
+    fn place_of_key(&self, last: &Item) -> Option<Position> {
         let text = |name| optional_text(last, name).map(str::to_owned);
         Some(match self {
-            Self::ById => Place::Id(text("id")?),
-            Self::ByName { .. } => Place::Name(text("userName")?),
-            Self::Since(_) => Place::Hour(text("hour")?, text("userName")?),
+            Self::ById => Position::Id(text("id")?),
+            Self::ByName { .. } => Position::Name(text("userName")?),
+            Self::Since(_) => Position::Hour(text("hour")?, text("userName")?),
         })
     }
 }
@@ -79,18 +79,18 @@ impl Store {
     pub async fn users_after(
         &self,
         tenant: &Tenant,
-        walk: &Walk,
-        after: Option<&Place>,
+        walk: &UserOrder,
+        after: Option<&Position>,
         limit: usize,
         is_back: bool,
-    ) -> Result<(Vec<User>, Option<Place>), StoreError> {
-        if after.is_some_and(|place| walk.ends_at(place, is_back)) {
+    ) -> Result<(Vec<User>, Option<Position>), StoreError> {
+        if after.is_some_and(|place| walk.is_exhausted(place, is_back)) {
             return Ok((Vec::new(), None));
         }
         let walked = self.walk(tenant, walk, is_back);
         let query = match (walk, after) {
             // Not by the key of an item, which a rename changes: the user would come again under its new one.
-            (Walk::ById, Some(Place::Id(id))) => walked
+            (UserOrder::ById, Some(Position::Id(id))) => walked
                 .key_condition_expression(match is_back {
                     true => "#tenant = :tenant AND #id < :id",
                     false => "#tenant = :tenant AND #id > :id",
@@ -105,30 +105,30 @@ impl Store {
         // In the instant of a rename an index may show the user in both places.
         users.dedup_by(|b, a| a.id == b.id);
         let next = page.last_evaluated_key.as_ref().and_then(|last| walk.place_of_key(last));
-        Ok((users, next.filter(|next| !walk.ends_at(next, is_back))))
+        Ok((users, next.filter(|next| !walk.is_exhausted(next, is_back))))
     }
 
-    fn walk(&self, tenant: &Tenant, walk: &Walk, is_back: bool) -> QueryFluentBuilder {
+    fn walk(&self, tenant: &Tenant, walk: &UserOrder, is_back: bool) -> QueryFluentBuilder {
         match walk {
-            Walk::ById => {
+            UserOrder::ById => {
                 self.partition(tenant).index_name(BY_ID).select(Select::AllAttributes).scan_index_forward(!is_back)
             }
-            Walk::ByName { start, is_backwards } => match start.is_empty() {
+            UserOrder::ByName { start, is_backwards } => match start.is_empty() {
                 true => self.partition(tenant),
                 false => self.starting_with(tenant, start),
             }
             .scan_index_forward(*is_backwards == is_back),
-            Walk::Since(instant) => self.since(tenant, *instant).scan_index_forward(!is_back),
+            UserOrder::Since(instant) => self.since(tenant, *instant).scan_index_forward(!is_back),
         }
     }
 }
 
 /// The user need not be there any more: a start key is a place, not an item.
-fn start_key(tenant: &Tenant, place: &Place) -> Item {
+fn start_key(tenant: &Tenant, place: &Position) -> Item {
     match place {
-        Place::Id(_) => Item::new(),
-        Place::Name(name) => key(tenant, name),
-        Place::Hour(hour, name) => {
+        Position::Id(_) => Item::new(),
+        Position::Name(name) => key(tenant, name),
+        Position::Hour(hour, name) => {
             let mut start = key(tenant, name);
             start.insert("hour".to_owned(), s(hour));
             start

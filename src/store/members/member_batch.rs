@@ -14,10 +14,10 @@ use crate::scim::membership::Ids;
 use crate::store::commit::{CommitError, Write, pause};
 use crate::store::groups::{self, Group, GroupId};
 use crate::store::item::{at, n, optional_instant, optional_text, s};
-use crate::store::links::{member_row, work_row};
+use crate::store::jobs::complete;
+use crate::store::links::{job_row, member_row};
 use crate::store::record::{Author, id_set, id_set_value};
 use crate::store::tables::Table;
-use crate::store::work::unregistration;
 use crate::store::{Store, StoreError};
 
 /// The sets of ids in a stored job.
@@ -28,7 +28,7 @@ const REMOVE: &str = "remove";
 /// A change of more members than a transaction takes, kept in the group's item from the write that commits it until
 /// it is carried out. Readers take it into account; whoever is to write next carries it out first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::store) struct Job {
+pub(in crate::store) struct MemberBatch {
     pub(in crate::store) add: Members,
     pub(super) remove: Ids,
     at: Timestamp,
@@ -37,14 +37,14 @@ pub(in crate::store) struct Job {
 
 /// What is to become of one member.
 #[derive(Clone, Copy)]
-pub(super) enum Step<'a> {
+pub(super) enum BatchPhase<'a> {
     /// It joins, as a job says.
-    Join(&'a Job),
+    Join(&'a MemberBatch),
     /// It leaves, as a job says, or because the group is gone.
-    Leave(Option<&'a Job>),
+    Leave(Option<&'a MemberBatch>),
 }
 
-impl Job {
+impl MemberBatch {
     /// The job for a change that does not fit a transaction; none for one that does.
     pub(super) fn for_many(author: &Author, joining: &[Member], leaving: &[Member]) -> Option<Self> {
         (joining.len() + leaving.len() > MAX_TRANSACTION_MEMBERS).then(|| Self {
@@ -87,20 +87,20 @@ impl Store {
     /// finished the job: what was written since must stand.
     pub(in crate::store) async fn finish(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
         let Some(job) = &group.job else { return Ok(()) };
-        self.advance(tenant, &group.id, job.add.keys(), Step::Join(job)).await?;
-        self.advance(tenant, &group.id, job.remove.iter(), Step::Leave(Some(job))).await?;
+        self.advance(tenant, &group.id, job.add.keys(), BatchPhase::Join(job)).await?;
+        self.advance(tenant, &group.id, job.remove.iter(), BatchPhase::Leave(Some(job))).await?;
         self.close(tenant, group, job).await
     }
 
     /// Ends a job: the group has it no more, and its row of work is gone, at one instant.
-    async fn close(&self, tenant: &Tenant, group: &Group, job: &Job) -> Result<(), StoreError> {
+    async fn close(&self, tenant: &Tenant, group: &Group, job: &MemberBatch) -> Result<(), StoreError> {
         let id = group.id.as_str();
-        let header = Write::update(Table::Groups, groups::key(tenant, id), "REMOVE #job".to_owned())
-            .condition("#job.#req = :req")
-            .name("job")
+        let header = Write::update(Table::Groups, groups::key(tenant, id), "REMOVE #memberBatch".to_owned())
+            .condition("#memberBatch.#req = :req")
+            .name("memberBatch")
             .name("req")
             .value("req", s(&job.request));
-        match self.commit(&[header, unregistration(tenant, id, &job.request)], &random_token()).await {
+        match self.commit(&[header, complete(tenant, id, &job.request)], &random_token()).await {
             // Somebody else has ended it.
             Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
             Err(CommitError::Store(error)) => Err(error),
@@ -109,9 +109,9 @@ impl Store {
 
     /// Whether a job is still to be carried out. Its row of work says so, which is small; the group's item holds the ids
     /// of all who join and leave.
-    async fn is_pending(&self, tenant: &Tenant, group: &GroupId, job: &Job) -> Result<bool, StoreError> {
+    async fn is_pending(&self, tenant: &Tenant, group: &GroupId, job: &MemberBatch) -> Result<bool, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
-        let row = get.set_key(Some(work_row(tenant, group.as_str()))).send().await.map_err(|e| StoreError::of(&e))?;
+        let row = get.set_key(Some(job_row(tenant, group.as_str()))).send().await.map_err(|e| StoreError::of(&e))?;
         Ok(row.item.is_some_and(|row| optional_text(&row, "req") == Some(&job.request)))
     }
 
@@ -136,7 +136,7 @@ impl Store {
         tenant: &Tenant,
         group: &GroupId,
         ids: impl Iterator<Item = &String>,
-        step: Step<'_>,
+        step: BatchPhase<'_>,
     ) -> Result<(), StoreError> {
         let mut ids = ids.peekable();
         while ids.peek().is_some() {
@@ -157,7 +157,13 @@ impl Store {
     }
 
     /// As [`Self::advance`], for one member whom others are changing.
-    async fn roll_forward(&self, tenant: &Tenant, group: &GroupId, id: &str, step: Step<'_>) -> Result<(), StoreError> {
+    async fn roll_forward(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        id: &str,
+        step: BatchPhase<'_>,
+    ) -> Result<(), StoreError> {
         for attempt in 0..MAX_CONFLICT_ATTEMPTS {
             pause(attempt).await;
             let member = self.member_in_turn(tenant, id).await?;
@@ -170,10 +176,10 @@ impl Store {
 
     /// Whether a step may be taken. To be asked after the member was read: a change made since the job was finished has
     /// raised the member's `gver`.
-    async fn is_open(&self, tenant: &Tenant, group: &GroupId, step: Step<'_>) -> Result<bool, StoreError> {
+    async fn is_open(&self, tenant: &Tenant, group: &GroupId, step: BatchPhase<'_>) -> Result<bool, StoreError> {
         match step {
-            Step::Join(job) | Step::Leave(Some(job)) => self.is_pending(tenant, group, job).await,
-            Step::Leave(None) => Ok(true),
+            BatchPhase::Join(job) | BatchPhase::Leave(Some(job)) => self.is_pending(tenant, group, job).await,
+            BatchPhase::Leave(None) => Ok(true),
         }
     }
 
@@ -184,13 +190,13 @@ impl Store {
         group: &GroupId,
         id: &str,
         member: Option<Member>,
-        step: Step<'_>,
+        step: BatchPhase<'_>,
     ) -> Result<bool, StoreError> {
-        let joins = matches!(step, Step::Join(_));
+        let joins = matches!(step, BatchPhase::Join(_));
         let Some(member) = member else {
             // Gone, and with it its rows, but for those of a group that died while it joined.
             if !joins {
-                self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id))).await?;
+                self.commit_if_current(Write::delete(Table::Links, member_row(tenant, group.as_str(), id))).await?;
             }
             return Ok(true);
         };
@@ -198,8 +204,8 @@ impl Store {
             return Ok(true);
         }
         let [row, item] = match step {
-            Step::Join(job) => join_group(tenant, group, &member, job.at),
-            Step::Leave(_) => leave_group(tenant, group, &member),
+            BatchPhase::Join(job) => join_group(tenant, group, &member, job.at),
+            BatchPhase::Leave(_) => leave_group(tenant, group, &member),
         };
         match self.commit(&[row, unchanged(item, &member)], &random_token()).await {
             Ok(()) => Ok(true),
@@ -216,10 +222,10 @@ impl Store {
                 return Ok(());
             }
             let ids: Ids = rows.keys().cloned().collect();
-            self.advance(tenant, group, ids.iter(), Step::Leave(None)).await?;
+            self.advance(tenant, group, ids.iter(), BatchPhase::Leave(None)).await?;
             // A row whose member does not know of it, such as a group that was its own member.
-            self.each(&ids, |id| {
-                self.unless_changed(Write::delete(Table::Links, member_row(tenant, group.as_str(), id)))
+            self.map_concurrently(&ids, |id| {
+                self.commit_if_current(Write::delete(Table::Links, member_row(tenant, group.as_str(), id)))
             })
             .await?;
         }

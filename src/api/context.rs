@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::path::Target;
 use super::{Origin, ROUTES, Route};
 use crate::app::App;
-use crate::auth::claim::{Check, Lookup, Read};
-use crate::auth::{Claim, Denial, Principal, Scope, Tenant};
+use crate::auth::credential::{Check, ConcurrentRead, CredentialLookup};
+use crate::auth::{Denial, PresentedCredential, Principal, Scope, Tenant};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::scim::etag::Tags;
 use crate::scim::list::Query;
@@ -26,7 +26,7 @@ use crate::store::users::Author;
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// A request that a route was found for.
-pub struct Call<'a> {
+pub struct RequestContext<'a> {
     app: &'a App,
     route: &'static Route,
     target: Target,
@@ -37,7 +37,7 @@ pub struct Call<'a> {
     caller: Option<&'a Principal>,
 }
 
-impl<'a> Call<'a> {
+impl<'a> RequestContext<'a> {
     pub(super) fn new(
         app: &'a App,
         route: &'static Route,
@@ -50,29 +50,29 @@ impl<'a> Call<'a> {
 
     /// A request made within this one, by the caller who was let in; its age is this one's. Its id must be its own:
     /// by it a request knows what it wrote.
-    pub(super) fn within<'b>(
+    pub(super) fn sub_request<'b>(
         &self,
         (route, target): (&'static Route, Target),
         request: &'b Request<Bytes>,
         request_id: &'b str,
         caller: &'b Principal,
-    ) -> Call<'b>
+    ) -> RequestContext<'b>
     where
         'a: 'b,
     {
         let started = self.started;
-        Call { app: self.app, route, target, request, request_id, started, caller: Some(caller) }
+        RequestContext { app: self.app, route, target, request, request_id, started, caller: Some(caller) }
     }
 
     /// This request, as if it had come to another path below the tenant's base URL; none if no route is there.
-    pub(super) fn elsewhere<'b>(&'b self, path: &str, caller: &'b Principal) -> Option<Call<'b>> {
+    pub(super) fn reroute<'b>(&'b self, path: &str, caller: &'b Principal) -> Option<RequestContext<'b>> {
         let target = Target::parse(&format!("{}{path}", self.target.base))?;
         let route = ROUTES.iter().find(|route| route.method == self.route.method && target.matches(route))?;
-        Some(self.within((route, target), self.request, self.request_id, caller))
+        Some(self.sub_request((route, target), self.request, self.request_id, caller))
     }
 
     /// A request to another place below the tenant's base URL, from the same client.
-    pub(super) fn request_to(&self, method: &str, path: &str) -> Result<Request<Bytes>, http::Error> {
+    pub(super) fn sub_request_builder(&self, method: &str, path: &str) -> Result<Request<Bytes>, http::Error> {
         let uri = format!("{}{path}", self.target.base);
         let mut request = Request::builder().method(method).uri(uri).body(Bytes::new())?;
         if let Some(host) = self.request.headers().get(HOST) {
@@ -119,16 +119,16 @@ impl<'a> Call<'a> {
     /// # Errors
     /// 401, 403 or 503.
     pub async fn authenticate(&self) -> Result<Principal, ScimError> {
-        let (principal, ()) = self.authenticate_beside(|_| async { Ok(()) }).await?;
+        let (principal, ()) = self.authenticate_with_read(|_| async { Ok(()) }).await?;
         Ok(principal)
     }
 
-    /// Lets the caller in, and reads in the same wave. The read's outcome, be it good or an error, is seen only by
+    /// Lets the caller in, and reads in the same round trip. The read's outcome, be it good or an error, is seen only by
     /// those who are let in.
     ///
     /// # Errors
     /// 401, 403, 503, or the read's own.
-    pub async fn authenticate_beside<T, F>(
+    pub async fn authenticate_with_read<T, F>(
         &self,
         read: impl FnOnce(Tenant) -> F + Send,
     ) -> Result<(Principal, T), ScimError>
@@ -140,34 +140,35 @@ impl<'a> Call<'a> {
         let caller = {
             let found = &mut found;
             let read = move |tenant| Box::pin(async move { *found = Some(read(tenant).await) }) as Pin<Box<_>>;
-            self.let_in(Box::new(read)).await?
+            self.authorize(Box::new(read)).await?
         };
         // Who is let in has waited for the read.
         let found = found.unwrap_or_else(|| Err(ScimError::unavailable("nothing was read; try again")))?;
         Ok((caller, found))
     }
 
-    async fn let_in(&self, read: Read<'_>) -> Result<Principal, ScimError> {
+    async fn authorize(&self, read: ConcurrentRead<'_>) -> Result<Principal, ScimError> {
         if let Some(caller) = self.caller {
             if !caller.has(self.route.scope) {
-                return Err(self.denied(Denial::Scope));
+                return Err(self.denial_response(Denial::Scope));
             }
-            self.check_offered(caller)?;
+            self.ensure_resource_type_enabled(caller)?;
             read(caller.tenant().clone()).await;
             return Ok(caller.clone());
         }
         let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
-        let claim = Claim::read(authorization, &self.target.tenant).map_err(|denial| self.denied(denial))?;
+        let claim = PresentedCredential::read(authorization, &self.target.tenant)
+            .map_err(|denial| self.denial_response(denial))?;
         let (tenant, key) = (&claim.tenant_name().clone(), claim.key_id().clone());
         let App { store, profiles, .. } = self.app;
-        let lookup = Lookup {
+        let lookup = CredentialLookup {
             key: store.key(tenant, &key),
             profile: |wanted| async move { profiles.of(store, tenant, &wanted).await },
-            tell_use: |key| async move { store.tell_use(tenant, &key, self.now()).await },
+            record_last_used: |key| async move { store.record_last_used(tenant, &key, self.now()).await },
         };
-        let verified = claim.verify_beside(self.check(Some(self.route.scope)), lookup, read).await?;
-        let caller = verified.map_err(|denial| self.denied(denial))?;
-        self.check_offered(&caller)?;
+        let verified = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, read).await?;
+        let caller = verified.map_err(|denial| self.denial_response(denial))?;
+        self.ensure_resource_type_enabled(&caller)?;
         Ok(caller)
     }
 
@@ -182,7 +183,7 @@ impl<'a> Call<'a> {
     }
 
     /// The value of a part of the route's path, such as `{tenant}`.
-    pub(super) fn part(&self, name: &str) -> &str {
+    pub(super) fn path_param(&self, name: &str) -> &str {
         self.target.value(self.route, name)
     }
 
@@ -192,15 +193,15 @@ impl<'a> Call<'a> {
     }
 
     /// The body as it came.
-    pub(super) fn bytes(&self) -> &Bytes {
+    pub(super) fn raw_body(&self) -> &Bytes {
         self.request.body()
     }
 
     /// "Specified resource (e.g., User) or endpoint does not exist" (RFC 7644 table 8): so does none that the tenant's
     /// profile does not offer.
-    fn check_offered(&self, principal: &Principal) -> Result<(), ScimError> {
+    fn ensure_resource_type_enabled(&self, principal: &Principal) -> Result<(), ScimError> {
         match principal.profile().schemas.at(self.route.path) {
-            Some(schema) if !schema.is_offered => Err(ScimError::status(
+            Some(schema) if !schema.is_enabled => Err(ScimError::status(
                 404,
                 format!(
                     "there is no {} here: this tenant's profile {} offers no groups",
@@ -212,7 +213,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    pub(super) fn denied(&self, denial: Denial) -> ScimError {
+    pub(super) fn denial_response(&self, denial: Denial) -> ScimError {
         tracing::warn!(request_id = self.request_id, route = self.route.name, ?denial, "denied");
         match denial {
             Denial::Scope => ScimError::status(
@@ -220,7 +221,9 @@ impl<'a> Call<'a> {
                 format!("this key does not have the scope {}, which this request needs", self.route.scope.as_str()),
             ),
             // Told that its credentials are bad, Entra ID would put the tenant into quarantine at once.
-            Denial::NoIssuer => ScimError::unavailable("the keys of the identity provider could not be had; try again"),
+            Denial::IssuerUnavailable => {
+                ScimError::unavailable("the keys of the identity provider could not be had; try again")
+            }
             _ => ScimError::unauthorized(),
         }
     }
@@ -290,7 +293,7 @@ impl<'a> Call<'a> {
     ///
     /// # Errors
     /// 422 where it had another body, 503.
-    pub async fn made_before(
+    pub async fn find_replayed(
         &self,
         tenant: &Tenant,
         key: Option<&IdempotencyKey>,

@@ -9,11 +9,11 @@ use super::endpoint::Endpoint;
 use super::report::{Check, Report};
 
 #[derive(Debug)]
-pub(super) struct Visit {
+pub(super) struct Session {
     pub(super) endpoint: Endpoint,
     pub(super) report: Report,
     /// Whether `Replace` is understood; if not, that is one fault, and everything else is sent with `replace`.
-    pub(super) takes_capitals: bool,
+    pub(super) accepts_capitalized_op: bool,
     /// Whether users have the enterprise extension, as far as `/Schemas` tells.
     pub(super) has_enterprise: bool,
     /// Whether there are groups at all.
@@ -22,9 +22,16 @@ pub(super) struct Visit {
     run: String,
 }
 
-impl Visit {
+impl Session {
     pub(super) fn new(endpoint: Endpoint, report: Report) -> Result<Self, String> {
-        Ok(Self { endpoint, report, takes_capitals: true, has_enterprise: true, has_groups: true, run: unique()? })
+        Ok(Self {
+            endpoint,
+            report,
+            accepts_capitalized_op: true,
+            has_enterprise: true,
+            has_groups: true,
+            run: unique()?,
+        })
     }
 
     /// A `userName`, which is an e-mail address, too, as a UPN is.
@@ -37,13 +44,13 @@ impl Visit {
     }
 
     /// A GUID that nothing has: `which` is one digit, so that there are several.
-    pub(super) fn nobody(&self, which: char) -> String {
+    pub(super) fn nonexistent_id(&self, which: char) -> String {
         self.run.chars().skip(1).chain([which]).collect()
     }
 
     /// An operation of Entra ID without `aadOptscim062020`, which writes `Replace`.
     pub(super) fn operation(&self, op: &str, path: &str, value: &Value) -> Value {
-        let op = if self.takes_capitals { op.to_owned() } else { op.to_ascii_lowercase() };
+        let op = if self.accepts_capitalized_op { op.to_owned() } else { op.to_ascii_lowercase() };
         json!({"op": op, "path": path, "value": value})
     }
 

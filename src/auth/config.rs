@@ -8,7 +8,7 @@ use crate::scim::ProfileRef;
 
 /// What a tenant is like, as the tenant's own record says, or a copy of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TenantShape {
+pub struct TenantConfig {
     /// Its profile.
     pub profile: ProfileRef,
     /// Its settings.

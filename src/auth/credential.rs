@@ -10,15 +10,15 @@ use futures_util::future::{Either, join3, select};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
 
-use super::jwt::{Algorithm, Jwt, NOBODYS_KEY, OWN_ISSUER, own_key};
-use super::record::{Credential, KeyRecord, State, Trust};
+use super::jwt::{Algorithm, DUMMY_KEY, Jwt, OWN_ISSUER, own_key};
+use super::record::{Credential, FederatedIssuer, KeyRecord, State};
 use super::{ApiKey, Denial, Issuers, KeyId, Principal, Scope, Tenant, TenantName};
 use crate::limits::MAX_AUTHORIZATION_BYTES;
 use crate::scim::{Profile, ProfileRef};
 
 /// What a request says of itself, before anything is checked against the store.
 #[derive(Debug)]
-pub struct Claim {
+pub struct PresentedCredential {
     tenant: Tenant,
     id: KeyId,
     proof: Proof,
@@ -34,9 +34,9 @@ enum Proof {
     /// An opaque key, as the secret of an OAuth client.
     Client(ApiKey),
     /// A JWT that Rollcall is said to have issued.
-    Own(Jwt),
+    RollcallJwt(Jwt),
     /// A JWT of an identity provider.
-    Foreign(Jwt),
+    IssuerJwt(Jwt),
 }
 
 /// What a caller is checked for.
@@ -51,19 +51,19 @@ pub struct Check<'a> {
 
 /// A read for a tenant that a caller names. It leaves what it found with whoever asks: one way in for reads of every kind
 /// is one piece of code in the binary, not one for each.
-pub type Read<'r> = Box<dyn FnOnce(Tenant) -> Pin<Box<dyn Future<Output = ()> + Send + 'r>> + Send + 'r>;
+pub type ConcurrentRead<'r> = Box<dyn FnOnce(Tenant) -> Pin<Box<dyn Future<Output = ()> + Send + 'r>> + Send + 'r>;
 
 /// What is asked of the store about a caller.
-pub struct Lookup<K, A, B> {
+pub struct CredentialLookup<K, A, B> {
     /// The record of the key.
     pub key: K,
     /// The profile that it names.
     pub profile: A,
     /// That the key was used.
-    pub tell_use: B,
+    pub record_last_used: B,
 }
 
-impl Claim {
+impl PresentedCredential {
     /// Reads an `Authorization` header for the tenant named in the URL.
     ///
     /// # Errors
@@ -104,8 +104,8 @@ impl Claim {
     /// Why it cannot be one of that tenant.
     pub fn of_assertion(assertion: &str, tenant_in_url: &str) -> Result<Self, Denial> {
         match Self::of_jwt(assertion, tenant_in_url)? {
-            claim @ Self { proof: Proof::Foreign(_), .. } => Ok(claim),
-            _ => Err(Denial::OtherForm),
+            claim @ Self { proof: Proof::IssuerJwt(_), .. } => Ok(claim),
+            _ => Err(Denial::WrongCredentialType),
         }
     }
 
@@ -125,11 +125,15 @@ impl Claim {
         if jwt.claims.iss == OWN_ISSUER {
             let id = jwt.claims.jti.as_deref().and_then(KeyId::parse).ok_or(Denial::Malformed)?;
             let is_for_it = jwt.claims.aud.all().any(|audience| audience == tenant_in_url);
-            return if is_for_it { Ok(Self { tenant, id, proof: Proof::Own(jwt) }) } else { Err(Denial::OtherTenant) };
+            return if is_for_it {
+                Ok(Self { tenant, id, proof: Proof::RollcallJwt(jwt) })
+            } else {
+                Err(Denial::OtherTenant)
+            };
         }
         let audience = jwt.claims.aud.all().next().ok_or(Denial::Malformed)?;
-        let id = Trust::key_id(&jwt.claims.iss, audience);
-        Ok(Self { tenant, id, proof: Proof::Foreign(jwt) })
+        let id = FederatedIssuer::key_id(&jwt.claims.iss, audience);
+        Ok(Self { tenant, id, proof: Proof::IssuerJwt(jwt) })
     }
 
     /// The tenant that is named, not verified.
@@ -145,22 +149,22 @@ impl Claim {
     /// The JWT that is shown, if it is one.
     pub fn jwt(&self) -> Option<&Jwt> {
         match &self.proof {
-            Proof::Own(jwt) | Proof::Foreign(jwt) => Some(jwt),
+            Proof::RollcallJwt(jwt) | Proof::IssuerJwt(jwt) => Some(jwt),
             _ => None,
         }
     }
 
-    /// Looks the key up and, in the same wave, makes a read for the tenant it names, which ends where the key is not
+    /// Looks the key up and, in the same round trip, makes a read for the tenant it names, which ends where the key is not
     /// good. Beside what is left of the read, the use of the key is told. The
     /// tenant's profile is asked for after the check.
     ///
     /// # Errors
     /// The lookup's own error or that of the profile, or why the caller is not let in.
-    pub async fn verify_beside<E, K, A, P, B, U>(
+    pub async fn verify_with_read<E, K, A, P, B, U>(
         self,
         check: Check<'_>,
-        Lookup { key, profile, tell_use }: Lookup<K, A, B>,
-        read: Read<'_>,
+        CredentialLookup { key, profile, record_last_used }: CredentialLookup<K, A, B>,
+        read: ConcurrentRead<'_>,
     ) -> Result<Result<Principal, Denial>, E>
     where
         K: Future<Output = Result<Option<KeyRecord>, E>>,
@@ -180,11 +184,11 @@ impl Claim {
             Err(denial) => return Ok(Err(denial)),
         };
         let tell = async {
-            if record.is_use_news(check.now) {
-                tell_use(record.id.clone()).await;
+            if record.last_used_is_stale(check.now) {
+                record_last_used(record.id.clone()).await;
             }
         };
-        let profile = profile(record.shape.profile.clone());
+        let profile = profile(record.config.profile.clone());
         let rest = async {
             if let Either::Left(under_way) = read {
                 under_way.await;
@@ -199,13 +203,13 @@ impl Claim {
     /// # Errors
     /// Why the caller is not let in.
     pub async fn verify(&self, record: Option<KeyRecord>, check: &Check<'_>) -> Result<KeyRecord, Denial> {
-        self.prove(record.as_ref(), check).await?;
+        self.verify_proof(record.as_ref(), check).await?;
         let record = record.ok_or(Denial::Unknown)?;
         match record.state(check.now) {
             State::Revoked => return Err(Denial::Revoked),
             State::Expired => return Err(Denial::Expired),
-            State::NotYet => return Err(Denial::NotYet),
-            State::Waiting => return Err(Denial::Inactive),
+            State::Pending => return Err(Denial::NotYetValid),
+            State::Waiting => return Err(Denial::AutomationUserInactive),
             State::Live | State::Expiring => {}
         }
         if check.scope.is_some_and(|scope| !record.scopes.contains(&scope)) {
@@ -215,40 +219,43 @@ impl Claim {
     }
 
     /// Whether what is shown is what the record asks for. Without a record as much is done as with one.
-    async fn prove(&self, record: Option<&KeyRecord>, check: &Check<'_>) -> Result<(), Denial> {
+    async fn verify_proof(&self, record: Option<&KeyRecord>, check: &Check<'_>) -> Result<(), Denial> {
         let credential = record.map(|record| &record.credential);
         let automation = record.and_then(|record| record.automation.as_deref());
         match &self.proof {
-            Proof::Bearer(key) => same(key, credential, |credential| match credential {
+            Proof::Bearer(key) => verify_secret(key, credential, |credential| match credential {
                 Credential::Bearer(hash) | Credential::Token { hash, .. } => Some(*hash),
                 _ => None,
             }),
-            Proof::Client(key) => same(key, credential, |credential| match credential {
+            Proof::Client(key) => verify_secret(key, credential, |credential| match credential {
                 Credential::Client(hash) => Some(*hash),
                 _ => None,
             }),
             Proof::Basic { user, key } => {
-                let is_same = same(key, credential, |credential| match credential {
+                let is_same = verify_secret(key, credential, |credential| match credential {
                     Credential::Basic(hash) => Some(*hash),
                     _ => None,
                 });
                 is_same.and_then(|()| if automation == Some(user) { Ok(()) } else { Err(Denial::WrongSecret) })
             }
-            Proof::Own(jwt) => {
+            Proof::RollcallJwt(jwt) => {
                 let Some(Credential::Jwt { public_key, .. }) = credential else {
-                    return Err(in_vain(jwt, credential));
+                    return Err(dummy_verification(jwt, credential));
                 };
                 signed(jwt.is_signed(&own_key(public_key), Algorithm::EdDSA))?;
                 // RFC 7519 section 4.1.2: in whose name it acts.
                 let is_theirs = jwt.claims.sub.as_deref() == automation;
                 if is_theirs { jwt.check_time(check.now) } else { Err(Denial::WrongSecret) }
             }
-            Proof::Foreign(jwt) => {
+            Proof::IssuerJwt(jwt) => {
                 let Some(Credential::Federation { trust, .. }) = credential else {
-                    return Err(in_vain(jwt, credential));
+                    return Err(dummy_verification(jwt, credential));
                 };
-                let key =
-                    check.issuers.key(trust, jwt.kid.as_deref(), check.now).await.map_err(|_| Denial::NoIssuer)?;
+                let key = check
+                    .issuers
+                    .key(trust, jwt.kid.as_deref(), check.now)
+                    .await
+                    .map_err(|_| Denial::IssuerUnavailable)?;
                 signed(key.is_some_and(|key| jwt.is_signed(&key, trust.algorithm)))?;
                 let is_theirs = trust.subject.is_none() || trust.subject == jwt.claims.sub;
                 let is_meant = jwt.claims.iss == trust.issuer && jwt.claims.aud.all().any(|a| a == trust.audience);
@@ -259,7 +266,7 @@ impl Claim {
 }
 
 /// Compares a secret with the hash that the record keeps for this form, in constant time.
-fn same(
+fn verify_secret(
     key: &ApiKey,
     credential: Option<&Credential>,
     hash: impl Fn(&Credential) -> Option<[u8; 32]>,
@@ -268,7 +275,7 @@ fn same(
     let is_same = bool::from(kept.unwrap_or_default().ct_eq(&key.hash()));
     match (credential, kept) {
         (None, _) => Err(Denial::Unknown),
-        (Some(_), None) => Err(Denial::OtherForm),
+        (Some(_), None) => Err(Denial::WrongCredentialType),
         (Some(_), Some(_)) if is_same => Ok(()),
         _ => Err(Denial::WrongSecret),
     }
@@ -279,9 +286,9 @@ fn signed(is_signed: bool) -> Result<(), Denial> {
 }
 
 /// Verifies a JWT that no record is for, only to take as long as if there were one: whatever comes of it, it is refused.
-fn in_vain(jwt: &Jwt, credential: Option<&Credential>) -> Denial {
-    let _ = jwt.is_signed(&own_key(&NOBODYS_KEY), Algorithm::EdDSA);
-    if credential.is_some() { Denial::OtherForm } else { Denial::Unknown }
+fn dummy_verification(jwt: &Jwt, credential: Option<&Credential>) -> Denial {
+    let _ = jwt.is_signed(&own_key(&DUMMY_KEY), Algorithm::EdDSA);
+    if credential.is_some() { Denial::WrongCredentialType } else { Denial::Unknown }
 }
 
 /// Scheme and what follows it.
