@@ -32,7 +32,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("fetch", &["auth", "limits"], &["aws", "http", "tokio"]),
     ("profiles", &["auth", "limits", "scim", "store"], &[]),
     ("observe", &["store"], &[]),
-    ("admin", &["auth", "limits", "profiles", "scim", "store"], &[]),
+    ("admin", &["auth", "limits", "profiles", "scim", "store"], &["http"]),
     ("app", &["auth", "fetch", "observe", "profiles", "scim", "store"], &["tokio"]),
     ("worker", &["app", "auth", "limits", "store"], &["tokio"]),
     ("api", &["admin", "app", "auth", "limits", "observe", "scim", "store"], &["http", "lambda_http", "tokio"]),
