@@ -1,4 +1,4 @@
-"""What a tenant costs a month: the capacity of each route, read from the README's table (tests/budget.rs pins it), times
+"""What a tenant costs a month: the capacity of each route, read from the table of docs/src/benchmarks.md (tests/budget.rs pins it), times
 how often it is called, times prices.
 
     costs.py [USERS ...]
@@ -43,8 +43,8 @@ GROUPS_A_USER = 5
 
 
 def budgets():
-    """Route -> read and write units, from the table of the README."""
-    text = (pathlib.Path(__file__).resolve().parent.parent / "README.md").read_text()
+    """Route -> read and write units, from the table of docs/src/benchmarks.md."""
+    text = (pathlib.Path(__file__).resolve().parent.parent / "docs/src/benchmarks.md").read_text()
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
     is_number = lambda cell: re.fullmatch(r"[\d.]*", cell)
     return {row[0]: (float(row[2] or 0), float(row[3] or 0)) for row in rows

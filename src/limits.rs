@@ -1,4 +1,4 @@
-//! Every bound in one place, each with its reason. The README lists them for users.
+//! Every bound in one place, each with its reason. `docs/src/reference/limits.md` lists them for users.
 
 /// Longest request body in bytes. A user of every RFC 7643 attribute is under 20 KB; Lambda itself refuses 6 MB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;

@@ -1,4 +1,4 @@
-"""Times on this machine, for the README: a store of 1,000 users against one of 100,000.
+"""Times on this machine, for docs/src/benchmarks.md: a store of 1,000 users against one of 100,000.
 
     bench.py ROLLCALL
 
