@@ -11,14 +11,14 @@ use serde::{Deserialize, Serialize};
 use crate::app::Clock;
 use crate::auth::TenantName;
 use crate::store::counts::UserChange;
-use crate::store::tables::TablePermission;
+use crate::store::tables::{AccessList, TablePermission};
 use crate::store::{Store, StoreError};
 
 /// The function's handler string.
 pub const HANDLER: &str = "stream";
 
 /// Every access to a table that the work may need; the function's role allows no other.
-pub const ACCESS: &[TablePermission] = &[
+pub const ACCESS: AccessList = &[&[
     TablePermission::KEYS_SCAN,
     TablePermission::USERS_BY_ID,
     TablePermission::USERS_UPDATE,
@@ -28,7 +28,7 @@ pub const ACCESS: &[TablePermission] = &[
     TablePermission::LINKS_QUERY,
     TablePermission::LINKS_PUT,
     TablePermission::LINKS_DELETE,
-];
+]];
 
 /// Works done side by side, each with some calls of its own: more would want more connections than a function has.
 const WORKS_AT_ONCE: usize = 4;

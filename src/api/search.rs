@@ -32,12 +32,32 @@ pub enum ResourceKind {
     Group,
 }
 
-/// GET of an endpoint, or POST of its `/.search`.
+/// `GET /Users`, `POST /Users/.search`.
 ///
 /// # Errors
 /// 400 `invalidFilter`, `tooMany`, `invalidPath`, `invalidValue`, `invalidCursor`, `expiredCursor` or `invalidCount`,
 /// 401, 403, 503.
-pub async fn list(context: RequestContext<'_>, kinds: &[ResourceKind]) -> Result<ScimResponse, ScimError> {
+pub async fn users(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    list(context, &[ResourceKind::User]).await
+}
+
+/// `GET /Groups`, `POST /Groups/.search`.
+///
+/// # Errors
+/// Those of [`users`].
+pub async fn groups(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    list(context, &[ResourceKind::Group]).await
+}
+
+/// `GET /`, `POST /.search`: resources of all types.
+///
+/// # Errors
+/// Those of [`users`].
+pub async fn all(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    list(context, &[ResourceKind::User, ResourceKind::Group]).await
+}
+
+async fn list(context: RequestContext<'_>, kinds: &[ResourceKind]) -> Result<ScimResponse, ScimError> {
     let early = Prefetch::of(&context, kinds);
     let read = |tenant| early.read(&context.app().store, tenant);
     let (principal, early) = context.authenticate_with_read(read).await?;

@@ -1,11 +1,11 @@
 //! The functions of `template.yaml`, made from the route table: a function, its role and its log group for each row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::api::ROUTES;
 use crate::api::route::FALLBACK;
-use crate::store::tables::TablePermission;
+use crate::store::tables::{AccessList, TablePermission};
 use crate::worker;
 
 /// The line before the generated block.
@@ -195,9 +195,11 @@ fn logical_id(name: &str) -> String {
 
 /// One statement a table or index, with the actions that the row declares on it, and one of its own for an action that
 /// is bound to some attributes.
-fn statements(access: &[TablePermission]) -> String {
+fn statements(access: AccessList) -> String {
     let mut resources = BTreeMap::<_, Vec<&str>>::new();
-    for TablePermission { table, action, index, attributes } in access {
+    for TablePermission { table, action, index, attributes } in
+        access.iter().copied().flatten().collect::<BTreeSet<_>>()
+    {
         let index = index.map_or(String::new(), |index| format!("/index/{index}"));
         let table = table.as_str();
         let resource = format!(

@@ -127,6 +127,9 @@ pub struct TablePermission {
     pub attributes: Option<&'static [&'static str]>,
 }
 
+/// What a function may do to the tables: the union of lists, each of which is one kind of operation.
+pub type AccessList = &'static [&'static [TablePermission]];
+
 const fn access(table: Table, action: &'static str, index: Option<&'static str>) -> TablePermission {
     TablePermission { table, action, index, attributes: None }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use rollcall::api::Route;
-use rollcall::store::tables::{Table, TablePermission};
+use rollcall::store::tables::{AccessList, Table, TablePermission};
 use serde_json::{Value, json};
 
 use super::wire::{Answer, DynamoCall, Layer, Lost};
@@ -14,7 +14,7 @@ tokio::task_local! {
     pub static ROLE: Option<Role>;
 }
 
-pub type Role = (&'static str, &'static [TablePermission]);
+pub type Role = (&'static str, AccessList);
 
 pub fn role(route: &'static Route) -> Role {
     (route.name, route.access)
@@ -32,7 +32,13 @@ impl Layer for Guard {
         let Some((name, declared)) = role else { return Ok(Some(denied("no route"))) };
         for Wanted { table, action, index, body } in accesses(call) {
             let is_it = |a: &&TablePermission| (a.table, a.action, a.index) == (table, &action, index.as_deref());
-            match declared.iter().filter(is_it).find(|a| a.attributes.is_none_or(|only| keeps_to(&body, only))) {
+            match declared
+                .iter()
+                .copied()
+                .flatten()
+                .filter(is_it)
+                .find(|a| a.attributes.is_none_or(|only| keeps_to(&body, only)))
+            {
                 Some(access) => USED.lock().unwrap().insert((name, *access)),
                 None => {
                     let what = format!("{name} may not {action} on {table:?} {index:?}");

@@ -1,145 +1,101 @@
-//! What several rows may do to the tables, by what they are for.
+//! Access lists: what a kind of operation does to the tables. A row of the route table names those that it needs, and the
+//! role of its function is their union.
 
-use crate::store::tables::TablePermission;
+use crate::store::tables::TablePermission as P;
+
+/// Every authenticated request: the key, and when it was last used.
+pub(super) const AUTHENTICATE: &[P] = &[P::KEYS_GET, P::KEYS_UPDATE_LAST_USED];
+
+/// A user by id, and the names of its groups.
+pub(super) const READ_USER: &[P] = &[P::USERS_BY_ID, P::GROUPS_BATCH_GET];
+
+/// The automation user of a key, by its name.
+pub(super) const FIND_ME: &[P] = &[P::USERS_GET];
 
 /// Every way to find users, and the names of their groups.
-pub(super) const USER_LIST: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_GET,
-    TablePermission::USERS_QUERY,
-    TablePermission::USERS_BY_ID,
-    TablePermission::USERS_BY_EXTERNAL_ID,
-    TablePermission::USERS_BY_EMAIL,
-    TablePermission::USERS_BY_HOUR,
-    TablePermission::GROUPS_BATCH_GET,
-    TablePermission::LINKS_GET,
-    TablePermission::LINKS_QUERY,
+pub(super) const LIST_USERS: &[P] = &[
+    P::USERS_GET,
+    P::USERS_QUERY,
+    P::USERS_BY_ID,
+    P::USERS_BY_EXTERNAL_ID,
+    P::USERS_BY_EMAIL,
+    P::USERS_BY_HOUR,
+    P::GROUPS_BATCH_GET,
+    P::LINKS_GET,
+    P::LINKS_QUERY,
 ];
+
+/// A new user, its further addresses, and an idempotency key.
+pub(super) const CREATE_USER: &[P] = &[P::USERS_BY_ID, P::USERS_PUT, P::LINKS_GET, P::LINKS_PUT];
+
+/// An update in place, or for a rename a new item and the end of the old one.
+pub(super) const CHANGE_USER: &[P] = &[P::USERS_UPDATE, P::USERS_PUT, P::USERS_DELETE, P::LINKS_PUT, P::LINKS_DELETE];
+
+/// A user and its memberships; of many, a job.
+pub(super) const DELETE_USER: &[P] =
+    &[P::USERS_BY_ID, P::USERS_DELETE, P::GROUPS_UPDATE, P::LINKS_PUT, P::LINKS_DELETE];
+
+/// A group by id, and its members.
+pub(super) const READ_GROUP: &[P] = &[P::GROUPS_GET, P::LINKS_QUERY];
 
 /// Every way to find groups, and their members.
-pub(super) const GROUP_LIST: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_BY_ID,
-    TablePermission::GROUPS_GET,
-    TablePermission::GROUPS_BATCH_GET,
-    TablePermission::GROUPS_QUERY,
-    TablePermission::GROUPS_BY_NAME,
-    TablePermission::GROUPS_BY_EXTERNAL_ID,
-    TablePermission::LINKS_GET,
-    TablePermission::LINKS_QUERY,
+pub(super) const LIST_GROUPS: &[P] = &[
+    P::USERS_BY_ID,
+    P::GROUPS_GET,
+    P::GROUPS_BATCH_GET,
+    P::GROUPS_QUERY,
+    P::GROUPS_BY_NAME,
+    P::GROUPS_BY_EXTERNAL_ID,
+    P::LINKS_GET,
+    P::LINKS_QUERY,
 ];
 
-/// Both.
-pub(super) const ALL_LIST: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_GET,
-    TablePermission::USERS_QUERY,
-    TablePermission::USERS_BY_ID,
-    TablePermission::USERS_BY_EXTERNAL_ID,
-    TablePermission::USERS_BY_EMAIL,
-    TablePermission::USERS_BY_HOUR,
-    TablePermission::GROUPS_GET,
-    TablePermission::GROUPS_BATCH_GET,
-    TablePermission::GROUPS_QUERY,
-    TablePermission::GROUPS_BY_NAME,
-    TablePermission::GROUPS_BY_EXTERNAL_ID,
-    TablePermission::LINKS_GET,
-    TablePermission::LINKS_QUERY,
+/// The group, its name, and for each member that changes a row and the member's own item.
+pub(super) const CHANGE_MEMBERS: &[P] = &[
+    P::USERS_BY_ID,
+    P::USERS_UPDATE,
+    P::GROUPS_GET,
+    P::GROUPS_UPDATE,
+    P::LINKS_GET,
+    P::LINKS_QUERY,
+    P::LINKS_PUT,
+    P::LINKS_DELETE,
 ];
+
+/// A new group.
+pub(super) const PUT_GROUP: &[P] = &[P::GROUPS_PUT];
+
+/// The end of a group.
+pub(super) const DELETE_GROUP: &[P] = &[P::GROUPS_DELETE];
+
+/// The row of one member.
+pub(super) const READ_MEMBERSHIP: &[P] = &[P::LINKS_GET];
 
 /// Every way to find memberships.
-pub(super) const GROUP_MEMBER_LIST: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_BY_ID,
-    TablePermission::GROUPS_GET,
-    TablePermission::GROUPS_BATCH_GET,
-    TablePermission::GROUPS_QUERY,
-    TablePermission::LINKS_GET,
-    TablePermission::LINKS_BATCH_GET,
-    TablePermission::LINKS_QUERY,
+pub(super) const LIST_MEMBERSHIPS: &[P] = &[
+    P::USERS_BY_ID,
+    P::GROUPS_GET,
+    P::GROUPS_BATCH_GET,
+    P::GROUPS_QUERY,
+    P::LINKS_GET,
+    P::LINKS_BATCH_GET,
+    P::LINKS_QUERY,
 ];
 
-/// PUT and PATCH: a read by id, an update in place, or for a rename a new item and the end of the old one.
-pub(super) const USER_CHANGE: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_BY_ID,
-    TablePermission::USERS_UPDATE,
-    TablePermission::USERS_PUT,
-    TablePermission::USERS_DELETE,
-    TablePermission::GROUPS_BATCH_GET,
-    TablePermission::LINKS_PUT,
-    TablePermission::LINKS_DELETE,
-];
+/// A new credential of a tenant whose record has not changed meanwhile.
+pub(super) const ISSUE_KEY: &[P] = &[P::KEYS_GET, P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_CHECK];
 
-/// As of a user by id, who is first found by name.
-pub(super) const ME_GET: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_GET,
-    TablePermission::USERS_BY_ID,
-    TablePermission::GROUPS_BATCH_GET,
-];
+/// All credentials of a tenant.
+pub(super) const LIST_KEYS: &[P] = &[P::KEYS_QUERY];
 
-/// As [`USER_CHANGE`], of a user found by name.
-pub(super) const ME_CHANGE: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_GET,
-    TablePermission::USERS_BY_ID,
-    TablePermission::USERS_UPDATE,
-    TablePermission::USERS_PUT,
-    TablePermission::USERS_DELETE,
-    TablePermission::GROUPS_BATCH_GET,
-    TablePermission::LINKS_PUT,
-    TablePermission::LINKS_DELETE,
-];
+/// A tenant's or an automation user's record, and its copies on the keys.
+pub(super) const CHANGE_KEYS: &[P] = &[P::KEYS_GET, P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_QUERY];
 
-/// As of a user by id, who is first found by name.
-pub(super) const ME_DELETE: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_GET,
-    TablePermission::USERS_BY_ID,
-    TablePermission::USERS_DELETE,
-    TablePermission::GROUPS_UPDATE,
-    TablePermission::LINKS_PUT,
-    TablePermission::LINKS_DELETE,
-];
+/// The end of a credential.
+pub(super) const REVOKE_KEY: &[P] = &[P::KEYS_GET, P::KEYS_REVOKE];
 
-/// PUT and PATCH: the group, its name, and for each member that changes a row and the member's own item.
-pub(super) const GROUP_CHANGE: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_BY_ID,
-    TablePermission::USERS_UPDATE,
-    TablePermission::GROUPS_GET,
-    TablePermission::GROUPS_UPDATE,
-    TablePermission::LINKS_GET,
-    TablePermission::LINKS_QUERY,
-    TablePermission::LINKS_PUT,
-    TablePermission::LINKS_DELETE,
-];
+/// All tenants.
+pub(super) const LIST_TENANTS: &[P] = &[P::KEYS_SCAN];
 
-/// What all writes of users, groups and memberships take together: a Bulk may hold any of them.
-pub(super) const EVERY_WRITE: &[TablePermission] = &[
-    TablePermission::KEYS_GET,
-    TablePermission::KEYS_UPDATE_LAST_USED,
-    TablePermission::USERS_BY_ID,
-    TablePermission::USERS_PUT,
-    TablePermission::USERS_UPDATE,
-    TablePermission::USERS_DELETE,
-    TablePermission::GROUPS_GET,
-    TablePermission::GROUPS_BATCH_GET,
-    TablePermission::GROUPS_PUT,
-    TablePermission::GROUPS_UPDATE,
-    TablePermission::GROUPS_DELETE,
-    TablePermission::LINKS_GET,
-    TablePermission::LINKS_QUERY,
-    TablePermission::LINKS_PUT,
-    TablePermission::LINKS_DELETE,
-];
+/// A tenant's record, and its counter.
+pub(super) const CREATE_TENANT: &[P] = &[P::KEYS_PUT, P::LINKS_PUT];
