@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use http::{Method, Request, Response, StatusCode};
-use serde_json::Value;
+use http::{Method, Request, Response};
 
 use crate::app::App;
-use crate::auth::{KeyId, Principal};
+use crate::app::metrics::RequestRecord;
+use crate::auth::KeyId;
+#[cfg(feature = "local")]
+use crate::auth::Principal;
 use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES, REQUEST_SECONDS};
-use crate::observe::RequestRecord;
 use crate::scim::ScimError;
-use crate::store::meter::Meter;
+use crate::store::dynamo::meter::Meter;
 
 pub mod admin;
+mod authorize;
 pub mod bulk;
 pub mod context;
 mod cursor;
@@ -28,72 +27,20 @@ pub mod groups;
 pub mod me;
 pub mod oauth;
 mod path;
+mod response;
 pub mod route;
 pub mod search;
+mod sub_request;
 pub mod users;
+mod write;
 
-pub use context::RequestContext;
-pub use route::{ROUTES, Route, Selection};
+pub use context::{Origin, RequestContext, Route};
+pub use path::Base;
+pub use response::ScimResponse;
+pub use route::{ROUTES, Selection};
 
-use path::Target;
-
-/// The media type of every body (RFC 7644 section 8.1).
-const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
-
-/// That of what is not SCIM.
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
-/// The scheme and host that a request came to, put into its extensions by the binary that received it.
-#[derive(Debug, Clone)]
-pub struct Origin(pub String);
-
-/// A handler's answer. One with a tenant's data can only be made for a verified caller.
-#[derive(Debug)]
-pub struct ScimResponse {
-    /// Whose key it is, for the log.
-    key: Option<KeyId>,
-    status: StatusCode,
-    media_type: HeaderValue,
-    location: Option<String>,
-    etag: Option<String>,
-    challenge: Option<&'static str>,
-    body: Option<Value>,
-}
-
-impl ScimResponse {
-    /// An answer with a body.
-    pub fn json(principal: Principal, status: StatusCode, body: impl Into<Value>) -> Self {
-        Self { media_type: SCIM_JSON, ..Self::plain(Some(principal.key().clone()), status, body.into()) }
-    }
-
-    /// An answer that is no SCIM: of the token endpoint, of a public document, or of the admin API.
-    fn plain(key: Option<KeyId>, status: StatusCode, body: Value) -> Self {
-        let (media_type, location, etag, challenge) = (JSON, None, None, None);
-        Self { key, status, media_type, location, etag, challenge, body: Some(body) }
-    }
-
-    /// An answer without one.
-    pub fn empty(principal: Principal, status: StatusCode) -> Self {
-        Self { body: None, ..Self::json(principal, status, Value::Null) }
-    }
-
-    /// With a `Location` header.
-    #[must_use]
-    pub fn location(self, location: String) -> Self {
-        Self { location: Some(location), ..self }
-    }
-
-    /// With a `WWW-Authenticate` header.
-    fn challenge(self, challenge: &'static str) -> Self {
-        Self { challenge: Some(challenge), ..self }
-    }
-
-    /// With an `ETag` header.
-    #[must_use]
-    pub fn etag(self, etag: String) -> Self {
-        Self { etag: Some(etag), ..self }
-    }
-}
+use path::RequestTarget;
+use response::{Refusal, response};
 
 /// Answers a request with one of the selected routes. Never fails: whatever goes wrong is a SCIM error body.
 pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -> Response<Bytes> {
@@ -132,7 +79,7 @@ pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<
     let operator = Principal::local_operator();
     let outcome = match (operator, find(&Selection::all(), &request)) {
         (Ok(operator), Ok(found)) => {
-            let outer = RequestContext::new(app, found.0, found.1.clone(), &request, &request_id);
+            let outer = RequestContext::new(app, found.clone(), &request, &request_id, ROUTES);
             let context = outer.sub_request(found, &request, &request_id, &operator);
             (context.route().handler)(context).await.map_err(Refusal::from)
         }
@@ -146,34 +93,20 @@ fn too_late() -> ScimError {
     ScimError::unavailable("the request took too long; what it asked for may have been done, and it can be sent again")
 }
 
-/// A refusal; with it the methods that would be allowed, for 405, and where to go instead, for 308.
-#[derive(Debug)]
-struct Refusal {
-    error: ScimError,
-    allow: Option<String>,
-    location: Option<String>,
-}
-
-impl From<ScimError> for Refusal {
-    fn from(error: ScimError) -> Self {
-        Self { error, allow: None, location: None }
-    }
-}
-
 async fn answer(
     app: &App,
     route: &'static Route,
-    target: Target,
+    target: RequestTarget,
     request: &Request<Bytes>,
     request_id: &str,
 ) -> Result<ScimResponse, Refusal> {
     if request.body().len() > MAX_BODY_BYTES {
         return Err(ScimError::status(413, format!("the request body is longer than {MAX_BODY_BYTES} bytes")).into());
     }
-    Ok((route.handler)(RequestContext::new(app, route, target, request, request_id)).await?)
+    Ok((route.handler)(RequestContext::new(app, (route, target), request, request_id, ROUTES)).await?)
 }
 
-fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Route, Target), Refusal> {
+fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Route, RequestTarget), Refusal> {
     let not_found = || {
         ScimError::status(
             404,
@@ -181,10 +114,10 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
              /Users, /Groups, /GroupMembers, /Bulk, /ServiceProviderConfig, /ResourceTypes or /Schemas",
         )
     };
-    let target = Target::parse(request.uri().path()).ok_or_else(not_found)?;
+    let target = RequestTarget::parse(request.uri().path()).ok_or_else(not_found)?;
     // `/Users/.search` is no user's id.
-    let is_fixed = ROUTES.iter().any(|route| !route.path.contains('{') && target.matches(route));
-    let matching = || ROUTES.iter().filter(|r| target.matches(r) && !(is_fixed && r.path.contains('{')));
+    let is_fixed = ROUTES.iter().any(|route| !route.path.contains('{') && route.takes(&target));
+    let matching = || ROUTES.iter().filter(|r| r.takes(&target) && !(is_fixed && r.path.contains('{')));
     if let Some(route) = matching().find(|route| route.method == *request.method()) {
         return match selection.includes(route) {
             true => Ok((route, target)),
@@ -212,40 +145,6 @@ fn without_trailing_slash(request: &Request<Bytes>) -> Refusal {
     let location = format!("{}{query}", uri.path().trim_end_matches('/'));
     let error = ScimError::status(308, "the address has no trailing slash");
     Refusal { location: Some(location), ..error.into() }
-}
-
-fn response(outcome: Result<ScimResponse, Refusal>) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    let mut set = |name, value: Option<String>| {
-        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
-            response.headers_mut().insert(name, value);
-        }
-    };
-    let (status, media_type, body) = match outcome {
-        Ok(reply) => {
-            set(LOCATION, reply.location);
-            set(ETAG, reply.etag);
-            set(WWW_AUTHENTICATE, reply.challenge.map(str::to_owned));
-            // RFC 6749 section 5.1, and for whatever else a key is shown in.
-            set(CACHE_CONTROL, (reply.media_type == JSON).then(|| "no-store".to_owned()));
-            set(PRAGMA, (reply.media_type == JSON).then(|| "no-cache".to_owned()));
-            (reply.status, reply.media_type, reply.body)
-        }
-        Err(Refusal { error, allow, location }) => {
-            set(ALLOW, allow);
-            set(LOCATION, location);
-            set(RETRY_AFTER, error.retry_after.map(|seconds| seconds.to_string()));
-            set(WWW_AUTHENTICATE, (error.status == 401).then(|| "Bearer realm=\"scim\"".to_owned()));
-            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, SCIM_JSON, Some(error.to_json()))
-        }
-    };
-    *response.status_mut() = status;
-    if let Some(body) = body {
-        response.headers_mut().insert(CONTENT_TYPE, media_type);
-        *response.body_mut() = Bytes::from(body.to_string());
-    }
-    response
 }
 
 /// 32 characters, unique.

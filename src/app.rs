@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
+pub mod clock;
+pub mod https;
+pub mod metrics;
+pub mod profile_cache;
 
+pub use clock::Clock;
+
+use crate::app::https::Https;
+use crate::app::metrics::Observer;
+use crate::app::profile_cache::Profiles;
 use crate::auth::Issuers;
-use crate::fetch::Https;
-use crate::observe::Observer;
-use crate::profiles::Profiles;
 use crate::scim::Schemas;
 use crate::store::Store;
 
@@ -28,25 +33,6 @@ pub struct App {
     pub public_url: Option<String>,
     /// Where it is told what a request did and spent.
     pub observer: Observer,
-}
-
-/// Tells the time.
-#[derive(Clone)]
-pub enum Clock {
-    /// The system's.
-    System,
-    /// A test's.
-    Fixed(Arc<dyn Fn() -> Timestamp + Send + Sync>),
-}
-
-impl Clock {
-    /// The time now.
-    pub fn now(&self) -> Timestamp {
-        match self {
-            Self::System => Timestamp::now(),
-            Self::Fixed(now) => now(),
-        }
-    }
 }
 
 impl App {

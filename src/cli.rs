@@ -7,9 +7,9 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::Clock;
 use crate::store::Store;
-use crate::store::client;
-use crate::store::embedded::Engine;
-use crate::store::tables::{TableNames, create_missing};
+use crate::store::dynamo::client;
+use crate::store::dynamo::embedded::Engine;
+use crate::store::dynamo::tables::{TableNames, create_missing};
 use crate::worker;
 
 mod automation;
@@ -34,7 +34,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the endpoint on this machine; on first start it makes the tenant demo and prints its key
-    Serve(serve::Options),
+    Serve(serve::ServeOptions),
     /// Make, show, change and list tenants
     #[command(subcommand)]
     Tenant(tenants::TenantCommand),
@@ -48,10 +48,10 @@ enum Command {
     #[command(subcommand)]
     Automation(automation::AutomationCommand),
     /// Show how a filter is answered, and what that reads
-    Explain(explain::Options),
+    Explain(explain::ExplainOptions),
     /// Act as Entra ID and Okta against a SCIM endpoint, and say what to change; the status is 0 if nothing is wrong, 1 for
     /// faults, 2 if it could not be examined
-    Doctor(doctor::Options),
+    Doctor(doctor::DoctorOptions),
     /// Carry out what requests have committed and the worker has given up
     Work {
         #[command(flatten)]

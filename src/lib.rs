@@ -3,14 +3,13 @@
 //! Where things are:
 //!
 //! - [`scim`]: the protocol (RFC 7643, 7644) as pure functions over JSON; clients' deviations in [`scim::deviation`].
+//! - [`tenant`]: a tenant's name, profile, types of credential and settings.
 //! - [`auth`]: keys, and the only place that makes a [`Tenant`](auth::Tenant).
 //! - [`store`]: the only speaker of DynamoDB: tables, items, commits.
 //! - [`api`]: the route table and one thin handler per route.
 //! - [`admin`]: what operators do to tenants, keys and automation users, by command line or by the admin API.
-//! - [`fetch`]: documents of identity providers.
-//! - [`profiles`]: the tenants' profiles that a process has read.
+//! - [`app`]: what every request shares: clock, profiles, identity providers' documents, log and metrics.
 //! - [`worker`]: finishes what requests have committed and not carried out.
-//! - [`observe`]: the log line and metrics of a request.
 //! - [`limits`]: every bound, with its reason.
 //! - `cli` (feature `local`): the command `rollcall`.
 //! - `bin/lambda.rs` and `bin/rollcall.rs` only wire.
@@ -36,10 +35,8 @@ pub mod app;
 pub mod auth;
 #[cfg(feature = "local")]
 pub mod cli;
-pub mod fetch;
 pub mod limits;
-pub mod observe;
-pub mod profiles;
 pub mod scim;
 pub mod store;
+pub mod tenant;
 pub mod worker;

@@ -15,7 +15,6 @@ pub mod list;
 pub mod membership;
 pub mod patch;
 pub mod path;
-pub mod profile;
 pub mod projection;
 pub mod resource;
 pub mod schema;
@@ -24,7 +23,6 @@ pub mod user;
 
 pub use document::Document;
 pub use error::{ScimError, ScimType};
-pub use profile::{Profile, ProfileRef};
 pub use schema::{Attribute, ResourceSchema, Schemas};
 
 /// Schema URI of an error body (RFC 7644 section 3.12).

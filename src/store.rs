@@ -4,30 +4,12 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-pub mod automation;
-mod batch;
-pub mod client;
-mod commit;
-pub mod counts;
-#[cfg(feature = "local")]
-pub mod embedded;
-pub mod group_members;
-pub mod groups;
-pub mod idempotency;
-mod item;
-pub mod jobs;
-pub mod keys;
-mod links;
-pub mod members;
-pub mod meter;
-mod page;
-mod record;
-pub mod tables;
-pub mod tenants;
-pub mod tokens;
-pub mod users;
+pub mod dynamo;
+pub mod model;
+pub mod ops;
+mod rows;
 
-use tables::{Table, TableNames};
+use dynamo::tables::{Table, TableNames};
 
 /// The tables of one deployment.
 #[derive(Debug, Clone)]

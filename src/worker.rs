@@ -1,4 +1,4 @@
-//! Counts users, and finishes what requests have committed and not carried out (see [`DeferredJob`](crate::store::jobs::DeferredJob)): on Lambda from
+//! Counts users, and finishes what requests have committed and not carried out (see [`DeferredJob`](crate::store::ops::jobs::DeferredJob)): on Lambda from
 //! the change records of the links table, locally by looking from time to time. Doing it twice does no harm.
 
 use std::collections::BTreeMap;
@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Clock;
-use crate::auth::TenantName;
-use crate::store::counts::UserChange;
-use crate::store::tables::{AccessList, TablePermission};
+use crate::store::dynamo::tables::{AccessList, TablePermission};
+use crate::store::ops::counts::UserChange;
 use crate::store::{Store, StoreError};
+use crate::tenant::TenantName;
 
 /// The function's handler string.
 pub const HANDLER: &str = "stream";
@@ -39,7 +39,7 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// Change records of the tables `links` and `users`, as Lambda hands them over. Of work, its key: the rest is read from
 /// the table. An event without records, once a day, has the worker look for what was given up.
 #[derive(Debug, Deserialize)]
-pub struct Event {
+pub struct StreamEvent {
     #[serde(rename = "Records", default)]
     records: Vec<StreamRecord>,
 }
@@ -83,18 +83,18 @@ struct Text {
 /// Which records are to be handed over again (`ReportBatchItemFailures`).
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
-    batch_item_failures: Vec<Failure>,
+pub struct StreamResponse {
+    batch_item_failures: Vec<BatchItemFailure>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Failure {
+struct BatchItemFailure {
     item_identifier: String,
 }
 
 /// Does the work that the records of a batch stand for, once it has settled.
-pub async fn handle(store: &Store, clock: &Clock, event: Event) -> Answer {
+pub async fn handle(store: &Store, clock: &Clock, event: StreamEvent) -> StreamResponse {
     if event.records.is_empty() {
         match sweep(store, clock).await {
             Ok(count) => tracing::info!(count, "work that was left is done"),
@@ -109,18 +109,18 @@ pub async fn handle(store: &Store, clock: &Clock, event: Event) -> Answer {
             Ok(()) => None,
             Err(error) => {
                 tracing::error!(%error, "work is left");
-                Some(Failure { item_identifier: change.sequence_number })
+                Some(BatchItemFailure { item_identifier: change.sequence_number })
             }
         }
     });
     let failures = futures_util::stream::iter(done).buffer_unordered(WORKS_AT_ONCE).filter_map(std::future::ready);
     let mut batch_item_failures: Vec<_> = failures.collect().await;
     batch_item_failures.extend(count(store, clock, of_users).await);
-    Answer { batch_item_failures }
+    StreamResponse { batch_item_failures }
 }
 
 /// Counts who came and who went, tenant by tenant; the first record of those that are to be handed over again.
-async fn count(store: &Store, clock: &Clock, changes: Vec<StreamChange>) -> Vec<Failure> {
+async fn count(store: &Store, clock: &Clock, changes: Vec<StreamChange>) -> Vec<BatchItemFailure> {
     let mut by_tenant = BTreeMap::<String, Vec<UserChange>>::new();
     for change in changes {
         if let Keys::User { tenant } = &change.keys {
@@ -133,7 +133,7 @@ async fn count(store: &Store, clock: &Clock, changes: Vec<StreamChange>) -> Vec<
         if let Err(error) = store.count_changes(&tenant, &changes, clock.now()).await {
             tracing::error!(%error, "users are not counted");
             let first = changes.first().map(|change| change.sequence.clone());
-            failures.extend(first.map(|item_identifier| Failure { item_identifier }));
+            failures.extend(first.map(|item_identifier| BatchItemFailure { item_identifier }));
         }
     }
     failures

@@ -4,11 +4,12 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use rollcall::api::Base;
 use rollcall::api::ROUTES;
-use rollcall::api::route::Base;
 use rollcall::app::Clock;
-use rollcall::auth::{Scope, TenantName};
-use rollcall::scim::Profile;
+use rollcall::auth::Scope;
+use rollcall::tenant::Profile;
+use rollcall::tenant::TenantName;
 use rollcall::worker;
 use serde_json::{Value, json};
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use rollcall::api::Base;
 use rollcall::api::ROUTES;
-use rollcall::api::route::Base;
-use rollcall::auth::{Scope, TenantName};
+use rollcall::auth::Scope;
+use rollcall::tenant::TenantName;
 use serde_json::{Value, json};
 
 use crate::support::{Harness, ScimResponse, key};

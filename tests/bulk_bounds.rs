@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rollcall::auth::{Scope, TenantName};
+use rollcall::auth::Scope;
 use rollcall::limits::{BULK_RESPONSE_DEADLINE_SECONDS, MAX_BODY_BYTES, MAX_BULK_OPERATIONS};
-use rollcall::store::tables::Table;
+use rollcall::store::dynamo::tables::Table;
+use rollcall::tenant::TenantName;
 use serde_json::{Value, json};
 
 use crate::bulk::{bulk, detail, group, names, post, send, statuses, user};

@@ -65,7 +65,7 @@ async fn observe(harness: &Harness, id: &str) -> Value {
         found.push(names(harness.find(filter).await));
     }
     let users: Vec<_> = listed["Resources"].as_array().unwrap().iter().map(core).collect();
-    let rows = harness.dump(rollcall::store::tables::Table::Links).await.len();
+    let rows = harness.dump(rollcall::store::dynamo::tables::Table::Links).await.len();
     json!({"users": users, "total": listed["totalResults"], "byId": by_id.status, "found": found, "rows": rows})
 }
 

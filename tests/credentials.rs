@@ -9,11 +9,12 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
-use rollcall::admin::keys::{self, Made, NewCredentialType, NewKey};
+use rollcall::admin::keys::{self, CreatedKey, NewCredentialType, NewKey};
 use rollcall::app::{App, Clock};
 use rollcall::auth::jwt::Algorithm;
-use rollcall::auth::{Credential, FederatedIssuer, Issuers, KeyId, Scope, TenantName};
+use rollcall::auth::{Credential, FederatedIssuer, Issuers, KeyId, Scope};
 use rollcall::limits::{CLOCK_TOLERANCE_SECONDS, JWKS_MIN_REFETCH_SECONDS, JWKS_STALE_TTL_SECONDS, JWKS_TTL_SECONDS};
+use rollcall::tenant::TenantName;
 use serde_json::{Value, json};
 
 use crate::support::budget::Budget;
@@ -63,7 +64,7 @@ pub async fn with_issuer(budget: Option<Arc<Budget>>) -> (Harness, Arc<Issuer>) 
     (harness, issuer)
 }
 
-pub async fn add(harness: &Harness, new: NewKey) -> Made {
+pub async fn add(harness: &Harness, new: NewKey) -> CreatedKey {
     keys::add(&harness.app.store, new, Timestamp::now()).await.unwrap()
 }
 
@@ -88,7 +89,7 @@ fn basic(user: &str, password: &str) -> String {
 }
 
 /// The `Authorization` header of a holder.
-pub fn header_of(made: &Made) -> String {
+pub fn header_of(made: &CreatedKey) -> String {
     match (&made.record.credential, &made.secret) {
         (Credential::Basic(_), Some(secret)) => basic(ROBOT, secret),
         (Credential::Federation { .. }, _) => bearer(&of_issuer("first", &claims())),
@@ -106,7 +107,7 @@ async fn ask_token(harness: &Harness, form: &[(&str, &str)], headers: &[(&str, &
     harness.raw("POST", "/acme/oauth/token", body.into_bytes(), headers).await
 }
 
-async fn token_by_secret(harness: &Harness, made: &Made) -> ScimResponse {
+async fn token_by_secret(harness: &Harness, made: &CreatedKey) -> ScimResponse {
     let form = [
         ("grant_type", "client_credentials"),
         ("client_id", made.record.id.as_str()),
@@ -529,7 +530,7 @@ async fn nothing_secret_is_stored_or_shown() {
         let made = add(&harness, new_key("acme", form)).await;
         let secret = made.secret.unwrap();
         let last = &secret[secret.len() - 30..];
-        let stored = format!("{:?}", harness.dump(rollcall::store::tables::Table::Keys).await);
+        let stored = format!("{:?}", harness.dump(rollcall::store::dynamo::tables::Table::Keys).await);
         assert!(!stored.contains(last) && !format!("{:?}", made.record).contains(last));
         assert!(KeyId::parse(made.record.id.as_str()).is_some());
     }

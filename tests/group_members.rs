@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::app::{App, Clock};
 use rollcall::limits::{CURSOR_SECONDS, MAX_MEMBERS_RETURNED, MAX_MEMBERSHIPS_PAGE};
-use rollcall::store::tables::Table;
+use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
 
 use crate::support::crash::Crash;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use rollcall::limits::MAX_GROUPS_PER_USER;
-use rollcall::store::tables::Table;
+use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
 
 use crate::support::budget::Budget;

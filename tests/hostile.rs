@@ -1,6 +1,6 @@
 //! Hostile input: always a 4xx with a SCIM error, and nothing changed.
 
-use rollcall::store::tables::Table;
+use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
 
 use crate::bulk::bulk;

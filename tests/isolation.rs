@@ -1,8 +1,8 @@
 //! Two tenants never see each other. Walks the route table, so that a new route is tested by being there.
 
+use rollcall::api::Base;
 use rollcall::api::ROUTES;
-use rollcall::api::route::Base;
-use rollcall::store::tables::Table;
+use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
 
 use crate::support::{Harness, Item, patch};

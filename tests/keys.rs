@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall::auth::{ApiKey, Credential, Scope, TenantName};
+use rollcall::auth::{ApiKey, Credential, Scope};
+use rollcall::tenant::TenantName;
 
 use crate::support::{Harness, key};
 

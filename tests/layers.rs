@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
+pub fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
         .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
@@ -27,18 +27,16 @@ fn layer(name: &str) -> &str {
 const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("limits", &[], &[]),
     ("scim", &["limits"], &[]),
-    ("auth", &["limits", "scim"], &["tokio"]),
-    ("store", &["auth", "limits", "scim"], &["aws", "dynoxide", "http", "tokio"]),
-    ("fetch", &["auth", "limits"], &["aws", "http", "tokio"]),
-    ("profiles", &["auth", "limits", "scim", "store"], &[]),
-    ("observe", &["store"], &[]),
-    ("admin", &["auth", "limits", "profiles", "scim", "store"], &["http"]),
-    ("app", &["auth", "fetch", "observe", "profiles", "scim", "store"], &["tokio"]),
-    ("worker", &["app", "auth", "limits", "store"], &["tokio"]),
-    ("api", &["admin", "app", "auth", "limits", "observe", "scim", "store"], &["http", "lambda_http", "tokio"]),
+    ("tenant", &["limits", "scim"], &[]),
+    ("auth", &["limits", "scim", "tenant"], &["tokio"]),
+    ("store", &["auth", "limits", "scim", "tenant"], &["aws", "dynoxide", "http", "tokio"]),
+    ("app", &["auth", "limits", "scim", "store", "tenant"], &["aws", "http", "tokio"]),
+    ("admin", &["app", "auth", "limits", "scim", "store", "tenant"], &["http"]),
+    ("worker", &["app", "auth", "limits", "store", "tenant"], &["tokio"]),
+    ("api", &["admin", "app", "auth", "limits", "scim", "store", "tenant"], &["http", "lambda_http", "tokio"]),
     (
         "cli",
-        &["admin", "api", "app", "auth", "limits", "scim", "store", "worker"],
+        &["admin", "api", "app", "auth", "limits", "scim", "store", "tenant", "worker"],
         &["http", "http_body_util", "hyper", "tokio"],
     ),
 ];

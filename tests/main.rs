@@ -5,6 +5,7 @@ mod admin;
 mod budget;
 mod bulk;
 mod bulk_bounds;
+mod circles;
 mod concurrency;
 mod crash;
 mod credentials;

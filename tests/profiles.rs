@@ -5,10 +5,10 @@ use std::process::{Command, Output};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use rollcall::auth::{OnDeactivation, Settings, TenantConfig, TenantName};
-use rollcall::scim::{Profile, ProfileRef};
 use rollcall::store::StoreError;
-use rollcall::store::tables::Table;
+use rollcall::store::dynamo::tables::Table;
+use rollcall::tenant::{OnDeactivation, Settings, TenantConfig, TenantName};
+use rollcall::tenant::{Profile, ProfileRef};
 use serde_json::{Value, json};
 
 use crate::support::budget::Budget;

@@ -1,12 +1,12 @@
 //! The template is what the route table and the store say, and there is an event for every function.
 
 use http::Method;
-use rollcall::api::gateway::Event;
-use rollcall::api::route::Base;
+use rollcall::api::Base;
+use rollcall::api::gateway::HttpApiEvent;
 use rollcall::api::{self, ROUTES, Selection};
 use rollcall::app::Clock;
 use rollcall::cli::template;
-use rollcall::store::tables::DEFINITIONS;
+use rollcall::store::dynamo::tables::DEFINITIONS;
 use rollcall::worker;
 
 use crate::support::Harness;
@@ -79,7 +79,7 @@ async fn there_is_an_event_for_every_function_that_reaches_it() {
     let harness = Harness::new().await;
     let admin = harness.operator().await;
     for route in ROUTES {
-        let event: Event = serde_json::from_str(&read(&format!("events/{}.json", route.name))).unwrap();
+        let event: HttpApiEvent = serde_json::from_str(&read(&format!("events/{}.json", route.name))).unwrap();
         let mut request = event.into_request();
         assert_eq!(*request.method(), route.method);
         let selection = Selection::parse(route.name).unwrap();
@@ -114,7 +114,7 @@ async fn there_is_an_event_for_every_function_that_reaches_it() {
     let event = serde_json::from_str(&read("events/stream.json")).unwrap();
     let answer = worker::handle(&harness.app.store, &Clock::System, event).await;
     assert_eq!(serde_json::to_string(&answer).unwrap(), r#"{"batchItemFailures":[]}"#);
-    let event: Event = serde_json::from_str(&read("events/fallback.json")).unwrap();
+    let event: HttpApiEvent = serde_json::from_str(&read("events/fallback.json")).unwrap();
     let answer = api::handle(&harness.app, &Selection::parse("fallback").unwrap(), event.into_request()).await;
     assert_eq!(answer.status(), 404);
 }
@@ -122,7 +122,7 @@ async fn there_is_an_event_for_every_function_that_reaches_it() {
 #[tokio::test(start_paused = true)]
 async fn a_function_serves_its_own_row_alone() {
     let harness = Harness::new().await;
-    let event = || serde_json::from_str::<Event>(&read("events/users.create.json")).unwrap().into_request();
+    let event = || serde_json::from_str::<HttpApiEvent>(&read("events/users.create.json")).unwrap().into_request();
     let other = api::handle(&harness.app, &Selection::parse("users.get").unwrap(), event()).await;
     assert_eq!(other.status(), 404);
     let mut slash = event();

@@ -71,8 +71,8 @@ async fn a_renamed_user_keeps_id_creation_and_every_way_to_be_found() {
         assert_eq!(harness.find(filter).await.len(), found, "{filter}");
     }
     assert_eq!(harness.send("DELETE", &format!("/Users/{id}"), None).await.status, 204);
-    assert!(harness.dump(rollcall::store::tables::Table::Users).await.is_empty());
-    assert!(harness.dump(rollcall::store::tables::Table::Links).await.is_empty());
+    assert!(harness.dump(rollcall::store::dynamo::tables::Table::Users).await.is_empty());
+    assert!(harness.dump(rollcall::store::dynamo::tables::Table::Links).await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,7 +252,7 @@ async fn a_password_is_kept_nowhere_however_it_is_named() {
         assert_eq!(harness.send("PATCH", &path, patch(json!([operation]))).await.status, 200);
     }
     assert_eq!(harness.send("PUT", &path, json!({"userName": "bob", "password": "S3cret"})).await.status, 200);
-    let stored = format!("{:?}", harness.dump(rollcall::store::tables::Table::Users).await);
+    let stored = format!("{:?}", harness.dump(rollcall::store::dynamo::tables::Table::Users).await);
     assert!(!stored.contains("S3cret"), "{stored}");
 }
 

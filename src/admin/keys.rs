@@ -3,13 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{AdminError, tenants};
-use crate::auth::{
-    ApiKey, Credential, CredentialType, FederatedIssuer, KeyId, KeyRecord, Scope, TenantConfig, TenantName, jwt,
-};
+use crate::auth::{ApiKey, Credential, FederatedIssuer, KeyId, KeyRecord, Scope, jwt};
 use crate::limits::{MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
-use crate::scim::Profile;
-use crate::store::automation::AutomationUser;
+use crate::store::ops::automation::AutomationUser;
 use crate::store::{Store, StoreError};
+use crate::tenant::Profile;
+use crate::tenant::{CredentialType, TenantConfig, TenantName};
 
 /// What a new key is to be.
 #[derive(Debug, Clone)]
@@ -42,7 +41,7 @@ pub enum NewCredentialType {
 }
 
 /// A key just made.
-pub struct Made {
+pub struct CreatedKey {
     /// What is stored of it.
     pub record: KeyRecord,
     /// What its holder shows, known this once; none where an identity provider has its own.
@@ -53,7 +52,7 @@ pub struct Made {
 ///
 /// # Errors
 /// When the request is wrong, its automation user is not there, or the store fails.
-pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<Made, AdminError> {
+pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<CreatedKey, AdminError> {
     check(&new, now)?;
     let tenant = tenants::find(store, &new.tenant).await?;
     check_form(&*tenants::profile_of(store, &tenant).await?, &new.form)?;
@@ -89,7 +88,7 @@ pub async fn rotate(
     overlap: SignedDuration,
     expires: Option<Timestamp>,
     now: Timestamp,
-) -> Result<Made, AdminError> {
+) -> Result<CreatedKey, AdminError> {
     let old = find(store, tenant, id).await?;
     let form = match &old.credential {
         Credential::Bearer(_) => NewCredentialType::Bearer,
@@ -224,7 +223,12 @@ fn check_trust(trust: &FederatedIssuer) -> Result<(), AdminError> {
     Ok(())
 }
 
-fn made(new: NewKey, config: TenantConfig, awaiting_activation: bool, now: Timestamp) -> Result<Made, AdminError> {
+fn made(
+    new: NewKey,
+    config: TenantConfig,
+    awaiting_activation: bool,
+    now: Timestamp,
+) -> Result<CreatedKey, AdminError> {
     let no_random = |_| AdminError::Store(StoreError::Unavailable("no random numbers".to_owned()));
     let mut seal = [0; 32];
     getrandom::fill(&mut seal).map_err(no_random)?;
@@ -261,5 +265,5 @@ fn made(new: NewKey, config: TenantConfig, awaiting_activation: bool, now: Times
         used: None,
         config,
     };
-    Ok(Made { record, secret })
+    Ok(CreatedKey { record, secret })
 }

@@ -5,10 +5,10 @@ use serde_json::{Map, Value, json};
 
 use crate::auth::record::State;
 use crate::auth::{Credential, KeyRecord, jwt};
-use crate::scim::Profile;
 use crate::scim::resource::date_time;
-use crate::store::automation::AutomationUser;
-use crate::store::tenants::TenantRecord;
+use crate::store::model::tenant::TenantRecord;
+use crate::store::ops::automation::AutomationUser;
+use crate::tenant::Profile;
 
 /// A tenant, with the path of its base URL and what its profile allows and requires.
 pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {

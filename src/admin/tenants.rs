@@ -5,11 +5,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::AdminError;
-use crate::auth::{Settings, TenantConfig, TenantName};
-use crate::profiles::Profiles;
-use crate::scim::{Profile, ProfileRef};
+use crate::app::profile_cache::Profiles;
 use crate::store::Store;
-use crate::store::tenants::TenantRecord;
+use crate::store::model::tenant::TenantRecord;
+use crate::tenant::{Profile, ProfileRef};
+use crate::tenant::{Settings, TenantConfig, TenantName};
 
 /// A profile that somebody has named.
 pub struct Chosen {

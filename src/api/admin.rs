@@ -7,14 +7,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{RequestContext, ScimResponse};
-use crate::admin::keys::{Made, NewCredentialType, NewKey};
+use crate::admin::keys::{CreatedKey, NewCredentialType, NewKey};
 use crate::admin::tenants::Chosen;
 use crate::admin::{AdminError, keys, show, tenants};
 use crate::app::App;
-use crate::auth::{FederatedIssuer, KeyId, Scope, Settings, TenantName, jwt};
+use crate::auth::{FederatedIssuer, KeyId, Scope, jwt};
 use crate::limits::ROTATION_OVERLAP_SECONDS;
 use crate::scim::ScimError;
-use crate::store::tenants::TenantRecord;
+use crate::store::model::tenant::TenantRecord;
+use crate::tenant::{Settings, TenantName};
 
 /// GET /admin/v1/tenants
 ///
@@ -277,7 +278,7 @@ async fn shown(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Va
     Ok(show::tenant(tenant, &profile))
 }
 
-fn shown_once(context: &RequestContext<'_>, made: Made) -> Value {
+fn shown_once(context: &RequestContext<'_>, made: CreatedKey) -> Value {
     let mut shown = show::key(&made.record, context.now());
     shown.extend(made.secret.map(|secret| ("secret".to_owned(), secret.into())));
     shown.into()
@@ -294,7 +295,7 @@ fn chosen(profile: Value) -> Result<Chosen, AdminError> {
     }
 }
 
-fn tenant_name(text: &str) -> Result<TenantName, crate::auth::BadTenantName> {
+fn tenant_name(text: &str) -> Result<TenantName, crate::tenant::BadTenantName> {
     text.parse()
 }
 

@@ -12,14 +12,14 @@ use http::{HeaderValue, Request, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout_at;
 
-use super::path::Target;
-use super::{ROUTES, RequestContext, Route, ScimResponse};
+use super::path::RequestTarget;
+use super::{RequestContext, Route, ScimResponse};
 use crate::auth::{Principal, Scope};
 use crate::limits::{
     BULK_RESPONSE_DEADLINE_SECONDS, BULK_START_DEADLINE_SECONDS, MAX_BULK_AT_ONCE, MAX_BULK_OPERATIONS,
 };
 use crate::scim::bulk::order::{PlannedOperation, steps};
-use crate::scim::bulk::{self, BulkRequest, Method, Operation, Outcome};
+use crate::scim::bulk::{self, BulkOperation, BulkRequest, Method, OperationOutcome};
 use crate::scim::{ScimError, ScimType};
 
 /// The endpoints whose resources an operation may write.
@@ -65,7 +65,7 @@ enum OperationState {
     UnderWay(bool),
     /// To be tried once more when all before it have ended.
     Again,
-    Done(Outcome),
+    Done(OperationOutcome),
 }
 
 /// A step, and what its handler said.
@@ -74,7 +74,7 @@ type Ended = (usize, Result<ScimResponse, ScimError>);
 /// An operation made ready: its row, the request, and the request's id.
 struct Ready {
     route: &'static Route,
-    target: Target,
+    target: RequestTarget,
     request: Request<Bytes>,
     request_id: String,
 }
@@ -133,14 +133,14 @@ impl<'a> Run<'a> {
         step.refers.values().chain(&step.follows).all(|number| self.outcome(*number).is_some())
     }
 
-    fn outcome(&self, number: usize) -> Option<&Outcome> {
+    fn outcome(&self, number: usize) -> Option<&OperationOutcome> {
         match self.steps.get(number) {
             Some((_, OperationState::Done(outcome))) => Some(outcome),
             _ => None,
         }
     }
 
-    fn operation(&self, step: &PlannedOperation<'_>) -> Option<&'a Operation> {
+    fn operation(&self, step: &PlannedOperation<'_>) -> Option<&'a BulkOperation> {
         self.request.operations.get(step.index)
     }
 
@@ -181,7 +181,11 @@ impl<'a> Run<'a> {
     }
 
     /// The row of the route table for an operation, if it may be one of a Bulk.
-    fn find(&self, operation: &Operation, path: &str) -> Result<(&'static Route, Target, Request<Bytes>), ScimError> {
+    fn find(
+        &self,
+        operation: &BulkOperation,
+        path: &str,
+    ) -> Result<(&'static Route, RequestTarget, Request<Bytes>), ScimError> {
         let method = operation.method.as_str();
         // The resource is not told again: with this, its members are not read. A PATCH of a group answers without.
         let query = if operation.method == Method::Patch { "" } else { "?attributes=id" };
@@ -193,8 +197,8 @@ impl<'a> Run<'a> {
             )
         };
         let request = self.context.sub_request_builder(method, &format!("{path}{query}")).map_err(|_| nothing())?;
-        let target = Target::parse(request.uri().path()).ok_or_else(nothing)?;
-        let mut rows = ROUTES.iter().filter(|route| takes(route) && target.matches(route)).peekable();
+        let target = RequestTarget::parse(request.uri().path()).ok_or_else(nothing)?;
+        let mut rows = self.context.routes().iter().filter(|route| takes(route) && route.takes(&target)).peekable();
         rows.peek().ok_or_else(nothing)?;
         let refused = || ScimError::status(405, format!("{method} is not allowed at {path}"));
         let route = rows.find(|route| route.method == *request.method()).ok_or_else(refused)?;
@@ -215,7 +219,7 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 self.errors += 1;
-                OperationState::Done(Outcome::failed(error, self.location(operation)))
+                OperationState::Done(OperationOutcome::failed(error, self.location(operation)))
             }
             Ok(reply) => {
                 let location = reply.location.or_else(|| self.location(operation));
@@ -223,7 +227,7 @@ impl<'a> Run<'a> {
                     let id = location.as_ref().and_then(|location| location.rsplit('/').next());
                     self.ids.extend(operation.bulk_id.as_deref().zip(id.map(str::to_owned)));
                 }
-                OperationState::Done(Outcome {
+                OperationState::Done(OperationOutcome {
                     status: reply.status.as_u16(),
                     location,
                     version: reply.etag,
@@ -238,7 +242,7 @@ impl<'a> Run<'a> {
 
     /// The resource of an operation. "MUST be returned for all operations except for failed POST operations" (RFC 7644
     /// section 3.7.3).
-    fn location(&self, operation: &Operation) -> Option<String> {
+    fn location(&self, operation: &BulkOperation) -> Option<String> {
         match operation.method {
             Method::Post => None,
             _ => Some(format!("{}{}", self.context.base_url(), operation.resolved_path(&self.ids)?)),
@@ -246,15 +250,15 @@ impl<'a> Run<'a> {
     }
 
     /// What is told, by the places of the request. Nothing of what was not begun because of errors, all else otherwise.
-    fn outcomes(self) -> BTreeMap<usize, Outcome> {
+    fn outcomes(self) -> BTreeMap<usize, OperationOutcome> {
         let has_failed = self.request.fail_on_errors.is_some_and(|limit| self.errors >= limit);
         let outcome = |(step, state): &(PlannedOperation<'a>, OperationState)| {
             let location = || self.operation(step).and_then(|operation| self.location(operation));
             let outcome = match state {
                 OperationState::Done(outcome) => outcome.clone(),
-                OperationState::UnderWay(_) => Outcome::failed(may_have_been_done(), location()),
+                OperationState::UnderWay(_) => OperationOutcome::failed(may_have_been_done(), location()),
                 OperationState::Waiting | OperationState::Again if has_failed => return None,
-                OperationState::Waiting | OperationState::Again => Outcome::failed(not_run(), location()),
+                OperationState::Waiting | OperationState::Again => OperationOutcome::failed(not_run(), location()),
             };
             Some((step.index, outcome))
         };

@@ -1,87 +1,91 @@
-//! One request on its way through a handler.
+//! A row of the route table, and one request on its way through its handler.
 
-use std::future::Future;
+use std::collections::BTreeSet;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HOST, IF_MATCH, IF_NONE_MATCH};
-use http::{HeaderMap, HeaderName, Request};
+use http::header::{HOST, IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderName, Method, Request};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::path::Target;
-use super::{Origin, ROUTES, Route};
+use super::path::{Base, RequestTarget};
+use super::response::ScimResponse;
 use crate::app::App;
-use crate::auth::credential::{Check, ConcurrentRead, CredentialLookup};
-use crate::auth::{Denial, PresentedCredential, Principal, Scope, Tenant};
+use crate::auth::{Principal, Scope, Tenant};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::scim::etag::Tags;
 use crate::scim::list::Query;
 use crate::scim::{ScimError, json};
-use crate::store::idempotency::IdempotencyKey;
-use crate::store::users::Author;
+use crate::store::dynamo::tables::{AccessList, TablePermission};
+use crate::store::model::record::Author;
+use crate::store::ops::idempotency::IdempotencyKey;
 
 /// draft-ietf-httpapi-idempotency-key-header.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
+/// The scheme and host that a request came to, put into its extensions by the binary that received it.
+#[derive(Debug, Clone)]
+pub struct Origin(pub String);
+
+/// A row of the route table.
+pub struct Route {
+    /// The function's handler string, such as `users.get`.
+    pub name: &'static str,
+    /// The method.
+    pub method: Method,
+    /// Below which address.
+    pub base: Base,
+    /// The path below it.
+    pub path: &'static str,
+    /// What the key must be allowed.
+    pub scope: Scope,
+    /// Every access to a table that the handler may make; the role allows no other.
+    pub access: AccessList,
+    /// The handler.
+    pub handler: Handler,
+}
+
+impl Route {
+    /// Whether a path is one of the row's.
+    pub(super) fn takes(&self, target: &RequestTarget) -> bool {
+        target.matches(self.base, self.path)
+    }
+
+    /// The row's accesses, each once.
+    pub fn permissions(&self) -> BTreeSet<TablePermission> {
+        self.access.iter().copied().flatten().copied().collect()
+    }
+}
+
+/// A handler as the table holds it.
+pub type Handler =
+    for<'a> fn(RequestContext<'a>) -> Pin<Box<dyn Future<Output = Result<ScimResponse, ScimError>> + Send + 'a>>;
+
 /// A request that a route was found for.
 pub struct RequestContext<'a> {
-    app: &'a App,
-    route: &'static Route,
-    target: Target,
-    request: &'a Request<Bytes>,
-    request_id: &'a str,
-    started: Instant,
+    pub(super) app: &'a App,
+    /// The whole table, for requests within this one.
+    pub(super) routes: &'static [Route],
+    pub(super) route: &'static Route,
+    pub(super) target: RequestTarget,
+    pub(super) request: &'a Request<Bytes>,
+    pub(super) request_id: &'a str,
+    pub(super) started: Instant,
     /// Who was let in already, if it is made within another request.
-    caller: Option<&'a Principal>,
+    pub(super) caller: Option<&'a Principal>,
 }
 
 impl<'a> RequestContext<'a> {
     pub(super) fn new(
         app: &'a App,
-        route: &'static Route,
-        target: Target,
+        (route, target): (&'static Route, RequestTarget),
         request: &'a Request<Bytes>,
         request_id: &'a str,
+        routes: &'static [Route],
     ) -> Self {
-        Self { app, route, target, request, request_id, started: Instant::now(), caller: None }
-    }
-
-    /// A request made within this one, by the caller who was let in; its age is this one's. Its id must be its own:
-    /// by it a request knows what it wrote.
-    pub(super) fn sub_request<'b>(
-        &self,
-        (route, target): (&'static Route, Target),
-        request: &'b Request<Bytes>,
-        request_id: &'b str,
-        caller: &'b Principal,
-    ) -> RequestContext<'b>
-    where
-        'a: 'b,
-    {
-        let started = self.started;
-        RequestContext { app: self.app, route, target, request, request_id, started, caller: Some(caller) }
-    }
-
-    /// This request, as if it had come to another path below the tenant's base URL; none if no route is there.
-    pub(super) fn reroute<'b>(&'b self, path: &str, caller: &'b Principal) -> Option<RequestContext<'b>> {
-        let target = Target::parse(&format!("{}{path}", self.target.base))?;
-        let route = ROUTES.iter().find(|route| route.method == self.route.method && target.matches(route))?;
-        Some(self.sub_request((route, target), self.request, self.request_id, caller))
-    }
-
-    /// A request to another place below the tenant's base URL, from the same client.
-    pub(super) fn sub_request_builder(&self, method: &str, path: &str) -> Result<Request<Bytes>, http::Error> {
-        let uri = format!("{}{path}", self.target.base);
-        let mut request = Request::builder().method(method).uri(uri).body(Bytes::new())?;
-        if let Some(host) = self.request.headers().get(HOST) {
-            request.headers_mut().insert(HOST, host.clone());
-        }
-        if let Some(origin) = self.request.extensions().get::<Origin>() {
-            request.extensions_mut().insert(origin.clone());
-        }
-        Ok(request)
+        Self { app, routes, route, target, request, request_id, started: Instant::now(), caller: None }
     }
 
     /// The request's id, unique.
@@ -106,7 +110,7 @@ impl<'a> RequestContext<'a> {
 
     /// The `{id}` of the path.
     pub fn id(&self) -> &str {
-        self.target.id()
+        self.path_param("{id}")
     }
 
     /// The time, for this request.
@@ -114,77 +118,19 @@ impl<'a> RequestContext<'a> {
         self.app.clock.now()
     }
 
-    /// Lets the caller in, or not.
-    ///
-    /// # Errors
-    /// 401, 403 or 503.
-    pub async fn authenticate(&self) -> Result<Principal, ScimError> {
-        let (principal, ()) = self.authenticate_with_read(|_| async { Ok(()) }).await?;
-        Ok(principal)
-    }
-
-    /// Lets the caller in, and reads in the same round trip. The read's outcome, be it good or an error, is seen only by
-    /// those who are let in.
-    ///
-    /// # Errors
-    /// 401, 403, 503, or the read's own.
-    pub async fn authenticate_with_read<T, F>(
-        &self,
-        read: impl FnOnce(Tenant) -> F + Send,
-    ) -> Result<(Principal, T), ScimError>
-    where
-        T: Send,
-        F: Future<Output = Result<T, ScimError>> + Send,
-    {
-        let mut found = None;
-        let caller = {
-            let found = &mut found;
-            let read = move |tenant| Box::pin(async move { *found = Some(read(tenant).await) }) as Pin<Box<_>>;
-            self.authorize(Box::new(read)).await?
-        };
-        // Who is let in has waited for the read.
-        let found = found.unwrap_or_else(|| Err(ScimError::unavailable("nothing was read; try again")))?;
-        Ok((caller, found))
-    }
-
-    async fn authorize(&self, read: ConcurrentRead<'_>) -> Result<Principal, ScimError> {
-        if let Some(caller) = self.caller {
-            if !caller.has(self.route.scope) {
-                return Err(self.denial_response(Denial::Scope));
-            }
-            self.ensure_resource_type_enabled(caller)?;
-            read(caller.tenant().clone()).await;
-            return Ok(caller.clone());
-        }
-        let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
-        let claim = PresentedCredential::read(authorization, &self.target.tenant)
-            .map_err(|denial| self.denial_response(denial))?;
-        let (tenant, key) = (&claim.tenant_name().clone(), claim.key_id().clone());
-        let App { store, profiles, .. } = self.app;
-        let lookup = CredentialLookup {
-            key: store.key(tenant, &key),
-            profile: |wanted| async move { profiles.of(store, tenant, &wanted).await },
-            record_last_used: |key| async move { store.record_last_used(tenant, &key, self.now()).await },
-        };
-        let verified = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, read).await?;
-        let caller = verified.map_err(|denial| self.denial_response(denial))?;
-        self.ensure_resource_type_enabled(&caller)?;
-        Ok(caller)
-    }
-
-    /// What a caller is checked for.
-    pub(super) fn check(&self, scope: Option<Scope>) -> Check<'a> {
-        Check { issuers: &self.app.issuers, scope, now: self.now() }
-    }
-
     /// The tenant, as the URL says.
     pub(super) fn tenant_in_url(&self) -> &str {
         &self.target.tenant
     }
 
+    /// The path below the tenant's base URL, decoded.
+    pub(super) fn path(&self) -> String {
+        self.target.below_base()
+    }
+
     /// The value of a part of the route's path, such as `{tenant}`.
     pub(super) fn path_param(&self, name: &str) -> &str {
-        self.target.value(self.route, name)
+        self.target.value(self.route.path, name)
     }
 
     /// The headers.
@@ -195,37 +141,6 @@ impl<'a> RequestContext<'a> {
     /// The body as it came.
     pub(super) fn raw_body(&self) -> &Bytes {
         self.request.body()
-    }
-
-    /// "Specified resource (e.g., User) or endpoint does not exist" (RFC 7644 table 8): so does none that the tenant's
-    /// profile does not offer.
-    fn ensure_resource_type_enabled(&self, principal: &Principal) -> Result<(), ScimError> {
-        match principal.profile().schemas.at(self.route.path) {
-            Some(schema) if !schema.is_enabled => Err(ScimError::status(
-                404,
-                format!(
-                    "there is no {} here: this tenant's profile {} offers no groups",
-                    schema.endpoint,
-                    principal.profile().name
-                ),
-            )),
-            _ => Ok(()),
-        }
-    }
-
-    pub(super) fn denial_response(&self, denial: Denial) -> ScimError {
-        tracing::warn!(request_id = self.request_id, route = self.route.name, ?denial, "denied");
-        match denial {
-            Denial::Scope => ScimError::status(
-                403,
-                format!("this key does not have the scope {}, which this request needs", self.route.scope.as_str()),
-            ),
-            // Told that its credentials are bad, Entra ID would put the tenant into quarantine at once.
-            Denial::IssuerUnavailable => {
-                ScimError::unavailable("the keys of the identity provider could not be had; try again")
-            }
-            _ => ScimError::unauthorized(),
-        }
     }
 
     /// The author of what this request writes.

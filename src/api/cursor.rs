@@ -75,7 +75,8 @@ pub(super) fn place<P: for<'a> Deserialize<'a>>(
 fn query(context: &RequestContext<'_>) -> Result<String, ScimError> {
     let query = context.query()?;
     let sort = query.sort.map(|sort| sort.to_string());
-    let endpoint = context.route().path.trim_end_matches("/.search");
+    let path = context.path();
+    let endpoint = path.trim_end_matches("/.search");
     let text = serde_json::json!([endpoint, query.filter, sort]).to_string();
     let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
     Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{RequestContext, ScimResponse};
 use crate::scim::{Schemas, ScimError, discovery, list};
+use crate::tenant::credential_type::authentication_schemes;
 
 /// GET /ServiceProviderConfig
 ///
@@ -13,7 +14,8 @@ use crate::scim::{Schemas, ScimError, discovery, list};
 pub async fn service_provider_config(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
     refuse_filter(&context)?;
-    let config = discovery::service_provider_config(principal.profile(), &context.base_url());
+    let schemes = authentication_schemes(&principal.profile().credentials);
+    let config = discovery::service_provider_config(&schemes, &context.base_url());
     Ok(ScimResponse::json(principal, StatusCode::OK, config))
 }
 

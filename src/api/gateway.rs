@@ -16,7 +16,7 @@ use super::Origin;
 /// An event, as far as it is used. No `Debug`: it holds a key and a user.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Event {
+pub struct HttpApiEvent {
     raw_path: String,
     #[serde(default)]
     raw_query_string: String,
@@ -45,7 +45,7 @@ struct Http {
 /// The answer to an event.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Answer {
+pub struct HttpApiResponse {
     status_code: u16,
     headers: BTreeMap<String, String>,
     body: String,
@@ -78,7 +78,7 @@ const NOT_IN_QUERY: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-impl Event {
+impl HttpApiEvent {
     /// The request that the event is of. What HTTP does not allow in a header or method is left out.
     pub fn into_request(self) -> Request<Bytes> {
         let mut target = utf8_percent_encode(&self.raw_path, NOT_IN_PATH).to_string();
@@ -104,7 +104,7 @@ impl Event {
     }
 }
 
-impl From<Response<Bytes>> for Answer {
+impl From<Response<Bytes>> for HttpApiResponse {
     fn from(response: Response<Bytes>) -> Self {
         let (head, body) = response.into_parts();
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     fn request(event: serde_json::Value) -> Request<Bytes> {
-        serde_json::from_value::<Event>(event).unwrap().into_request()
+        serde_json::from_value::<HttpApiEvent>(event).unwrap().into_request()
     }
 
     #[test]

@@ -12,12 +12,12 @@ use crate::scim::filter::check::parse_for;
 use crate::scim::filter::{Filter, eval};
 use crate::scim::group_member::{self, asked};
 use crate::scim::list::{self, Query};
-use crate::scim::membership::{Change, canonical};
+use crate::scim::membership::{MembershipChange, canonical};
 use crate::scim::resource::date_time;
 use crate::scim::{ResourceSchema, ScimError};
-use crate::store::group_members::{GroupMember, MembershipFilter, MembershipPosition};
-use crate::store::groups::{Group, GroupId};
-use crate::store::members::MemberKind;
+use crate::store::model::group::{Group, GroupId};
+use crate::store::model::member::MemberKind;
+use crate::store::ops::group_members::{GroupMember, MembershipFilter, MembershipPosition};
 
 /// POST /GroupMembers
 ///
@@ -34,7 +34,7 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     if store.group_member(tenant, &group, &member).await?.is_some() {
         return Err(ScimError::uniqueness(format!("{member} is a member of group {group_id} already")));
     }
-    let change = Change { add: [canonical(&member)].into(), ..Change::default() };
+    let change = MembershipChange { add: [canonical(&member)].into(), ..MembershipChange::default() };
     super::groups::change_members(&context, &principal, group, &change).await?;
     let group = find(&context, tenant, &group_id).await?.ok_or_else(nobody)?;
     let made = store.group_member(tenant, &group, &member).await?;
@@ -63,7 +63,7 @@ pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError>
 pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
     let (group, found) = by_id(&context, &principal).await?;
-    let change = Change { remove: [found.member].into(), ..Change::default() };
+    let change = MembershipChange { remove: [found.member].into(), ..MembershipChange::default() };
     super::groups::change_members(&context, &principal, group, &change).await?;
     Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT))
 }
@@ -87,7 +87,8 @@ pub async fn list(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
     let (group, member) = filter.as_ref().map_or((None, None), |filter| asked(filter, schema(&context)));
     let is_exact = matches!(filter, Some(Filter::Compare(..))) && (group.is_some() || member.is_some());
     let among = MembershipFilter { group, member };
-    let list = List { context: &context, tenant: principal.tenant(), filter: filter.as_ref(), among, is_exact };
+    let list =
+        MembershipList { context: &context, tenant: principal.tenant(), filter: filter.as_ref(), among, is_exact };
     let count = query.requested_count.unwrap_or(DEFAULT_PAGE).min(MAX_MEMBERSHIPS_PAGE);
     let body = match &query.cursor {
         None if query.is_indexed || count == 0 => list.by_index(&query, count).await?,
@@ -111,7 +112,7 @@ pub async fn list(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
 }
 
 /// A list request.
-struct List<'a> {
+struct MembershipList<'a> {
     context: &'a RequestContext<'a>,
     tenant: &'a Tenant,
     filter: Option<&'a Filter>,
@@ -120,7 +121,7 @@ struct List<'a> {
     is_exact: bool,
 }
 
-impl List<'_> {
+impl MembershipList<'_> {
     /// The next memberships after a place, and the place after them, if there may be more. Fewer than `count`, if a
     /// filter thins out what may be read for one page, or if the answer would be too long.
     async fn after(

@@ -4,19 +4,20 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::write::{Attempt, conflict_exhausted, create_idempotently, retry_on_conflict};
 use super::{RequestContext, ScimResponse};
 use crate::auth::{Principal, Tenant};
 use crate::limits::{MAX_DOCUMENT_BYTES, MAX_WRITE_ATTEMPTS};
 use crate::scim::filter::{Filter, eval};
 use crate::scim::group::{GroupKeys, MembersAsked, requested_members};
 use crate::scim::group_member::{METADATA_URN, metadata};
-use crate::scim::membership::{self, Change, Ids};
+use crate::scim::membership::{self, Ids, MembershipChange};
 use crate::scim::projection::Projection;
 use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::StoreError;
-use crate::store::groups::{Group, GroupError, GroupId};
-use crate::store::idempotency::IdempotencyKey;
-use crate::store::members::{MemberKind, Members, PrefetchedMembers};
+use crate::store::model::group::{Group, GroupError, GroupId};
+use crate::store::model::member::{MemberKind, Members};
+use crate::store::ops::members::PrefetchedMembers;
 
 /// POST /Groups
 ///
@@ -31,39 +32,25 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let keys = validate_for_storage(&document)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
     let key = context.idempotency_key(&principal)?;
-    let group = match find_replayed(&context, tenant, key.as_ref()).await? {
-        Some(group) => group,
-        None => {
-            let id = GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?;
-            let group = Group::new(id, document, &keys, context.now());
-            let author = context.author(&principal);
-            match store.create_group(tenant, &author, &group, &members.add, key.as_ref()).await {
-                Ok(()) => group,
-                Err(error) => {
-                    // The same request may have been faster.
-                    let made = find_replayed(&context, tenant, key.as_ref()).await?;
-                    made.ok_or_else(|| to_scim_error(error, &group))?
-                }
-            }
+    let id = GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?;
+    let new = Group::new(id, document, &keys, context.now());
+    let read = |id: String| async move {
+        match GroupId::parse(&id) {
+            Some(id) => Ok(store.group(tenant, &id).await?),
+            None => Ok(None),
         }
     };
+    let create = async {
+        let created = store.create_group(tenant, &context.author(&principal), &new, &members.add, key.as_ref()).await;
+        created.map_err(|error| to_scim_error(error, &new))?;
+        Ok(new.clone())
+    };
+    let group = create_idempotently(&context, (tenant, key.as_ref()), read, create).await?;
     let location = group.meta().location(schema(&context), &context.base_url());
     let body = render_full(&context, tenant, &group, &projection).await?;
     Ok(ScimResponse::json(principal, StatusCode::CREATED, body)
         .etag(etag::weak(group.record.version.0))
         .location(location))
-}
-
-/// The group that the same request has made, if it was sent before.
-async fn find_replayed(
-    context: &RequestContext<'_>,
-    tenant: &Tenant,
-    key: Option<&IdempotencyKey>,
-) -> Result<Option<Group>, ScimError> {
-    let Some(id) = context.find_replayed(tenant, key).await? else { return Ok(None) };
-    let id = GroupId::parse(&id).ok_or_else(ScimError::gone_since)?;
-    let made = context.app().store.group(tenant, &id).await?;
-    Ok(Some(made.ok_or_else(ScimError::gone_since)?))
 }
 
 /// GET /Groups/{id}
@@ -117,7 +104,8 @@ pub async fn replace(context: RequestContext<'_>) -> Result<ScimResponse, ScimEr
     let document = Document::from_request(body, schema(&context))?;
     let projection = context.query()?.projection;
     let group =
-        change(&context, &principal, group, (&members, PrefetchedMembers::default()), |_| Ok(document.clone())).await?;
+        change(&context, &principal, group, (&members, &PrefetchedMembers::default()), |_| Ok(document.clone()))
+            .await?;
     let group = reread(&context, principal.tenant(), &group).await?;
     let body = render_full(&context, principal.tenant(), &group, &projection).await?;
     Ok(ScimResponse::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
@@ -147,7 +135,7 @@ pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     let (members, others) = changes?;
     let projection = context.query()?.projection;
     let new = |current: &Document| scim_patch::apply(current, &others, schema);
-    let group = change(&context, &principal, group, (&members, known), new).await?;
+    let group = change(&context, &principal, group, (&members, &known), new).await?;
     if !projection.is_given() {
         return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT));
     }
@@ -162,22 +150,21 @@ pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
 /// 401, 403, 404, 412, 503.
 pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let (principal, group) = read(&context).await?;
-    let mut group = group.ok_or_else(|| not_found(&context))?;
+    let group = group.ok_or_else(|| not_found(&context))?;
+    let (context, author) = (&context, &context.author(&principal));
     let (store, tenant) = (&context.app().store, principal.tenant());
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    retry_on_conflict(group, |group: Group, attempt| async move {
         etag::check_if_match(context.if_match().as_ref(), group.record.version.0)?;
-        match store.delete_group(tenant, &context.author(&principal), &group, attempt).await {
-            Ok(()) | Err(GroupError::Changed(None)) => {
-                return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT));
+        match store.delete_group(tenant, author, &group, attempt).await {
+            Ok(()) | Err(GroupError::Changed(None)) => Ok(Attempt::Done(())),
+            Err(GroupError::Changed(Some(_))) => {
+                Ok(store.group(tenant, &group.id).await?.map_or(Attempt::Done(()), Attempt::Conflict))
             }
-            Err(GroupError::Changed(Some(_))) => match store.group(tenant, &group.id).await? {
-                Some(newer) => group = newer,
-                None => return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT)),
-            },
-            Err(error) => return Err(to_scim_error(error, &group)),
+            Err(error) => Err(to_scim_error(error, &group)),
         }
-    }
-    Err(conflict_exhausted())
+    })
+    .await?;
+    Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT))
 }
 
 /// Whether a group satisfies a filter; of its members those are read that the filter asks for.
@@ -212,38 +199,37 @@ async fn reread(context: &RequestContext<'_>, tenant: &Tenant, group: &Group) ->
     context.app().store.group(tenant, &group.id).await?.ok_or_else(|| not_found(context))
 }
 
-/// Changes members and document, and returns the group from before; made anew with the group as it is, if somebody else was faster.
+/// Changes members and document, and returns the group from before.
 async fn change(
     context: &RequestContext<'_>,
     principal: &Principal,
     group: Option<Group>,
-    (members, mut known): (&Change, PrefetchedMembers),
+    (members, known): (&MembershipChange, &PrefetchedMembers),
     new: impl Fn(&Document) -> Result<Document, ScimError>,
 ) -> Result<Group, ScimError> {
-    let mut current = group.ok_or_else(|| not_found(context))?;
-    let (store, tenant, author) = (&context.app().store, principal.tenant(), context.author(principal));
-    let requires_version = context.if_match().is_some();
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let group = group.ok_or_else(|| not_found(context))?;
+    let (store, tenant, author) = (&context.app().store, principal.tenant(), &context.author(principal));
+    let (requires_version, nothing_known, new) = (context.if_match().is_some(), &PrefetchedMembers::default(), &new);
+    retry_on_conflict(group, |current: Group, attempt| async move {
         etag::check_if_match(context.if_match().as_ref(), current.record.version.0)?;
         let document = new(&current.record.document)?;
         let keys = validate_for_storage(&document)?;
         if document == current.record.document && members.is_empty() {
-            return Ok(current);
+            return Ok(Attempt::Done(current));
         }
         let next = current.next(document, &keys, context.now());
-        let written = store
-            .change_group(tenant, &author, (&current, &next), (members, &known), (requires_version, attempt))
-            .await;
-        // What was known is old by now.
-        known = PrefetchedMembers::default();
+        // What was known is old by the second attempt.
+        let known = if attempt == 0 { known } else { nothing_known };
+        let written =
+            store.change_group(tenant, author, (&current, &next), (members, known), (requires_version, attempt)).await;
         match written {
-            Ok(()) => return Ok(current),
-            Err(GroupError::Changed(Some(newer))) => current = *newer,
-            Err(GroupError::Changed(None)) => return Err(not_found(context)),
-            Err(error) => return Err(to_scim_error(error, &next)),
+            Ok(()) => Ok(Attempt::Done(current)),
+            Err(GroupError::Changed(Some(newer))) => Ok(Attempt::Conflict(*newer)),
+            Err(GroupError::Changed(None)) => Err(not_found(context)),
+            Err(error) => Err(to_scim_error(error, &next)),
         }
-    }
-    Err(conflict_exhausted())
+    })
+    .await
 }
 
 /// Adds or removes members, and nothing else.
@@ -251,21 +237,20 @@ pub(super) async fn change_members(
     context: &RequestContext<'_>,
     principal: &Principal,
     group: Group,
-    members: &Change,
+    members: &MembershipChange,
 ) -> Result<(), ScimError> {
-    let (store, tenant, author) = (&context.app().store, principal.tenant(), context.author(principal));
-    let mut current = group;
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let (store, tenant, author) = (&context.app().store, principal.tenant(), &context.author(principal));
+    retry_on_conflict(group, |current: Group, attempt| async move {
         let next = current.touched(context.now());
         let change = (members, &PrefetchedMembers::default());
-        match store.change_group(tenant, &author, (&current, &next), change, (false, attempt)).await {
-            Ok(()) => return Ok(()),
-            Err(GroupError::Changed(Some(newer))) => current = *newer,
-            Err(GroupError::Changed(None)) => return Err(ScimError::not_found("Group", current.id.as_str())),
-            Err(error) => return Err(to_scim_error(error, &next)),
+        match store.change_group(tenant, author, (&current, &next), change, (false, attempt)).await {
+            Ok(()) => Ok(Attempt::Done(())),
+            Err(GroupError::Changed(Some(newer))) => Ok(Attempt::Conflict(*newer)),
+            Err(GroupError::Changed(None)) => Err(ScimError::not_found("Group", current.id.as_str())),
+            Err(error) => Err(to_scim_error(error, &next)),
         }
-    }
-    Err(conflict_exhausted())
+    })
+    .await
 }
 
 fn validate_for_storage(document: &Document) -> Result<GroupKeys, ScimError> {
@@ -299,10 +284,6 @@ fn to_scim_error(error: GroupError, group: &Group) -> ScimError {
         GroupError::Changed(_) => conflict_exhausted(),
         GroupError::Store(error) => error.into(),
     }
-}
-
-fn conflict_exhausted() -> ScimError {
-    ScimError::unavailable("others are changing this group; try again")
 }
 
 fn not_found(context: &RequestContext<'_>) -> ScimError {

@@ -12,7 +12,7 @@ use crate::auth::jwt::TAKEN;
 use crate::auth::{ApiKey, Credential, Denial, KeyId, KeyRecord, PresentedCredential, Scope};
 use crate::limits::{MAX_TOKEN_REQUEST_BYTES, TOKEN_SECONDS};
 use crate::scim::ScimError;
-use crate::store::tokens::TokenOutcome;
+use crate::store::ops::tokens::TokenOutcome;
 
 /// RFC 7523 section 2.2.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

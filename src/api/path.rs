@@ -3,12 +3,36 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::route::{Base, Route};
-use crate::auth::OPERATOR_TENANT;
+use crate::tenant::OPERATOR_TENANT;
+
+/// Where a row's path begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Base {
+    /// A tenant's base URL, `/{tenant}/scim/v2` or `/{tenant}/scim`: SCIM.
+    Scim,
+    /// `/{tenant}/oauth`: access tokens (RFC 6749).
+    OAuth,
+    /// `/.well-known/oauth-authorization-server/{tenant}`: where those are to be had (RFC 8414).
+    WellKnown,
+    /// `/admin/v1`: what operators do.
+    Admin,
+}
+
+impl Base {
+    /// The addresses as API Gateway writes them.
+    pub fn patterns(self) -> &'static [&'static str] {
+        match self {
+            Self::Scim => &["/{tenant}/scim/v2", "/{tenant}/scim"],
+            Self::OAuth => &["/{tenant}/oauth"],
+            Self::WellKnown => &["/.well-known/oauth-authorization-server/{tenant}"],
+            Self::Admin => &["/admin/v1"],
+        }
+    }
+}
 
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct RequestTarget {
     /// The tenant, as the URL says; not verified.
     pub(super) tenant: String,
     /// What kind of address it is.
@@ -19,7 +43,7 @@ pub(super) struct Target {
     segments: Vec<String>,
 }
 
-impl Target {
+impl RequestTarget {
     pub(super) fn parse(path: &str) -> Option<Self> {
         let path = path.strip_prefix('/')?;
         let path = path.strip_suffix('/').unwrap_or(path);
@@ -44,9 +68,9 @@ impl Target {
         Some(Self { tenant: tenant.to_owned(), kind, base, segments: rest.to_vec() })
     }
 
-    /// Whether the path is of a route's form, such as `/Users/{id}`.
-    pub(super) fn matches(&self, route: &Route) -> bool {
-        route.base == self.kind && self.has_form(route.path)
+    /// Whether the path is below that base and of that form, such as `/Users/{id}`.
+    pub(super) fn matches(&self, base: Base, pattern: &str) -> bool {
+        base == self.kind && self.has_form(pattern)
     }
 
     fn has_form(&self, pattern: &str) -> bool {
@@ -55,21 +79,21 @@ impl Target {
             && parts.iter().zip(&self.segments).all(|(part, segment)| part.starts_with('{') || part == segment)
     }
 
-    /// The value of a part of a route's path, such as `{tenant}`.
-    pub(super) fn value(&self, route: &Route, part: &str) -> &str {
-        let at = route.path.split('/').filter(|part| !part.is_empty()).position(|p| p == part);
+    /// The segment that stands where a pattern has that part, such as `{id}`.
+    pub(super) fn value(&self, pattern: &str, part: &str) -> &str {
+        let at = pattern.split('/').filter(|part| !part.is_empty()).position(|p| p == part);
         at.and_then(|at| self.segments.get(at)).map_or("", String::as_str)
     }
 
-    /// The value of `{id}`: the last segment.
-    pub(super) fn id(&self) -> &str {
-        self.segments.last().map_or("", String::as_str)
+    /// The path below the base, decoded.
+    pub(super) fn below_base(&self) -> String {
+        self.segments.iter().map(|segment| format!("/{segment}")).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Target;
+    use super::RequestTarget;
 
     #[test]
     fn a_path_is_taken_apart_with_and_without_version_and_trailing_slash() {
@@ -79,8 +103,9 @@ mod tests {
             ("/acme/scim/v2/Users/1/", "/acme/scim/v2"),
             ("/acme/scim/v2/Users/%31", "/acme/scim/v2"),
         ] {
-            let target = Target::parse(path).unwrap();
-            assert_eq!((target.tenant.as_str(), target.base.as_str(), target.id()), ("acme", base, "1"));
+            let target = RequestTarget::parse(path).unwrap();
+            assert_eq!((target.tenant.as_str(), target.base.as_str()), ("acme", base));
+            assert_eq!(target.value("/Users/{id}", "{id}"), "1");
             assert!(target.has_form("/Users/{id}") && !target.has_form("/Users"));
         }
     }
@@ -88,10 +113,10 @@ mod tests {
     #[test]
     fn other_paths_are_nobodys() {
         for path in ["", "/", "/acme", "/acme/other/Users", "/%ff/scim/Users", "acme/scim/Users"] {
-            assert_eq!(Target::parse(path), None, "{path}");
+            assert_eq!(RequestTarget::parse(path), None, "{path}");
         }
-        assert!(Target::parse("/acme/scim/v2").unwrap().has_form("/"));
-        let up = Target::parse("/acme/scim/v2/Users/../Users").unwrap();
+        assert!(RequestTarget::parse("/acme/scim/v2").unwrap().has_form("/"));
+        let up = RequestTarget::parse("/acme/scim/v2/Users/../Users").unwrap();
         assert!(!up.has_form("/Users") && !up.has_form("/Users/{id}"));
     }
 }

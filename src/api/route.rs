@@ -4,71 +4,14 @@
 //! Adding a route: a row here, a handler, `make template`, `make openapi`, a budget line; the other tests find it by
 //! themselves.
 
-use std::collections::BTreeSet;
-use std::pin::Pin;
-
 use http::Method;
 
-use super::{RequestContext, ScimResponse, admin, bulk, discovery, group_members, groups, me, oauth, search, users};
+use super::context::Route;
+use super::path::Base;
+use super::{admin, bulk, discovery, group_members, groups, me, oauth, search, users};
 use crate::auth::Scope;
-use crate::scim::ScimError;
-use crate::store::tables::{AccessList, TablePermission};
 
 mod access;
-
-/// Where a row's path begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Base {
-    /// A tenant's base URL, `/{tenant}/scim/v2` or `/{tenant}/scim`: SCIM.
-    Scim,
-    /// `/{tenant}/oauth`: access tokens (RFC 6749).
-    OAuth,
-    /// `/.well-known/oauth-authorization-server/{tenant}`: where those are to be had (RFC 8414).
-    WellKnown,
-    /// `/admin/v1`: what operators do.
-    Admin,
-}
-
-impl Base {
-    /// The addresses as API Gateway writes them.
-    pub fn patterns(self) -> &'static [&'static str] {
-        match self {
-            Self::Scim => &["/{tenant}/scim/v2", "/{tenant}/scim"],
-            Self::OAuth => &["/{tenant}/oauth"],
-            Self::WellKnown => &["/.well-known/oauth-authorization-server/{tenant}"],
-            Self::Admin => &["/admin/v1"],
-        }
-    }
-}
-
-/// One row.
-pub struct Route {
-    /// The function's handler string, such as `users.get`.
-    pub name: &'static str,
-    /// The method.
-    pub method: Method,
-    /// Below which address.
-    pub base: Base,
-    /// The path below it.
-    pub path: &'static str,
-    /// What the key must be allowed.
-    pub scope: Scope,
-    /// Every access to a table that the handler may make; the role allows no other.
-    pub access: AccessList,
-    /// The handler.
-    pub handler: Handler,
-}
-
-impl Route {
-    /// The row's accesses, each once.
-    pub fn permissions(&self) -> BTreeSet<TablePermission> {
-        self.access.iter().copied().flatten().copied().collect()
-    }
-}
-
-/// A handler as the table holds it.
-pub type Handler =
-    for<'a> fn(RequestContext<'a>) -> Pin<Box<dyn Future<Output = Result<ScimResponse, ScimError>> + Send + 'a>>;
 
 /// Writes [`ROUTES`], one line a row: method, base, path, name, scope, access lists, handler.
 macro_rules! routes {
@@ -173,7 +116,10 @@ impl Selection {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::store::dynamo::tables::TablePermission;
 
     #[test]
     fn a_selector_names_a_row_a_family_or_all() {

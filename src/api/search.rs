@@ -17,9 +17,9 @@ use crate::scim::list::{self, Query};
 use crate::scim::sort::Sort;
 use crate::scim::{ResourceSchema, ScimError, group, user};
 use crate::store::Store;
-use crate::store::counts::Counts;
-use crate::store::groups::Group;
-use crate::store::users::User;
+use crate::store::model::group::Group;
+use crate::store::model::user::User;
+use crate::store::ops::counts::Counts;
 
 mod walk;
 

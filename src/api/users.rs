@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::write::{Attempt, conflict_exhausted, create_idempotently, retry_on_conflict};
 use super::{RequestContext, ScimResponse};
-use crate::auth::{Principal, Tenant};
-use crate::limits::{MAX_DOCUMENT_BYTES, MAX_WRITE_ATTEMPTS};
+use crate::auth::Principal;
+use crate::limits::MAX_DOCUMENT_BYTES;
 use crate::scim::filter::{Filter, eval};
 use crate::scim::projection::Projection;
 use crate::scim::user::UserKeys;
 use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
-use crate::store::groups::Group;
-use crate::store::idempotency::IdempotencyKey;
-use crate::store::users::{User, UserId, WriteError};
+use crate::store::model::group::Group;
+use crate::store::model::user::{User, UserId, UserWriteError};
 
 /// POST /Users
 ///
@@ -27,37 +27,23 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let keys = validate_for_storage(&principal, &document)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
     let key = context.idempotency_key(&principal)?;
-    let user = match find_replayed(&context, tenant, key.as_ref()).await? {
-        Some(user) => user,
-        None => {
-            let id = UserId::new(&keys.user_name).map_err(|_| ScimError::unavailable("no random numbers"))?;
-            let user = User::new(id, document, &keys, context.now());
-            let author = context.author(&principal);
-            match store.create_user(tenant, &author, (&user, &keys), key.as_ref()).await {
-                Ok(()) => user,
-                Err(error) => {
-                    // The same request may have been faster.
-                    let made = find_replayed(&context, tenant, key.as_ref()).await?;
-                    made.ok_or_else(|| to_scim_error(error, &user))?
-                }
-            }
+    let id = UserId::new(&keys.user_name).map_err(|_| ScimError::unavailable("no random numbers"))?;
+    let new = User::new(id, document, &keys, context.now());
+    let read = |id: String| async move {
+        match UserId::parse(&id) {
+            Some(id) => Ok(store.user(tenant, &id).await?),
+            None => Ok(None),
         }
     };
+    let create = async {
+        let created = store.create_user(tenant, &context.author(&principal), (&new, &keys), key.as_ref()).await;
+        created.map_err(|error| to_scim_error(error, &new))?;
+        Ok(new.clone())
+    };
+    let user = create_idempotently(&context, (tenant, key.as_ref()), read, create).await?;
     let whole = projection.apply(render(&context, &principal, &user), schema(&principal));
     let location = user.meta().location(schema(&principal), &context.base_url());
     Ok(reply(principal, StatusCode::CREATED, &user, whole).location(location))
-}
-
-/// The user that the same request has made, if it was sent before.
-async fn find_replayed(
-    context: &RequestContext<'_>,
-    tenant: &Tenant,
-    key: Option<&IdempotencyKey>,
-) -> Result<Option<User>, ScimError> {
-    let Some(id) = context.find_replayed(tenant, key).await? else { return Ok(None) };
-    let id = UserId::parse(&id).ok_or_else(ScimError::gone_since)?;
-    let made = context.app().store.user(tenant, &id).await?;
-    Ok(Some(made.ok_or_else(ScimError::gone_since)?))
 }
 
 /// GET /Users/{id}
@@ -102,22 +88,23 @@ pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
 /// 401, 403, 404, 412, 503.
 pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let (principal, user) = read(&context).await?;
-    let mut user = user.ok_or_else(|| not_found(&context))?;
+    let user = user.ok_or_else(|| not_found(&context))?;
+    let (context, author) = (&context, &context.author(&principal));
     let (store, tenant) = (&context.app().store, principal.tenant());
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    retry_on_conflict(user, |user: User, attempt| async move {
         etag::check_if_match(context.if_match().as_ref(), user.record.version.0)?;
-        match store.delete_user(tenant, &context.author(&principal), &user, attempt).await {
-            Ok(()) => return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT)),
-            Err(WriteError::Changed(Some(newer))) => user = *newer,
+        match store.delete_user(tenant, author, &user, attempt).await {
+            Ok(()) => Ok(Attempt::Done(())),
+            Err(UserWriteError::Changed(Some(newer))) => Ok(Attempt::Conflict(*newer)),
             // Gone from its place: renamed meanwhile, or deleted, perhaps by this very request.
-            Err(WriteError::Changed(None)) => match store.user(tenant, &user.id).await? {
-                Some(renamed) => user = renamed,
-                None => return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT)),
-            },
-            Err(error) => return Err(to_scim_error(error, &user)),
+            Err(UserWriteError::Changed(None)) => {
+                Ok(store.user(tenant, &user.id).await?.map_or(Attempt::Done(()), Attempt::Conflict))
+            }
+            Err(error) => Err(to_scim_error(error, &user)),
         }
-    }
-    Err(conflict_exhausted())
+    })
+    .await?;
+    Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT))
 }
 
 /// Whether a user satisfies a filter. It is evaluated without the names of groups, which would have to be read.
@@ -137,7 +124,7 @@ async fn read(context: &RequestContext<'_>) -> Result<(Principal, Option<User>),
         .await
 }
 
-/// Writes what `new` makes of the current document; made anew, without a further read, if somebody else was faster.
+/// Writes what `new` makes of the current document, and answers with the user.
 async fn change(
     context: RequestContext<'_>,
     principal: Principal,
@@ -145,34 +132,40 @@ async fn change(
     new: impl Fn(&Document, &ResourceSchema) -> Result<Document, ScimError>,
 ) -> Result<ScimResponse, ScimError> {
     let projection = context.query()?.projection;
-    let mut current = user.ok_or_else(|| not_found(&context))?;
-    let (store, tenant, author) = (&context.app().store, principal.tenant(), context.author(&principal));
-    for attempt in 0..MAX_WRITE_ATTEMPTS {
+    let user = user.ok_or_else(|| not_found(&context))?;
+    let user = update(&context, &principal, user, &new).await?;
+    let groups = names_of_groups(&context, &principal, [&user], &projection).await?;
+    let body = projection.apply(with_groups(&context, &principal, &user, &groups), schema(&principal));
+    Ok(reply(principal, StatusCode::OK, &user, body))
+}
+
+async fn update(
+    context: &RequestContext<'_>,
+    principal: &Principal,
+    user: User,
+    new: &impl Fn(&Document, &ResourceSchema) -> Result<Document, ScimError>,
+) -> Result<User, ScimError> {
+    let (store, tenant, author) = (&context.app().store, principal.tenant(), &context.author(principal));
+    retry_on_conflict(user, |current: User, attempt| async move {
         etag::check_if_match(context.if_match().as_ref(), current.record.version.0)?;
-        let document = new(&current.record.document, schema(&principal))?;
-        let keys = validate_for_storage(&principal, &document)?;
-        let next = current.next(document, &keys, context.now());
+        let document = new(&current.record.document, schema(principal))?;
+        let keys = validate_for_storage(principal, &document)?;
         // What changes nothing is no new version (RFC 7644 section 3.5.2.1).
-        let written = if next.record.document == current.record.document {
-            Ok(())
-        } else {
-            store.update_user(tenant, &author, (&current, &next), &keys, attempt).await
-        };
-        match written {
-            Ok(()) => {
-                let user = if next.record.document == current.record.document { current } else { next };
-                let groups = names_of_groups(&context, &principal, [&user], &projection).await?;
-                let whole = projection.apply(with_groups(&context, &principal, &user, &groups), schema(&principal));
-                return Ok(reply(principal, StatusCode::OK, &user, whole));
-            }
-            Err(WriteError::Changed(Some(newer))) => current = *newer,
-            Err(WriteError::Changed(None)) => {
-                current = store.user(tenant, &current.id).await?.ok_or_else(|| not_found(&context))?;
-            }
-            Err(error) => return Err(to_scim_error(error, &next)),
+        if document == current.record.document {
+            return Ok(Attempt::Done(current));
         }
-    }
-    Err(conflict_exhausted())
+        let next = current.next(document, &keys, context.now());
+        match store.update_user(tenant, author, (&current, &next), &keys, attempt).await {
+            Ok(()) => Ok(Attempt::Done(next)),
+            Err(UserWriteError::Changed(Some(newer))) => Ok(Attempt::Conflict(*newer)),
+            Err(UserWriteError::Changed(None)) => {
+                let renamed = store.user(tenant, &current.id).await?;
+                Ok(Attempt::Conflict(renamed.ok_or_else(|| not_found(context))?))
+            }
+            Err(error) => Err(to_scim_error(error, &next)),
+        }
+    })
+    .await
 }
 
 fn validate_for_storage(principal: &Principal, document: &Document) -> Result<UserKeys, ScimError> {
@@ -188,19 +181,15 @@ fn validate_for_storage(principal: &Principal, document: &Document) -> Result<Us
     Ok(keys)
 }
 
-fn to_scim_error(error: WriteError, user: &User) -> ScimError {
+fn to_scim_error(error: UserWriteError, user: &User) -> ScimError {
     match error {
-        WriteError::UserNameTaken => ScimError::uniqueness(format!(
+        UserWriteError::UserNameTaken => ScimError::uniqueness(format!(
             "userName {} belongs to another user; userName is unique without regard to case (RFC 7643 section 4.1.1)",
             user.record.document.text("userName").unwrap_or_default()
         )),
-        WriteError::Changed(_) => conflict_exhausted(),
-        WriteError::Store(error) => error.into(),
+        UserWriteError::Changed(_) => conflict_exhausted(),
+        UserWriteError::Store(error) => error.into(),
     }
-}
-
-fn conflict_exhausted() -> ScimError {
-    ScimError::unavailable("others are changing this user; try again")
 }
 
 fn not_found(context: &RequestContext<'_>) -> ScimError {

@@ -10,11 +10,16 @@ use futures_util::future::{Either, join3, select};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
 
+use super::denial::Denial;
+use super::issuer::Issuers;
 use super::jwt::{Algorithm, DUMMY_KEY, Jwt, OWN_ISSUER, own_key};
+use super::key::{ApiKey, KeyId};
+use super::principal::{Principal, Tenant};
 use super::record::{Credential, FederatedIssuer, KeyRecord, State};
-use super::{ApiKey, Denial, Issuers, KeyId, Principal, Scope, Tenant, TenantName};
+use super::scope::Scope;
 use crate::limits::MAX_AUTHORIZATION_BYTES;
-use crate::scim::{Profile, ProfileRef};
+use crate::tenant::TenantName;
+use crate::tenant::{Profile, ProfileRef};
 
 /// What a request says of itself, before anything is checked against the store.
 #[derive(Debug)]
@@ -40,7 +45,7 @@ enum Proof {
 }
 
 /// What a caller is checked for.
-pub struct Check<'a> {
+pub struct Verification<'a> {
     /// Where the keys of identity providers are had from.
     pub issuers: &'a Issuers,
     /// What the caller must be allowed; nothing for a client that comes for a token.
@@ -162,7 +167,7 @@ impl PresentedCredential {
     /// The lookup's own error or that of the profile, or why the caller is not let in.
     pub async fn verify_with_read<E, K, A, P, B, U>(
         self,
-        check: Check<'_>,
+        check: Verification<'_>,
         CredentialLookup { key, profile, record_last_used }: CredentialLookup<K, A, B>,
         read: ConcurrentRead<'_>,
     ) -> Result<Result<Principal, Denial>, E>
@@ -202,7 +207,7 @@ impl PresentedCredential {
     ///
     /// # Errors
     /// Why the caller is not let in.
-    pub async fn verify(&self, record: Option<KeyRecord>, check: &Check<'_>) -> Result<KeyRecord, Denial> {
+    pub async fn verify(&self, record: Option<KeyRecord>, check: &Verification<'_>) -> Result<KeyRecord, Denial> {
         self.verify_proof(record.as_ref(), check).await?;
         let record = record.ok_or(Denial::Unknown)?;
         match record.state(check.now) {
@@ -219,7 +224,7 @@ impl PresentedCredential {
     }
 
     /// Whether what is shown is what the record asks for. Without a record as much is done as with one.
-    async fn verify_proof(&self, record: Option<&KeyRecord>, check: &Check<'_>) -> Result<(), Denial> {
+    async fn verify_proof(&self, record: Option<&KeyRecord>, check: &Verification<'_>) -> Result<(), Denial> {
         let credential = record.map(|record| &record.credential);
         let automation = record.and_then(|record| record.automation.as_deref());
         match &self.proof {

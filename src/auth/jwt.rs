@@ -11,8 +11,10 @@ use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 
-use super::{Denial, KeyId, TenantName};
+use super::denial::Denial;
+use super::key::KeyId;
 use crate::limits::CLOCK_TOLERANCE_SECONDS;
+use crate::tenant::TenantName;
 
 mod provider;
 

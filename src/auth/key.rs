@@ -5,7 +5,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::TenantName;
+use crate::tenant::TenantName;
 
 /// 83 random bits: nobody finds a key item by guessing.
 const ID_LENGTH: usize = 14;

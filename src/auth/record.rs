@@ -6,8 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::jwt::Algorithm;
-use super::{KeyId, Scope, SealKey, TenantConfig, TenantName};
+use super::key::KeyId;
+use super::scope::Scope;
+use super::seal::SealKey;
 use crate::limits::{KEY_EXPIRY_WARNING_DAYS, LAST_USED_RESOLUTION_SECONDS};
+use crate::tenant::{TenantConfig, TenantName};
 
 /// What is stored of a key: everything but its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use lambda_http::lambda_runtime::{self, Error, LambdaEvent, service_fn};
-use rollcall::api::gateway::{Answer, Event};
+use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
+use rollcall::app::metrics::Observer;
 use rollcall::app::{App, Clock};
-use rollcall::observe::Observer;
 use rollcall::store::Store;
-use rollcall::store::client;
-use rollcall::store::tables::TableNames;
+use rollcall::store::dynamo::client;
+use rollcall::store::dynamo::tables::TableNames;
 use rollcall::worker;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -60,16 +60,16 @@ async fn run() -> Result<(), Error> {
     let observer = variable("METRICS_NAMESPACE").map_or(Observer::Log, Observer::EmbeddedMetrics);
     let app = App { public_url, observer, ..App::new(store)? };
     let (app, selection) = (&app, &selection);
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<Event>| async move {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;
-        Ok::<_, Error>(Answer::from(response))
+        Ok::<_, Error>(HttpApiResponse::from(response))
     }))
     .await
 }
 
 /// Carries out what requests have left, as the change records of the links table say.
 async fn work(store: &Store) -> Result<(), Error> {
-    lambda_runtime::run(service_fn(move |event: LambdaEvent<worker::Event>| async move {
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<worker::StreamEvent>| async move {
         Ok::<_, Error>(Box::pin(worker::handle(store, &Clock::System, event.payload)).await)
     }))
     .await

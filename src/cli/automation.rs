@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::operator::OperatorOptions;
 use super::{items, segment, text};
-use crate::auth::TenantName;
+use crate::tenant::TenantName;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AutomationCommand {

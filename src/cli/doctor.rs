@@ -39,7 +39,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 const SETTLES: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct DoctorOptions {
     /// The Tenant URL, as it is pasted into Entra ID or Okta
     url: String,
     /// The secret token; better in the environment, which no history of a shell keeps
@@ -72,7 +72,7 @@ impl FromStr for Secret {
 }
 
 /// Examines the endpoint: 0 if nothing is wrong, 1 if an identity provider would fail, 2 if it could not be examined.
-pub(super) async fn run(options: Options) -> ExitCode {
+pub(super) async fn run(options: DoctorOptions) -> ExitCode {
     let (url, is_json) = (options.url.clone(), options.json);
     match examined(options).await {
         Ok(true) => ExitCode::SUCCESS,
@@ -88,7 +88,7 @@ pub(super) async fn run(options: Options) -> ExitCode {
 }
 
 /// Whether there is no fault. Whatever happens on the way, what was made is taken away again.
-async fn examined(options: Options) -> Result<bool, String> {
+async fn examined(options: DoctorOptions) -> Result<bool, String> {
     let endpoint = Endpoint::new(&options.url, &options.token.0, options.basic)?;
     let mut session = Session::new(endpoint, Report::new(options.json))?;
     let outcome = tokio::select! {

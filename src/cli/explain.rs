@@ -6,16 +6,17 @@ use clap::Args;
 
 use super::StoreOptions;
 use crate::admin::tenants;
-use crate::auth::{Tenant, TenantName};
+use crate::auth::Tenant;
 use crate::scim::filter::check::parse_for;
 use crate::scim::filter::eval;
 use crate::scim::filter::plan::plan;
 use crate::scim::{ScimError, group, resource, user};
-use crate::store::meter::{Meter, StoreUsage};
-use crate::store::users::User;
+use crate::store::dynamo::meter::{Meter, StoreUsage};
+use crate::store::model::user::User;
+use crate::tenant::TenantName;
 
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct ExplainOptions {
     /// The tenant
     tenant: TenantName,
     /// The filter, such as 'userName eq "bob"'
@@ -31,7 +32,7 @@ pub(super) struct Options {
 ///
 /// # Errors
 /// What is wrong with the filter, or that it reads too much.
-pub(super) async fn run(options: Options) -> Result<(), String> {
+pub(super) async fn run(options: ExplainOptions) -> Result<(), String> {
     let store = options.store.open().await?;
     let tenant = tenants::find(&store, &options.tenant).await.map_err(|e| e.to_string())?;
     let profile = tenants::profile_of(&store, &tenant).await.map_err(|e| e.to_string())?;

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use super::operator::OperatorOptions;
 use super::{items, text};
 use crate::app::Clock;
-use crate::auth::OPERATOR_TENANT;
 use crate::auth::record::State;
-use crate::auth::{KeyId, Scope, TenantName};
+use crate::auth::{KeyId, Scope};
 use crate::scim::resource::date_time;
+use crate::tenant::{OPERATOR_TENANT, TenantName};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
@@ -29,7 +29,7 @@ pub(super) enum KeyCommand {
         /// How its holder shows it: as bearer token, as a JWT, as the password of HTTP Basic, as the secret of an OAuth
         /// client, or by JWTs of an identity provider of its own
         #[arg(long = "type", alias = "form", value_name = "TYPE", value_enum, default_value = "bearer")]
-        form: Form,
+        form: TypeArgument,
         #[command(flatten)]
         trust: TrustOptions,
         /// What the key may do: read, write, admin; may be given several times
@@ -79,7 +79,7 @@ pub(super) enum KeyCommand {
 
 /// The forms of credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Form {
+pub(super) enum TypeArgument {
     Bearer,
     Jwt,
     Basic,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::route::Base;
+use crate::api::Base;
 use crate::api::{ROUTES, Route};
 use crate::scim::Schemas;
 
@@ -12,7 +12,7 @@ mod place;
 mod plain;
 mod responses;
 
-use place::{Form, OperationTarget};
+use place::{OperationTarget, TargetForm};
 
 pub use responses::statuses;
 
@@ -104,24 +104,24 @@ fn operation(route: &Route) -> Value {
 fn summary(route: &Route, place: &OperationTarget) -> String {
     let kind = place.kind;
     match (place.form, route.method.as_str()) {
-        (Form::Bulk, _) => "Carry out several operations (RFC 7644 section 3.7)".to_owned(),
-        (Form::Search, _) => format!("Find each {kind} that a filter holds for (RFC 7644 section 3.4.3)"),
-        (Form::Many, "POST") => format!("Create a {kind} (RFC 7644 section 3.3)"),
-        (Form::Many, _) if place.is_discovery => format!("Read each {kind} (RFC 7644 section 4)"),
-        (Form::Many, _) => format!("List or filter each {kind} (RFC 7644 section 3.4.2)"),
-        (Form::One, "PUT") => format!("Replace a {kind} (RFC 7644 section 3.5.1)"),
-        (Form::One, "PATCH") => format!("Change a {kind} (RFC 7644 section 3.5.2)"),
-        (Form::One, "DELETE") => format!("Delete a {kind} (RFC 7644 section 3.6)"),
-        (Form::One, _) if place.is_discovery => format!("Read a {kind} (RFC 7644 section 4)"),
-        (Form::One, _) => format!("Read a {kind} (RFC 7644 section 3.4.1)"),
+        (TargetForm::Bulk, _) => "Carry out several operations (RFC 7644 section 3.7)".to_owned(),
+        (TargetForm::Search, _) => format!("Find each {kind} that a filter holds for (RFC 7644 section 3.4.3)"),
+        (TargetForm::Many, "POST") => format!("Create a {kind} (RFC 7644 section 3.3)"),
+        (TargetForm::Many, _) if place.is_discovery => format!("Read each {kind} (RFC 7644 section 4)"),
+        (TargetForm::Many, _) => format!("List or filter each {kind} (RFC 7644 section 3.4.2)"),
+        (TargetForm::One, "PUT") => format!("Replace a {kind} (RFC 7644 section 3.5.1)"),
+        (TargetForm::One, "PATCH") => format!("Change a {kind} (RFC 7644 section 3.5.2)"),
+        (TargetForm::One, "DELETE") => format!("Delete a {kind} (RFC 7644 section 3.6)"),
+        (TargetForm::One, _) if place.is_discovery => format!("Read a {kind} (RFC 7644 section 4)"),
+        (TargetForm::One, _) => format!("Read a {kind} (RFC 7644 section 3.4.1)"),
     }
 }
 
 fn body(route: &Route, place: &OperationTarget) -> Option<Value> {
     let schema = match (place.form, route.method.as_str()) {
-        (Form::Bulk, "POST") => "BulkRequest".to_owned(),
-        (Form::Search, "POST") => "SearchRequest".to_owned(),
-        (Form::One, "PATCH") => "PatchOp".to_owned(),
+        (TargetForm::Bulk, "POST") => "BulkRequest".to_owned(),
+        (TargetForm::Search, "POST") => "SearchRequest".to_owned(),
+        (TargetForm::One, "PATCH") => "PatchOp".to_owned(),
         (_, "POST" | "PUT") => format!("{}Request", place.kind),
         _ => return None,
     };

@@ -19,9 +19,8 @@ use super::StoreOptions;
 use crate::admin::tenants::{self, Chosen};
 use crate::api;
 use crate::app::{App, Clock};
-use crate::auth::OPERATOR_TENANT;
-use crate::auth::{Settings, TenantName};
 use crate::store::Store;
+use crate::tenant::{OPERATOR_TENANT, Settings, TenantName};
 
 /// Longest answer taken: the keys of a tenant with many clients.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -58,28 +57,28 @@ impl fmt::Debug for AdminKey {
 }
 
 /// The way to a deployment.
-pub(super) enum Operator {
+pub(super) enum OperatorClient {
     Direct(Box<App>),
     Remote { url: String, key: String },
 }
 
 impl OperatorOptions {
     /// Finds the way.
-    pub(super) async fn open(self) -> Result<Operator, String> {
+    pub(super) async fn open(self) -> Result<OperatorClient, String> {
         let Some(url) = self.url else {
             let app = App::new(self.store.open().await?).map_err(|e| e.to_string())?;
-            return Ok(Operator::Direct(Box::new(app)));
+            return Ok(OperatorClient::Direct(Box::new(app)));
         };
         let key = self.admin_key.ok_or("--url needs --admin-key, or the variable ROLLCALL_ADMIN_KEY")?;
         let is_local = ["http://127.0.0.1", "http://localhost"].iter().any(|local| url.starts_with(local));
         if !url.starts_with("https://") && !is_local {
             return Err(format!("--url {url}: it begins with https://, or the admin key could be read on its way"));
         }
-        Ok(Operator::Remote { url: url.trim_end_matches('/').to_owned(), key: key.0 })
+        Ok(OperatorClient::Remote { url: url.trim_end_matches('/').to_owned(), key: key.0 })
     }
 }
 
-impl Operator {
+impl OperatorClient {
     /// Asks for something below `/admin/v1`.
     ///
     /// # Errors
@@ -115,7 +114,7 @@ impl Operator {
 }
 
 async fn make_operators(store: &Store) -> Result<(), String> {
-    let name: TenantName = OPERATOR_TENANT.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
+    let name: TenantName = OPERATOR_TENANT.parse().map_err(|e: crate::tenant::BadTenantName| e.to_string())?;
     if store.tenant(&name).await.map_err(|e| e.to_string())?.is_none() {
         let profile = Chosen::shipped("default").map_err(|e| e.to_string())?;
         let made = tenants::add(store, &name, &profile, Settings::default(), Clock::System.now()).await;

@@ -15,9 +15,10 @@ use crate::admin::keys::{NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
-use crate::auth::{Scope, TenantConfig, TenantName};
+use crate::auth::Scope;
 use crate::limits::MAX_BODY_BYTES;
 use crate::store::Store;
+use crate::tenant::{TenantConfig, TenantName};
 use crate::worker;
 
 /// The tenant of a new store.
@@ -27,7 +28,7 @@ const DEMO: &str = "demo";
 const MAX_ENGINE_BODY_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, Args)]
-pub(super) struct Options {
+pub(super) struct ServeOptions {
     /// The address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:3000")]
     listen: SocketAddr,
@@ -48,7 +49,7 @@ pub(super) struct EngineOptions {
     data: PathBuf,
 }
 
-pub(super) async fn run(options: Options) -> Result<(), String> {
+pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let listener = listener::bind(options.listen).await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
@@ -84,7 +85,7 @@ fn origin(request: &Request<Bytes>, address: SocketAddr) -> Origin {
 async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> {
     let all = store.tenants().await.map_err(|e| e.to_string())?;
     if all.is_empty() && !is_remote {
-        let demo: TenantName = DEMO.parse().map_err(|e: crate::auth::BadTenantName| e.to_string())?;
+        let demo: TenantName = DEMO.parse().map_err(|e: crate::tenant::BadTenantName| e.to_string())?;
         let now = Clock::System.now();
         store.add_tenant(&demo, &TenantConfig::default(), now).await.map_err(|e| e.to_string())?;
         let new = NewKey {

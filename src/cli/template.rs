@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::api::ROUTES;
 use crate::api::route::FALLBACK;
-use crate::store::tables::{AccessList, TablePermission};
+use crate::store::dynamo::tables::{AccessList, TablePermission};
 use crate::worker;
 
 /// The line before the generated block.

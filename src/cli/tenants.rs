@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::operator::OperatorOptions;
 use super::{items, text};
-use crate::auth::{OnDeactivation, TenantName};
-use crate::scim::Profile;
+use crate::tenant::Profile;
+use crate::tenant::{OnDeactivation, TenantName};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TenantCommand {
@@ -41,7 +41,7 @@ pub(super) enum TenantCommand {
         /// The tenant
         name: TenantName,
         #[command(flatten)]
-        change: Change,
+        change: ConfigChange,
         #[command(flatten)]
         operator: OperatorOptions,
     },
@@ -54,7 +54,7 @@ pub(super) enum TenantCommand {
 
 /// What of a tenant is to change.
 #[derive(Debug, Args)]
-pub(super) struct Change {
+pub(super) struct ConfigChange {
     /// The name of a profile that ships, or a file with another one
     #[arg(long, value_name = "NAME|FILE")]
     profile: Option<String>,

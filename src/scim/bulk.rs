@@ -23,12 +23,12 @@ pub struct BulkRequest {
     /// After how many errors no further operation is begun.
     pub fail_on_errors: Option<usize>,
     /// What to do.
-    pub operations: Vec<Operation>,
+    pub operations: Vec<BulkOperation>,
 }
 
 /// One operation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Operation {
+pub struct BulkOperation {
     /// Its HTTP method.
     pub method: Method,
     /// The client's name for what it creates.
@@ -84,7 +84,7 @@ impl BulkRequest {
         let operations: Vec<_> = operations
             .into_iter()
             .enumerate()
-            .map(|(index, operation)| numbered(index, Operation::parse(operation)))
+            .map(|(index, operation)| numbered(index, BulkOperation::parse(operation)))
             .collect::<Result<_, _>>()?;
         check_unique(&operations)?;
         Ok(Self { fail_on_errors, operations })
@@ -110,7 +110,7 @@ fn fail_on_errors(value: Option<&Value>) -> Result<Option<usize>, ScimError> {
     }
 }
 
-fn check_unique(operations: &[Operation]) -> Result<(), ScimError> {
+fn check_unique(operations: &[BulkOperation]) -> Result<(), ScimError> {
     let mut seen = BTreeSet::new();
     for (index, operation) in operations.iter().enumerate() {
         if let Some(id) = operation.bulk_id.as_deref().filter(|id| !seen.insert(*id)) {
@@ -121,7 +121,7 @@ fn check_unique(operations: &[Operation]) -> Result<(), ScimError> {
     Ok(())
 }
 
-impl Operation {
+impl BulkOperation {
     fn parse(operation: Value) -> Result<Self, ScimError> {
         let Value::Object(operation) = operation else {
             return Err(syntax(format!("must be an object, not {}", type_name(&operation))));
@@ -250,7 +250,7 @@ fn resolve(value: &mut Value, ids: &BTreeMap<&str, String>) {
 
 /// What became of an operation.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
+pub struct OperationOutcome {
     /// HTTP status code.
     pub status: u16,
     /// Where the resource is, if it is known.
@@ -261,7 +261,7 @@ pub struct Outcome {
     pub error: Option<ScimError>,
 }
 
-impl Outcome {
+impl OperationOutcome {
     /// A failure.
     pub fn failed(error: ScimError, location: Option<String>) -> Self {
         Self { status: error.status, location, version: None, error: Some(error) }
@@ -269,7 +269,7 @@ impl Outcome {
 
     /// The operation's place in the response. What succeeded is told by its location and version alone, a failure by
     /// its error (RFC 7644 section 3.7.3).
-    fn shown(&self, operation: &Operation) -> Value {
+    fn shown(&self, operation: &BulkOperation) -> Value {
         let members = [
             ("method", Some(operation.method.as_str().into())),
             ("bulkId", operation.bulk_id.as_deref().map(Value::from)),
@@ -284,7 +284,7 @@ impl Outcome {
 
 /// The body of the response, in the order of the request; without the operations that were not begun because of
 /// `failOnErrors`.
-pub fn response<'a>(outcomes: impl Iterator<Item = (&'a Operation, &'a Outcome)>) -> Map<String, Value> {
+pub fn response<'a>(outcomes: impl Iterator<Item = (&'a BulkOperation, &'a OperationOutcome)>) -> Map<String, Value> {
     let operations = outcomes.map(|(operation, outcome)| outcome.shown(operation)).collect();
     Map::from_iter([("schemas".to_owned(), json!([RESPONSE_URN])), ("Operations".to_owned(), operations)])
 }

@@ -2,7 +2,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::profile::{CredentialType, Profile};
 use super::schema::{ResourceSchema, Schema, Schemas};
 use crate::limits::{CURSOR_SECONDS, DEFAULT_PAGE, MAX_BODY_BYTES, MAX_BULK_OPERATIONS, MAX_PAGE};
 
@@ -10,8 +9,8 @@ const CONFIG_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderC
 const RESOURCE_TYPE_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
 const SCHEMA_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
 
-/// What this endpoint can do, for clients of a profile.
-pub fn service_provider_config(profile: &Profile, base_url: &str) -> Map<String, Value> {
+/// What this endpoint can do, for clients that may authenticate by those schemes.
+pub fn service_provider_config(authentication_schemes: &[Value], base_url: &str) -> Map<String, Value> {
     object(json!({
         "schemas": [CONFIG_URN],
         "patch": {"supported": true},
@@ -28,41 +27,9 @@ pub fn service_provider_config(profile: &Profile, base_url: &str) -> Map<String,
             "maxPageSize": MAX_PAGE,
             "cursorTimeout": CURSOR_SECONDS,
         },
-        "authenticationSchemes": authentication_schemes(profile),
+        "authenticationSchemes": authentication_schemes,
         "meta": {"resourceType": "ServiceProviderConfig", "location": format!("{base_url}/ServiceProviderConfig")},
     }))
-}
-
-/// How clients show who they are (RFC 7643 section 5): what the profile allows, its first form as the primary one.
-fn authentication_schemes(profile: &Profile) -> Vec<Value> {
-    let mut schemes: Vec<Value> = Vec::new();
-    for form in &profile.credentials {
-        let (kind, name, description, rfc) = match form {
-            CredentialType::Bearer | CredentialType::Jwt => (
-                "oauthbearertoken",
-                "OAuth Bearer Token",
-                "The secret token of the tenant, in the Authorization header",
-                "rfc6750",
-            ),
-            CredentialType::Basic => {
-                ("httpbasic", "HTTP Basic", "The name of the automation user, and its secret as password", "rfc7617")
-            }
-            CredentialType::Client | CredentialType::Federation => (
-                "oauth2",
-                "OAuth 2.0 Client Credentials",
-                "A token for a client's secret or for a JWT of its identity provider",
-                "rfc6749",
-            ),
-        };
-        if !schemes.iter().any(|scheme| scheme.get("type").is_some_and(|known| known == kind)) {
-            let spec = format!("https://www.rfc-editor.org/info/{rfc}");
-            let is_first = schemes.is_empty();
-            schemes.push(
-                json!({"type": kind, "name": name, "description": description, "specUri": spec, "primary": is_first}),
-            );
-        }
-    }
-    schemes
 }
 
 /// The resource types that are found by name alone.

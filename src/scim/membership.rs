@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::filter::{Filter, Operator};
 use super::group::is_members;
 use super::json::{member_name, type_name};
-use super::patch::{Kind, Operation};
+use super::patch::{Kind, PatchOperation};
 use super::{ResourceSchema, ScimError, deviation};
 use crate::limits::MAX_MEMBER_CHANGES;
 
@@ -20,7 +20,7 @@ const FEW: usize = 2;
 
 /// A change of membership, whatever the members are now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Change {
+pub struct MembershipChange {
     /// Who is a member afterwards.
     pub add: Ids,
     /// Who is not, for a change of some.
@@ -29,7 +29,7 @@ pub struct Change {
     pub is_whole: bool,
 }
 
-impl Change {
+impl MembershipChange {
     /// Whether it changes nothing, whoever is a member.
     pub fn is_empty(&self) -> bool {
         !self.is_whole && self.add.is_empty() && self.remove.is_empty()
@@ -62,17 +62,20 @@ impl Change {
 ///
 /// # Errors
 /// 400 `invalidValue` naming the rule; 413 for too many.
-pub fn take(body: &mut Map<String, Value>) -> Result<Change, ScimError> {
+pub fn take(body: &mut Map<String, Value>) -> Result<MembershipChange, ScimError> {
     let value = member_name(body, "members").and_then(|name| body.shift_remove(&name)).unwrap_or(Value::Null);
-    Ok(Change { add: ids(value)?, remove: Ids::new(), is_whole: true })
+    Ok(MembershipChange { add: ids(value)?, remove: Ids::new(), is_whole: true })
 }
 
 /// Splits a PATCH into what it does to members, and the other operations.
 ///
 /// # Errors
 /// 400 naming the operation and the rule; 413 for too many members.
-pub fn split(operations: Vec<Operation>, schema: &ResourceSchema) -> Result<(Change, Vec<Operation>), ScimError> {
-    let mut change = Change::default();
+pub fn split(
+    operations: Vec<PatchOperation>,
+    schema: &ResourceSchema,
+) -> Result<(MembershipChange, Vec<PatchOperation>), ScimError> {
+    let mut change = MembershipChange::default();
     let mut others = Vec::new();
     for (index, operation) in operations.into_iter().enumerate() {
         let other = apply(&mut change, operation, schema)
@@ -86,20 +89,24 @@ pub fn split(operations: Vec<Operation>, schema: &ResourceSchema) -> Result<(Cha
 }
 
 /// Does what an operation says of members; what it says of other attributes is left.
-fn apply(change: &mut Change, operation: Operation, schema: &ResourceSchema) -> Result<Option<Operation>, ScimError> {
-    let Operation { kind, path, value } = operation;
+fn apply(
+    change: &mut MembershipChange,
+    operation: PatchOperation,
+    schema: &ResourceSchema,
+) -> Result<Option<PatchOperation>, ScimError> {
+    let PatchOperation { kind, path, value } = operation;
     let Some(path) = path else {
-        let Some(Value::Object(mut attributes)) = value else { return Ok(Some(Operation { kind, path, value })) };
+        let Some(Value::Object(mut attributes)) = value else { return Ok(Some(PatchOperation { kind, path, value })) };
         let names: Vec<String> = attributes.keys().filter(|name| names_members(name, schema)).cloned().collect();
         for name in names {
             let value = attributes.shift_remove(&name).unwrap_or(Value::Null);
             write(change, kind, value)?;
         }
         let value = Some(Value::Object(attributes));
-        return Ok(Some(Operation { kind, path: None, value }));
+        return Ok(Some(PatchOperation { kind, path: None, value }));
     };
     if !is_members(&path, schema) {
-        return Ok(Some(Operation { kind, path: Some(path), value }));
+        return Ok(Some(PatchOperation { kind, path: Some(path), value }));
     }
     match (kind, &path.selector, &path.sub) {
         (Kind::Remove, Some(selector), None) => change.remove(selected(selector)?),
@@ -122,7 +129,7 @@ fn names_members(name: &str, schema: &ResourceSchema) -> bool {
         .is_ok_and(|path| path.selector.is_none() && path.sub.is_none() && is_members(&path, schema))
 }
 
-fn write(change: &mut Change, kind: Kind, value: Value) -> Result<(), ScimError> {
+fn write(change: &mut MembershipChange, kind: Kind, value: Value) -> Result<(), ScimError> {
     match kind {
         Kind::Add => change.add(ids(value)?),
         Kind::Replace => change.replace(ids(value)?),
@@ -202,15 +209,15 @@ mod tests {
     use super::*;
     use crate::scim::{Schemas, patch};
 
-    fn read(operations: Value) -> Result<(Change, usize), ScimError> {
+    fn read(operations: Value) -> Result<(MembershipChange, usize), ScimError> {
         let schemas = Schemas::standard().unwrap();
         let Value::Object(body) = json!({"Operations": operations}) else { panic!() };
         split(patch::parse(&body)?, &schemas.group).map(|(change, others)| (change, others.len()))
     }
 
-    fn change(add: &[&str], remove: &[&str], is_whole: bool) -> Change {
+    fn change(add: &[&str], remove: &[&str], is_whole: bool) -> MembershipChange {
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
-        Change { add: ids(add), remove: ids(remove), is_whole }
+        MembershipChange { add: ids(add), remove: ids(remove), is_whole }
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub enum Kind {
 
 /// One operation of a PATCH request.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Operation {
+pub struct PatchOperation {
     /// What to do.
     pub kind: Kind,
     /// Where; the whole resource if absent.
@@ -39,7 +39,7 @@ pub struct Operation {
 ///
 /// # Errors
 /// 400 `invalidSyntax`, `invalidPath` or `invalidValue` naming the operation; 413 for too many.
-pub fn parse(body: &Map<String, Value>) -> Result<Vec<Operation>, ScimError> {
+pub fn parse(body: &Map<String, Value>) -> Result<Vec<PatchOperation>, ScimError> {
     let operations = match member(body, "Operations") {
         Some(Value::Array(operations)) => operations,
         Some(other) => {
@@ -56,10 +56,10 @@ pub fn parse(body: &Map<String, Value>) -> Result<Vec<Operation>, ScimError> {
             format!("a PATCH may hold {MAX_PATCH_OPERATIONS} operations, this one holds {}", operations.len()),
         ));
     }
-    operations.iter().enumerate().map(|(index, operation)| numbered(index, Operation::parse(operation))).collect()
+    operations.iter().enumerate().map(|(index, operation)| numbered(index, PatchOperation::parse(operation))).collect()
 }
 
-impl Operation {
+impl PatchOperation {
     fn parse(operation: &Value) -> Result<Self, ScimError> {
         let Value::Object(operation) = operation else {
             return Err(ScimError::invalid_syntax(format!("must be an object, not {}", type_name(operation))));
@@ -95,7 +95,11 @@ impl Operation {
 ///
 /// # Errors
 /// 400 naming the operation, the attribute and the rule; the document given is untouched in any case.
-pub fn apply(document: &Document, operations: &[Operation], schema: &ResourceSchema) -> Result<Document, ScimError> {
+pub fn apply(
+    document: &Document,
+    operations: &[PatchOperation],
+    schema: &ResourceSchema,
+) -> Result<Document, ScimError> {
     let mut patched = document.clone();
     for (index, operation) in operations.iter().enumerate() {
         numbered(index, apply_one(&mut patched, operation, schema))?;
@@ -104,8 +108,8 @@ pub fn apply(document: &Document, operations: &[Operation], schema: &ResourceSch
     Ok(patched)
 }
 
-fn apply_one(document: &mut Document, operation: &Operation, schema: &ResourceSchema) -> Result<(), ScimError> {
-    let mut target = target::Target { attributes: document.attributes_mut(), schema };
+fn apply_one(document: &mut Document, operation: &PatchOperation, schema: &ResourceSchema) -> Result<(), ScimError> {
+    let mut target = target::PatchTarget { attributes: document.attributes_mut(), schema };
     match (operation.kind, &operation.path, &operation.value) {
         (Kind::Remove, Some(path), value) => target.remove(path, value.as_ref()),
         (kind, Some(path), Some(value)) => target.write(path, value, kind),

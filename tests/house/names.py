@@ -31,8 +31,10 @@ RETIRED = {
     "KEY_WARNS_DAYS": "KEY_EXPIRY_WARNING_DAYS", "WORK_SETTLES_SECONDS": "JOB_GRACE_SECONDS",
     "RESOURCES_A_STEP": "SCAN_BATCH_SIZE", "KEPT_REQUESTS": "WRITER_HISTORY", "MAX_UNION": "MAX_OR_BRANCHES",
 }
-# The command `rollcall work`; the wire of the tests has no other word for the answers that it holds.
-EXCEPT = {("src/cli.rs", "Work"), ("tests/layers.rs", "guarded")}
+# The command `rollcall work`; what the test of layers guards; a trait of syn.
+EXCEPT = {("src/cli.rs", "Work"), ("tests/layers.rs", "guarded"), ("tests/circles.rs", "Visit")}
+# Type names that are defined more than once, each with its reason.
+TWICE: dict[str, str] = {}
 OTHER_THAN_CODE = re.compile(r'//[^\n]*|r(#+)".*?"\1|b?"(?:\\.|[^"\\])*"', re.S)
 
 
@@ -47,10 +49,10 @@ def main() -> int:
         if file.parts[0] == "src":
             for name in re.findall(r"^\s*(?:pub(?:\([a-z: ]+\))? )?(?:struct|enum|trait) (\w+)", code, re.M):
                 types[name].add(str(file))
-    print("\n".join(failures) or "no retired names")
     for name, files in sorted(types.items()):
-        if len(files) > 1:
-            print(f"{name} is defined {len(files)} times: {', '.join(sorted(files))}")
+        if len(files) > 1 and name not in TWICE:
+            failures.append(f"{name} is defined {len(files)} times: {', '.join(sorted(files))}")
+    print("\n".join(failures) or "no retired names, no type name for two things")
     return 1 if failures else 0
 
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use rollcall::api::Route;
-use rollcall::store::tables::{AccessList, Table, TablePermission};
+use rollcall::store::dynamo::tables::{AccessList, Table, TablePermission};
 use serde_json::{Value, json};
 
 use super::wire::{Answer, DynamoCall, Layer, Lost};

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use rollcall::store::embedded::Engine;
+use rollcall::store::dynamo::embedded::Engine;
 
 use super::wire::{Answer, DynamoCall, Layer, Lost};
 

@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
-use rollcall::store::embedded::Engine;
+use rollcall::store::dynamo::embedded::Engine;
 use serde_json::{Value, json};
 
 /// How long a call is under way: long enough that calls issued together overlap. Tests with a paused clock pay nothing.
@@ -76,7 +76,7 @@ impl Wire {
         match backend {
             Backend::Remote(client) => client,
             Backend::Engine(engine) => {
-                rollcall::store::client::from_connector(SharedHttpClient::new(Connector(Arc::new(Self {
+                rollcall::store::dynamo::client::from_connector(SharedHttpClient::new(Connector(Arc::new(Self {
                     engine,
                     layers,
                 }))))

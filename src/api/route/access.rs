@@ -1,7 +1,7 @@
 //! Access lists: what a kind of operation does to the tables. A row of the route table names those that it needs, and the
 //! role of its function is their union.
 
-use crate::store::tables::TablePermission as P;
+use crate::store::dynamo::tables::TablePermission as P;
 
 /// Every authenticated request: the key, and when it was last used.
 pub(super) const AUTHENTICATE: &[P] = &[P::KEYS_GET, P::KEYS_UPDATE_LAST_USED];

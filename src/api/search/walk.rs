@@ -6,11 +6,10 @@ use serde_json::Value;
 use super::{Found, Part, ResourceKind, Search};
 use crate::api::cursor;
 use crate::limits::{MAX_RESOURCES_READ, SCAN_BATCH_SIZE, SEARCH_SECONDS};
-use crate::scim::ScimError;
 use crate::scim::filter::plan::IndexPlan;
-use crate::scim::list;
 use crate::scim::sort::Sort;
-use crate::store::users::{Position, UserOrder};
+use crate::scim::{ScimError, list};
+use crate::store::ops::users::{Position, UserOrder};
 
 /// Where a page begins.
 #[derive(Clone, Serialize, Deserialize)]
@@ -30,7 +29,7 @@ enum CursorPosition {
 }
 
 /// What is on a page, and what lies beside it.
-struct Page {
+struct ListPage {
     found: Vec<Found>,
     /// Of a sorted list, how many resources are before it.
     skipped: Option<usize>,
@@ -53,7 +52,7 @@ impl Search<'_> {
             Some((start, count)) => (Some(start), count),
             None => (None, self.query.count),
         };
-        let Page { found, skipped, mut total, previous, mut next } = match (&self.query.sort, start) {
+        let ListPage { found, skipped, mut total, previous, mut next } = match (&self.query.sort, start) {
             (Some(sort), start) if self.index_order(sort).is_none() => {
                 let (skipped, end) = match start {
                     Some(CursorPosition::Before(end)) => (end.offset().saturating_sub(count), end.offset()),
@@ -83,10 +82,10 @@ impl Search<'_> {
     }
 
     /// The resources of a sorted list from one place up to another.
-    async fn sorted_page(&self, sort: &Sort, skipped: usize, end: usize) -> Result<Page, ScimError> {
+    async fn sorted_page(&self, sort: &Sort, skipped: usize, end: usize) -> Result<ListPage, ScimError> {
         let all = self.sorted(sort).await?;
         let total = all.len();
-        Ok(Page {
+        Ok(ListPage {
             found: all.into_iter().take(end).skip(skipped).collect(),
             skipped: Some(skipped),
             total: Some(total),
@@ -95,15 +94,15 @@ impl Search<'_> {
         })
     }
 
-    async fn page_after(&self, start: Option<CursorPosition>, count: usize) -> Result<Page, ScimError> {
+    async fn page_after(&self, start: Option<CursorPosition>, count: usize) -> Result<ListPage, ScimError> {
         let is_first = start.is_none();
         let (found, next) = self.walk(start, count, false).await?;
         let previous = found.first().filter(|_| !is_first).and_then(|first| self.before(first));
         let total = (is_first && next.is_none()).then_some(found.len());
-        Ok(Page { found, skipped: None, total, previous, next })
+        Ok(ListPage { found, skipped: None, total, previous, next })
     }
 
-    async fn page_before(&self, place: CursorPosition, count: usize) -> Result<Page, ScimError> {
+    async fn page_before(&self, place: CursorPosition, count: usize) -> Result<ListPage, ScimError> {
         let (mut found, rest) = self.walk(Some(place), count, true).await?;
         found.reverse();
         let Some(next) = found.last().map(|last| self.place(last)).or_else(|| rest.clone()) else {
@@ -111,7 +110,7 @@ impl Search<'_> {
             return self.page_after(None, count).await;
         };
         let previous = rest.map(|rest| CursorPosition::Before(Box::new(rest)));
-        Ok(Page { found, skipped: None, total: None, previous, next: Some(next) })
+        Ok(ListPage { found, skipped: None, total: None, previous, next: Some(next) })
     }
 
     /// The next resources after a place, or before it from the nearest on, and the place of the last one if there may

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::endpoint::Made;
+use super::endpoint::CreatedResource;
 use super::report::{Check, Level};
 use super::session::{Session, search};
 
@@ -40,13 +40,13 @@ pub(super) async fn run(session: &mut Session) -> Vec<String> {
 }
 
 /// One of each name: an answer may have been lost, or have had no id.
-fn lost<'a>(made: &[&'a Made]) -> Vec<&'a Made> {
+fn lost<'a>(made: &[&'a CreatedResource]) -> Vec<&'a CreatedResource> {
     let mut names = BTreeSet::new();
     made.iter().copied().filter(|made| names.insert(made.name.as_str())).collect()
 }
 
 /// Paths of resources that have this name. An endpoint that ignores filters returns others': those are not ours.
-async fn found(session: &Session, made: &Made) -> Vec<String> {
+async fn found(session: &Session, made: &CreatedResource) -> Vec<String> {
     let attribute = if made.route == "/Users" { "userName" } else { "displayName" };
     let answer = session.endpoint.get(&search(made.route, &format!("{attribute} eq \"{}\"", made.name), "")).await;
     let is_ours = |resource: &&Value| {

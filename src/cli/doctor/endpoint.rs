@@ -42,7 +42,7 @@ pub(super) enum Caller {
 
 /// A resource that was asked for: its route, the name it was to have, and its path if one was made.
 #[derive(Debug, Clone)]
-pub(super) struct Made {
+pub(super) struct CreatedResource {
     pub(super) route: &'static str,
     pub(super) name: String,
     pub(super) path: Option<String>,
@@ -53,7 +53,7 @@ pub(super) struct Endpoint {
     http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: String,
     authorization: HeaderValue,
-    made: Mutex<Vec<Made>>,
+    made: Mutex<Vec<CreatedResource>>,
     seen: Mutex<Seen>,
 }
 
@@ -100,16 +100,20 @@ impl Endpoint {
 
     /// Creates a resource, and remembers it even if the answer is wrong or is lost.
     pub(super) async fn create(&self, route: &'static str, name: &str, body: &Value) -> Answer {
-        lock(&self.made).push(Made { route, name: name.to_owned(), path: None });
+        lock(&self.made).push(CreatedResource { route, name: name.to_owned(), path: None });
         let answer = self.send(Method::POST, route, Some(body)).await;
         if let Some(id) = answer.id() {
-            lock(&self.made).push(Made { route, name: name.to_owned(), path: Some(format!("{route}/{id}")) });
+            lock(&self.made).push(CreatedResource {
+                route,
+                name: name.to_owned(),
+                path: Some(format!("{route}/{id}")),
+            });
         }
         answer
     }
 
     /// What was asked for, in that order.
-    pub(super) fn made(&self) -> Vec<Made> {
+    pub(super) fn made(&self) -> Vec<CreatedResource> {
         lock(&self.made).clone()
     }
 

@@ -161,7 +161,7 @@ pub(super) async fn run(session: &mut Session, ids: &[String]) {
         session.report.skip(&FIND, "there is no group; nor can anything else of groups be examined");
         return;
     };
-    let group = Group { id: id.to_owned(), path: format!("/Groups/{id}"), name };
+    let group = SampleGroup { id: id.to_owned(), path: format!("/Groups/{id}"), name };
     find(session, &group).await;
     add(session, &group, ids).await;
     remove(session, &group, ids).await;
@@ -170,13 +170,13 @@ pub(super) async fn run(session: &mut Session, ids: &[String]) {
 }
 
 #[derive(Debug)]
-struct Group {
+struct SampleGroup {
     id: String,
     path: String,
     name: String,
 }
 
-async fn find(session: &mut Session, group: &Group) {
+async fn find(session: &mut Session, group: &SampleGroup) {
     for (check, name) in [(&FIND, group.name.clone()), (&FIND_CASE, group.name.to_uppercase())] {
         let found = session.endpoint.get(&by_name(&name)).await;
         session.judge(check, &found, |found| found.is_list_of(&group.id));
@@ -189,7 +189,7 @@ fn by_name(name: &str) -> String {
     search("/Groups", &format!("displayName eq \"{name}\""), "&excludedAttributes=members")
 }
 
-async fn add(session: &mut Session, group: &Group, ids: &[String]) {
+async fn add(session: &mut Session, group: &SampleGroup, ids: &[String]) {
     let path = &group.path;
     let first = some(ids, 0, 1);
     let operation = session.operation("Add", "members", &entra_members(&first));
@@ -204,7 +204,7 @@ async fn add(session: &mut Session, group: &Group, ids: &[String]) {
     });
 }
 
-async fn remove(session: &mut Session, group: &Group, ids: &[String]) {
+async fn remove(session: &mut Session, group: &SampleGroup, ids: &[String]) {
     let path = &group.path;
     let all = session.operation("Add", "members", &entra_members(&some(ids, 0, 4)));
     let by_value = session.operation("Remove", "members", &entra_members(&some(ids, 0, 1)));
@@ -226,7 +226,7 @@ async fn push(session: &mut Session, ids: &[String]) {
         session.report.note(&CREATE_FILLED, &created.sent, Err(created.came()));
         return;
     };
-    let group = Group { path: format!("/Groups/{id}"), id, name };
+    let group = SampleGroup { path: format!("/Groups/{id}"), id, name };
     let verdict = match created.is(&[201]) {
         Ok(()) => has_members(session, &group.path, &some(ids, 0, 1)).await,
         refused => refused,
@@ -261,7 +261,7 @@ async fn add_at_once(session: &mut Session, path: &str, ids: &[String]) {
 async fn rename(
     session: &mut Session,
     check: &'static Check,
-    group: &Group,
+    group: &SampleGroup,
     operation: Value,
     name: &str,
     members: &[String],
@@ -271,20 +271,26 @@ async fn rename(
     session.report.note(check, &answer.sent, verdict);
 }
 
-async fn is_renamed(session: &Session, answer: &Answer, group: &Group, name: &str, members: &[String]) -> Verdict {
+async fn is_renamed(
+    session: &Session,
+    answer: &Answer,
+    group: &SampleGroup,
+    name: &str,
+    members: &[String],
+) -> Verdict {
     answer.is(&[200, 204])?;
     let found = session.endpoint.get(&by_name(name)).await;
     found.is_list_of(&group.id).map_err(|came| format!("{} is then answered {came}", found.sent))?;
     has_members(session, &group.path, members).await
 }
 
-async fn delete(session: &mut Session, group: &Group, ids: &[String]) {
+async fn delete(session: &mut Session, group: &SampleGroup, ids: &[String]) {
     let deleted = session.endpoint.delete(&group.path).await;
     let verdict = is_gone(session, &deleted, group, ids).await;
     session.report.note(&DELETE, &deleted.sent, verdict);
 }
 
-async fn is_gone(session: &Session, deleted: &Answer, group: &Group, ids: &[String]) -> Verdict {
+async fn is_gone(session: &Session, deleted: &Answer, group: &SampleGroup, ids: &[String]) -> Verdict {
     deleted.is(&[204])?;
     let read = session.endpoint.get(&group.path).await;
     read.is(&[404]).map_err(|came| format!("204, but {} is then answered {came}", read.sent))?;

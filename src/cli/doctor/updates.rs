@@ -6,7 +6,7 @@ use super::answer::{Answer, Verdict};
 use super::bodies::{self, ENTERPRISE};
 use super::report::{Check, Level};
 use super::session::{Session, search};
-use super::users::{User, Users};
+use super::users::{SampleUser, Users};
 
 // Entra ID without aadOptscim062020, application-provisioning-config-problem-scim-compatibility.md.
 const CAPITAL_OP: Check = Check {
@@ -183,7 +183,7 @@ async fn clear(session: &mut Session, path: &str) {
     });
 }
 
-async fn put(session: &mut Session, user: &User) {
+async fn put(session: &mut Session, user: &SampleUser) {
     let read = session.endpoint.get(&user.path).await;
     let mut whole = read.body;
     if let Some(name) = whole.get_mut("name").and_then(Value::as_object_mut) {
@@ -203,7 +203,7 @@ async fn put(session: &mut Session, user: &User) {
     session.report.note(&PUT, &answer.sent, verdict);
 }
 
-async fn disable_and_restore(session: &mut Session, user: &User) {
+async fn disable_and_restore(session: &mut Session, user: &SampleUser) {
     let path = &user.path;
     let (on, off) = ([("/active", json!(true))], [("/active", json!(false))]);
     let operation = session.operation("Replace", "active", &json!("False"));
@@ -225,7 +225,7 @@ fn is_found_disabled(found: &Answer, id: &str) -> Verdict {
     found.shows(&[("/Resources/0/active", json!(false))])
 }
 
-async fn rename(session: &mut Session, user: &User) {
+async fn rename(session: &mut Session, user: &SampleUser) {
     let name = session.user_name("1-renamed");
     let operation = session.operation("Replace", "userName", &json!(name));
     let answer = session.endpoint.patch(&user.path, &bodies::patch(&[operation])).await;
@@ -233,7 +233,7 @@ async fn rename(session: &mut Session, user: &User) {
     session.report.note(&RENAME, &answer.sent, verdict);
 }
 
-async fn is_renamed(session: &Session, answer: &Answer, user: &User, name: &str) -> Verdict {
+async fn is_renamed(session: &Session, answer: &Answer, user: &SampleUser, name: &str) -> Verdict {
     answer.is(&[200, 204])?;
     session.endpoint.get(&user.path).await.shows(&[("/userName", json!(name))])?;
     let by_name = |name: &str| search("/Users", &format!("userName eq \"{name}\""), "");

@@ -115,13 +115,13 @@ const DELETE_AGAIN: Check = Check {
 #[derive(Debug)]
 pub(super) struct Users {
     /// In Entra ID's form.
-    pub(super) first: User,
+    pub(super) first: SampleUser,
     /// In Okta's.
-    pub(super) second: User,
+    pub(super) second: SampleUser,
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct User {
+pub(super) struct SampleUser {
     pub(super) id: String,
     pub(super) path: String,
     pub(super) name: String,
@@ -153,25 +153,30 @@ async fn create(
     check: &'static Check,
     which: &str,
     body: fn(&str) -> Value,
-) -> (Option<User>, Answer) {
+) -> (Option<SampleUser>, Answer) {
     let name = session.user_name(which);
     let answer = session.endpoint.create("/Users", &name, &body(&name)).await;
     session.judge(check, &answer, |answer| {
         answer.is(&[201])?;
         answer.id().map(|_| ()).ok_or_else(|| format!("no id: {}", answer.came()))
     });
-    let user = answer.id().map(|id| User { id: id.to_owned(), path: format!("/Users/{id}"), name });
+    let user = answer.id().map(|id| SampleUser { id: id.to_owned(), path: format!("/Users/{id}"), name });
     (user, answer)
 }
 
 /// If one form is refused, the other may do: there is more to examine.
-async fn or_else(session: &Session, user: Option<User>, which: &str, body: fn(&str) -> Value) -> Option<User> {
+async fn or_else(
+    session: &Session,
+    user: Option<SampleUser>,
+    which: &str,
+    body: fn(&str) -> Value,
+) -> Option<SampleUser> {
     if user.is_some() {
         return user;
     }
     let name = session.user_name(which);
     let id = session.endpoint.create("/Users", &name, &body(&name)).await.id()?.to_owned();
-    Some(User { path: format!("/Users/{id}"), id, name })
+    Some(SampleUser { path: format!("/Users/{id}"), id, name })
 }
 
 /// Users more, who are not examined: members of groups, and enough for more than one page.
@@ -193,7 +198,7 @@ fn tells_location(answer: &Answer) -> Verdict {
     Err(format!("Location: {}, with {}", location.unwrap_or("none"), answer.came()))
 }
 
-fn as_sent(user: &User) -> [(&'static str, Value); 8] {
+fn as_sent(user: &SampleUser) -> [(&'static str, Value); 8] {
     [
         ("/id", json!(user.id)),
         ("/userName", json!(user.name)),
@@ -206,7 +211,7 @@ fn as_sent(user: &User) -> [(&'static str, Value); 8] {
     ]
 }
 
-async fn find(session: &mut Session, user: &User) {
+async fn find(session: &mut Session, user: &SampleUser) {
     let name = &user.name;
     for (check, filter) in [
         (&MATCH_NAME, format!("userName eq \"{name}\"")),
@@ -219,7 +224,7 @@ async fn find(session: &mut Session, user: &User) {
     }
 }
 
-async fn duplicates(session: &mut Session, user: &User) {
+async fn duplicates(session: &mut Session, user: &SampleUser) {
     let again = session.endpoint.create("/Users", &user.name, &entra_user(&user.name)).await;
     if session.judge(&DUPLICATE, &again, |again| again.is(&[409])) {
         session.judge(&DUPLICATE_TYPE, &again, |again| {
@@ -249,7 +254,7 @@ fn merge(into: &mut Value, members: Value) {
 /// Deletes one user; the others are cleaned up.
 pub(super) async fn delete(session: &mut Session, users: &Users) {
     session.report.chapter("Users: delete");
-    let User { path, name, .. } = &users.second;
+    let SampleUser { path, name, .. } = &users.second;
     let deleted = session.endpoint.delete(path).await;
     let verdict = is_gone(session, &deleted, path, name).await;
     session.report.note(&DELETE, &deleted.sent, verdict);

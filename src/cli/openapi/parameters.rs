@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::place::{Form, OperationTarget};
+use super::place::{OperationTarget, TargetForm};
 use crate::api::Route;
 use crate::limits::{DEFAULT_PAGE, MAX_FILTER_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_MEMBERSHIPS_PAGE, MAX_PAGE};
 
@@ -25,22 +25,22 @@ pub(super) fn of_path(path: &str) -> Value {
 /// Those of one operation.
 pub(super) fn of(route: &Route, place: &OperationTarget) -> Vec<Value> {
     let mut parameters = Vec::new();
-    if place.is_discovery || matches!(place.form, Form::Search | Form::Bulk) {
+    if place.is_discovery || matches!(place.form, TargetForm::Search | TargetForm::Bulk) {
         return parameters;
     }
-    if place.form == Form::Many && route.method == Method::GET {
+    if place.form == TargetForm::Many && route.method == Method::GET {
         parameters.extend(of_list(place));
     }
     if route.method != Method::DELETE {
         parameters.extend(projection());
     }
-    if place.form == Form::Many && place.is_versioned && route.method == Method::POST {
+    if place.form == TargetForm::Many && place.is_versioned && route.method == Method::POST {
         let description = format!(
             "Sent again with it, a request is answered as the first time; at most {MAX_IDEMPOTENCY_KEY_BYTES} bytes"
         );
         parameters.push(json!({"name": "Idempotency-Key", "in": "header", "description": description, "schema": {"type": "string", "minLength": 1}}));
     }
-    if place.form == Form::One && place.is_versioned {
+    if place.form == TargetForm::One && place.is_versioned {
         parameters.push(condition(&route.method));
     }
     parameters

@@ -2,7 +2,7 @@
 
 /// How many, or what else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum TargetForm {
     /// All of a type, or of every type: `/Users`, `/`.
     Many,
     /// One resource: `/Users/{id}`, `/Me`, `/ServiceProviderConfig`.
@@ -16,7 +16,7 @@ pub(super) enum Form {
 /// A path's place in SCIM.
 #[derive(Debug)]
 pub(super) struct OperationTarget {
-    pub(super) form: Form,
+    pub(super) form: TargetForm,
     /// The schema of the resource; `Resource` for one of any type.
     pub(super) kind: &'static str,
     /// The first segment, by which operations are grouped.
@@ -49,13 +49,13 @@ impl OperationTarget {
     }
 }
 
-fn form(path: &str) -> Form {
+fn form(path: &str) -> TargetForm {
     match path {
-        "/Bulk" => Form::Bulk,
-        "/Me" | "/ServiceProviderConfig" => Form::One,
-        _ if path.ends_with("/.search") => Form::Search,
-        _ if path.ends_with("/{id}") => Form::One,
-        _ => Form::Many,
+        "/Bulk" => TargetForm::Bulk,
+        "/Me" | "/ServiceProviderConfig" => TargetForm::One,
+        _ if path.ends_with("/.search") => TargetForm::Search,
+        _ if path.ends_with("/{id}") => TargetForm::One,
+        _ => TargetForm::Many,
     }
 }
 
@@ -66,15 +66,15 @@ mod tests {
     #[test]
     fn a_path_says_how_many_of_what() {
         for (path, form, kind, tag) in [
-            ("/Users", Form::Many, "User", "Users"),
-            ("/Groups/{id}", Form::One, "Group", "Groups"),
-            ("/ServiceProviderConfig", Form::One, "ServiceProviderConfig", "ServiceProviderConfig"),
-            ("/Schemas", Form::Many, "Schema", "Schemas"),
-            ("/Me", Form::One, "User", "Me"),
-            ("/", Form::Many, "Resource", "All"),
-            ("/.search", Form::Search, "Resource", "All"),
-            ("/GroupMembers/.search", Form::Search, "GroupMember", "GroupMembers"),
-            ("/Bulk", Form::Bulk, "Resource", "Bulk"),
+            ("/Users", TargetForm::Many, "User", "Users"),
+            ("/Groups/{id}", TargetForm::One, "Group", "Groups"),
+            ("/ServiceProviderConfig", TargetForm::One, "ServiceProviderConfig", "ServiceProviderConfig"),
+            ("/Schemas", TargetForm::Many, "Schema", "Schemas"),
+            ("/Me", TargetForm::One, "User", "Me"),
+            ("/", TargetForm::Many, "Resource", "All"),
+            ("/.search", TargetForm::Search, "Resource", "All"),
+            ("/GroupMembers/.search", TargetForm::Search, "GroupMember", "GroupMembers"),
+            ("/Bulk", TargetForm::Bulk, "Resource", "Bulk"),
         ] {
             let place = OperationTarget::of(path);
             assert_eq!((place.form, place.kind, place.tag), (form, kind, tag), "{path}");

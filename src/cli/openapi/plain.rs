@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{reference, responses};
+use crate::api::Base;
 use crate::api::Route;
-use crate::api::route::Base;
 
 /// What a body or an answer is made of: a name in `components`, and its schema.
 pub(super) type Named = (&'static str, Value);

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::place::{Form, OperationTarget};
+use super::place::{OperationTarget, TargetForm};
 use super::{SCIM_JSON, plain, reference};
-use crate::api::route::Base;
+use crate::api::Base;
 use crate::api::{ROUTES, Route};
 
 /// What any route may answer, whatever it does.
@@ -32,20 +32,24 @@ fn own(route: &Route, place: &OperationTarget) -> Vec<u16> {
     // A tenant's profile may offer no groups.
     let unoffered = matches!(place.kind, "Group" | "GroupMember").then_some(404);
     match (place.form, route.method.as_str()) {
-        (Form::Bulk, _) => vec![200, 400, 409, 507],
-        (Form::Search, _) => [200, 400].into_iter().chain(unoffered).collect(),
-        (Form::Many, "POST") if place.is_versioned => [201, 400, 409, 422, 507].into_iter().chain(unoffered).collect(),
-        (Form::Many, "POST") => [201, 400, 409, 507].into_iter().chain(unoffered).collect(),
-        (Form::Many, _) => [200, 400].into_iter().chain(unoffered).collect(),
-        (Form::One, "DELETE") => {
+        (TargetForm::Bulk, _) => vec![200, 400, 409, 507],
+        (TargetForm::Search, _) => [200, 400].into_iter().chain(unoffered).collect(),
+        (TargetForm::Many, "POST") if place.is_versioned => {
+            [201, 400, 409, 422, 507].into_iter().chain(unoffered).collect()
+        }
+        (TargetForm::Many, "POST") => [201, 400, 409, 507].into_iter().chain(unoffered).collect(),
+        (TargetForm::Many, _) => [200, 400].into_iter().chain(unoffered).collect(),
+        (TargetForm::One, "DELETE") => {
             [Some(204), Some(404), versioned(412), nobody, Some(507)].into_iter().flatten().collect()
         }
         // Entra wants no list of members back.
-        (Form::One, "PATCH") if place.kind == "Group" => vec![200, 204, 400, 404, 409, 412, 507],
-        (Form::One, "PUT" | "PATCH") => [200, 400, 404, 409, 412, 507].into_iter().chain(nobody).collect(),
-        (Form::One, _) if place.kind == "ServiceProviderConfig" => vec![200, 400],
-        (Form::One, _) if place.is_discovery => vec![200, 404],
-        (Form::One, _) => [Some(200), versioned(304), Some(400), Some(404), nobody].into_iter().flatten().collect(),
+        (TargetForm::One, "PATCH") if place.kind == "Group" => vec![200, 204, 400, 404, 409, 412, 507],
+        (TargetForm::One, "PUT" | "PATCH") => [200, 400, 404, 409, 412, 507].into_iter().chain(nobody).collect(),
+        (TargetForm::One, _) if place.kind == "ServiceProviderConfig" => vec![200, 400],
+        (TargetForm::One, _) if place.is_discovery => vec![200, 404],
+        (TargetForm::One, _) => {
+            [Some(200), versioned(304), Some(400), Some(404), nobody].into_iter().flatten().collect()
+        }
     }
 }
 
@@ -85,7 +89,7 @@ fn error(status: u16) -> Value {
 
 fn success(status: u16, route: &Route, place: &OperationTarget) -> Value {
     let mut response = described(status);
-    let is_list = place.form != Form::One && status == 200;
+    let is_list = place.form != TargetForm::One && status == 200;
     let mut headers = Map::new();
     if place.is_versioned && !is_list && status != 204 {
         headers.insert("ETag".into(), header("The version"));
@@ -105,7 +109,7 @@ fn success(status: u16, route: &Route, place: &OperationTarget) -> Value {
 
 fn body(place: &OperationTarget, is_list: bool) -> String {
     match place.form {
-        Form::Bulk => "BulkResponse".to_owned(),
+        TargetForm::Bulk => "BulkResponse".to_owned(),
         _ if is_list => format!("{}List", place.kind),
         _ => place.kind.to_owned(),
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Operation, shown, visit};
+use super::{BulkOperation, shown, visit};
 use crate::scim::ScimError;
 use crate::scim::membership::canonical;
 
@@ -24,7 +24,7 @@ pub struct PlannedOperation<'a> {
 type Refers<'a> = Vec<BTreeMap<&'a str, usize>>;
 
 /// Puts operations in order.
-pub fn steps(operations: &[Operation]) -> Vec<PlannedOperation<'_>> {
+pub fn steps(operations: &[BulkOperation]) -> Vec<PlannedOperation<'_>> {
     let (mut refers, mut refusals) = references(operations);
     for index in circular(&refers) {
         let (Some(refers), Some(refusal)) = (refers.get_mut(index), refusals.get_mut(index)) else { continue };
@@ -51,7 +51,7 @@ pub fn steps(operations: &[Operation]) -> Vec<PlannedOperation<'_>> {
 }
 
 /// What each operation refers to, or why it cannot. A bulkId is the name of what a POST creates, and of nothing else.
-fn references(operations: &[Operation]) -> (Refers<'_>, Vec<Option<ScimError>>) {
+fn references(operations: &[BulkOperation]) -> (Refers<'_>, Vec<Option<ScimError>>) {
     let created: BTreeMap<&str, usize> = operations
         .iter()
         .enumerate()
@@ -138,7 +138,7 @@ impl Placing<'_> {
 
 /// The steps so far that have to do with a resource.
 #[derive(Default)]
-struct Seen {
+struct RelatedSteps {
     /// The last one on it.
     on: Option<usize>,
     /// Those since that name it in their data.
@@ -147,9 +147,9 @@ struct Seen {
 
 /// The steps that each must wait for because of a resource that one has in its path, and the other in its path or
 /// data: a member is added before it is deleted, if the request says so.
-fn follows(operations: &[Operation], order: &[usize]) -> Vec<BTreeSet<usize>> {
-    let on = operations.iter().filter_map(Operation::resource).map(canonical);
-    let mut seen: BTreeMap<String, Seen> = on.map(|resource| (resource, Seen::default())).collect();
+fn follows(operations: &[BulkOperation], order: &[usize]) -> Vec<BTreeSet<usize>> {
+    let on = operations.iter().filter_map(BulkOperation::resource).map(canonical);
+    let mut seen: BTreeMap<String, RelatedSteps> = on.map(|resource| (resource, RelatedSteps::default())).collect();
     let ordered = order.iter().filter_map(|index| operations.get(*index));
     let mut all = Vec::with_capacity(operations.len());
     for (step, operation) in ordered.enumerate() {
@@ -170,7 +170,7 @@ fn follows(operations: &[Operation], order: &[usize]) -> Vec<BTreeSet<usize>> {
 }
 
 /// What an operation names besides the resource it is on; the id of a membership is made of two.
-fn named(operation: &Operation) -> BTreeSet<String> {
+fn named(operation: &BulkOperation) -> BTreeSet<String> {
     let parts = operation.resource().filter(|resource| resource.contains('.')).into_iter();
     let mut named: BTreeSet<String> = parts.flat_map(|resource| resource.split('.')).map(canonical).collect();
     visit(&operation.data, &mut |text| {
@@ -186,16 +186,16 @@ mod tests {
     use super::super::Method;
     use super::*;
 
-    fn operation(method: Method, path: &str, bulk_id: Option<&str>, data: Value) -> Operation {
-        Operation { method, bulk_id: bulk_id.map(str::to_owned), version: None, path: path.to_owned(), data }
+    fn operation(method: Method, path: &str, bulk_id: Option<&str>, data: Value) -> BulkOperation {
+        BulkOperation { method, bulk_id: bulk_id.map(str::to_owned), version: None, path: path.to_owned(), data }
     }
 
-    fn group(bulk_id: &str, members: &[&str]) -> Operation {
+    fn group(bulk_id: &str, members: &[&str]) -> BulkOperation {
         let members: Vec<_> = members.iter().map(|id| json!({"value": id})).collect();
         operation(Method::Post, "/Groups", Some(bulk_id), json!({"members": members}))
     }
 
-    fn statuses(operations: &[Operation]) -> Vec<u16> {
+    fn statuses(operations: &[BulkOperation]) -> Vec<u16> {
         let mut steps = steps(operations);
         steps.sort_by_key(|step| step.index);
         steps.iter().map(|step| step.refusal.as_ref().map_or(0, |refusal| refusal.status)).collect()

@@ -17,16 +17,16 @@ use crate::scim::schema::{Attribute, ResourceSchema, Type, find};
 
 /// Whether a resource, as it would be returned whole, satisfies the filter.
 pub fn matches(filter: &Filter, resource: &Map<String, Value>, schema: &ResourceSchema) -> bool {
-    Scope::Resource { resource, schema }.matches(filter)
+    Evaluation::Resource { resource, schema }.matches(filter)
 }
 
 /// Whether one value of a multi-valued attribute satisfies a value filter.
 pub fn selects(selector: &Filter, element: &Value, attributes: &[Attribute]) -> bool {
-    Scope::Element { element, attributes }.matches(selector)
+    Evaluation::Element { element, attributes }.matches(selector)
 }
 
 /// What the paths of a filter start from.
-enum Scope<'a> {
+enum Evaluation<'a> {
     Resource { resource: &'a Map<String, Value>, schema: &'a ResourceSchema },
     Element { element: &'a Value, attributes: &'a [Attribute] },
 }
@@ -39,12 +39,12 @@ enum Unspecified {
 }
 
 /// The values that a path leads to, and the declaration they follow.
-struct Found<'a> {
+struct ResolvedPath<'a> {
     values: Vec<&'a Value>,
     definition: Option<&'a Attribute>,
 }
 
-impl<'a> Scope<'a> {
+impl<'a> Evaluation<'a> {
     fn matches(&self, filter: &Filter) -> bool {
         match filter {
             Filter::And(parts) => parts.iter().all(|part| self.matches(part)),
@@ -63,9 +63,9 @@ impl<'a> Scope<'a> {
     }
 
     /// The values at a path as a whole: complex ones as objects.
-    fn elements(&self, path: &AttributePath, unspecified: Unspecified) -> Found<'a> {
+    fn elements(&self, path: &AttributePath, unspecified: Unspecified) -> ResolvedPath<'a> {
         let (container, name, definition, sub) = match *self {
-            Scope::Resource { resource, schema } => {
+            Evaluation::Resource { resource, schema } => {
                 let located = schema.locate(path);
                 let container = match &located.extension {
                     Some(urn) => member(resource, urn),
@@ -73,7 +73,7 @@ impl<'a> Scope<'a> {
                 };
                 let Some(attribute) = located.attribute else {
                     let values = container.into_iter().filter(|v| is_assigned(v)).collect();
-                    return Found { values, definition: None };
+                    return ResolvedPath { values, definition: None };
                 };
                 let map = match located.extension {
                     Some(_) => container.and_then(Value::as_object),
@@ -81,11 +81,11 @@ impl<'a> Scope<'a> {
                 };
                 (map, attribute.name, attribute.definition, attribute.sub)
             }
-            Scope::Element { element, attributes } => {
+            Evaluation::Element { element, attributes } => {
                 let definition = find(attributes, &path.name);
                 // A value that is not complex is its own `value` (RFC 7643 section 2.4).
                 if !element.is_object() && path.name.eq_ignore_ascii_case("value") {
-                    return Found { values: vec![element], definition };
+                    return ResolvedPath { values: vec![element], definition };
                 }
                 let sub = path.sub.as_ref().map(|sub| (sub.clone(), definition.and_then(|d| d.sub(sub))));
                 (element.as_object(), path.name.clone(), definition, sub)
@@ -97,8 +97,8 @@ impl<'a> Scope<'a> {
             values.retain(|element| selects(selector, element, attributes));
         }
         match sub {
-            None => Found { values, definition },
-            Some((sub, sub_definition)) => Found {
+            None => ResolvedPath { values, definition },
+            Some((sub, sub_definition)) => ResolvedPath {
                 values: values
                     .into_iter()
                     .filter_map(Value::as_object)
@@ -110,11 +110,11 @@ impl<'a> Scope<'a> {
     }
 
     /// The values to compare: a complex value is compared by its `value` sub-attribute, as in `manager eq "26"`.
-    fn leaves(&self, path: &AttributePath) -> Found<'a> {
+    fn leaves(&self, path: &AttributePath) -> ResolvedPath<'a> {
         let found = self.elements(path, Unspecified::Assumed);
         let definition = match *self {
-            Scope::Resource { schema, .. } => schema.locate(path).attribute.and_then(|a| leaf(&a)),
-            Scope::Element { .. } => found.definition,
+            Evaluation::Resource { schema, .. } => schema.locate(path).attribute.and_then(|a| leaf(&a)),
+            Evaluation::Element { .. } => found.definition,
         };
         let values = found
             .values
@@ -124,11 +124,11 @@ impl<'a> Scope<'a> {
                 simple => Some(simple),
             })
             .collect();
-        Found { values, definition }
+        ResolvedPath { values, definition }
     }
 }
 
-impl Found<'_> {
+impl ResolvedPath<'_> {
     fn satisfies(&self, operator: Operator, operand: &Value) -> bool {
         match operator {
             Operator::Ne if self.values.is_empty() => true,

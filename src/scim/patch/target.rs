@@ -10,12 +10,12 @@ use crate::scim::schema::{LocatedAttribute, Mutability, ResourceSchema};
 use crate::scim::{ScimError, deviation};
 
 /// A document that is being patched.
-pub(super) struct Target<'a> {
+pub(super) struct PatchTarget<'a> {
     pub(super) attributes: &'a mut Map<String, Value>,
     pub(super) schema: &'a ResourceSchema,
 }
 
-impl Target<'_> {
+impl PatchTarget<'_> {
     /// Writes every member of an object: attributes, dotted and URN paths, whole extensions. Entra with
     /// `aadOptscim062020` sends `name.givenName` and `urn:…:User:employeeNumber` as keys
     /// (entra-docs, application-provisioning-config-problem-scim-compatibility).

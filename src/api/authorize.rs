@@ -1,0 +1,108 @@
+//! Who may go on: the check of the credential, in the same round trip as the first read.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use http::header::AUTHORIZATION;
+
+use super::context::RequestContext;
+use crate::app::App;
+use crate::auth::credential::{ConcurrentRead, CredentialLookup, Verification};
+use crate::auth::{Denial, PresentedCredential, Principal, Scope, Tenant};
+use crate::scim::ScimError;
+
+impl<'a> RequestContext<'a> {
+    /// Lets the caller in, or not.
+    ///
+    /// # Errors
+    /// 401, 403 or 503.
+    pub async fn authenticate(&self) -> Result<Principal, ScimError> {
+        let (principal, ()) = self.authenticate_with_read(|_| async { Ok(()) }).await?;
+        Ok(principal)
+    }
+
+    /// Lets the caller in, and reads in the same round trip. The read's outcome, be it good or an error, is seen only by
+    /// those who are let in.
+    ///
+    /// # Errors
+    /// 401, 403, 503, or the read's own.
+    pub async fn authenticate_with_read<T, F>(
+        &self,
+        read: impl FnOnce(Tenant) -> F + Send,
+    ) -> Result<(Principal, T), ScimError>
+    where
+        T: Send,
+        F: Future<Output = Result<T, ScimError>> + Send,
+    {
+        let mut found = None;
+        let caller = {
+            let found = &mut found;
+            let read = move |tenant| Box::pin(async move { *found = Some(read(tenant).await) }) as Pin<Box<_>>;
+            self.authorize(Box::new(read)).await?
+        };
+        // Who is let in has waited for the read.
+        let found = found.unwrap_or_else(|| Err(ScimError::unavailable("nothing was read; try again")))?;
+        Ok((caller, found))
+    }
+
+    async fn authorize(&self, read: ConcurrentRead<'_>) -> Result<Principal, ScimError> {
+        if let Some(caller) = self.caller {
+            if !caller.has(self.route.scope) {
+                return Err(self.denial_response(Denial::Scope));
+            }
+            self.ensure_resource_type_enabled(caller)?;
+            read(caller.tenant().clone()).await;
+            return Ok(caller.clone());
+        }
+        let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
+        let claim = PresentedCredential::read(authorization, &self.target.tenant)
+            .map_err(|denial| self.denial_response(denial))?;
+        let (tenant, key) = (&claim.tenant_name().clone(), claim.key_id().clone());
+        let App { store, profiles, .. } = self.app;
+        let lookup = CredentialLookup {
+            key: store.key(tenant, &key),
+            profile: |wanted| async move { profiles.of(store, tenant, &wanted).await },
+            record_last_used: |key| async move { store.record_last_used(tenant, &key, self.now()).await },
+        };
+        let verified = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, read).await?;
+        let caller = verified.map_err(|denial| self.denial_response(denial))?;
+        self.ensure_resource_type_enabled(&caller)?;
+        Ok(caller)
+    }
+
+    /// What a caller is checked for.
+    pub(super) fn check(&self, scope: Option<Scope>) -> Verification<'a> {
+        Verification { issuers: &self.app.issuers, scope, now: self.now() }
+    }
+
+    /// "Specified resource (e.g., User) or endpoint does not exist" (RFC 7644 table 8): so does none that the tenant's
+    /// profile does not offer.
+    fn ensure_resource_type_enabled(&self, principal: &Principal) -> Result<(), ScimError> {
+        match principal.profile().schemas.at(self.route.path) {
+            Some(schema) if !schema.is_enabled => Err(ScimError::status(
+                404,
+                format!(
+                    "there is no {} here: this tenant's profile {} offers no groups",
+                    schema.endpoint,
+                    principal.profile().name
+                ),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn denial_response(&self, denial: Denial) -> ScimError {
+        tracing::warn!(request_id = self.request_id, route = self.route.name, ?denial, "denied");
+        match denial {
+            Denial::Scope => ScimError::status(
+                403,
+                format!("this key does not have the scope {}, which this request needs", self.route.scope.as_str()),
+            ),
+            // Told that its credentials are bad, Entra ID would put the tenant into quarantine at once.
+            Denial::IssuerUnavailable => {
+                ScimError::unavailable("the keys of the identity provider could not be had; try again")
+            }
+            _ => ScimError::unauthorized(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! From a handler's outcome to an HTTP response.
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{Response, StatusCode};
+use serde_json::Value;
+
+use crate::auth::{KeyId, Principal};
+use crate::scim::ScimError;
+
+/// The media type of every body (RFC 7644 section 8.1).
+pub(super) const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
+
+/// That of what is not SCIM.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A handler's answer. One with a tenant's data can only be made for a verified caller.
+#[derive(Debug)]
+pub struct ScimResponse {
+    /// Whose key it is, for the log.
+    pub(super) key: Option<KeyId>,
+    pub(super) status: StatusCode,
+    media_type: HeaderValue,
+    pub(super) location: Option<String>,
+    pub(super) etag: Option<String>,
+    challenge: Option<&'static str>,
+    body: Option<Value>,
+}
+
+impl ScimResponse {
+    /// An answer with a body.
+    pub fn json(principal: Principal, status: StatusCode, body: impl Into<Value>) -> Self {
+        Self { media_type: SCIM_JSON, ..Self::plain(Some(principal.key().clone()), status, body.into()) }
+    }
+
+    /// An answer that is no SCIM: of the token endpoint, of a public document, or of the admin API.
+    pub(super) fn plain(key: Option<KeyId>, status: StatusCode, body: Value) -> Self {
+        let (media_type, location, etag, challenge) = (JSON, None, None, None);
+        Self { key, status, media_type, location, etag, challenge, body: Some(body) }
+    }
+
+    /// An answer without one.
+    pub fn empty(principal: Principal, status: StatusCode) -> Self {
+        Self { body: None, ..Self::json(principal, status, Value::Null) }
+    }
+
+    /// With a `Location` header.
+    #[must_use]
+    pub fn location(self, location: String) -> Self {
+        Self { location: Some(location), ..self }
+    }
+
+    /// With a `WWW-Authenticate` header.
+    pub(super) fn challenge(self, challenge: &'static str) -> Self {
+        Self { challenge: Some(challenge), ..self }
+    }
+
+    /// With an `ETag` header.
+    #[must_use]
+    pub fn etag(self, etag: String) -> Self {
+        Self { etag: Some(etag), ..self }
+    }
+}
+
+/// A refusal; with it the methods that would be allowed, for 405, and where to go instead, for 308.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) error: ScimError,
+    pub(super) allow: Option<String>,
+    pub(super) location: Option<String>,
+}
+
+impl From<ScimError> for Refusal {
+    fn from(error: ScimError) -> Self {
+        Self { error, allow: None, location: None }
+    }
+}
+
+pub(super) fn response(outcome: Result<ScimResponse, Refusal>) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let mut set = |name, value: Option<String>| {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            response.headers_mut().insert(name, value);
+        }
+    };
+    let (status, media_type, body) = match outcome {
+        Ok(reply) => {
+            set(LOCATION, reply.location);
+            set(ETAG, reply.etag);
+            set(WWW_AUTHENTICATE, reply.challenge.map(str::to_owned));
+            // RFC 6749 section 5.1, and for whatever else a key is shown in.
+            set(CACHE_CONTROL, (reply.media_type == JSON).then(|| "no-store".to_owned()));
+            set(PRAGMA, (reply.media_type == JSON).then(|| "no-cache".to_owned()));
+            (reply.status, reply.media_type, reply.body)
+        }
+        Err(Refusal { error, allow, location }) => {
+            set(ALLOW, allow);
+            set(LOCATION, location);
+            set(RETRY_AFTER, error.retry_after.map(|seconds| seconds.to_string()));
+            set(WWW_AUTHENTICATE, (error.status == 401).then(|| "Bearer realm=\"scim\"".to_owned()));
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, SCIM_JSON, Some(error.to_json()))
+        }
+    };
+    *response.status_mut() = status;
+    if let Some(body) = body {
+        response.headers_mut().insert(CONTENT_TYPE, media_type);
+        *response.body_mut() = Bytes::from(body.to_string());
+    }
+    response
+}

@@ -1,0 +1,143 @@
+//! What is told of a request: one line, and in it, where metrics are wanted, CloudWatch's embedded metric format. No
+//! names, addresses or secrets: the tenant, the key's id, and figures.
+
+use serde_json::{Value, json};
+
+use crate::store::dynamo::meter::StoreUsage;
+
+/// A request that was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestRecord<'a> {
+    /// Its id, which is also in what it wrote.
+    pub request_id: &'a str,
+    /// The row of the route table.
+    pub route: &'a str,
+    /// As the URL says.
+    pub tenant: &'a str,
+    /// The id of the key, if it was let in.
+    pub key: &'a str,
+    /// The HTTP status.
+    pub status: u16,
+    /// How long it took.
+    pub milliseconds: u64,
+    /// What it spent in the store.
+    pub spent: StoreUsage,
+}
+
+/// The metrics that are also told route by route.
+const BY_ROUTE: [&str; 3] = ["Requests", "ServerErrors", "Milliseconds"];
+
+/// Where that goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observer {
+    /// To the log, as fields.
+    Log,
+    /// To standard output, as a line of JSON with metrics of this namespace.
+    EmbeddedMetrics(String),
+}
+
+impl Observer {
+    /// Tells of a request.
+    pub fn record(&self, answered: &RequestRecord<'_>) {
+        let RequestRecord { request_id, route, tenant, key, status, milliseconds, spent } = answered;
+        match self {
+            Self::Log => {
+                let StoreUsage { round_trips, capacity, conflicts, .. } = spent;
+                tracing::info!(
+                    request_id,
+                    route,
+                    tenant,
+                    key,
+                    status,
+                    milliseconds,
+                    round_trips,
+                    capacity,
+                    conflicts,
+                    "request"
+                );
+            }
+            Self::EmbeddedMetrics(namespace) => {
+                println!("{}", answered.metrics(namespace, jiff::Timestamp::now().as_millisecond()));
+            }
+        }
+    }
+}
+
+impl RequestRecord<'_> {
+    /// The line (docs.aws.amazon.com, CloudWatch_Embedded_Metric_Format_Specification).
+    fn metrics(&self, namespace: &str, timestamp: i64) -> Value {
+        let Self { request_id, route, tenant, key, status, milliseconds, spent } = self;
+        let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
+        let mut metrics = vec![
+            metric("Requests", "Count"),
+            metric("ServerErrors", "Count"),
+            metric("Throttled", "Count"),
+            metric("Milliseconds", "Milliseconds"),
+            metric("RoundTrips", "Count"),
+            metric("Capacity", "Count"),
+            metric("Conflicts", "Count"),
+        ];
+        let line = json!({
+            "level": "INFO", "message": "request", "request_id": request_id, "tenant": tenant, "key": key,
+            "status": status, "Route": route, "Requests": 1, "ServerErrors": u8::from(*status >= 500),
+            "Throttled": u8::from(*status == 429), "Milliseconds": milliseconds, "RoundTrips": spent.round_trips,
+            "Calls": spent.calls, "Capacity": spent.capacity, "Conflicts": spent.conflicts,
+        });
+        let Value::Object(mut fields) = line else { return Value::Null };
+        if let Some(gigabytes) = spent.collection_gigabytes {
+            metrics.push(metric("CollectionGigabytes", "Gigabytes"));
+            fields.insert("CollectionGigabytes".into(), json!(gigabytes));
+        }
+        // Every metric of every route would be 150, at 30 cents a month: three are told apart by route.
+        let of_route: Vec<_> = metrics
+            .iter()
+            .filter(|metric| BY_ROUTE.iter().any(|name| metric.get("Name").and_then(Value::as_str) == Some(*name)))
+            .collect();
+        let directives = json!([
+            {"Namespace": namespace, "Dimensions": [["Route"]], "Metrics": of_route},
+            {"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics},
+        ]);
+        fields.insert("_aws".into(), json!({"Timestamp": timestamp, "CloudWatchMetrics": directives}));
+        Value::Object(fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_figures_for_each_metric_it_names_and_nothing_personal() {
+        let spent =
+            StoreUsage { calls: 3, round_trips: 2, capacity: 5.5, conflicts: 1, collection_gigabytes: Some(0.5) };
+        let answered = RequestRecord {
+            request_id: "r",
+            route: "users.get",
+            tenant: "acme",
+            key: "k",
+            status: 503,
+            milliseconds: 7,
+            spent,
+        };
+        let line = answered.metrics("Rollcall/test", 1_700_000_000_000);
+        let directives = &line["_aws"]["CloudWatchMetrics"];
+        let directive = &directives[1];
+        assert_eq!(
+            (&line["_aws"]["Timestamp"], &directive["Namespace"]),
+            (&json!(1_700_000_000_000_i64), &json!("Rollcall/test"))
+        );
+        assert_eq!((&directives[0]["Dimensions"], &directive["Dimensions"]), (&json!([["Route"]]), &json!([[]])));
+        assert_eq!(directives[0]["Metrics"].as_array().unwrap().len(), BY_ROUTE.len());
+        for metric in directive["Metrics"].as_array().unwrap() {
+            assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
+        }
+        assert_eq!(
+            (&line["Route"], &line["ServerErrors"], &line["RoundTrips"]),
+            (&json!("users.get"), &json!(1), &json!(2))
+        );
+        assert_eq!(
+            (&line["status"], &line["Capacity"], &line["CollectionGigabytes"]),
+            (&json!(503), &json!(5.5), &json!(0.5))
+        );
+    }
+}

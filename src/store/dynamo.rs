@@ -1,0 +1,12 @@
+//! How Rollcall speaks DynamoDB: the client, tables, items, commits, and what they cost.
+
+pub(super) mod batch;
+pub mod client;
+pub(super) mod commit;
+#[cfg(feature = "local")]
+pub mod embedded;
+pub(super) mod item;
+pub mod meter;
+pub(super) mod page;
+pub mod tables;
+pub(super) mod write;

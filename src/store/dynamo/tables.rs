@@ -1,0 +1,217 @@
+//! The tables and what may be done to them, as data: created locally from it, compared with the template.
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, LocalSecondaryIndex, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+
+/// A table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Table {
+    /// Key records and tenant records.
+    Keys,
+    /// Users, one item each, keyed by the folded `userName`.
+    Users,
+    /// Groups, one item each, without their members.
+    Groups,
+    /// What an index cannot hold: members of groups, names of groups, a user's further e-mail addresses.
+    Links,
+}
+
+/// Lookup of a user by `id`.
+pub const BY_ID: &str = "byId";
+/// Lookup of a user by `externalId`.
+pub const BY_EXTERNAL_ID: &str = "byExternalId";
+/// Lookup of a user by its first e-mail address.
+pub const BY_EMAIL: &str = "byEmail";
+
+/// Users by the hour of their last change: an index of the instant itself would cost every change two writes more.
+pub const BY_HOUR: &str = "byHour";
+
+/// Lookup of a group by `displayName`.
+pub const BY_NAME: &str = "byName";
+
+/// Key attributes of a table, and its local secondary indexes: name and sort key. All hold keys only, so that a
+/// change of the document costs no index write.
+#[derive(Debug, Clone, Copy)]
+pub struct TableDefinition {
+    /// Which table.
+    pub table: Table,
+    /// Partition key.
+    pub partition: &'static str,
+    /// Sort key.
+    pub sort: &'static str,
+    /// Local secondary indexes.
+    pub indexes: &'static [(&'static str, &'static str)],
+}
+
+/// Every table.
+pub const DEFINITIONS: &[TableDefinition] = &[
+    TableDefinition { table: Table::Keys, partition: "tenant", sort: "keyId", indexes: &[] },
+    TableDefinition {
+        table: Table::Users,
+        partition: "tenant",
+        sort: "userName",
+        indexes: &[(BY_ID, "id"), (BY_EXTERNAL_ID, "externalId"), (BY_EMAIL, "email"), (BY_HOUR, "hour")],
+    },
+    TableDefinition {
+        table: Table::Groups,
+        partition: "tenant",
+        sort: "id",
+        indexes: &[(BY_NAME, "name"), (BY_EXTERNAL_ID, "externalId")],
+    },
+    TableDefinition { table: Table::Links, partition: "pk", sort: "sk", indexes: &[] },
+];
+
+impl Table {
+    /// Every table.
+    pub const ALL: [Self; 4] = [Self::Keys, Self::Users, Self::Groups, Self::Links];
+
+    /// The name in the environment variable `<NAME>_TABLE`, in the template, and after the prefix of a local table.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Users => "users",
+            Self::Groups => "groups",
+            Self::Links => "links",
+        }
+    }
+
+    /// The environment variable that names the table.
+    pub fn variable(self) -> String {
+        format!("{}_TABLE", self.as_str().to_ascii_uppercase())
+    }
+}
+
+/// The names of one deployment's tables.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableNames([String; 4]);
+
+impl TableNames {
+    /// Names from a function of the table.
+    pub fn each<E>(name: impl FnMut(Table) -> Result<String, E>) -> Result<Self, E> {
+        let names = Table::ALL.into_iter().map(name).collect::<Result<Vec<_>, E>>()?;
+        Ok(Self(names.try_into().unwrap_or_default()))
+    }
+
+    /// `<prefix>-keys`, `<prefix>-users` and so on.
+    pub fn prefixed(prefix: &str) -> Self {
+        Self(Table::ALL.map(|table| format!("{prefix}-{}", table.as_str())))
+    }
+
+    /// The name of a table.
+    pub fn of(&self, table: Table) -> &str {
+        let [keys, users, groups, links] = &self.0;
+        match table {
+            Table::Keys => keys,
+            Table::Users => users,
+            Table::Groups => groups,
+            Table::Links => links,
+        }
+    }
+}
+
+/// What a route may do to a table: the row of an IAM policy, and what the tests' connector lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TablePermission {
+    /// The table.
+    pub table: Table,
+    /// The action, without `dynamodb:`.
+    pub action: &'static str,
+    /// The index, if the action is on one.
+    pub index: Option<&'static str>,
+    /// The attributes that a request may name, the key's included, if not all: a condition of the policy's statement. Such
+    /// a request may not ask for the item that it meets either.
+    pub attributes: Option<&'static [&'static str]>,
+}
+
+/// What a function may do to the tables: the union of lists, each of which is one kind of operation.
+pub type AccessList = &'static [&'static [TablePermission]];
+
+const fn access(table: Table, action: &'static str, index: Option<&'static str>) -> TablePermission {
+    TablePermission { table, action, index, attributes: None }
+}
+
+const fn update_of_keys(attributes: &'static [&'static str]) -> TablePermission {
+    TablePermission { attributes: Some(attributes), ..TablePermission::KEYS_UPDATE }
+}
+
+#[allow(missing_docs, reason = "the names say it")]
+impl TablePermission {
+    pub const KEYS_GET: Self = access(Table::Keys, "GetItem", None);
+    pub const KEYS_PUT: Self = access(Table::Keys, "PutItem", None);
+    pub const KEYS_UPDATE: Self = access(Table::Keys, "UpdateItem", None);
+    pub const KEYS_UPDATE_LAST_USED: Self = update_of_keys(&["tenant", "keyId", "used"]);
+    pub const KEYS_REVOKE: Self = update_of_keys(&["tenant", "keyId", "used", "revoked"]);
+    pub const KEYS_CHECK: Self = access(Table::Keys, "ConditionCheckItem", None);
+    pub const KEYS_QUERY: Self = access(Table::Keys, "Query", None);
+    pub const KEYS_SCAN: Self = access(Table::Keys, "Scan", None);
+    pub const USERS_GET: Self = access(Table::Users, "GetItem", None);
+    pub const USERS_PUT: Self = access(Table::Users, "PutItem", None);
+    pub const USERS_UPDATE: Self = access(Table::Users, "UpdateItem", None);
+    pub const USERS_DELETE: Self = access(Table::Users, "DeleteItem", None);
+    pub const USERS_QUERY: Self = access(Table::Users, "Query", None);
+    pub const USERS_BY_ID: Self = access(Table::Users, "Query", Some(BY_ID));
+    pub const USERS_BY_EXTERNAL_ID: Self = access(Table::Users, "Query", Some(BY_EXTERNAL_ID));
+    pub const USERS_BY_EMAIL: Self = access(Table::Users, "Query", Some(BY_EMAIL));
+    pub const USERS_BY_HOUR: Self = access(Table::Users, "Query", Some(BY_HOUR));
+    pub const GROUPS_GET: Self = access(Table::Groups, "GetItem", None);
+    pub const GROUPS_BATCH_GET: Self = access(Table::Groups, "BatchGetItem", None);
+    pub const GROUPS_QUERY: Self = access(Table::Groups, "Query", None);
+    pub const GROUPS_PUT: Self = access(Table::Groups, "PutItem", None);
+    pub const GROUPS_UPDATE: Self = access(Table::Groups, "UpdateItem", None);
+    pub const GROUPS_DELETE: Self = access(Table::Groups, "DeleteItem", None);
+    pub const GROUPS_BY_NAME: Self = access(Table::Groups, "Query", Some(BY_NAME));
+    pub const GROUPS_BY_EXTERNAL_ID: Self = access(Table::Groups, "Query", Some(BY_EXTERNAL_ID));
+    pub const LINKS_GET: Self = access(Table::Links, "GetItem", None);
+    pub const LINKS_BATCH_GET: Self = access(Table::Links, "BatchGetItem", None);
+    pub const LINKS_QUERY: Self = access(Table::Links, "Query", None);
+    pub const LINKS_PUT: Self = access(Table::Links, "PutItem", None);
+    pub const LINKS_DELETE: Self = access(Table::Links, "DeleteItem", None);
+}
+
+/// Creates the tables that are not there. For local engines: in the cloud the template does it.
+///
+/// # Errors
+/// What the engine said.
+pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), String> {
+    for definition in DEFINITIONS {
+        let created = create(client, definition, names.of(definition.table)).await;
+        match created {
+            Err((Some(code), _)) if code == "ResourceInUseException" => {}
+            Err((_, context)) => return Err(context),
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn create(client: &Client, definition: &TableDefinition, name: &str) -> Result<(), (Option<String>, String)> {
+    let build = |e: aws_sdk_dynamodb::error::BuildError| (None, e.to_string());
+    let key = |attribute: &str, kind| KeySchemaElement::builder().attribute_name(attribute).key_type(kind).build();
+    let mut request = client
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .key_schema(key(definition.partition, KeyType::Hash).map_err(build)?)
+        .key_schema(key(definition.sort, KeyType::Range).map_err(build)?);
+    let indexed = definition.indexes.iter().map(|(_, attribute)| *attribute);
+    for attribute in [definition.partition, definition.sort].into_iter().chain(indexed) {
+        let attribute = AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S);
+        request = request.attribute_definitions(attribute.build().map_err(build)?);
+    }
+    for (index, attribute) in definition.indexes {
+        let index = LocalSecondaryIndex::builder()
+            .index_name(*index)
+            .key_schema(key(definition.partition, KeyType::Hash).map_err(build)?)
+            .key_schema(key(attribute, KeyType::Range).map_err(build)?)
+            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
+        request = request.local_secondary_indexes(index.build().map_err(build)?);
+    }
+    match request.send().await {
+        Ok(_) => Ok(()),
+        Err(error) => Err((error.code().map(str::to_owned), DisplayErrorContext(&error).to_string())),
+    }
+}

@@ -1,0 +1,9 @@
+//! What items mean: users, groups, members, records. Nothing here reads or writes a table.
+
+pub(super) mod credential;
+pub mod group;
+pub mod job;
+pub mod member;
+pub mod record;
+pub mod tenant;
+pub mod user;

@@ -1,0 +1,69 @@
+//! A tenant's record and its copies in table `keys`.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use crate::store::StoreError;
+use crate::store::dynamo::item::{Item, instant, missing_attribute, n, optional_number, optional_text, s, text};
+use crate::tenant::{Settings, TenantConfig, TenantName};
+
+/// The sort key of a tenant's own record. What is no key begins with a full stop, which no key's id does.
+pub(in crate::store) const TENANT_RECORD: &str = ".";
+
+/// With it begins the sort key of a profile's text; the digest follows.
+pub(in crate::store) const PROFILE: &str = ".profile-";
+
+/// A tenant, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TenantRecord {
+    /// The name.
+    pub name: TenantName,
+    /// When it was made.
+    pub created: Timestamp,
+    /// Its profile and settings.
+    pub config: TenantConfig,
+}
+
+pub(in crate::store) fn credential_key(tenant: &TenantName, sort: &str) -> Item {
+    Item::from([("tenant".to_owned(), s(tenant.as_str())), ("keyId".to_owned(), s(sort))])
+}
+
+pub(in crate::store) fn tenant_name(item: &Item) -> Result<TenantName, StoreError> {
+    text(item, "tenant")?.parse().map_err(|_| missing_attribute("tenant"))
+}
+
+/// Writes a config to a record, be it the tenant's or a key's.
+pub(in crate::store) fn write_config(item: &mut Item, config: &TenantConfig) {
+    item.insert("profile".into(), s(config.profile.to_string()));
+    item.insert("settings".into(), settings(config.settings));
+    item.insert("ver".into(), n(config.version));
+}
+
+/// The settings as they stand in records, and in each user's item for who follows the changes.
+pub(in crate::store) fn settings(settings: Settings) -> AttributeValue {
+    let fields = [
+        ("inviteAutomatically", AttributeValue::Bool(settings.invite_automatically)),
+        ("onDeactivation", s(settings.on_deactivation.as_str())),
+    ];
+    AttributeValue::M(fields.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+/// Reads what [`write_config`] wrote; the default where nothing was written.
+pub(in crate::store) fn read_config(item: &Item) -> TenantConfig {
+    let profile = optional_text(item, "profile").and_then(|text| text.parse().ok()).unwrap_or_default();
+    let fields = item.get("settings").and_then(|value| value.as_m().ok());
+    let invite = fields.and_then(|fields| fields.get("inviteAutomatically")?.as_bool().ok());
+    let on_deactivation = fields.and_then(|fields| optional_text(fields, "onDeactivation")?.parse().ok());
+    TenantConfig {
+        profile,
+        settings: Settings {
+            invite_automatically: invite.copied().unwrap_or_default(),
+            on_deactivation: on_deactivation.unwrap_or_default(),
+        },
+        version: optional_number(item, "ver").unwrap_or(0),
+    }
+}
+
+pub(in crate::store) fn tenant_record(item: &Item) -> Result<TenantRecord, StoreError> {
+    Ok(TenantRecord { name: tenant_name(item)?, created: instant(item, "created")?, config: read_config(item) })
+}

@@ -1,0 +1,13 @@
+//! What is done with tenants' data: each file has the operations of one kind of resource.
+
+pub mod automation;
+pub mod counts;
+pub mod group_members;
+mod groups;
+pub mod idempotency;
+pub mod jobs;
+mod keys;
+pub mod members;
+mod tenants;
+pub mod tokens;
+pub mod users;

@@ -1,0 +1,124 @@
+//! Automation users: in whose name keys act. A key works from when its user was activated.
+
+use jiff::Timestamp;
+
+use crate::auth::KeyId;
+use crate::store::dynamo::commit::CommitError;
+use crate::store::dynamo::item::{Item, at, instant, missing_attribute, optional_instant, s, text};
+use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::tenant::credential_key;
+use crate::store::{Store, StoreError};
+use crate::tenant::TenantName;
+
+/// An automation user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutomationUser {
+    /// Its name; that of a user of the tenant, where `/Me` is to be answered.
+    pub name: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When it was activated: signed in for the first time.
+    pub activated: Option<Timestamp>,
+}
+
+/// Before the name in the sort key; no key id has that form.
+const PREFIX: &str = ".user#";
+
+impl Store {
+    /// Makes an automation user; `false` if it is there already.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn add_automation_user(
+        &self,
+        tenant: &TenantName,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut item = place(tenant, name);
+        item.insert("created".into(), at(now));
+        item.insert("name".into(), s(name));
+        let write = Write::put(Table::Keys, item).require(&Condition::Absent("tenant"));
+        match self.commit(&[write], "").await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Condition(..)) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// An automation user.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn automation_user(&self, tenant: &TenantName, name: &str) -> Result<Option<AutomationUser>, StoreError> {
+        let get = self.client.get_item().table_name(self.table(Table::Keys)).consistent_read(true);
+        let got = get.set_key(Some(place(tenant, name))).send().await.map_err(|e| StoreError::of(&e))?;
+        got.item.map(|item| user(&item)).transpose()
+    }
+
+    /// Every automation user of a tenant, by name.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn automation_users(&self, tenant: &TenantName) -> Result<Vec<AutomationUser>, StoreError> {
+        let query = self.client.query().table_name(self.table(Table::Keys)).consistent_read(true);
+        let query = query.key_condition_expression("#tenant = :tenant AND begins_with(#keyId, :prefix)");
+        let query = query.expression_attribute_names("#tenant", "tenant").expression_attribute_names("#keyId", "keyId");
+        let query = query.expression_attribute_values(":tenant", s(tenant.as_str()));
+        let mut items = query.expression_attribute_values(":prefix", s(PREFIX)).into_paginator().items().send();
+        let mut users = Vec::new();
+        while let Some(item) = items.next().await {
+            users.push(user(&item.map_err(|e| StoreError::of(&e))?)?);
+        }
+        Ok(users)
+    }
+
+    /// Activates an automation user, and with it the keys that wait for it; `false` if there is none of that name.
+    /// Doing it twice keeps the first time, and finishes what was not finished.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn activate_automation_user(
+        &self,
+        tenant: &TenantName,
+        name: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let write = Write::update(Table::Keys, place(tenant, name))
+            .set_if_absent("activated", at(now))
+            .require(&Condition::Exists("tenant"));
+        match self.commit(&[write], "").await {
+            Ok(()) => {}
+            Err(CommitError::Condition(..)) => return Ok(false),
+            Err(CommitError::Store(error)) => return Err(error),
+        }
+        // A key that is made from here on finds the user active.
+        for record in self.credentials(tenant).await? {
+            if record.awaiting_activation && record.automation.as_deref() == Some(name) {
+                self.activate_key(tenant, &record.id).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Ends a key's wait for its automation user.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn activate_key(&self, tenant: &TenantName, id: &KeyId) -> Result<(), StoreError> {
+        let write = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
+            .remove("waiting")
+            .require(&Condition::Exists("tenant"));
+        self.commit_if_current(write).await
+    }
+}
+
+fn place(tenant: &TenantName, name: &str) -> Item {
+    credential_key(tenant, &format!("{PREFIX}{name}"))
+}
+
+fn user(item: &Item) -> Result<AutomationUser, StoreError> {
+    let name = text(item, "name").map_err(|_| missing_attribute("name"))?.to_owned();
+    Ok(AutomationUser { name, created: instant(item, "created")?, activated: optional_instant(item, "activated") })
+}

@@ -1,0 +1,118 @@
+//! Work that one commit has decided and that is carried out after it: a change of more members than a transaction
+//! takes, and the edges that a deleted group or user leaves behind. Each is a row in `links`, written with the commit,
+//! so that whatever dies afterwards, the stream worker finds it. Every step may be done twice.
+
+use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::job::{DeferredJob, JobKind, SETTLES};
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::auth::Tenant;
+use crate::limits::MAX_SCANNED_PAGES;
+use crate::scim::membership::Ids;
+use crate::store::dynamo::item::{Item, s, text};
+use crate::store::dynamo::tables::Table;
+use crate::store::model::group::GroupId;
+use crate::store::rows::{job_partition, job_row, member_row, tombstone_partition, tombstone_row};
+use crate::store::{Store, StoreError};
+use crate::tenant::TenantName;
+
+/// Takes a row of work away, unless a later request has put its own there.
+pub(in crate::store) fn complete(tenant: &Tenant, id: &str, request: &str) -> Write {
+    let row = Write::delete(Table::Links, job_row(tenant, id));
+    row.require(&Condition::equals("req", s(request)))
+}
+
+impl Store {
+    /// All work of a tenant that is still to be done.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn deferred_jobs(&self, tenant: &TenantName) -> Result<Vec<DeferredJob>, StoreError> {
+        let rows = self.partition_of(job_partition(&Tenant::of_item(tenant.clone()))).await?;
+        rows.iter().map(DeferredJob::read).collect()
+    }
+
+    /// The work that a row with that key stands for, if it is one and is still there.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn work(&self, pk: &str, sk: &str) -> Result<Option<DeferredJob>, StoreError> {
+        let key = Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))]);
+        let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
+        let got = get.set_key(Some(key)).send().await.map_err(|e| StoreError::of(&e))?;
+        got.item.filter(|item| item.contains_key("work")).as_ref().map(DeferredJob::read).transpose()
+    }
+
+    /// Does the work, and takes its row away. A ghost stays for as long again: who has just read a list with it must find
+    /// it among the ghosts.
+    ///
+    /// # Errors
+    /// As the store's; what is left is done at the next attempt.
+    pub async fn carry_out(&self, work: &DeferredJob) -> Result<(), StoreError> {
+        if let (JobKind::Group, Some(id)) = (work.kind, GroupId::parse(&work.id)) {
+            match self.group(&work.tenant, &id).await? {
+                Some(group) => self.finish(&work.tenant, &group).await?,
+                None => self.release_members(&work.tenant, &id).await?,
+            }
+        }
+        self.leave(&work.tenant, &work.id, &work.groups).await?;
+        if !work.groups.is_empty() {
+            let tombstone = DeferredJob {
+                kind: JobKind::Tombstone,
+                groups: BTreeSet::new(),
+                since: work.since + SETTLES,
+                ..work.clone()
+            };
+            let row = tombstone.row().require(&Condition::equals("req", s(&work.request)));
+            return self.commit_if_current(row).await;
+        }
+        if work.kind == JobKind::Tombstone {
+            self.commit_if_current(Write::delete(Table::Links, tombstone_row(&work.tenant, &work.id))).await?;
+        }
+        self.commit_if_current(complete(&work.tenant, &work.id, &work.request)).await
+    }
+
+    /// Takes what is gone out of the lists of its groups.
+    async fn leave(&self, tenant: &Tenant, id: &str, groups: &Ids) -> Result<(), StoreError> {
+        self.map_concurrently(groups, |group| async move {
+            self.bump_after_loss(tenant, group).await?;
+            self.commit_if_current(Write::delete(Table::Links, member_row(tenant, group, id))).await
+        })
+        .await
+        .map(drop)
+    }
+
+    /// The ids of what is gone and still stands in lists of members.
+    pub(in crate::store) async fn tombstones(&self, tenant: &Tenant) -> Result<Ids, StoreError> {
+        let rows = self.partition_of(tombstone_partition(tenant)).await?;
+        rows.iter().map(|row| text(row, "sk").map(str::to_owned)).collect()
+    }
+
+    /// Whether there are any.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn has_tombstones(&self, tenant: &Tenant) -> Result<bool, StoreError> {
+        Ok(!self.tombstones(tenant).await?.is_empty())
+    }
+
+    async fn partition_of(&self, pk: String) -> Result<Vec<Item>, StoreError> {
+        let query = self.client.query().table_name(self.table(Table::Links)).consistent_read(true);
+        let query = query.key_condition_expression("#pk = :pk").expression_attribute_names("#pk", "pk");
+        let mut pages = query.expression_attribute_values(":pk", AttributeValue::S(pk)).into_paginator().send();
+        let mut rows = Vec::new();
+        let mut read = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| StoreError::of(&e))?;
+            read += 1;
+            let is_last = page.last_evaluated_key().is_none();
+            rows.extend(page.items.unwrap_or_default());
+            if read == MAX_SCANNED_PAGES && !is_last {
+                return Err(StoreError::TooMany(MAX_SCANNED_PAGES));
+            }
+        }
+        Ok(rows)
+    }
+}

@@ -1,0 +1,180 @@
+//! Table `keys`: key records. What else is there under a tenant's name is in [`tenants`](crate::store::ops::tenants).
+
+use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::credential::{credential_item, credential_record};
+use crate::store::model::tenant::credential_key;
+use futures_util::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::auth::{Credential, KeyId, KeyRecord};
+use crate::limits::{LAST_USED_RESOLUTION_SECONDS, TOKENS_AT_ONCE};
+use crate::store::dynamo::commit::CommitError;
+use crate::store::dynamo::item::{Item, at, s};
+use crate::store::dynamo::tables::Table;
+use crate::store::ops::tenants::{changed, require_tenant_version};
+use crate::store::{Store, StoreError};
+use crate::tenant::TenantName;
+
+/// Less than every key's id, and more than what else is kept of a tenant.
+const BEFORE_KEYS: &str = "/";
+
+impl Store {
+    /// Stores a new key record, if the tenant is still what its copy says.
+    ///
+    /// # Errors
+    /// `Refused` if it is not, or as the store's.
+    pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
+        let writes = [put_key(record), require_tenant_version(&record.tenant, &record.config)];
+        self.commit(&writes, "").await.map_err(|error| match error {
+            CommitError::Condition(Guard::KeyId, _) => StoreError::Exists,
+            CommitError::Condition(..) => changed(),
+            CommitError::Store(error) => error,
+        })
+    }
+
+    /// Stores that a key was used now, unless that is stored already. Never fails: nobody waits for it.
+    pub async fn record_last_used(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) {
+        let before = now - SignedDuration::from_secs(LAST_USED_RESOLUTION_SECONDS);
+        let write = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
+            .set("used", at(now))
+            .require(&Condition::Exists("tenant"))
+            .require(&Condition::Absent("used").or(Condition::at_most("used", at(before))))
+            .without_returning_old();
+        if let Err(error) = self.commit_if_current(write).await {
+            tracing::warn!(%error, "the use of a key was not stored");
+        }
+    }
+
+    /// Has a key, and the access tokens that were given for it, stop working at a time, if they would not stop before;
+    /// `false` if there is none of that id.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn expire_key_at(
+        &self,
+        tenant: &TenantName,
+        id: &KeyId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let end = |id: &KeyId| {
+            Write::update(Table::Keys, credential_key(tenant, id.as_str()))
+                .set("expires", at(until))
+                .require(&Condition::Exists("tenant"))
+                .require(&Condition::Absent("expires").or(Condition::greater("expires", at(until))))
+        };
+        match self.commit(&[end(id)], "").await {
+            Ok(()) | Err(CommitError::Condition(_, Some(_))) => {}
+            Err(CommitError::Condition(_, None)) => return Ok(false),
+            Err(CommitError::Store(error)) => return Err(error),
+        }
+        self.each_token(tenant, id, now, end).await?;
+        Ok(true)
+    }
+
+    /// Writes to each access token of a client that still works, some at once.
+    async fn each_token(
+        &self,
+        tenant: &TenantName,
+        client: &KeyId,
+        now: Timestamp,
+        write: impl Fn(&KeyId) -> Write,
+    ) -> Result<(), StoreError> {
+        let is_its =
+            |record: &KeyRecord| matches!(&record.credential, Credential::Token { client: of, .. } if of == client);
+        let all = self.credentials(tenant).await?;
+        let tokens: Vec<_> = all.iter().filter(|record| is_its(record) && !record.is_expired_token(now)).collect();
+        for some in tokens.chunks(TOKENS_AT_ONCE) {
+            let writes = some.iter().map(|token| self.commit_if_current(write(&token.id)));
+            join_all(writes).await.into_iter().collect::<Result<(), _>>()?;
+        }
+        Ok(())
+    }
+
+    /// The record of a key.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn key(&self, tenant: &TenantName, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
+        self.key_item(tenant, id.as_str()).await?.map(|item| credential_record(&item)).transpose()
+    }
+
+    /// Every key of a tenant, oldest first; access tokens are none.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn keys(&self, tenant: &TenantName) -> Result<Vec<KeyRecord>, StoreError> {
+        let mut keys = self.credentials(tenant).await?;
+        keys.retain(|record| !matches!(record.credential, Credential::Token { .. }));
+        Ok(keys)
+    }
+
+    /// Every key of a tenant, and every access token that DynamoDB has not taken away yet, oldest first.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub(in crate::store) async fn credentials(&self, tenant: &TenantName) -> Result<Vec<KeyRecord>, StoreError> {
+        let query = self.client.query().table_name(self.table(Table::Keys)).consistent_read(true);
+        let query = query
+            .key_condition_expression("#tenant = :tenant AND #keyId > :before")
+            .expression_attribute_names("#tenant", "tenant")
+            .expression_attribute_names("#keyId", "keyId")
+            .expression_attribute_values(":tenant", s(tenant.as_str()))
+            .expression_attribute_values(":before", s(BEFORE_KEYS));
+        let mut items = query.into_paginator().items().send();
+        let mut keys: Vec<KeyRecord> = Vec::new();
+        while let Some(item) = items.next().await {
+            let next = credential_record(&item.map_err(|e| StoreError::of(&e))?)?;
+            keys.insert(keys.partition_point(|key| key.created <= next.created), next);
+        }
+        Ok(keys)
+    }
+
+    /// Revokes a key, and what was given to it as a client, from the next request on; `false` if there is none of that
+    /// id. Revoking twice keeps the first time, and finishes what was not finished.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn revoke_key(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
+        let revoke = |id: &KeyId| {
+            Write::update(Table::Keys, credential_key(tenant, id.as_str()))
+                .set_if_absent("revoked", at(now))
+                .require(&Condition::Exists("tenant"))
+                .without_returning_old()
+        };
+        match self.commit(&[revoke(id)], "").await {
+            Ok(()) => {}
+            Err(CommitError::Condition(..)) => return Ok(false),
+            Err(CommitError::Store(error)) => return Err(error),
+        }
+        // From here on the client is given no more tokens.
+        self.each_token(tenant, id, now, revoke).await?;
+        Ok(true)
+    }
+
+    /// Opens two connections, by looking for what is not there: a request's key check and its first read go out
+    /// together, and the handshakes are paid before the first request comes. Failures show when it does.
+    pub async fn connect(&self) {
+        let nobody = Item::from([("tenant".to_owned(), s("-")), ("keyId".to_owned(), s("-"))]);
+        let get = || self.client.get_item().table_name(self.table(Table::Keys)).set_key(Some(nobody.clone())).send();
+        let (first, second) = futures_util::future::join(get(), get()).await;
+        for error in [first.err(), second.err()].into_iter().flatten() {
+            tracing::warn!(error = %StoreError::of(&error), "could not connect to the store at start");
+        }
+    }
+
+    pub(in crate::store) async fn key_item(&self, tenant: &TenantName, sort: &str) -> Result<Option<Item>, StoreError> {
+        let get = self.client.get_item().table_name(self.table(Table::Keys)).consistent_read(true);
+        let found = get.set_key(Some(credential_key(tenant, sort))).send().await.map_err(|e| StoreError::of(&e))?;
+        Ok(found.item)
+    }
+}
+
+/// The write of a new record; its condition fails if there is one of that id that is not revoked.
+pub(in crate::store) fn put_key(record: &KeyRecord) -> Write {
+    // What is trusted of an identity provider has the same id again.
+
+    Write::put(Table::Keys, credential_item(record))
+        .require(&Condition::Absent("tenant").or(Condition::Exists("revoked")))
+        .guard(Guard::KeyId)
+}

@@ -1,0 +1,144 @@
+//! Table `keys`, under a tenant's name: its own record, the copies of it on its keys, and the texts of its own profiles.
+
+use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::tenant::{PROFILE, TENANT_RECORD, TenantRecord, credential_key, tenant_record, write_config};
+use jiff::Timestamp;
+
+use crate::auth::KeyRecord;
+use crate::store::dynamo::commit::CommitError;
+use crate::store::dynamo::item::{Item, at, n, s, text};
+use crate::store::dynamo::tables::Table;
+use crate::store::ops::counts::Counts;
+use crate::store::{Store, StoreError};
+use crate::tenant::ProfileRef;
+use crate::tenant::{Settings, TenantConfig, TenantName};
+
+impl Store {
+    /// Makes a tenant; `false` if it is there already.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn add_tenant(
+        &self,
+        tenant: &TenantName,
+        config: &TenantConfig,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut item = credential_key(tenant, TENANT_RECORD);
+        item.insert("created".into(), at(now));
+        item.insert("shards".into(), n(1));
+        write_config(&mut item, &TenantConfig { version: 1, ..config.clone() });
+        let record = Write::put(Table::Keys, item).require(&Condition::Absent("tenant"));
+        match self.commit(&[record, Counts::of_nobody(tenant)], "").await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Condition(..)) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
+        }
+    }
+
+    /// The tenant of that name.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn tenant(&self, tenant: &TenantName) -> Result<Option<TenantRecord>, StoreError> {
+        self.key_item(tenant, TENANT_RECORD).await?.map(|item| tenant_record(&item)).transpose()
+    }
+
+    /// Every tenant. Reads the whole keys table: for operators, not for requests.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn tenants(&self) -> Result<Vec<TenantRecord>, StoreError> {
+        let scan = self.client.scan().table_name(self.table(Table::Keys)).consistent_read(true);
+        let scan = scan.filter_expression("#keyId = :tenant").expression_attribute_names("#keyId", "keyId");
+        let mut items = scan.expression_attribute_values(":tenant", s(TENANT_RECORD)).into_paginator().items().send();
+        let mut tenants: Vec<TenantRecord> = Vec::new();
+        while let Some(item) = items.next().await {
+            let next = tenant_record(&item.map_err(|e| StoreError::of(&e))?)?;
+            tenants.insert(tenants.partition_point(|tenant| tenant.name < next.name), next);
+        }
+        Ok(tenants)
+    }
+
+    /// Changes what a tenant is like, first in its own record, then in the copies on its keys; how many of those were
+    /// behind. Done again with the same, after a crash in between say, it does what is left.
+    ///
+    /// # Errors
+    /// `Refused` if the record is another one than `old`, or as the store's.
+    pub async fn set_tenant(
+        &self,
+        old: &TenantRecord,
+        profile: ProfileRef,
+        settings: Settings,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let mut config = TenantConfig { profile, settings, version: old.config.version };
+        if config != old.config {
+            config.version += 1;
+            let update = update_config(&old.name, TENANT_RECORD, &config);
+            let is_same = is_version(update, old.config.version);
+            match self.commit(&[is_same], "").await {
+                Ok(()) => {}
+                Err(CommitError::Condition(..)) => return Err(changed()),
+                Err(CommitError::Store(error)) => return Err(error),
+            }
+        }
+        let mut behind = 0;
+        let records = self.credentials(&old.name).await?;
+        let is_behind = |key: &&KeyRecord| key.config.version < config.version && !key.is_expired_token(now);
+        for key in records.iter().filter(is_behind) {
+            // Whoever changed the tenant after this has renewed the copy already.
+            let renewal = update_config(&old.name, key.id.as_str(), &config)
+                .require(&Condition::Exists("tenant"))
+                .require(&Condition::Absent("ver").or(Condition::less("ver", n(config.version))));
+            self.commit_if_current(renewal).await?;
+            behind += 1;
+        }
+        Ok(behind)
+    }
+
+    /// Keeps the text of a profile of a tenant's own. It is never taken away: a key's copy may still name it.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn add_profile(&self, tenant: &TenantName, digest: &str, json: &str) -> Result<(), StoreError> {
+        let mut item = credential_key(tenant, &format!("{PROFILE}{digest}"));
+        item.insert("profile".into(), s(json));
+        self.commit_if_current(Write::put(Table::Keys, item)).await
+    }
+
+    /// The text of a profile of a tenant's own.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn profile(&self, tenant: &TenantName, digest: &str) -> Result<Option<String>, StoreError> {
+        let item = self.key_item(tenant, &format!("{PROFILE}{digest}")).await?;
+        item.map(|item| text(&item, "profile").map(str::to_owned)).transpose()
+    }
+}
+
+/// That the tenant is still what the copy on a new key says.
+pub(in crate::store) fn require_tenant_version(tenant: &TenantName, config: &TenantConfig) -> Write {
+    is_version(Write::check(Table::Keys, credential_key(tenant, TENANT_RECORD)), config.version)
+}
+
+/// Why something that was made from a tenant's record is not done: it can be done again.
+pub(in crate::store) fn changed() -> StoreError {
+    StoreError::Contended(1)
+}
+
+/// A tenant of before there were profiles has no version.
+fn is_version(write: Write, version: u64) -> Write {
+    let is_current = match version {
+        0 => Condition::Absent("ver"),
+        _ => Condition::equals("ver", n(version)),
+    };
+    write.require(&Condition::Exists("tenant").and(is_current)).guard(Guard::TenantVersion)
+}
+
+fn update_config(tenant: &TenantName, sort: &str, config: &TenantConfig) -> Write {
+    let mut values = Item::new();
+    write_config(&mut values, config);
+    let write = Write::update(Table::Keys, credential_key(tenant, sort));
+    values.into_iter().fold(write, |write, (name, value)| write.set(&name, value))
+}

@@ -1,0 +1,89 @@
+//! Table `links`: the members of groups; the names of groups, so that each is taken once; the second and further
+//! e-mail addresses of a user, which the index of the users table cannot hold; and the work that a commit has left to be
+//! done. Rows hold ids, so that a rename of a user touches none; each is written in the transaction of what it links.
+
+use super::dynamo::item::{Item, s, text};
+use super::dynamo::tables::Table;
+use super::{Store, StoreError};
+use crate::auth::Tenant;
+use crate::limits::MAX_SCANNED_PAGES;
+use crate::store::dynamo::write::Write;
+
+/// The rows to write and to delete when a user's further addresses change from `old` to `new`.
+pub(super) fn email_changes(tenant: &Tenant, id: &str, old: &[String], new: &[String]) -> Vec<Write> {
+    let gone = old.iter().filter(|email| !new.contains(email));
+    let come = new.iter().filter(|email| !old.contains(email));
+    gone.map(|email| Write::delete(Table::Links, email_row(tenant, email, id)))
+        .chain(come.map(|email| Write::put(Table::Links, email_row(tenant, email, id))))
+        .collect()
+}
+
+impl Store {
+    /// The ids of the users who have that further address.
+    pub(super) async fn users_with_further_email(
+        &self,
+        tenant: &Tenant,
+        email: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let query = self.client.query().table_name(self.table(Table::Links)).consistent_read(true);
+        let query = query.key_condition_expression("#pk = :pk").expression_attribute_names("#pk", "pk");
+        let mut pages =
+            query.expression_attribute_values(":pk", s(email_partition(tenant, email))).into_paginator().send();
+        let mut ids = Vec::new();
+        let mut read = 0;
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|e| StoreError::of(&e))?;
+            read += 1;
+            if read > MAX_SCANNED_PAGES {
+                return Err(StoreError::TooMany(MAX_SCANNED_PAGES));
+            }
+            for item in page.items() {
+                ids.push(text(item, "sk")?.to_owned());
+            }
+        }
+        Ok(ids)
+    }
+}
+
+fn email_row(tenant: &Tenant, email: &str, id: &str) -> Item {
+    Item::from([("pk".to_owned(), s(email_partition(tenant, email))), ("sk".to_owned(), s(id))])
+}
+
+fn email_partition(tenant: &Tenant, email: &str) -> String {
+    format!("{}#email#{email}", tenant.as_str())
+}
+
+/// The partition of a group's members.
+pub(super) fn member_partition(tenant: &Tenant, group: &str) -> String {
+    format!("{}#member#{group}", tenant.as_str())
+}
+
+/// The key of a member's row.
+pub(super) fn member_row(tenant: &Tenant, group: &str, member: &str) -> Item {
+    Item::from([("pk".to_owned(), s(member_partition(tenant, group))), ("sk".to_owned(), s(member))])
+}
+
+/// The partition of a tenant's work: one row for each group or user that has some.
+pub(super) fn job_partition(tenant: &Tenant) -> String {
+    format!("{}#job", tenant.as_str())
+}
+
+/// The key of a row of work.
+pub(super) fn job_row(tenant: &Tenant, id: &str) -> Item {
+    Item::from([("pk".to_owned(), s(job_partition(tenant))), ("sk".to_owned(), s(id))])
+}
+
+/// The partition of what is gone and still stands in lists of members.
+pub(super) fn tombstone_partition(tenant: &Tenant) -> String {
+    format!("{}#tombstone", tenant.as_str())
+}
+
+/// The key of the row that hides what is gone from lists of members.
+pub(super) fn tombstone_row(tenant: &Tenant, id: &str) -> Item {
+    Item::from([("pk".to_owned(), s(tombstone_partition(tenant))), ("sk".to_owned(), s(id))])
+}
+
+/// The key of the row that holds whose a group's name is.
+pub(super) fn name_row(tenant: &Tenant, folded: &str) -> Item {
+    Item::from([("pk".to_owned(), s(format!("{}#name#{folded}", tenant.as_str()))), ("sk".to_owned(), s("."))])
+}

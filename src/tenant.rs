@@ -1,0 +1,12 @@
+//! What a tenant is: its name, its profile, the credentials that its clients may use, its settings. Data and rules
+//! alone; who may act for a tenant is decided in [`auth`](crate::auth).
+
+pub mod config;
+pub mod credential_type;
+pub mod name;
+pub mod profile;
+
+pub use config::{OnDeactivation, Settings, TenantConfig};
+pub use credential_type::CredentialType;
+pub use name::{BadTenantName, OPERATOR_TENANT, TenantName};
+pub use profile::{BadProfile, Profile, ProfileRef};
