@@ -27,7 +27,7 @@
         clippy::unreachable
     )
 )]
-#![deny(missing_docs, unsafe_code)]
+#![deny(missing_docs, unsafe_code, clippy::too_many_lines, clippy::excessive_nesting)]
 
 pub mod admin;
 pub mod api;

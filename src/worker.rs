@@ -1,4 +1,4 @@
-//! Counts users, and finishes what requests have committed and not carried out (see [`DeferredJob`](crate::store::ops::jobs::DeferredJob)): on Lambda from
+//! Counts users, and finishes what requests have committed and not carried out (see [`DeferredJob`](crate::store::model::job::DeferredJob)): on Lambda from
 //! the change records of the links table, locally by looking from time to time. Doing it twice does no harm.
 
 use std::collections::BTreeMap;

@@ -112,3 +112,10 @@ fn every_limit_is_in_the_reference() {
         assert!(page.contains(&format!("`{name}`")), "docs/src/reference/limits.md does not list {name}");
     }
 }
+
+#[test]
+fn a_file_fits_in_a_head() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let long = sources(&root).into_iter().filter(|file| std::fs::read_to_string(file).unwrap().lines().count() > 500);
+    assert_eq!(long.collect::<Vec<_>>(), Vec::<PathBuf>::new(), "longer than 500 lines");
+}

@@ -1,5 +1,7 @@
 //! Every test that needs more than one module: the real handlers and the real SDK over an embedded engine.
 
+#![allow(clippy::excessive_nesting, reason = "tables of cases are nested loops")]
+
 mod access;
 mod admin;
 mod budget;

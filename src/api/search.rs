@@ -44,7 +44,7 @@ pub async fn users(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
 /// `GET /Groups`, `POST /Groups/.search`.
 ///
 /// # Errors
-/// Those of [`users`].
+/// Those of [`users()`].
 pub async fn groups(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     list(context, &[ResourceKind::Group]).await
 }
@@ -52,7 +52,7 @@ pub async fn groups(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
 /// `GET /`, `POST /.search`: resources of all types.
 ///
 /// # Errors
-/// Those of [`users`].
+/// Those of [`users()`].
 pub async fn all(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     list(context, &[ResourceKind::User, ResourceKind::Group]).await
 }

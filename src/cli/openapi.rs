@@ -7,12 +7,12 @@ use crate::api::{ROUTES, Route};
 use crate::scim::Schemas;
 
 mod components;
+mod non_scim;
+mod operation_target;
 mod parameters;
-mod place;
-mod plain;
 mod responses;
 
-use place::{OperationTarget, TargetForm};
+use operation_target::{OperationTarget, TargetForm};
 
 pub use responses::statuses;
 
@@ -26,7 +26,7 @@ const SCIM_JSON: &str = "application/scim+json";
 pub fn description() -> Result<String, String> {
     let schemas = Schemas::standard().map_err(|e| e.to_string())?;
     let paths = paths();
-    let components = components::used(&schemas, &paths, &responses::errors());
+    let components = components::used(&schemas, &paths, &responses::errors())?;
     let description = json!({
         "openapi": "3.1.0",
         "info": {
@@ -68,9 +68,9 @@ fn paths() -> Map<String, Value> {
     for route in ROUTES {
         let is_scim = route.base == Base::Scim;
         let path = path(route);
-        let shared = if is_scim { parameters::of_path(&path) } else { plain::of_path(&path) };
+        let shared = if is_scim { parameters::of_path(&path) } else { non_scim::of_path(&path) };
         if let Value::Object(item) = paths.entry(path).or_insert(shared) {
-            let operation = if is_scim { operation(route) } else { plain::operation(route) };
+            let operation = if is_scim { operation(route) } else { non_scim::operation(route) };
             item.insert(route.method.as_str().to_ascii_lowercase(), operation);
         }
     }
@@ -79,7 +79,7 @@ fn paths() -> Map<String, Value> {
 
 /// Where a route is: below the Tenant URL, or if it is no SCIM, below the host.
 pub fn path(route: &Route) -> String {
-    if route.base == Base::Scim { route.path.to_owned() } else { plain::path(route) }
+    if route.base == Base::Scim { route.path.to_owned() } else { non_scim::path(route) }
 }
 
 fn operation(route: &Route) -> Value {

@@ -129,21 +129,14 @@ impl Search<'_> {
         let begun = parts.iter().position(|part| start.as_ref().is_some_and(|start| start.is_of(part.kind)));
         for part in parts.into_iter().skip(begun.unwrap_or(0)) {
             loop {
-                // One more than is shown tells whether there is another page.
-                let limit = match (&part.filter, part.kind) {
-                    (None, _) => count - found.len() + 1,
-                    (Some(_), ResourceKind::User) => SCAN_BATCH_SIZE,
-                    // Members may have to be read for each.
-                    (Some(_), ResourceKind::Group) => SCAN_BATCH_SIZE / 5,
-                };
+                let limit = part.batch_size(count - found.len());
                 let step = self.step(part, start.as_ref(), limit, is_back).await?;
                 read += step.read;
-                for next in step.found {
-                    if found.len() == count {
-                        let place = found.last().map(|last| self.place(last));
-                        return Ok((found, place));
-                    }
-                    found.push(next);
+                let is_full = found.len() + step.found.len() > count;
+                found.extend(step.found.into_iter().take(count - found.len()));
+                if is_full {
+                    let place = found.last().map(|last| self.place(last));
+                    return Ok((found, place));
                 }
                 start = step.next;
                 match &start {
@@ -263,5 +256,17 @@ impl CursorPosition {
 
     fn is_of(&self, kind: ResourceKind) -> bool {
         matches!((self, kind), (Self::User(_), ResourceKind::User) | (Self::Group(_), ResourceKind::Group))
+    }
+}
+
+impl Part {
+    /// How many candidates a batch has while a page lacks so many: one more tells whether there is another page.
+    fn batch_size(&self, missing: usize) -> usize {
+        match (&self.filter, self.kind) {
+            (None, _) => missing + 1,
+            (Some(_), ResourceKind::User) => SCAN_BATCH_SIZE,
+            // Members may have to be read for each.
+            (Some(_), ResourceKind::Group) => SCAN_BATCH_SIZE / 5,
+        }
     }
 }

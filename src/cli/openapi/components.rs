@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{plain, reference};
+use super::{non_scim, reference};
 use crate::scim::schema::Schema;
 use crate::scim::{ERROR_URN, LIST_URN, ResourceSchema, Schemas};
 
@@ -18,33 +18,32 @@ pub(super) fn used(
     schemas: &Schemas,
     paths: &Map<String, Value>,
     responses: &Map<String, Value>,
-) -> Map<String, Value> {
-    let mut used = all(schemas);
+) -> Result<Map<String, Value>, String> {
+    let mut used = all(schemas)?;
     loop {
         let (count, text) = (used.len(), json!([paths, responses, used]).to_string());
         used.retain(|name, _| text.contains(&format!("\"#/components/schemas/{name}\"")));
         // What only an unused one referred to goes next.
         if used.len() == count {
-            return used;
+            return Ok(used);
         }
     }
 }
 
-fn all(schemas: &Schemas) -> Map<String, Value> {
+fn all(schemas: &Schemas) -> Result<Map<String, Value>, String> {
     let mut all = Map::new();
     for schema in [&schemas.user, &schemas.group, &schemas.group_member] {
         all.insert(schema.name.to_owned(), resource(schema, Way::Response));
         all.insert(format!("{}Request", schema.name), resource(schema, Way::Request));
         all.insert(format!("{}List", schema.name), list(schema.name));
     }
-    for (name, schema) in messages().into_iter().chain(plain::schemas()) {
-        all.insert(name.to_owned(), schema);
-    }
+    all.extend(messages().into_iter().map(|(name, schema)| (name.to_owned(), schema)));
+    all.extend(non_scim::schemas()?);
     for name in ["ResourceType", "Schema", "Resource"] {
         all.insert(name.to_owned(), any_resource());
         all.insert(format!("{name}List"), list(name));
     }
-    all
+    Ok(all)
 }
 
 /// A resource. In an answer only what is always returned must be there, since a client may leave the rest out.

@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::place::{OperationTarget, TargetForm};
+use super::operation_target::{OperationTarget, TargetForm};
 use crate::api::Route;
 use crate::limits::{DEFAULT_PAGE, MAX_FILTER_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_MEMBERSHIPS_PAGE, MAX_PAGE};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::place::{OperationTarget, TargetForm};
-use super::{SCIM_JSON, plain, reference};
+use super::operation_target::{OperationTarget, TargetForm};
+use super::{SCIM_JSON, non_scim, reference};
 use crate::api::Base;
 use crate::api::{ROUTES, Route};
 
@@ -17,7 +17,7 @@ pub fn statuses(route: &Route) -> Vec<u16> {
     let mut statuses = OF_ALL.to_vec();
     match route.base {
         Base::Scim => statuses.extend(own(route, &OperationTarget::of(route.path))),
-        _ => statuses.extend(plain::statuses(route)),
+        _ => statuses.extend(non_scim::statuses(route)),
     }
     statuses.sort_unstable();
     statuses.dedup();

@@ -1,0 +1,197 @@
+//! The operations that are not SCIM: access tokens, and what operators do.
+
+use serde_json::{Map, Value, json};
+
+use super::{reference, responses};
+use crate::api::{Base, Route};
+
+/// One operation.
+struct NonScimOperation {
+    route: &'static str,
+    tag: &'static str,
+    summary: &'static str,
+    /// Media type and schema of the body.
+    body: Option<(&'static str, &'static str)>,
+    /// Status and schema of success; none for an answer without a body.
+    success: (u16, Option<&'static str>),
+    /// Further statuses.
+    refusals: &'static [u16],
+}
+
+const JSON: &str = "application/json";
+
+const PLAIN: &[NonScimOperation] = &[
+    NonScimOperation {
+        route: "oauth.token",
+        tag: "OAuth",
+        summary: "Get an access token by client credentials (RFC 6749 section 4.4) or a client assertion (RFC 7523)",
+        body: Some(("application/x-www-form-urlencoded", "TokenRequest")),
+        success: (200, Some("Token")),
+        refusals: &[400, 401],
+    },
+    NonScimOperation {
+        route: "oauth.metadata",
+        tag: "OAuth",
+        summary: "Where access tokens are had (RFC 8414)",
+        body: None,
+        success: (200, Some("AuthorizationServer")),
+        refusals: &[],
+    },
+    NonScimOperation {
+        route: "admin.tenants.list",
+        tag: "Admin",
+        summary: "List the tenants",
+        body: None,
+        success: (200, Some("Tenants")),
+        refusals: &[],
+    },
+    NonScimOperation {
+        route: "admin.tenants.create",
+        tag: "Admin",
+        summary: "Make a tenant",
+        body: Some((JSON, "TenantRequest")),
+        success: (201, Some("Tenant")),
+        refusals: &[400, 409],
+    },
+    NonScimOperation {
+        route: "admin.tenants.get",
+        tag: "Admin",
+        summary: "Show a tenant: its profile and settings",
+        body: None,
+        success: (200, Some("Tenant")),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.tenants.patch",
+        tag: "Admin",
+        summary: "Change a tenant's profile or settings; what is not named stays (RFC 7396)",
+        body: Some((JSON, "TenantRequest")),
+        success: (200, Some("Tenant")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.keys.list",
+        tag: "Admin",
+        summary: "List the keys of a tenant, never their secrets",
+        body: None,
+        success: (200, Some("Keys")),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.keys.create",
+        tag: "Admin",
+        summary: "Make a key; its secret is in this answer alone",
+        body: Some((JSON, "KeyRequest")),
+        success: (201, Some("Key")),
+        refusals: &[400, 404, 409],
+    },
+    NonScimOperation {
+        route: "admin.keys.rotate",
+        tag: "Admin",
+        summary: "Make a key like another, which works on for a while",
+        body: Some((JSON, "RotateRequest")),
+        success: (201, Some("Key")),
+        refusals: &[400, 404, 409],
+    },
+    NonScimOperation {
+        route: "admin.keys.revoke",
+        tag: "Admin",
+        summary: "Revoke a key, and the access tokens that were given for it",
+        body: None,
+        success: (204, None),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.automation.list",
+        tag: "Admin",
+        summary: "List the automation users of a tenant",
+        body: None,
+        success: (200, Some("AutomationUsers")),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.automation.put",
+        tag: "Admin",
+        summary: "Make an automation user, or activate it, and with it its keys",
+        body: Some((JSON, "AutomationRequest")),
+        success: (200, Some("AutomationUser")),
+        refusals: &[400, 404],
+    },
+];
+
+fn plain(route: &Route) -> Option<&'static NonScimOperation> {
+    PLAIN.iter().find(|plain| plain.route == route.name)
+}
+
+/// Every status that such a route may answer besides those of all.
+pub(super) fn statuses(route: &Route) -> Vec<u16> {
+    plain(route)
+        .map_or_else(Vec::new, |plain| std::iter::once(plain.success.0).chain(plain.refusals.iter().copied()).collect())
+}
+
+/// The address below the host.
+pub(super) fn path(route: &Route) -> String {
+    let base = route.base.patterns().first().copied().unwrap_or_default();
+    format!("{base}{}", route.path.trim_end_matches('/'))
+}
+
+/// What all operations of a path share: where it is, and the parts of it.
+pub(super) fn of_path(path: &str) -> Value {
+    let parts = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let parameter = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}});
+    json!({
+        "servers": [{
+            "url": "https://{host}",
+            "description": "The endpoint",
+            "variables": {"host": {"default": "scim.example.com"}},
+        }],
+        "parameters": parts.map(parameter).collect::<Vec<_>>(),
+    })
+}
+
+/// The operation of a row.
+pub(super) fn operation(route: &Route) -> Value {
+    let Some(plain) = plain(route) else { return Value::Null };
+    let mut operation = Map::from_iter([
+        ("operationId".to_owned(), json!(route.name)),
+        ("tags".to_owned(), json!([plain.tag])),
+        ("summary".to_owned(), json!(plain.summary)),
+    ]);
+    match route.base {
+        Base::Admin => operation
+            .insert("description".to_owned(), json!("The key is one of the operators', with the scope `admin`.")),
+        _ => operation.insert("security".to_owned(), json!([])),
+    };
+    if let Some((media_type, schema)) = plain.body {
+        let body = json!({"required": true, "content": {media_type: {"schema": reference(schema)}}});
+        operation.insert("requestBody".to_owned(), body);
+    }
+    operation.insert("responses".to_owned(), answers(route, plain).into());
+    operation.into()
+}
+
+fn answers(route: &Route, plain: &NonScimOperation) -> Map<String, Value> {
+    let (success, schema) = plain.success;
+    let answer = |status: u16| match status {
+        _ if status == success => {
+            let mut answer = responses::described(status);
+            answer.extend(schema.map(|schema| ("content".to_owned(), json!({JSON: {"schema": reference(schema)}}))));
+            answer.into()
+        }
+        400 | 401 if route.base == Base::OAuth => {
+            let mut answer = responses::described(status);
+            answer.insert("content".to_owned(), json!({JSON: {"schema": reference("TokenError")}}));
+            answer.into()
+        }
+        _ => json!({"$ref": format!("#/components/responses/{status}")}),
+    };
+    responses::statuses(route).into_iter().map(|status| (status.to_string(), answer(status))).collect()
+}
+
+/// The schemas of their bodies, by name.
+///
+/// # Errors
+/// When the file is no JSON object; the test that compares `openapi.json` reads it.
+pub(super) fn schemas() -> Result<Map<String, Value>, String> {
+    serde_json::from_str(include_str!("non_scim.json")).map_err(|e| e.to_string())
+}
