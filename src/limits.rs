@@ -12,6 +12,10 @@ pub const MAX_DOCUMENT_BYTES: usize = 256 * 1024;
 /// Longest filter in bytes. Entra and Okta stay under 300; the evaluator's work is bounded by this.
 pub const MAX_FILTER_BYTES: usize = 4 * 1024;
 
+/// Most different attributes that `attributes` or `excludedAttributes` names: RFC 7643 defines some 60 with all their
+/// parts. 30,000 of them kept a process busy for minutes.
+pub const MAX_PROJECTION_PATHS: usize = 100;
+
 /// Deepest nesting of parentheses, `not` and value paths in a filter; bounds the recursion of parser and evaluator.
 pub const MAX_FILTER_DEPTH: usize = 32;
 

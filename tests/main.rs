@@ -12,6 +12,7 @@ mod concurrency;
 mod crash;
 mod credentials;
 mod doctor;
+mod doors;
 mod filters;
 mod group_members;
 mod groups;

@@ -250,7 +250,7 @@ async fn a_search_by_post_says_what_the_url_says() {
         assert_eq!(posted.body, got.body);
         assert!(posted.body["totalResults"].as_u64().is_some());
     }
-    for (path, body) in [("/Users", json!({})), ("", json!({"schemas": [SEARCH], "count": "x"}))] {
+    for (path, body) in [("/Users", json!({"schemas": ["urn:x"]})), ("", json!({"schemas": [SEARCH], "count": "x"}))] {
         assert_eq!(harness.send("POST", &format!("{path}/.search"), body).await.status, 400);
     }
 }

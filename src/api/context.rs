@@ -17,7 +17,8 @@ use crate::auth::{Principal, Scope, Tenant};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
 use crate::scim::etag::Tags;
 use crate::scim::list::Query;
-use crate::scim::{ScimError, json};
+use crate::scim::projection::Projection;
+use crate::scim::{ResourceSchema, ScimError, json};
 use crate::store::dynamo::tables::{AccessList, TablePermission};
 use crate::store::model::record::Author;
 use crate::store::ops::idempotency::IdempotencyKey;
@@ -179,6 +180,16 @@ impl<'a> RequestContext<'a> {
         }
         let query = self.request.uri().query().unwrap_or_default();
         Query::parse(form_urlencoded::parse(query.as_bytes()).into_owned())
+    }
+
+    /// What of a resource is returned.
+    ///
+    /// # Errors
+    /// 400 naming the parameter or attribute, and the rule.
+    pub fn projection(&self, schema: &ResourceSchema) -> Result<Projection, ScimError> {
+        let projection = self.query()?.projection;
+        projection.check(schema)?;
+        Ok(projection)
     }
 
     /// The body, a JSON object. Its `Content-Type` is not looked at: Okta's test sends `application/json`.

@@ -25,7 +25,7 @@ use crate::store::ops::group_members::{GroupMember, MembershipFilter, Membership
 /// 400 `invalidValue` for a group or member that is not there, 401, 403, 409 for a membership that is, 503.
 pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
-    let projection = context.query()?.projection;
+    let projection = context.projection(schema(&context))?;
     let (group_id, member) = group_member::parse(&context.body()?)?;
     let nobody =
         || ScimError::invalid_value(format!("group.value: {group_id} is not the id of a group of this tenant"));
@@ -51,7 +51,7 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
 /// 400, 401, 403, 404, 503.
 pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
-    let projection = context.query()?.projection;
+    let projection = context.projection(schema(&context))?;
     let (_, found) = by_id(&context, &principal).await?;
     Ok(ScimResponse::json(principal, StatusCode::OK, projection.apply(render(&context, &found), schema(&context))))
 }
@@ -78,6 +78,7 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
 pub async fn list(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
     let query = context.query()?;
+    query.check(schema(&context))?;
     if query.sort.is_some() {
         return Err(ScimError::invalid_value(
             "sortBy: memberships have an order of their own; users and groups are sorted",

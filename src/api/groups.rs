@@ -25,7 +25,7 @@ use crate::store::ops::members::PrefetchedMembers;
 /// 400, 401, 403, 409 `uniqueness`, 413, 422 for an `Idempotency-Key` of another request, 503.
 pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
-    let projection = context.query()?.projection;
+    let projection = context.projection(schema(&context))?;
     let mut body = context.body()?;
     let members = membership::take(&mut body)?;
     let document = Document::from_request(body, schema(&context))?;
@@ -59,7 +59,7 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
 /// 400, 401, 403, 404, 503.
 pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let (principal, group) = read(&context).await?;
-    let projection = context.query()?.projection;
+    let projection = context.projection(schema(&context))?;
     let group = group.ok_or_else(|| not_found(&context))?;
     let is_known = context.if_none_match().is_some_and(|tags| tags.contains(group.record.version.0));
     // Users who are gone may be hidden from the group before its version says so.
@@ -102,7 +102,7 @@ pub async fn replace(context: RequestContext<'_>) -> Result<ScimResponse, ScimEr
     let mut body = context.body()?;
     let members = membership::take(&mut body)?;
     let document = Document::from_request(body, schema(&context))?;
-    let projection = context.query()?.projection;
+    let projection = context.projection(schema(&context))?;
     let group =
         change(&context, &principal, group, (&members, &PrefetchedMembers::default()), |_| Ok(document.clone()))
             .await?;
@@ -133,7 +133,7 @@ pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
         })
         .await?;
     let (members, others) = changes?;
-    let projection = context.query()?.projection;
+    let projection = context.projection(schema)?;
     let new = |current: &Document| scim_patch::apply(current, &others, schema);
     let group = change(&context, &principal, group, (&members, &known), new).await?;
     if !projection.is_given() {

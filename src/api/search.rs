@@ -10,7 +10,7 @@ use super::{RequestContext, ScimResponse, groups, users};
 use crate::auth::{Principal, Tenant};
 use crate::limits::MAX_RESPONSE_BYTES;
 use crate::scim::filter::Filter;
-use crate::scim::filter::check::parse_for;
+use crate::scim::filter::check::{check_paths, parse_for};
 use crate::scim::filter::plan::{IndexPlan, plan};
 use crate::scim::group_member::METADATA_URN;
 use crate::scim::list::{self, Query};
@@ -142,17 +142,22 @@ impl<'a> Search<'a> {
         early: Prefetched,
     ) -> Result<Self, ScimError> {
         let query = context.query()?;
-        let part = |kind: &ResourceKind| {
+        let part = |kind: &&ResourceKind| {
             let schema = kind.schema(principal);
+            query.check(schema)?;
             let filter = query.filter.as_deref().map(|text| parse_for(text, schema)).transpose()?;
             if let (Some(filter), ResourceKind::User) = (&filter, kind) {
                 user::check_searchable(filter, schema)?;
             }
             let access = filter.as_ref().map_or(IndexPlan::Scan, |filter| plan(filter, schema, kind.indexed()));
-            Ok(Part { kind: *kind, filter, access })
+            Ok(Part { kind: **kind, filter, access })
         };
-        let offered = kinds.iter().filter(|kind| kind.schema(principal).is_enabled);
-        let parts = offered.map(part).collect::<Result<_, ScimError>>()?;
+        let offered: Vec<_> = kinds.iter().filter(|kind| kind.schema(principal).is_enabled).collect();
+        // Of several types, one whose attributes the request does not name has no resource that it means.
+        let is_meant = |kind: &&&ResourceKind| names_attributes_of(&query, kind.schema(principal));
+        let meant: Vec<_> = offered.iter().copied().filter(|kind| is_meant(&kind)).collect();
+        let parts = if meant.is_empty() { &offered } else { &meant };
+        let parts = parts.iter().map(part).collect::<Result<_, ScimError>>()?;
         Ok(Self { context, principal, query, parts, early })
     }
 
@@ -301,4 +306,10 @@ impl ResourceKind {
             Self::Group => group::INDEXED,
         }
     }
+}
+
+/// Whether the paths of a query are of a resource type. What does not parse is refused later.
+fn names_attributes_of(query: &Query, schema: &ResourceSchema) -> bool {
+    let filter = query.filter.as_deref().and_then(|text| Filter::parse(text).ok());
+    query.check(schema).is_ok() && filter.is_none_or(|filter| check_paths(&filter, schema).is_ok())
 }

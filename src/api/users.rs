@@ -22,7 +22,7 @@ use crate::store::model::user::{User, UserId, UserWriteError};
 /// 400, 401, 403, 409 `uniqueness`, 413, 422 for an `Idempotency-Key` of another request, 503.
 pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
-    let projection = context.query()?.projection;
+    let projection = context.projection(schema(&principal))?;
     let document = Document::from_request(context.body()?, schema(&principal))?;
     let keys = validate_for_storage(&principal, &document)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
@@ -52,7 +52,7 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
 /// 400, 401, 403, 404, 503.
 pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let (principal, user) = read(&context).await?;
-    let projection = context.query()?.projection;
+    let projection = context.projection(schema(&principal))?;
     let user = user.ok_or_else(|| not_found(&context))?;
     if context.if_none_match().is_some_and(|tags| tags.contains(user.record.version.0)) {
         return Ok(ScimResponse::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(user.record.version.0)));
@@ -131,7 +131,7 @@ async fn change(
     user: Option<User>,
     new: impl Fn(&Document, &ResourceSchema) -> Result<Document, ScimError>,
 ) -> Result<ScimResponse, ScimError> {
-    let projection = context.query()?.projection;
+    let projection = context.projection(schema(&principal))?;
     let user = user.ok_or_else(|| not_found(&context))?;
     let user = update(&context, &principal, user, &new).await?;
     let groups = names_of_groups(&context, &principal, [&user], &projection).await?;

@@ -102,6 +102,17 @@ pub fn extension_of_bare_name<'s>(schema: &'s ResourceSchema, name: &str) -> Opt
     schema.extensions.iter().find(|extension| super::schema::find(&extension.attributes, name).is_some())
 }
 
+/// **URN joined by a dot.** Some clients join a schema's URN and its attribute by a dot:
+/// `urn:ietf:params:scim:schemas:core:2.0:Group.members` (apache/directory-scimple#704, wso2/product-is#11092). Where a
+/// version and a resource type end the URN, the dot is read as the colon of RFC 7644 section 3.10. Takes what stands
+/// before the last colon, and what follows it; returns the URN and the rest.
+pub fn urn_joined_by_dot(start: &str, end: &str) -> Option<(String, String)> {
+    let (resource_type, rest) = end.split_once('.')?;
+    let is_type = ["User", "Group", "GroupMember"].iter().any(|name| name.eq_ignore_ascii_case(resource_type));
+    let is_version = start.rsplit(':').next().is_some_and(|segment| segment.starts_with(|c: char| c.is_ascii_digit()));
+    (is_type && is_version).then(|| (format!("{start}:{resource_type}"), rest.to_owned()))
+}
+
 /// **Password.** Okta posts a random `password` even without password synchronisation, and patches it with it
 /// (okta-dev, scim-20). Rollcall is not where users sign in: the value is accepted and thrown away at once, never
 /// stored, and the attribute is not published, because Microsoft's validator stops at it (scimmy-routers#10).
@@ -219,6 +230,17 @@ mod tests {
 
     use super::*;
     use crate::scim::Schemas;
+
+    #[test]
+    fn a_dot_after_version_and_resource_type_is_read_as_a_colon() {
+        let joined = |start: &str, end: &str| urn_joined_by_dot(start, end);
+        assert_eq!(
+            joined("urn:x:2.0", "user.name.givenName"),
+            Some(("urn:x:2.0:user".into(), "name.givenName".into()))
+        );
+        assert_eq!(joined("urn:x:2.0:User", "name.givenName"), None);
+        assert_eq!(joined("urn:x", "User.a"), None);
+    }
 
     #[test]
     fn text_stands_for_booleans_in_any_case_and_for_nothing_else() {

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use super::ErrorCode;
 use super::json::{member, type_name, undeclared};
-use super::schema::{Attribute, ResourceSchema, Type, find};
+use super::path::{AttributePath, is_name};
+use super::schema::{Attribute, Located, ResourceSchema, Type, find};
 use super::{ScimError, deviation};
 use crate::limits::MAX_VALUES;
 
@@ -101,6 +102,11 @@ impl Document {
     }
 
     fn take_unqualified(&mut self, name: String, value: Value, schema: &ResourceSchema) -> Result<(), ScimError> {
+        if let Some((whole, sub)) = dotted(&name, schema) {
+            let mut part = Self::default();
+            part.take(whole.to_owned(), Value::Object(Map::from_iter([(sub.to_owned(), value)])), schema)?;
+            return merge(&mut self.0, part.0);
+        }
         if let Some(attribute) = schema.attribute(&name) {
             if deviation::is_read_only_echo(attribute) {
                 return Ok(());
@@ -110,8 +116,8 @@ impl Document {
                 None => Ok(()),
             };
         }
-        if let Some((urn, rest)) = split_urn(&name, &value, schema) {
-            return self.take_extension(&urn, rest, value, schema);
+        if let Some((urn, rest)) = self.split_urn(&name, &value, schema)? {
+            return self.take_extension(&urn, rest.as_deref(), value, schema);
         }
         if let Some(extension) = deviation::extension_of_bare_name(schema, &name) {
             return self.take_extension(&extension.id, Some(&name), value, schema);
@@ -123,6 +129,34 @@ impl Document {
             Some(value) => insert_once(&mut self.0, &name, value),
             None => Ok(()),
         }
+    }
+
+    /// Takes a top-level URN apart: that of an extension (with its object), or of one attribute within.
+    fn split_urn(
+        &self,
+        name: &str,
+        value: &Value,
+        schema: &ResourceSchema,
+    ) -> Result<Option<(String, Option<String>)>, ScimError> {
+        if !name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:")) {
+            return Ok(None);
+        }
+        if let Some(extension) = schema.extension(name) {
+            return Ok(Some((extension.id.clone(), None)));
+        }
+        if let Ok(path) = AttributePath::parse(name) {
+            schema.check_path(&path).map_err(ScimError::invalid_path)?;
+            let Located { extension, attribute } = schema.locate(&path);
+            if let Some(declared) = extension.as_deref().and_then(|urn| schema.extension(urn)) {
+                return Ok(Some((declared.id.clone(), attribute.map(|attribute| attribute.name))));
+            }
+        }
+        let Some((urn, attribute)) = name.rsplit_once(':') else { return Ok(None) };
+        let is_attribute = member(&self.0, urn).is_some() || !(value.is_object() || schema.is_extension_urn(name));
+        Ok(Some(match is_attribute {
+            true => (urn.to_owned(), Some(attribute.to_owned())),
+            false => (name.to_owned(), None),
+        }))
     }
 
     /// Takes an extension object, or one attribute of it where `name` says which.
@@ -153,26 +187,28 @@ impl Document {
     }
 }
 
+/// A key such as `name.givenName`, apart: as PATCH without a path reads it, it is a part of a complex attribute.
+fn dotted<'n>(name: &'n str, schema: &ResourceSchema) -> Option<(&'n str, &'n str)> {
+    let (whole, sub) = name.rsplit_once('.').filter(|(_, sub)| is_name(sub))?;
+    let attribute = schema.locate(&AttributePath::parse(whole).ok()?).attribute?;
+    let is_complex = |definition: &Attribute| definition.kind == Type::Complex && !definition.multi_valued;
+    (attribute.sub.is_none() && attribute.definition.is_some_and(is_complex)).then_some((whole, sub))
+}
+
+/// Inserts what is not there, and within objects likewise.
+fn merge(held: &mut Map<String, Value>, more: Map<String, Value>) -> Result<(), ScimError> {
+    for (name, value) in more {
+        match (held.get_mut(&name), value) {
+            (Some(Value::Object(held)), Value::Object(more)) => merge(held, more)?,
+            (_, value) => insert_once(held, &name, value)?,
+        }
+    }
+    Ok(())
+}
+
 fn named_schemas(body: &Map<String, Value>) -> Vec<String> {
     let schemas = member(body, "schemas").and_then(Value::as_array);
     schemas.into_iter().flatten().filter_map(Value::as_str).map(str::to_ascii_lowercase).collect()
-}
-
-/// Whether a top-level name is a URN: of an extension (with its object), or of one attribute within.
-fn split_urn<'n>(name: &'n str, value: &Value, schema: &ResourceSchema) -> Option<(String, Option<&'n str>)> {
-    if !name.get(..4)?.eq_ignore_ascii_case("urn:") {
-        return None;
-    }
-    if let Some(extension) = schema.extension(name) {
-        return Some((extension.id.clone(), None));
-    }
-    let (urn, attribute) = name.rsplit_once(':')?;
-    match schema.extension(urn) {
-        Some(extension) => Some((extension.id.clone(), Some(attribute))),
-        None if schema.has_attributes(urn) => Some((urn.to_owned(), Some(attribute))),
-        None if value.is_object() || schema.is_extension_urn(name) => Some((name.to_owned(), None)),
-        None => Some((urn.to_owned(), Some(attribute))),
-    }
 }
 
 /// Gives a value the type its attribute declares; `None` if it means "unassigned" (RFC 7643 section 2.5).

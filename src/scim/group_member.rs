@@ -8,6 +8,8 @@ use super::json::{member, type_name};
 use super::{ResourceSchema, ScimError};
 
 /// The extension of Group that says where its memberships are.
+pub const GROUP_MEMBER_URN: &str = "urn:ietf:params:scim:schemas:core:2.0:GroupMember";
+/// The extension of a group that says where its members are.
 pub const METADATA_URN: &str = "urn:ietf:params:scim:schemas:extension:groupMembers:2.0:Group";
 
 /// The ids of group and member in the body of a POST.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::json::member;
 use super::projection::Projection;
+use super::schema::ResourceSchema;
 use super::sort::Sort;
 use super::{LIST_URN, SEARCH_URN, ScimError};
 use crate::limits::{DEFAULT_PAGE, MAX_PAGE};
@@ -70,6 +71,15 @@ impl Query {
         })
     }
 
+    /// Checks that the attributes that are returned and sorted by are of a resource type.
+    ///
+    /// # Errors
+    /// 400 `invalidPath` naming the path and what to write.
+    pub fn check(&self, schema: &ResourceSchema) -> Result<(), ScimError> {
+        self.projection.check(schema)?;
+        self.sort.as_ref().map_or(Ok(()), |sort| sort.check(schema))
+    }
+
     /// Reads the body of a search (RFC 7644 section 3.4.3), which says the same in JSON.
     ///
     /// # Errors
@@ -77,7 +87,8 @@ impl Query {
     pub fn from_search(body: &Map<String, Value>) -> Result<Self, ScimError> {
         let schemas = member(body, "schemas").and_then(Value::as_array);
         let is_search = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(SEARCH_URN));
-        if !schemas.is_some_and(|schemas| schemas.iter().any(is_search)) {
+        // A search without `schemas` is read, as a PUT without it is.
+        if schemas.is_some_and(|schemas| !schemas.iter().any(is_search)) {
             return Err(ScimError::invalid_syntax(format!("schemas must have {SEARCH_URN}")));
         }
         // Null is no value (RFC 7643 section 2.5).
@@ -209,8 +220,9 @@ mod tests {
         );
         let same = query("attributes=userName,emails&filter=userName pr&startIndex=3&count=2&sortBy=userName").unwrap();
         assert_eq!(Query::from_search(&body(&search)).unwrap(), same);
+        assert!(Query::from_search(&body("{}")).is_ok(), "without schemas, as a PUT without them");
         for bad in [
-            "{}".to_owned(),
+            r#"{"schemas":["urn:other"]}"#.to_owned(),
             format!(r#"{{"schemas":["{urn}"],"count":"two"}}"#),
             format!(r#"{{"schemas":["{urn}"],"filter":5}}"#),
             format!(r#"{{"schemas":["{urn}"],"attributes":{{}}}}"#),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::deviation;
 use super::filter::parse::Parser;
 use super::filter::{Filter, SyntaxError};
 use crate::limits::{MAX_PATH_BYTES, MAX_SELECTOR_TERMS};
@@ -54,16 +55,19 @@ impl AttributePath {
     pub(super) fn from_token(token: &str) -> Result<Self, String> {
         let is_urn = token.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:"));
         let (urn, rest) = match token.rsplit_once(':') {
-            Some((urn, rest)) if is_urn => (Some(urn.to_owned()), rest),
+            Some((urn, rest)) if is_urn => match deviation::urn_joined_by_dot(urn, rest) {
+                Some((urn, rest)) => (Some(urn), rest),
+                None => (Some(urn.to_owned()), rest.to_owned()),
+            },
             Some(_) => return Err(format!("\"{}\" has a colon but is not a URN", shorten(token))),
-            None => (None, token),
+            None => (None, token.to_owned()),
         };
         if urn.is_some() && rest.starts_with(|c: char| c.is_ascii_digit()) {
-            return Ok(Self { urn, name: rest.to_owned(), selector: None, sub: None });
+            return Ok(Self { urn, name: rest, selector: None, sub: None });
         }
         let (name, sub) = match rest.split_once('.') {
             Some((name, sub)) => (name, Some(sub)),
-            None => (rest, None),
+            None => (rest.as_str(), None),
         };
         for part in [Some(name), sub].into_iter().flatten() {
             if !is_name(part) {

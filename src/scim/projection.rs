@@ -1,11 +1,13 @@
 //! `attributes` and `excludedAttributes` (RFC 7644 section 3.9).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value};
 
-use super::json::{member, member_name};
+use super::ScimError;
 use super::path::AttributePath;
-use super::schema::{Located, ResourceSchema, Returned};
-use super::{ScimError, json};
+use super::schema::{ResourceSchema, Returned};
+use crate::limits::MAX_PROJECTION_PATHS;
 
 /// Which attributes a client asked for.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -62,156 +64,131 @@ impl Projection {
         self.include.iter().any(is_it)
     }
 
-    /// Keeps what was asked for, and what is always returned.
-    pub fn apply(&self, mut resource: Map<String, Value>, schema: &ResourceSchema) -> Map<String, Value> {
+    /// Checks that every path names something of a resource type.
+    ///
+    /// # Errors
+    /// 400 `invalidPath` naming the path and what to write.
+    pub fn check(&self, schema: &ResourceSchema) -> Result<(), ScimError> {
+        let all = self.include.iter().chain(&self.exclude);
+        all.map(|path| schema.check_path(path).map_err(ScimError::invalid_path)).collect()
+    }
+
+    /// Keeps what was asked for, and what is always returned. No attribute is left empty.
+    pub fn apply(&self, resource: Map<String, Value>, schema: &ResourceSchema) -> Map<String, Value> {
+        let mut resource = resource;
+        let is_always = |name: &str| schema.attribute(name).is_some_and(|a| a.returned == Returned::Always);
         if !self.include.is_empty() {
-            resource = self.included(&resource, schema);
+            let wanted = Names::of(&self.include, schema);
+            resource = wanted.kept(resource, &is_always);
         }
-        for path in &self.exclude {
-            exclude(&mut resource, &schema.locate(path), schema);
+        if !self.exclude.is_empty() {
+            Names::of(&self.exclude, schema).drop_from(&mut resource, &is_always);
         }
         resource
     }
+}
 
-    fn included(&self, resource: &Map<String, Value>, schema: &ResourceSchema) -> Map<String, Value> {
-        let wanted: Vec<_> = self.include.iter().map(|path| schema.locate(path)).collect();
-        let mut kept = Map::new();
-        for (name, value) in resource {
-            let whole = is_always(schema, name) || wanted.iter().any(|located| is_whole(located, name, schema));
-            if whole {
-                kept.insert(name.clone(), value.clone());
-                continue;
+/// Paths as a tree of names in lower case: each resource is gone through once, however many paths there are.
+#[derive(Debug, Default)]
+struct Names {
+    /// Everything below is meant.
+    is_whole: bool,
+    inner: BTreeMap<String, Names>,
+}
+
+impl Names {
+    fn of(paths: &[AttributePath], schema: &ResourceSchema) -> Self {
+        let mut names = Self::default();
+        for path in paths {
+            let located = schema.locate(path);
+            // A URN that no schema declares may be that of an extension, whatever its form.
+            let is_plain = path.selector.is_none() && path.sub.is_none();
+            if let Some(urn) = path.urn.as_ref().filter(|urn| is_plain && schema.extension(urn).is_none()) {
+                names.add([format!("{urn}:{}", path.name)]);
             }
-            let parts = wanted.iter().filter_map(|located| part(located, name, value));
-            if let Some(value) = parts.reduce(unite) {
-                kept.insert(name.clone(), value);
+            let attribute = located.attribute.map(|a| [Some(a.name), a.sub.map(|(sub, _)| sub)]);
+            match (located.extension, attribute) {
+                (None, None) => {
+                    let core = schema.core.attributes.iter().map(|a| a.name.as_str());
+                    core.chain(["externalId", "meta"]).for_each(|name| names.add([name.to_owned()]));
+                }
+                (extension, attribute) => {
+                    names.add([extension].into_iter().chain(attribute.into_iter().flatten()).flatten());
+                }
             }
         }
-        kept
+        names
+    }
+
+    fn add(&mut self, path: impl IntoIterator<Item = String>) {
+        let mut node = self;
+        for name in path {
+            node = node.inner.entry(name.to_ascii_lowercase()).or_default();
+        }
+        node.is_whole = true;
+    }
+
+    fn kept(&self, map: Map<String, Value>, is_always: &impl Fn(&str) -> bool) -> Map<String, Value> {
+        let keep = |(name, value): (String, Value)| match self.inner.get(&name.to_ascii_lowercase()) {
+            _ if is_always(&name) => Some((name, value)),
+            Some(inner) if inner.is_whole => Some((name, value)),
+            Some(inner) => Some((name, inner.part(value)?)),
+            None => None,
+        };
+        map.into_iter().filter_map(keep).collect()
+    }
+
+    /// What is kept of a value; none for nothing.
+    fn part(&self, value: Value) -> Option<Value> {
+        match value {
+            Value::Array(items) => {
+                let parts: Vec<_> = items.into_iter().filter_map(|item| self.part(item)).collect();
+                (!parts.is_empty()).then_some(Value::Array(parts))
+            }
+            Value::Object(map) => {
+                let kept = self.kept(map, &|_| false);
+                (!kept.is_empty()).then_some(Value::Object(kept))
+            }
+            _ => None,
+        }
+    }
+
+    fn drop_from(&self, map: &mut Map<String, Value>, is_always: &impl Fn(&str) -> bool) {
+        map.retain(|name, value| match self.inner.get(&name.to_ascii_lowercase()) {
+            Some(inner) if !is_always(name) => !inner.is_whole && inner.leaves(value),
+            _ => true,
+        });
+    }
+
+    /// Drops what is named from a value; whether anything is left.
+    fn leaves(&self, value: &mut Value) -> bool {
+        match value {
+            Value::Array(items) => {
+                items.retain_mut(|item| self.leaves(item));
+                !items.is_empty()
+            }
+            Value::Object(map) => {
+                self.drop_from(map, &|_| false);
+                !map.is_empty()
+            }
+            _ => true,
+        }
     }
 }
 
 fn paths(parameter: &str, list: &str) -> Result<Vec<AttributePath>, ScimError> {
-    list.split(',')
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-        .map(|text| {
-            AttributePath::parse(text).map_err(|e| ScimError::invalid_path(format!("{parameter} \"{text}\": {e}")))
-        })
-        .collect()
-}
-
-fn is_always(schema: &ResourceSchema, name: &str) -> bool {
-    schema.attribute(name).is_some_and(|attribute| attribute.returned == Returned::Always)
-}
-
-/// Whether a path asks for a top-level member as a whole.
-fn is_whole(located: &Located<'_>, name: &str, schema: &ResourceSchema) -> bool {
-    match (&located.extension, &located.attribute) {
-        (None, Some(attribute)) => attribute.sub.is_none() && attribute.name.eq_ignore_ascii_case(name),
-        (Some(urn), None) => urn.eq_ignore_ascii_case(name),
-        (None, None) => schema.attribute(name).is_some(),
-        (Some(_), Some(_)) => false,
+    let mut paths: Vec<AttributePath> = Vec::new();
+    let texts = || list.split(',').map(str::trim).filter(|text| !text.is_empty());
+    if texts().nth(MAX_PROJECTION_PATHS).is_some() {
+        return Err(ScimError::invalid_value(format!(
+            "{parameter} names more than {MAX_PROJECTION_PATHS} attributes; name fewer, or leave it out to get all"
+        )));
     }
-}
-
-/// The part of a top-level member that a path asks for.
-fn part(located: &Located<'_>, name: &str, value: &Value) -> Option<Value> {
-    let attribute = located.attribute.as_ref()?;
-    let sub = attribute.sub.as_ref().map(|(sub, _)| sub.as_str());
-    match &located.extension {
-        None if attribute.name.eq_ignore_ascii_case(name) => only(value, sub?),
-        Some(urn) if urn.eq_ignore_ascii_case(name) => {
-            let held = value.as_object()?;
-            let inner = member(held, &attribute.name)?;
-            let inner = match sub {
-                Some(sub) => only(inner, sub)?,
-                None => inner.clone(),
-            };
-            Some(Value::Object(Map::from_iter([(json::member_name(held, &attribute.name)?, inner)])))
-        }
-        _ => None,
+    for text in texts().collect::<BTreeSet<_>>() {
+        let path = AttributePath::parse(text);
+        paths.push(path.map_err(|e| ScimError::invalid_path(format!("{parameter} \"{text}\": {e}")))?);
     }
-}
-
-fn only(value: &Value, sub: &str) -> Option<Value> {
-    match value {
-        Value::Array(items) => {
-            let parts: Vec<_> = items.iter().filter_map(|item| only(item, sub)).collect();
-            (!parts.is_empty()).then_some(Value::Array(parts))
-        }
-        Value::Object(map) => {
-            let name = member_name(map, sub)?;
-            Some(Value::Object(Map::from_iter([(name.clone(), map.get(&name)?.clone())])))
-        }
-        _ => None,
-    }
-}
-
-fn unite(a: Value, b: Value) -> Value {
-    match (a, b) {
-        (Value::Object(mut a), Value::Object(b)) => {
-            for (name, value) in b {
-                let united = match a.remove(&name) {
-                    Some(held) => unite(held, value),
-                    None => value,
-                };
-                a.insert(name, united);
-            }
-            Value::Object(a)
-        }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            Value::Array(a.into_iter().zip(b).map(|(a, b)| unite(a, b)).collect())
-        }
-        (a, _) => a,
-    }
-}
-
-fn exclude(resource: &mut Map<String, Value>, located: &Located<'_>, schema: &ResourceSchema) {
-    let (holder, attribute) = match (&located.extension, &located.attribute) {
-        (Some(urn), None) => {
-            if let Some(name) = member_name(resource, urn) {
-                resource.shift_remove(&name);
-            }
-            return;
-        }
-        (None, None) => {
-            resource.retain(|name, _| is_always(schema, name) || schema.attribute(name).is_none());
-            return;
-        }
-        (Some(urn), Some(attribute)) => {
-            let Some(holder) = member_name(resource, urn).and_then(|name| resource.get_mut(&name)?.as_object_mut())
-            else {
-                return;
-            };
-            (holder, attribute)
-        }
-        (None, Some(attribute)) if is_always(schema, &attribute.name) => return,
-        (None, Some(attribute)) => (resource, attribute),
-    };
-    let Some(name) = member_name(holder, &attribute.name) else { return };
-    match &attribute.sub {
-        None => {
-            holder.shift_remove(&name);
-        }
-        Some((sub, _)) => {
-            if let Some(value) = holder.get_mut(&name) {
-                without(value, sub);
-            }
-        }
-    }
-}
-
-fn without(value: &mut Value, sub: &str) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(|item| without(item, sub)),
-        Value::Object(map) => {
-            if let Some(name) = member_name(map, sub) {
-                map.shift_remove(&name);
-            }
-        }
-        _ => {}
-    }
+    Ok(paths)
 }
 
 #[cfg(test)]

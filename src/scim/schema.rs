@@ -1,10 +1,12 @@
 //! Schemas as data (RFC 7643 section 7): the published JSON is what the engine itself reads.
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::deviation;
+use super::group_member::GROUP_MEMBER_URN;
+use super::json::member_name;
 use super::path::AttributePath;
+use super::{ENTERPRISE_URN, GROUP_URN, USER_URN, deviation};
 
 /// The data type of an attribute (RFC 7643 section 2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -152,6 +154,9 @@ pub struct ResourceSchema {
     common: Vec<Attribute>,
 }
 
+/// The schemas of RFC 7643 and of draft-zollner-scim-group-members-01: what a URN may be mistaken for.
+const STANDARD: [&str; 4] = [USER_URN, GROUP_URN, ENTERPRISE_URN, GROUP_MEMBER_URN];
+
 /// Where an attribute path leads in a resource of some type.
 #[derive(Debug, Clone)]
 pub struct Located<'s> {
@@ -197,7 +202,52 @@ impl ResourceSchema {
     pub fn below_core<'n>(&self, name: &'n str) -> Option<&'n str> {
         let (start, rest) = name.split_at_checked(self.core.id.len())?;
         let is_core = start.eq_ignore_ascii_case(&self.core.id);
-        if rest.is_empty() { is_core.then_some("") } else { rest.strip_prefix(':').filter(|_| is_core) }
+        if rest.is_empty() { is_core.then_some("") } else { rest.strip_prefix([':', '.']).filter(|_| is_core) }
+    }
+
+    /// Checks that a path names an attribute or extension, and not one by a slip that would be stored aside: a URN that
+    /// is the beginning of a declared one, the URN of another resource type, or a resource type before a dot.
+    ///
+    /// # Errors
+    /// What is wrong and what to write.
+    pub fn check_path(&self, path: &AttributePath) -> Result<(), String> {
+        let Some(urn) = &path.urn else {
+            let is_type = STANDARD.iter().any(|urn| last_segment(urn).eq_ignore_ascii_case(&path.name));
+            let is_slip =
+                is_type && path.sub.is_some() && self.locate(path).attribute.is_none_or(|a| a.definition.is_none());
+            return match is_slip {
+                true => Err(format!("{path} has a resource type before the dot; name the attribute alone")),
+                false => Ok(()),
+            };
+        };
+        let whole = format!("{urn}:{}", path.name);
+        let declared = || self.extensions.iter().map(|extension| extension.id.as_str()).chain([self.core.id.as_str()]);
+        if declared().any(|id| id.eq_ignore_ascii_case(urn) || id.eq_ignore_ascii_case(&whole)) {
+            return Ok(());
+        }
+        if let Some(other) = STANDARD.iter().find(|id| id.eq_ignore_ascii_case(urn) || id.eq_ignore_ascii_case(&whole))
+        {
+            return Err(format!("{path}: {other} is no schema of a {}", self.name));
+        }
+        let is_beginning = |id: &&str| {
+            let start = id.get(..urn.len() + 1).unwrap_or_default();
+            start.strip_suffix(':').is_some_and(|start| start.eq_ignore_ascii_case(urn))
+        };
+        match declared().chain(STANDARD).find(is_beginning) {
+            Some(id) => Err(format!("{path}: {urn} is only the beginning of the URN {id}; write {id}:{}", path.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`locate`](Self::locate), for a resource at hand: a URN that it holds as a whole is that extension, whatever
+    /// form the URN has (Okta's end with `:user:custom`).
+    pub fn locate_in(&self, path: &AttributePath, resource: &Map<String, Value>) -> Located<'_> {
+        let is_plain = path.selector.is_none() && path.sub.is_none();
+        let whole = path.urn.as_ref().filter(|_| is_plain).map(|urn| format!("{urn}:{}", path.name));
+        match whole.and_then(|whole| member_name(resource, &whole)) {
+            Some(held) => Located { extension: Some(held), attribute: None },
+            None => self.locate(path),
+        }
     }
 
     /// Finds what a path names. Never fails: what no schema declares is located by its name.
@@ -214,10 +264,17 @@ impl ResourceSchema {
             };
         };
         let whole = format!("{urn}:{}", path.name);
+        if let Some(dotted) = self.attribute_after_dot(&whole) {
+            return self.locate(&dotted);
+        }
         if path.sub.is_none() && whole.eq_ignore_ascii_case(&self.core.id) {
             return Located { extension: None, attribute: None };
         }
-        let is_whole = self.extension(&whole).is_some() || (!self.has_attributes(urn) && self.is_extension_urn(&whole));
+        // No attribute's name begins with a digit: it is a version.
+        let is_version = path.name.starts_with(|c: char| c.is_ascii_digit());
+        let is_whole = self.extension(&whole).is_some()
+            || is_version
+            || (!self.has_attributes(urn) && self.is_extension_urn(&whole));
         if path.sub.is_none() && path.selector.is_none() && is_whole {
             let extension = self.extension(&whole).map_or(whole, |s| s.id.clone());
             return Located { extension: Some(extension), attribute: None };
@@ -229,6 +286,17 @@ impl ResourceSchema {
             Some(extension) => self.located(Some(extension.id.clone()), &extension.attributes, path),
             None => self.located(Some(urn.clone()), &[], path),
         }
+    }
+
+    /// The attribute of a declared extension whose URN ends with a version, joined to it by a dot: as
+    /// [`deviation::urn_joined_by_dot`] reads those that end with a resource type.
+    fn attribute_after_dot(&self, whole: &str) -> Option<AttributePath> {
+        self.extensions.iter().find_map(|extension| {
+            let (start, rest) = whole.split_at_checked(extension.id.len())?;
+            let name = rest.strip_prefix('.').filter(|_| start.eq_ignore_ascii_case(&extension.id))?;
+            let (name, sub) = name.split_once('.').map_or((name, None), |(name, sub)| (name, Some(sub.to_owned())));
+            Some(AttributePath { urn: Some(extension.id.clone()), name: name.to_owned(), selector: None, sub })
+        })
     }
 
     /// Whether a URN is that of an extension as a whole, rather than of an attribute within one: a declared one, or

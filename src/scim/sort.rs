@@ -54,6 +54,14 @@ impl Sort {
         Ok(Self { path, is_descending })
     }
 
+    /// Checks that the path names an attribute of a resource type.
+    ///
+    /// # Errors
+    /// 400 `invalidPath` naming the path and what to write.
+    pub fn check(&self, schema: &ResourceSchema) -> Result<(), ScimError> {
+        schema.check_path(&self.path).map_err(|why| ScimError::invalid_path(format!("sortBy: {why}")))
+    }
+
     /// Whether the path names that attribute of the core schema or of all resources.
     pub fn is_by(&self, name: &str, schema: &ResourceSchema) -> bool {
         let located = schema.locate(&self.path);

@@ -22,6 +22,7 @@ pub fn parse_for(text: &str, schema: &ResourceSchema) -> Result<Filter, ScimErro
 /// # Errors
 /// 400 `invalidFilter` naming the attribute and the rule.
 pub fn check(filter: &Filter, schema: &ResourceSchema) -> Result<(), ScimError> {
+    check_paths(filter, schema)?;
     walk(filter, &|path| {
         let located = schema.locate(path).attribute;
         located.and_then(|a| leaf(&a))
@@ -33,6 +34,16 @@ pub fn check(filter: &Filter, schema: &ResourceSchema) -> Result<(), ScimError> 
             .and_then(|a| a.definition)
             .map_or(&[], |definition| &definition.sub_attributes);
         walk(selector, &|path| find(inside, &path.name))
+    })
+}
+
+/// Checks that every path names something of a resource type, and not of another one.
+///
+/// # Errors
+/// 400 `invalidFilter` naming the path and what to write.
+pub fn check_paths(filter: &Filter, schema: &ResourceSchema) -> Result<(), ScimError> {
+    each_path(filter, &mut |path| {
+        schema.check_path(path).map_err(|why| ScimError::invalid_filter(format!("filter: {why}")))
     })
 }
 
@@ -64,13 +75,21 @@ fn each_selector(
     filter: &Filter,
     visit: &mut impl FnMut(&AttributePath, &Filter) -> Result<(), ScimError>,
 ) -> Result<(), ScimError> {
+    each_path(filter, &mut |path| match &path.selector {
+        Some(selector) => visit(path, selector),
+        None => Ok(()),
+    })
+}
+
+/// Visits the paths of a filter, not those within value filters.
+fn each_path(
+    filter: &Filter,
+    visit: &mut impl FnMut(&AttributePath) -> Result<(), ScimError>,
+) -> Result<(), ScimError> {
     match filter {
-        Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| each_selector(part, visit)),
-        Filter::Not(inner) => each_selector(inner, visit),
-        Filter::Present(path) | Filter::ValuePath(path) | Filter::Compare(path, ..) => match &path.selector {
-            Some(selector) => visit(path, selector),
-            None => Ok(()),
-        },
+        Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| each_path(part, visit)),
+        Filter::Not(inner) => each_path(inner, visit),
+        Filter::Present(path) | Filter::ValuePath(path) | Filter::Compare(path, ..) => visit(path),
     }
 }
 

@@ -76,7 +76,7 @@ impl<'a> Evaluation<'a> {
     fn elements(&self, path: &AttributePath, unspecified: Unspecified) -> ResolvedPath<'a> {
         let (container, name, definition, sub) = match *self {
             Evaluation::Resource { resource, schema } => {
-                let located = schema.locate(path);
+                let located = schema.locate_in(path, resource);
                 let container = match &located.extension {
                     Some(urn) => member(resource, urn),
                     None => None,

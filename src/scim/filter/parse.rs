@@ -141,7 +141,14 @@ impl<'a> Parser<'a> {
         if self.rest.starts_with('"') {
             return self.string();
         }
+        let before = self.rest;
         let token = self.take_while(|c| !c.is_whitespace() && c != ')' && c != ']');
+        if token.starts_with(is_foreign_quote) || token.ends_with(is_foreign_quote) {
+            self.rest = before;
+            return Err(
+                self.error("a text value needs double quotes, as in userName eq \"bob\" (RFC 7644 section 3.4.2.2)")
+            );
+        }
         if token.is_empty() {
             return Err(self.error("expected a value to compare with"));
         }
@@ -229,6 +236,11 @@ impl<'a> Parser<'a> {
     }
 }
 
+/// A quotation mark that is not JSON's: taken for a part of the value, it would find nobody and change nothing.
+fn is_foreign_quote(c: char) -> bool {
+    matches!(c, '\'' | '`' | '´' | '\u{2018}'..='\u{201F}' | '\u{2039}' | '\u{203A}' | '«' | '»' | '\u{300C}'..='\u{300F}' | '＂' | '＇')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +288,15 @@ mod tests {
         ] {
             assert_eq!(Filter::parse(text).unwrap_err().position, position, "{text}");
         }
+    }
+
+    #[test]
+    fn quotes_of_other_kinds_are_refused() {
+        for quoted in ["'x'", "`x`", "\u{201C}x\u{201D}", "\u{2018}x\u{2019}", "«x»", "'a b'", "x'"] {
+            let error = Filter::parse(&format!("userName eq {quoted}")).unwrap_err();
+            assert!(error.message.contains("double quotes"), "{quoted}: {error}");
+        }
+        assert!(Filter::parse("userName eq o'brien").is_ok());
     }
 
     #[test]

@@ -24,30 +24,40 @@ impl PatchTarget<'_> {
             if self.schema.attribute(key).is_some_and(deviation::is_read_only_echo) {
                 continue;
             }
-            let path = attribute_path(key)?;
-            match &path.urn {
-                Some(urn) if self.is_extension_object(urn, &path, value) => {
-                    self.write_extension(key, value, kind)?;
-                }
-                _ => self.write(&path, value, kind)?,
-            }
+            self.write(&attribute_path(key)?, value, kind)?;
         }
         Ok(())
     }
 
-    /// Whether a key such as `urn:acme:crm`, in form an attribute of `urn:acme`, brings an undeclared extension.
-    fn is_extension_object(&self, urn: &str, path: &AttributePath, value: &Value) -> bool {
+    /// The URN of an undeclared extension that an object is given for: `urn:acme:crm`, in form an attribute of
+    /// `urn:acme`, is an extension by whatever door its object comes, unless `urn:acme` is known or held as one.
+    fn given_extension(&self, path: &AttributePath, value: &Value) -> Option<String> {
+        let urn = path.urn.as_ref()?;
         let is_core = urn.eq_ignore_ascii_case(&self.schema.core.id);
         let is_plain = path.selector.is_none() && path.sub.is_none();
-        let is_known = is_core || self.schema.has_attributes(urn) || self.attributes.contains_key(urn);
-        is_plain && value.is_object() && !is_known && self.schema.locate(path).attribute.is_some()
+        let is_known = is_core || self.schema.extension(urn).is_some() || member_name(self.attributes, urn).is_some();
+        let whole = format!("{urn}:{}", path.name);
+        let is_declared = self.schema.extension(&whole).is_some() || whole.eq_ignore_ascii_case(&self.schema.core.id);
+        (is_plain && value.is_object() && !is_known && !is_declared).then_some(whole)
     }
 
     /// Adds or replaces what a path names.
     pub(super) fn write(&mut self, path: &AttributePath, value: &Value, kind: Kind) -> Result<(), ScimError> {
-        if let Some(urn) = self.held_extension(path) {
+        self.check(path)?;
+        if let Some(urn) = self.held_extension(path).or_else(|| self.given_extension(path, value)) {
             return self.write_extension(&urn, value, kind);
         }
+        self.write_attribute(path, value, kind)
+    }
+
+    fn check(&self, path: &AttributePath) -> Result<(), ScimError> {
+        if self.held_extension(path).is_some() {
+            return Ok(());
+        }
+        self.schema.check_path(path).map_err(ScimError::invalid_path)
+    }
+
+    fn write_attribute(&mut self, path: &AttributePath, value: &Value, kind: Kind) -> Result<(), ScimError> {
         if self.is_of_core(path) && deviation::is_discarded(&path.name) {
             return Ok(());
         }
@@ -85,7 +95,7 @@ impl PatchTarget<'_> {
                 return Err(ScimError::invalid_path(format!("\"{}\" is not an attribute of {urn}", shown(name))));
             }
             let path = AttributePath { urn: Some(urn.to_owned()), ..attribute };
-            self.write(&path, value, kind)?;
+            self.write_attribute(&path, value, kind)?;
         }
         Ok(())
     }
@@ -103,6 +113,7 @@ impl PatchTarget<'_> {
 
     /// Removes what a path names, or of it only what `listed` says.
     pub(super) fn remove(&mut self, path: &AttributePath, listed: Option<&Value>) -> Result<(), ScimError> {
+        self.check(path)?;
         if let Some(urn) = self.held_extension(path) {
             return self.write_extension(&urn, &Value::Null, Kind::Replace);
         }
