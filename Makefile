@@ -20,7 +20,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test check names docs fmt lint template openapi schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
+.PHONY: help run test check names docs fmt lint template openapi reference schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
 	e2e e2e-policies local-invoke local-api bench soak costs clean
 
 help: ## List the targets
@@ -57,6 +57,9 @@ template: ## Regenerate the functions of template.yaml from the route table
 openapi: ## Regenerate openapi.json from the route table and the schemas
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	target/debug/rollcall openapi > openapi.json
+
+reference: ## Regenerate the reference pages that are generated from the code
+	$(CARGO) run --quiet --locked $(FEATURES) --bin rollcall -- reference
 
 schemathesis: $(VENV)/done ## Schemathesis with openapi.json against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall

@@ -11,7 +11,7 @@ use crate::auth::KeyId;
 #[cfg(feature = "local")]
 use crate::auth::Principal;
 use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES, REQUEST_SECONDS};
-use crate::scim::ScimError;
+use crate::scim::{ErrorCode, ScimError};
 use crate::store::dynamo::meter::Meter;
 
 pub mod admin;
@@ -62,13 +62,13 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
         tokio::time::timeout(limit, answering).await.unwrap_or_else(|_| Err(too_late().into()))
     };
     let (outcome, spent) = Meter::measure(in_time).await;
-    let (key, status) = match &outcome {
-        Ok(reply) => (reply.key.as_ref().map_or("", KeyId::as_str), reply.status.as_u16()),
-        Err(refusal) => ("", refusal.error.status),
+    let (key, status, error) = match &outcome {
+        Ok(reply) => (reply.key.as_ref().map_or("", KeyId::as_str), reply.status.as_u16(), ""),
+        Err(refusal) => ("", refusal.error.status(), refusal.error.code.as_str()),
     };
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = &request_id;
-    app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, milliseconds, spent });
+    app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, error, milliseconds, spent });
     response(outcome)
 }
 
@@ -90,7 +90,10 @@ pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<
 }
 
 fn too_late() -> ScimError {
-    ScimError::unavailable("the request took too long; what it asked for may have been done, and it can be sent again")
+    ScimError::retry(
+        ErrorCode::TimedOut,
+        "the request took too long; what it asked for may have been done, and it can be sent again",
+    )
 }
 
 async fn answer(
@@ -101,15 +104,19 @@ async fn answer(
     request_id: &str,
 ) -> Result<ScimResponse, Refusal> {
     if request.body().len() > MAX_BODY_BYTES {
-        return Err(ScimError::status(413, format!("the request body is longer than {MAX_BODY_BYTES} bytes")).into());
+        return Err(ScimError::new(
+            ErrorCode::BodyTooLarge,
+            format!("the request body is longer than {MAX_BODY_BYTES} bytes"),
+        )
+        .into());
     }
     Ok((route.handler)(RequestContext::new(app, (route, target), request, request_id, ROUTES)).await?)
 }
 
 fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Route, RequestTarget), Refusal> {
     let not_found = || {
-        ScimError::status(
-            404,
+        ScimError::new(
+            ErrorCode::NoEndpoint,
             "there is no such endpoint; the Tenant URL has the form https://host/{tenant}/scim/v2, followed by \
              /Users, /Groups, /GroupMembers, /Bulk, /ServiceProviderConfig, /ResourceTypes or /Schemas",
         )
@@ -135,7 +142,8 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
         Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => request.method().as_str(),
         _ => "this method",
     };
-    let error = ScimError::status(405, format!("{shown} is not allowed here; allowed are {allow}"));
+    let error =
+        ScimError::new(ErrorCode::MethodNotAllowed, format!("{shown} is not allowed here; allowed are {allow}"));
     Err(Refusal { allow: Some(allow), ..error.into() })
 }
 
@@ -143,7 +151,7 @@ fn without_trailing_slash(request: &Request<Bytes>) -> Refusal {
     let uri = request.uri();
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let location = format!("{}{query}", uri.path().trim_end_matches('/'));
-    let error = ScimError::status(308, "the address has no trailing slash");
+    let error = ScimError::new(ErrorCode::TrailingSlash, "the address has no trailing slash");
     Refusal { location: Some(location), ..error.into() }
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::app::Clock;
 use crate::store::Store;
@@ -19,13 +19,28 @@ mod keys;
 mod listener;
 pub mod openapi;
 mod operator;
+mod output;
+pub mod reference;
 mod serve;
 pub mod template;
 mod tenants;
 
+/// Shown below the help, and in the reference.
+const EXAMPLES: &str = "\
+Examples:
+  rollcall serve                                        run an endpoint here
+  rollcall tenant create acme --profile jostle          create a tenant
+  rollcall key create acme --description 'Entra ID'     create its key
+  rollcall doctor --url URL --token TOKEN               check an endpoint
+
+Exit status:
+  0  the command did what it should; for doctor: nothing to change
+  1  the command failed; for doctor: something to change
+  2  the command line is wrong; for doctor: the endpoint could not be checked";
+
 /// A SCIM 2.0 provisioning endpoint for AWS Lambda and DynamoDB.
 #[derive(Debug, Parser)]
-#[command(name = "rollcall", version, about, max_term_width = 100)]
+#[command(name = "rollcall", version, about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,26 +48,25 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the endpoint on this machine; on first start it makes the tenant demo and prints its key
+    /// Run the endpoint on this machine; the first start creates the tenant demo and prints its key
     Serve(serve::ServeOptions),
-    /// Make, show, change and list tenants
+    /// Create, show, change and list tenants
     #[command(subcommand)]
     Tenant(tenants::TenantCommand),
     /// List, show and check profiles
     #[command(subcommand)]
     Profile(tenants::ProfileCommand),
-    /// Make, list and revoke the keys of a tenant
+    /// Create, list, rotate and revoke the keys of a tenant
     #[command(subcommand)]
     Key(Box<keys::KeyCommand>),
-    /// Make, activate and list automation users
+    /// Create, activate and list automation users
     #[command(subcommand)]
     Automation(automation::AutomationCommand),
-    /// Show how a filter is answered, and what that reads
+    /// Explain which index answers a filter, and how much it reads
     Explain(explain::ExplainOptions),
-    /// Act as Entra ID and Okta against a SCIM endpoint, and say what to change; the status is 0 if nothing is wrong, 1 for
-    /// faults, 2 if it could not be examined
+    /// Check a SCIM endpoint as Entra ID and Okta use it, and report what to change
     Doctor(doctor::DoctorOptions),
-    /// Carry out what requests have committed and the worker has given up
+    /// Run the deferred jobs that the worker has given up
     Work {
         #[command(flatten)]
         store: StoreOptions,
@@ -66,7 +80,19 @@ enum Command {
     Engine(serve::EngineOptions),
     /// Print the OpenAPI description of the endpoint
     Openapi,
-    /// Renew the functions in a SAM template from the route table
+    /// Print a completion script: source it from your shell's configuration
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the reference pages that are generated from the code
+    #[command(hide = true)]
+    Reference {
+        /// The folder of the pages
+        #[arg(default_value = "docs/src/reference")]
+        folder: PathBuf,
+    },
+    /// Regenerate the functions in a SAM template from the route table
     Template {
         /// The template
         #[arg(default_value = "template.yaml")]
@@ -113,18 +139,8 @@ fn segment(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
-/// A text of an answer; a hyphen where there is none.
-fn text<'a>(answer: &'a serde_json::Value, name: &str) -> &'a str {
-    answer.get(name).and_then(serde_json::Value::as_str).unwrap_or("-")
-}
-
-/// The items of a list in an answer.
-fn items<'a>(answer: &'a serde_json::Value, name: &str) -> impl Iterator<Item = &'a serde_json::Value> {
-    answer.get(name).and_then(serde_json::Value::as_array).into_iter().flatten()
-}
-
 /// What the folder's `format` file holds: the layout of the tables that this release reads and writes.
-const DATA_FORMAT: &str = "2";
+const DATA_FORMAT: &str = "3";
 
 /// Opens the store in a folder. A folder of another format is refused before anything in it is opened.
 fn open_engine(folder: &std::path::Path) -> Result<Engine, String> {
@@ -162,7 +178,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Explain(options) => explain::run(options).await,
         Command::Work { store } => {
             let done = worker::sweep(&store.open().await?, &Clock::System).await.map_err(|e| e.to_string())?;
-            println!("{done} pieces of work were carried out");
+            println!("{done} deferred jobs ran");
             Ok(())
         }
         Command::Tables { store } => {
@@ -174,6 +190,14 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
             print!("{}", openapi::description()?);
             Ok(())
         }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "rollcall", &mut std::io::stdout());
+            Ok(())
+        }
+        Command::Reference { folder } => reference::pages().into_iter().try_for_each(|(file, text)| {
+            let file = folder.join(file);
+            std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))
+        }),
         Command::Template { file } => {
             let shown = file.display();
             let text = std::fs::read_to_string(&file).map_err(|e| format!("{shown}: {e}"))?;

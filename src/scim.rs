@@ -22,7 +22,7 @@ pub mod sort;
 pub mod user;
 
 pub use document::Document;
-pub use error::{ScimError, ScimType};
+pub use error::{ErrorCode, ScimError, ScimType};
 pub use schema::{Attribute, ResourceSchema, Schemas};
 
 /// Schema URI of an error body (RFC 7644 section 3.12).

@@ -4,12 +4,10 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall::api::Base;
-use rollcall::api::ROUTES;
+use rollcall::api::{Base, ROUTES};
 use rollcall::app::Clock;
 use rollcall::auth::Scope;
-use rollcall::tenant::Profile;
-use rollcall::tenant::TenantName;
+use rollcall::tenant::{Profile, TenantName};
 use rollcall::worker;
 use serde_json::{Value, json};
 
@@ -118,7 +116,7 @@ async fn drive_operators(harness: &Harness) {
     let robot = "/tenants/initech/automation-users/robot";
     ask("PUT", robot, json!({"active": false})).await;
     let keys = "/tenants/initech/keys";
-    let new = |form: &str| json!({"description": "x", "form": form, "automation": "robot"});
+    let new = |form: &str| json!({"description": "x", "type": form, "automation": "robot"});
     let made = ask("POST", keys, new("bearer")).await;
     ask("PATCH", "/tenants/initech", json!({"profile": profile})).await;
     ask("PUT", robot, json!({"active": true})).await;

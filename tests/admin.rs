@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rollcall::api::Base;
-use rollcall::api::ROUTES;
+use rollcall::api::{Base, ROUTES};
 use rollcall::auth::Scope;
 use rollcall::tenant::TenantName;
 use serde_json::{Value, json};
@@ -55,7 +54,7 @@ async fn a_key_is_made_listed_rotated_and_revoked() {
     assert_eq!(users(&harness, "acme", &secret).await, 200);
     let listed = ask(&harness, &admin, "GET", path, Value::Null).await.body;
     let ours = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == made.body["id"]).unwrap().clone();
-    assert_eq!((&ours["state"], &ours["scopes"], &ours["form"]), (&json!("live"), &json!(["read"]), &json!("bearer")));
+    assert_eq!((&ours["state"], &ours["scopes"], &ours["type"]), (&json!("live"), &json!(["read"]), &json!("bearer")));
     assert!(ours["used"].is_string() && secret.starts_with(ours["prefix"].as_str().unwrap()));
     assert!(!listed.to_string().contains(&secret[30..]), "the secret is shown once");
     let rotate = format!("{path}/{}/rotate", made.body["id"].as_str().unwrap());
@@ -107,10 +106,10 @@ async fn what_is_wrong_with_a_request_is_said_and_nothing_is_done() {
         ("GET", "/tenants/nobody/keys", Value::Null, 404, "nobody"),
         ("POST", "/tenants/nobody/keys", json!({"description": "x"}), 404, "nobody"),
         ("POST", keys, json!({}), 400, "description"),
-        ("POST", keys, json!({"description": "x", "form": "saml"}), 400, "form"),
+        ("POST", keys, json!({"description": "x", "type": "saml"}), 400, "type"),
         ("POST", keys, json!({"description": "x", "scopes": ["all"]}), 400, "scopes"),
         ("POST", keys, json!({"description": "x", "expires": "soon"}), 400, "expires"),
-        ("POST", keys, json!({"description": "x", "form": "federation"}), 400, "issuer"),
+        ("POST", keys, json!({"description": "x", "type": "federation"}), 400, "issuer"),
         ("POST", keys, json!({"description": "x", "automation": "nobody"}), 404, "nobody"),
         ("POST", "/tenants/acme/keys/00000000000000/rotate", json!({}), 404, "00000000000000"),
         ("POST", "/tenants/acme/keys/x/rotate", json!({"overlapSeconds": -1}), 400, "overlapSeconds"),

@@ -70,9 +70,9 @@ def main():
 
 
 def measure(host, run):
-    known = run("key", "add", "demo", "--description", "x")
+    known = run("key", "create", "demo", "--description", "x")
     run("automation", "activate", "demo", "robot")
-    jwt = run("key", "add", "demo", "--description", "x", "--type", "jwt", "--automation", "robot")
+    jwt = run("key", "create", "demo", "--description", "x", "--type", "jwt", "--automation", "robot")
     kinds = {
         "bearer": {"unknown": changed_key(known, 2), "wrong secret": changed_key(known, 3)},
         "jwt": {"unknown": changed_jwt(jwt, {"jti": "0" * 14}), "wrong signature": changed_jwt(jwt, {"exp": 2**33})},

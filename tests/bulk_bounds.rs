@@ -126,7 +126,7 @@ async fn a_bulk_that_outlives_its_time_says_what_was_done_and_what_was_not() {
     assert_eq!(names(&harness).await, told);
     for result in left {
         assert_eq!(result["status"], "503");
-        assert!(detail(result).contains("not run") && detail(result).contains("sent again"), "{result}");
+        assert!(detail(result).contains("did not run") && detail(result).contains("send it again"), "{result}");
     }
 }
 

@@ -143,8 +143,8 @@ def starts(rollcall, bootstrap):
     with tempfile.TemporaryDirectory() as folder:
         run = lambda *words: subprocess.run(
             [rollcall, *words, "--data", folder], check=True, capture_output=True, text=True).stdout.strip()
-        run("tenant", "add", "acme")
-        token = run("key", "add", "acme", "--description", "bench")
+        run("tenant", "create", "acme")
+        token = run("key", "create", "acme", "--description", "bench")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         engine = subprocess.Popen([rollcall, "engine", "--listen", f"127.0.0.1:{port}", "--data", folder], stdout=subprocess.DEVNULL)

@@ -47,7 +47,7 @@ pub fn new_key(name: &str, form: NewCredentialType) -> NewKey {
         scopes: vec![Scope::Read, Scope::Write],
         not_before: None,
         expires: None,
-        form,
+        credential_type: form,
     }
 }
 

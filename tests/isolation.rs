@@ -1,7 +1,6 @@
 //! Two tenants never see each other. Walks the route table, so that a new route is tested by being there.
 
-use rollcall::api::Base;
-use rollcall::api::ROUTES;
+use rollcall::api::{Base, ROUTES};
 use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
 

@@ -122,13 +122,21 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
         ),
         (
             "jwksUri",
-            with(&|new| new.form = trusting(|trust| trust.jwks_uri = "http://localhost:x@example.com/".to_owned())),
+            with(&|new| {
+                new.credential_type = trusting(|trust| trust.jwks_uri = "http://localhost:x@example.com/".to_owned())
+            }),
         ),
-        ("automation", with(&|new| (new.automation, new.form) = (None, NewCredentialType::Jwt))),
-        ("automation", with(&|new| (new.automation, new.form) = (None, NewCredentialType::Basic))),
-        ("issuer", with(&|new| new.form = trusting(|trust| trust.issuer = "http://issuer.example.com".to_owned()))),
-        ("jwksUri", with(&|new| new.form = trusting(|trust| trust.jwks_uri = "file:///etc/passwd".to_owned()))),
-        ("audience", with(&|new| new.form = trusting(|trust| trust.audience.clear()))),
+        ("automation", with(&|new| (new.automation, new.credential_type) = (None, NewCredentialType::Jwt))),
+        ("automation", with(&|new| (new.automation, new.credential_type) = (None, NewCredentialType::Basic))),
+        (
+            "issuer",
+            with(&|new| new.credential_type = trusting(|trust| trust.issuer = "http://issuer.example.com".to_owned())),
+        ),
+        (
+            "jwksUri",
+            with(&|new| new.credential_type = trusting(|trust| trust.jwks_uri = "file:///etc/passwd".to_owned())),
+        ),
+        ("audience", with(&|new| new.credential_type = trusting(|trust| trust.audience.clear()))),
     ] {
         let refused = keys::add(&harness.app.store, new, now).await.err().unwrap().to_string();
         assert!(refused.starts_with(field), "{refused}");

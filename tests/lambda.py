@@ -163,8 +163,8 @@ def endpoint(bootstrap):
         log = stack.enter_context(open(pathlib.Path(folder) / "log", "w"))
         rollcall = lambda *words: subprocess.run(
             [ROOT / "target/debug/rollcall", *words, "--data", folder], check=True, capture_output=True, text=True).stdout
-        rollcall("tenant", "add", "acme")
-        token = rollcall("key", "add", "acme", "--description", "lambda test").strip()
+        rollcall("tenant", "create", "acme")
+        token = rollcall("key", "create", "acme", "--description", "lambda test").strip()
         engine_port = free_port()
         engine = subprocess.Popen(
             [ROOT / "target/debug/rollcall", "engine", "--listen", f"{HOST}:{engine_port}", "--data", folder], stdout=log)

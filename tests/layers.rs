@@ -104,13 +104,25 @@ fn binaries_only_wire() {
 }
 
 #[test]
-fn every_limit_is_in_the_reference() {
-    let read = |file: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
-    let (limits, page) = (read("src/limits.rs"), read("docs/src/reference/limits.md"));
-    let names = limits.lines().filter_map(|line| line.strip_prefix("pub const ")?.split(':').next());
-    for name in names {
-        assert!(page.contains(&format!("`{name}`")), "docs/src/reference/limits.md does not list {name}");
+fn generated_pages_are_what_the_code_says() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/src/reference");
+    for (file, text) in rollcall::cli::reference::pages() {
+        let page = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+        assert!(page == text, "docs/src/reference/{file} is out of date; run `make reference`");
     }
+}
+
+#[test]
+fn every_limit_and_every_deviation_has_its_reason_on_a_page() {
+    let declared = |file: &str, start: &str| {
+        let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        text.lines().filter(|line| line.starts_with(start)).count()
+    };
+    let pages = rollcall::cli::reference::pages();
+    let page = |name: &str| &pages.iter().find(|(file, _)| *file == name).unwrap().1;
+    assert_eq!(page("limits.md").matches("\n| `").count(), declared("src/limits.rs", "pub const "));
+    let deviations = page("client-deviations.md").matches("\n## ").count();
+    assert_eq!(deviations, declared("src/scim/deviation.rs", "pub fn "), "each rule begins with its name in bold");
 }
 
 #[test]

@@ -40,8 +40,8 @@ def main(template, host="172.17.0.1"):
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         rollcall = ROOT / "target/debug/rollcall"
         run = lambda *words: subprocess.run([rollcall, *words, "--data", folder], check=True, capture_output=True, text=True)
-        run("tenant", "add", "acme")
-        add = lambda *words: run("key", "add", *words, "--description", "local invoke").stdout.strip()
+        run("tenant", "create", "acme")
+        add = lambda *words: run("key", "create", *words, "--description", "local invoke").stdout.strip()
         token, operator = add("acme"), add("admin", "--scope", "admin")
         client = add("acme", "--type", "client")
         engine = subprocess.Popen([rollcall, "engine", "--listen", f"{host}:{PORT}", "--data", folder], stdout=subprocess.DEVNULL)

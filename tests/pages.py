@@ -52,8 +52,8 @@ class Machine:
 
     def tenant(self, name):
         """What `tenant show` says, without the time."""
-        lines = [line.split("\t") for line in self.rollcall("tenant", "show", name).splitlines()]
-        return [(key, value) for key, value in lines if key != "created"]
+        fields = json.loads(self.rollcall("tenant", "show", name, "--json"))
+        return {key: value for key, value in fields.items() if key != "created"}
 
     @contextlib.contextmanager
     def serving(self):
@@ -133,8 +133,8 @@ class Witness:
     """Looks at a tenant with a client's credential of its own, which every profile allows."""
 
     def __init__(self, machine, host, tenant):
-        self.base = f"http://{host}" + dict(machine.tenant(tenant))["path"]
-        secret = machine.rollcall("key", "add", tenant, "--description", "a test", "--type", "client").strip()
+        self.base = f"http://{host}" + machine.tenant(tenant)["path"]
+        secret = machine.rollcall("key", "create", tenant, "--description", "a test", "--type", "client").strip()
         form = {"grant_type": "client_credentials", "client_id": secret.split("_")[2], "client_secret": secret}
         url = f"http://{host}/{tenant}/oauth/token"
         status, answer = send("POST", url, None, urllib.parse.urlencode(form), "application/x-www-form-urlencoded")
@@ -165,7 +165,7 @@ def fits(expected, printed):
 def walk(page, machine, host, shell):
     """Types the blocks; the witness, and what it saw, each state once."""
     witness, seen, printed = None, [], None
-    tenant = re.search(r"^rollcall tenant add (\S+)", page, re.MULTILINE)[1]
+    tenant = re.search(r"^rollcall tenant create (\S+)", page, re.MULTILINE)[1]
     for kind, text in blocks(page):
         text = text.replace(TYPED_PORT, host)
         if kind == "sh":
@@ -215,7 +215,7 @@ def check_secrets(shell, witness, of_another):
 
 def check_required(machine, tenant, witness):
     """A user without what the profile requires is refused, and is not there."""
-    required = [value for key, value in machine.tenant(tenant) if key == "required"]
+    required = machine.tenant(tenant)["required"]
     before = witness.users()
     for path in required:
         status, body = send("POST", f"{witness.base}/Users", witness.authorization, {"userName": "nobody"})
@@ -267,7 +267,7 @@ def check(name, binary):
             shell = Shell(machine.folder)
             try:
                 tenant, witness, seen = walk(page, machine, host, shell)
-                need(("profile", name) in machine.tenant(tenant), f"{machine.tenant(tenant)}: another profile")
+                need(machine.tenant(tenant)["profile"] == name, f"{machine.tenant(tenant)}: another profile")
                 check_life(seen)
                 check_secrets(shell, witness, of_demo)
             finally:

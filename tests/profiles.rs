@@ -7,8 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use rollcall::store::StoreError;
 use rollcall::store::dynamo::tables::Table;
-use rollcall::tenant::{OnDeactivation, Settings, TenantConfig, TenantName};
-use rollcall::tenant::{Profile, ProfileRef};
+use rollcall::tenant::{OnDeactivation, Profile, ProfileRef, Settings, TenantConfig, TenantName};
 use serde_json::{Value, json};
 
 use crate::support::budget::Budget;
@@ -420,13 +419,19 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 
+/// The lines of a table, their columns one blank apart.
+fn fields(bytes: &[u8]) -> String {
+    text(bytes).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ") + "\n").collect()
+}
+
 #[test]
 fn tenants_are_made_shown_and_changed_on_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| rollcall(folder.path(), args);
-    let added = run(&["tenant", "add", "acme", "--profile", "mindtickle", "--invite", "--on-deactivation", "suspend"]);
+    let added =
+        run(&["tenant", "create", "acme", "--profile", "mindtickle", "--invite", "--on-deactivation", "suspend"]);
     assert!(added.status.success() && text(&added.stderr).contains("Its path is /acme/scim."), "{added:?}");
-    let refused = run(&["key", "add", "acme", "--description", "x"]);
+    let refused = run(&["key", "create", "acme", "--description", "x"]);
     assert!(!refused.status.success() && refused.stdout.is_empty());
     let said = text(&refused.stderr);
     assert!(
@@ -434,8 +439,9 @@ fn tenants_are_made_shown_and_changed_on_the_command_line() {
         "{said}"
     );
     let shown = run(&["tenant", "show", "acme"]);
-    for line in ["profile\tmindtickle", "path\t/acme/scim\n", "inviteAutomatically\ttrue", "onDeactivation\tsuspend"] {
-        assert!(text(&shown.stdout).contains(line), "{shown:?}");
+    for line in ["profile mindtickle\n", "path /acme/scim\n", "inviteAutomatically true\n", "onDeactivation suspend\n"]
+    {
+        assert!(fields(&shown.stdout).contains(line), "{shown:?}");
     }
     let own = folder.path().join("app.json");
     std::fs::write(&own, own_profile().to_string()).unwrap();
@@ -443,17 +449,17 @@ fn tenants_are_made_shown_and_changed_on_the_command_line() {
     assert!(set.status.success(), "{set:?}");
     let shown = run(&["tenant", "show", "acme"]);
     for line in [
-        "profile\tapp@",
-        "path\t/acme/scim/v2\n",
-        &format!("required\t{APP}:badge"),
-        "inviteAutomatically\tfalse",
-        "onDeactivation\tsuspend",
+        "profile app@",
+        "path /acme/scim/v2\n",
+        &format!("required {APP}:badge\n"),
+        "inviteAutomatically false\n",
+        "onDeactivation suspend\n",
     ] {
-        assert!(text(&shown.stdout).contains(line), "{shown:?}");
+        assert!(fields(&shown.stdout).contains(line), "{shown:?}");
     }
-    assert!(run(&["key", "add", "acme", "--description", "x"]).status.success());
+    assert!(run(&["key", "create", "acme", "--description", "x"]).status.success());
     assert!(run(&["tenant", "set", "acme", "--invite", "true"]).status.success());
-    assert!(text(&run(&["tenant", "show", "acme"]).stdout).contains("inviteAutomatically\ttrue"));
+    assert!(fields(&run(&["tenant", "show", "acme"]).stdout).contains("inviteAutomatically true"));
 }
 
 #[test]
@@ -470,7 +476,7 @@ fn profiles_are_listed_shown_and_checked_on_the_command_line() {
         std::fs::write(&file, profile).unwrap();
         run(&["profile", "check", file.to_str().unwrap()])
     };
-    assert!(text(&check(&own_profile().to_string()).stdout).contains("is in order"));
+    assert!(text(&check(&own_profile().to_string()).stdout).contains("is valid"));
     let mut bad = own_profile();
     bad["schemas"][0]["attributes"][2]["type"] = json!("int");
     for (profile, said) in
@@ -479,9 +485,9 @@ fn profiles_are_listed_shown_and_checked_on_the_command_line() {
         let refused = check(&profile);
         assert!(!refused.status.success() && text(&refused.stderr).contains(said), "{refused:?}");
         let file = file.to_str().unwrap();
-        let refused = rollcall(folder.path(), &["tenant", "add", "acme", "--profile", file]);
+        let refused = rollcall(folder.path(), &["tenant", "create", "acme", "--profile", file]);
         assert!(!refused.status.success() && text(&refused.stderr).contains(said), "{refused:?}");
     }
-    let nowhere = rollcall(folder.path(), &["tenant", "add", "acme", "--profile", "nonesuch"]);
-    assert!(text(&nowhere.stderr).contains("those that ship are default, jostle"), "{nowhere:?}");
+    let nowhere = rollcall(folder.path(), &["tenant", "create", "acme", "--profile", "nonesuch"]);
+    assert!(text(&nowhere.stderr).contains("the built-in profiles are default, jostle"), "{nowhere:?}");
 }

@@ -1,9 +1,8 @@
 //! The template is what the route table and the store say, and there is an event for every function.
 
 use http::Method;
-use rollcall::api::Base;
 use rollcall::api::gateway::HttpApiEvent;
-use rollcall::api::{self, ROUTES, Selection};
+use rollcall::api::{self, Base, ROUTES, Selection};
 use rollcall::app::Clock;
 use rollcall::cli::template;
 use rollcall::store::dynamo::tables::DEFINITIONS;

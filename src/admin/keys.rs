@@ -7,8 +7,7 @@ use crate::auth::{ApiKey, Credential, FederatedIssuer, KeyId, KeyRecord, Scope, 
 use crate::limits::{MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
 use crate::store::ops::automation::AutomationUser;
 use crate::store::{Store, StoreError};
-use crate::tenant::Profile;
-use crate::tenant::{CredentialType, TenantConfig, TenantName};
+use crate::tenant::{CredentialType, Profile, TenantConfig, TenantName};
 
 /// What a new key is to be.
 #[derive(Debug, Clone)]
@@ -26,7 +25,7 @@ pub struct NewKey {
     /// When it stops working.
     pub expires: Option<Timestamp>,
     /// How it is shown.
-    pub form: NewCredentialType,
+    pub credential_type: NewCredentialType,
 }
 
 /// How the holder of a new key is to prove it.
@@ -55,7 +54,7 @@ pub struct CreatedKey {
 pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<CreatedKey, AdminError> {
     check(&new, now)?;
     let tenant = tenants::find(store, &new.tenant).await?;
-    check_form(&*tenants::profile_of(store, &tenant).await?, &new.form)?;
+    check_credential_type(&*tenants::profile_of(store, &tenant).await?, &new.credential_type)?;
     let awaiting_activation = match &new.automation {
         Some(name) => !is_active(store, &new.tenant, name).await?,
         None => false,
@@ -90,7 +89,7 @@ pub async fn rotate(
     now: Timestamp,
 ) -> Result<CreatedKey, AdminError> {
     let old = find(store, tenant, id).await?;
-    let form = match &old.credential {
+    let credential_type = match &old.credential {
         Credential::Bearer(_) => NewCredentialType::Bearer,
         Credential::Basic(_) => NewCredentialType::Basic,
         Credential::Client(_) => NewCredentialType::Client,
@@ -111,7 +110,7 @@ pub async fn rotate(
         scopes: old.scopes,
         not_before: None,
         expires: expires.or(life.map(|life| now + life)),
-        form,
+        credential_type,
     };
     let made = add(store, new, now).await?;
     store.expire_key_at(tenant, id, now + overlap, now).await?;
@@ -177,30 +176,30 @@ fn check(new: &NewKey, now: Timestamp) -> Result<(), AdminError> {
     if new.expires.zip(new.not_before).is_some_and(|(expires, begins)| expires <= begins) {
         return refuse("notBefore: it is after expires".to_owned());
     }
-    if matches!(new.form, NewCredentialType::Basic | NewCredentialType::Jwt) && new.automation.is_none() {
+    if matches!(new.credential_type, NewCredentialType::Basic | NewCredentialType::Jwt) && new.automation.is_none() {
         return refuse("automation: HTTP Basic and JWTs act in the name of an automation user; name one".to_owned());
     }
-    match &new.form {
+    match &new.credential_type {
         NewCredentialType::Federation(trust) => check_trust(trust),
         _ => Ok(()),
     }
 }
 
-/// Refuses a credential of a form that the tenant's profile does not allow.
-fn check_form(profile: &Profile, form: &NewCredentialType) -> Result<(), AdminError> {
-    let form = match form {
+/// Refuses a credential of a type that the tenant's profile does not allow.
+fn check_credential_type(profile: &Profile, credential_type: &NewCredentialType) -> Result<(), AdminError> {
+    let credential_type = match credential_type {
         NewCredentialType::Bearer => CredentialType::Bearer,
         NewCredentialType::Basic => CredentialType::Basic,
         NewCredentialType::Client => CredentialType::Client,
         NewCredentialType::Jwt => CredentialType::Jwt,
         NewCredentialType::Federation(_) => CredentialType::Federation,
     };
-    if profile.allows(form) {
+    if profile.allows(credential_type) {
         return Ok(());
     }
-    let allowed = profile.credentials.iter().map(|form| form.as_str()).collect::<Vec<_>>().join(", ");
+    let allowed = profile.credentials.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
     Err(AdminError::Invalid(format!(
-        "form: the profile {} of this tenant does not allow credentials of the form {form}; it allows {allowed}",
+        "type: the profile {} of this tenant does not allow credentials of the type {credential_type}; it allows {allowed}",
         profile.name
     )))
 }
@@ -234,7 +233,7 @@ fn made(
     getrandom::fill(&mut seal).map_err(no_random)?;
     let key = ApiKey::mint(&new.tenant).map_err(no_random)?;
     let mut expires = new.expires;
-    let (id, credential, secret) = match new.form {
+    let (id, credential, secret) = match new.credential_type {
         NewCredentialType::Bearer => (key.id().clone(), Credential::Bearer(key.hash()), Some(key.reveal())),
         NewCredentialType::Basic => (key.id().clone(), Credential::Basic(key.hash()), Some(key.reveal())),
         NewCredentialType::Client => (key.id().clone(), Credential::Client(key.hash()), Some(key.reveal())),

@@ -17,7 +17,7 @@ pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {
         "created": date_time(tenant.created),
         "profile": tenant.config.profile.to_string(),
         "path": profile.base_path(tenant.name.as_str()),
-        "credentials": profile.credentials.iter().map(|form| form.as_str()).collect::<Vec<_>>(),
+        "credentials": profile.credentials.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "required": profile.required().map(ToString::to_string).collect::<Vec<_>>(),
         "settings": {
             "inviteAutomatically": tenant.config.settings.invite_automatically,
@@ -35,7 +35,7 @@ pub fn key(record: &KeyRecord, now: Timestamp) -> Map<String, Value> {
     let mut fields = vec![
         ("id", text(record.id.as_str())),
         ("tenant", text(record.tenant.as_str())),
-        ("form", text(record.credential.form())),
+        ("type", text(record.credential.type_name())),
         ("state", text(state.as_str())),
         ("description", text(&record.description)),
         ("scopes", Some(json!(scopes))),

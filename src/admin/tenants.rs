@@ -8,8 +8,7 @@ use super::AdminError;
 use crate::app::profile_cache::Profiles;
 use crate::store::Store;
 use crate::store::model::tenant::TenantRecord;
-use crate::tenant::{Profile, ProfileRef};
-use crate::tenant::{Settings, TenantConfig, TenantName};
+use crate::tenant::{Profile, ProfileRef, Settings, TenantConfig, TenantName};
 
 /// A profile that somebody has named.
 pub struct Chosen {

@@ -13,7 +13,7 @@ use crate::admin::{AdminError, keys, show, tenants};
 use crate::app::App;
 use crate::auth::{FederatedIssuer, KeyId, Scope, jwt};
 use crate::limits::ROTATION_OVERLAP_SECONDS;
-use crate::scim::ScimError;
+use crate::scim::{ErrorCode, ScimError};
 use crate::store::model::tenant::TenantRecord;
 use crate::tenant::{Settings, TenantName};
 
@@ -176,7 +176,8 @@ struct SettingsRequest {
 struct KeyRequest {
     description: String,
     automation: Option<String>,
-    form: Option<String>,
+    #[serde(rename = "type", alias = "form")]
+    credential_type: Option<String>,
     scopes: Option<Vec<String>>,
     not_before: Option<String>,
     expires: Option<String>,
@@ -228,18 +229,18 @@ impl KeyRequest {
             expires: instant("expires", self.expires.as_deref())?,
             tenant,
             scopes,
-            form: self.form()?,
+            credential_type: self.credential_type()?,
             description: self.description,
             automation: self.automation,
         })
     }
 
-    fn form(&self) -> Result<NewCredentialType, ScimError> {
+    fn credential_type(&self) -> Result<NewCredentialType, ScimError> {
         let needed = |name: &str, value: &Option<String>| {
-            let why = || ScimError::invalid_value(format!("{name}: it is missing; the form federation needs it"));
+            let why = || ScimError::invalid_value(format!("{name}: it is missing; the type federation needs it"));
             value.clone().ok_or_else(why)
         };
-        match self.form.as_deref().unwrap_or("bearer") {
+        match self.credential_type.as_deref().unwrap_or("bearer") {
             "bearer" => Ok(NewCredentialType::Bearer),
             "jwt" => Ok(NewCredentialType::Jwt),
             "basic" => Ok(NewCredentialType::Basic),
@@ -252,7 +253,7 @@ impl KeyRequest {
                 algorithm: jwt::algorithm(self.algorithm.as_deref().unwrap_or("RS256"))
                     .ok_or_else(|| ScimError::invalid_value("algorithm: it is one of RS256, PS256, ES256 and EdDSA"))?,
             })),
-            _ => Err(ScimError::invalid_value("form: it is one of bearer, jwt, basic, client and federation")),
+            _ => Err(ScimError::invalid_value("type: it is one of bearer, jwt, basic, client and federation")),
         }
     }
 }
@@ -261,7 +262,7 @@ impl From<AdminError> for ScimError {
     fn from(error: AdminError) -> Self {
         match error {
             AdminError::Invalid(why) => Self::invalid_value(why),
-            AdminError::NotFound(why) => Self::status(404, why),
+            AdminError::NotFound(why) => Self::new(ErrorCode::NotFound, why),
             AdminError::Conflict(why) => Self::uniqueness(why),
             AdminError::Store(error) => error.into(),
         }

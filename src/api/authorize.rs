@@ -9,7 +9,7 @@ use super::context::RequestContext;
 use crate::app::App;
 use crate::auth::credential::{ConcurrentRead, CredentialLookup, Verification};
 use crate::auth::{Denial, PresentedCredential, Principal, Scope, Tenant};
-use crate::scim::ScimError;
+use crate::scim::{ErrorCode, ScimError};
 
 impl<'a> RequestContext<'a> {
     /// Lets the caller in, or not.
@@ -79,8 +79,8 @@ impl<'a> RequestContext<'a> {
     /// profile does not offer.
     fn ensure_resource_type_enabled(&self, principal: &Principal) -> Result<(), ScimError> {
         match principal.profile().schemas.at(self.route.path) {
-            Some(schema) if !schema.is_enabled => Err(ScimError::status(
-                404,
+            Some(schema) if !schema.is_enabled => Err(ScimError::new(
+                ErrorCode::NoEndpoint,
                 format!(
                     "there is no {} here: this tenant's profile {} offers no groups",
                     schema.endpoint,
@@ -94,14 +94,15 @@ impl<'a> RequestContext<'a> {
     pub(super) fn denial_response(&self, denial: Denial) -> ScimError {
         tracing::warn!(request_id = self.request_id, route = self.route.name, ?denial, "denied");
         match denial {
-            Denial::Scope => ScimError::status(
-                403,
-                format!("this key does not have the scope {}, which this request needs", self.route.scope.as_str()),
+            Denial::Scope => ScimError::new(
+                ErrorCode::ScopeMissing,
+                format!("this key lacks the scope {}; create a key that has it", self.route.scope.as_str()),
             ),
             // Told that its credentials are bad, Entra ID would put the tenant into quarantine at once.
-            Denial::IssuerUnavailable => {
-                ScimError::unavailable("the keys of the identity provider could not be had; try again")
-            }
+            Denial::IssuerUnavailable => ScimError::retry(
+                ErrorCode::IssuerUnavailable,
+                "the identity provider's signing keys could not be fetched; send the request again",
+            ),
             _ => ScimError::unauthorized(),
         }
     }

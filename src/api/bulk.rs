@@ -20,7 +20,7 @@ use crate::limits::{
 };
 use crate::scim::bulk::order::{PlannedOperation, steps};
 use crate::scim::bulk::{self, BulkOperation, BulkRequest, Method, OperationOutcome};
-use crate::scim::{ScimError, ScimType};
+use crate::scim::{ErrorCode, ScimError, ScimType};
 
 /// The endpoints whose resources an operation may write.
 const ENDPOINTS: [&str; 3] = ["Users", "Groups", "GroupMembers"];
@@ -191,8 +191,8 @@ impl<'a> Run<'a> {
         let query = if operation.method == Method::Patch { "" } else { "?attributes=id" };
         let nothing = || {
             let shown: String = path.chars().take(128).collect();
-            ScimError::status(
-                404,
+            ScimError::new(
+                ErrorCode::NoEndpoint,
                 format!("path {shown}: a Bulk takes operations on /Users, /Groups and /GroupMembers"),
             )
         };
@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
         let target = RequestTarget::parse(request.uri().path()).ok_or_else(nothing)?;
         let mut rows = self.context.routes().iter().filter(|route| takes(route) && route.takes(&target)).peekable();
         rows.peek().ok_or_else(nothing)?;
-        let refused = || ScimError::status(405, format!("{method} is not allowed at {path}"));
+        let refused = || ScimError::new(ErrorCode::MethodNotAllowed, format!("{method} is not allowed at {path}"));
         let route = rows.find(|route| route.method == *request.method()).ok_or_else(refused)?;
         Ok((route, target, request))
     }
@@ -213,7 +213,7 @@ impl<'a> Run<'a> {
             // The name may be that of a resource that an operation before this one was still to delete or rename.
             Err(error)
                 if matches!(state, OperationState::UnderWay(false))
-                    && error.scim_type == Some(ScimType::Uniqueness) =>
+                    && error.scim_type() == Some(ScimType::Uniqueness) =>
             {
                 OperationState::Again
             }
@@ -281,19 +281,20 @@ fn id_within(request_id: &str, number: usize) -> String {
 fn depends(bulk_id: &str, error: &ScimError) -> ScimError {
     let shown: String = bulk_id.chars().take(128).collect();
     let detail =
-        format!("bulkId:{shown} refers to an operation that failed, with {}; this one was not run", error.status);
-    match error.status {
+        format!("bulkId:{shown} refers to an operation that failed, with {}; this one was not run", error.status());
+    match error.status() {
         429 | 500.. => ScimError::unavailable(detail),
-        _ => ScimError::status(409, detail),
+        _ => ScimError::new(ErrorCode::BulkReference, detail),
     }
 }
 
 fn not_run() -> ScimError {
-    ScimError::unavailable("the request took too long, and this operation was not run; it can be sent again")
+    ScimError::retry(ErrorCode::TimedOut, "the request took too long and this operation did not run; send it again")
 }
 
 fn may_have_been_done() -> ScimError {
-    ScimError::unavailable(
+    ScimError::retry(
+        ErrorCode::TimedOut,
         "the request took too long; this operation may have been done: read the resource, or send the operation again",
     )
 }

@@ -4,7 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{RequestContext, ScimResponse};
-use crate::scim::{Schemas, ScimError, discovery, list};
+use crate::scim::{ErrorCode, Schemas, ScimError, discovery, list};
 use crate::tenant::credential_type::authentication_schemes;
 
 /// GET /ServiceProviderConfig
@@ -76,7 +76,10 @@ async fn one(context: &RequestContext<'_>, kind: &str, documents: [Documents; 2]
 /// "If a 'filter' is provided, the service provider SHOULD respond with HTTP status code 403" (RFC 7644 section 4).
 fn refuse_filter(context: &RequestContext<'_>) -> Result<(), ScimError> {
     match context.query()?.filter {
-        Some(_) => Err(ScimError::status(403, "discovery documents cannot be filtered (RFC 7644 section 4)")),
+        Some(_) => Err(ScimError::new(
+            ErrorCode::FilterNotAllowed,
+            "filter: discovery documents cannot be filtered (RFC 7644 section 4); leave it out",
+        )),
         None => Ok(()),
     }
 }

@@ -1,8 +1,8 @@
 //! What a failure of the store is to a client. The cause goes to the log.
 
 use crate::limits::MAX_SCANNED_PAGES;
-use crate::scim::ScimError;
 use crate::scim::user::INDEXED;
+use crate::scim::{ErrorCode, ScimError};
 use crate::store::StoreError;
 
 impl From<StoreError> for ScimError {
@@ -12,19 +12,23 @@ impl From<StoreError> for ScimError {
         }
         match error {
             StoreError::Throttled(_) => {
-                Self { retry_after: Some(1), ..Self::status(429, "too many requests at once; try again") }
+                Self::retry(ErrorCode::Throttled, "too many requests at once; send the request again after Retry-After")
             }
-            StoreError::Contended(_) => Self::unavailable("others are changing the same resource; try again"),
+            StoreError::Contended(_) => Self::retry(
+                ErrorCode::Conflict,
+                "other requests keep changing the same resource; send the request again",
+            ),
             StoreError::Unavailable(_) => Self::unavailable(
                 "the store did not answer; try again, or read the resource to see whether the change was made",
             ),
             StoreError::Full(_) => {
-                Self::status(507, "this tenant's store is full; tell the operator of the application")
+                Self::new(ErrorCode::StoreFull, "this tenant's store is full; ask the operator of the application")
             }
-            StoreError::Exists => Self::uniqueness("it is there already"),
-            StoreError::Refused(_) | StoreError::Corrupt(_) => {
-                Self::status(500, "the endpoint is not set up correctly; its operator finds the cause in the log")
-            }
+            StoreError::Exists => Self::uniqueness("the id is taken; send the request again"),
+            StoreError::Refused(_) | StoreError::Corrupt(_) => Self::new(
+                ErrorCode::Misconfigured,
+                "the endpoint is not set up correctly; its operator finds the cause in the log",
+            ),
             StoreError::TooMany(_) => {
                 let indexed: Vec<_> = INDEXED.iter().map(|index| index.attribute).collect();
                 Self::too_many(format!(

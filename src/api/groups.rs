@@ -7,13 +7,13 @@ use serde_json::{Map, Value, json};
 use super::write::{Attempt, conflict_exhausted, create_idempotently, retry_on_conflict};
 use super::{RequestContext, ScimResponse};
 use crate::auth::{Principal, Tenant};
-use crate::limits::{MAX_DOCUMENT_BYTES, MAX_WRITE_ATTEMPTS};
+use crate::limits::{MAX_DOCUMENT_BYTES, MAX_GROUPS_PER_USER, MAX_WRITE_ATTEMPTS};
 use crate::scim::filter::{Filter, eval};
 use crate::scim::group::{GroupKeys, MembersAsked, requested_members};
 use crate::scim::group_member::{METADATA_URN, metadata};
 use crate::scim::membership::{self, Ids, MembershipChange};
 use crate::scim::projection::Projection;
-use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
+use crate::scim::{Document, ErrorCode, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::StoreError;
 use crate::store::model::group::{Group, GroupError, GroupId};
 use crate::store::model::member::{MemberKind, Members};
@@ -259,7 +259,10 @@ fn validate_for_storage(document: &Document) -> Result<GroupKeys, ScimError> {
     let limit = MAX_DOCUMENT_BYTES / 8;
     let size = document.to_stored().len();
     if size > limit {
-        return Err(ScimError::status(413, format!("the group would be {size} bytes; the limit is {limit}")));
+        return Err(ScimError::new(
+            ErrorCode::ResourceTooLarge,
+            format!("the group has {size} bytes and may have {limit}; map fewer or shorter attributes"),
+        ));
     }
     Ok(keys)
 }
@@ -270,16 +273,21 @@ fn to_scim_error(error: GroupError, group: &Group) -> ScimError {
             "displayName {} belongs to another group; it is unique without regard to case",
             group.record.document.text("displayName").unwrap_or_default()
         )),
-        GroupError::NoSuchMember(id) => ScimError::invalid_value(format!(
-            "members: {id} is not the id of a user or group of this tenant; nothing was changed"
-        )),
-        GroupError::TooManyGroups(id) => {
-            ScimError::invalid_value(format!("members: {id} is in as many groups as it may be; nothing was changed"))
-        }
-        GroupError::OwnMember => ScimError::invalid_value("members: a group cannot be a member of itself"),
-        GroupError::TooManyChanges(count) => ScimError::status(
-            413,
-            format!("{count} members would change, more than one request may; add and remove them in several"),
+        GroupError::NoSuchMember(id) => ScimError::new(
+            ErrorCode::UnknownMember,
+            format!("members: {id} is not the id of a user or group of this tenant; nothing was changed"),
+        ),
+        GroupError::TooManyGroups(id) => ScimError::new(
+            ErrorCode::TooManyGroups,
+            format!("members: {id} has reached the limit of {MAX_GROUPS_PER_USER} groups; nothing was changed"),
+        ),
+        GroupError::OwnMember => ScimError::new(
+            ErrorCode::OwnMember,
+            "members: a group cannot be a member of itself; remove it from the list",
+        ),
+        GroupError::TooManyChanges(count) => ScimError::new(
+            ErrorCode::TooManyMembers,
+            format!("members: {count} would change, more than one request may; send them in several requests"),
         ),
         GroupError::Changed(_) => conflict_exhausted(),
         GroupError::Store(error) => error.into(),

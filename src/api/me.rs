@@ -1,9 +1,9 @@
 //! `/Me` (RFC 7644 section 3.11): the automation user in whose name the key acts.
 
 use super::{RequestContext, ScimResponse};
-use crate::scim::ScimError;
 use crate::scim::filter::plan::IndexPlan;
 use crate::scim::fold::fold;
+use crate::scim::{ErrorCode, ScimError};
 
 /// GET, PUT, PATCH and DELETE of /Me: as of `/Users/{id}`.
 ///
@@ -12,7 +12,10 @@ use crate::scim::fold::fold;
 pub async fn myself(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
     let name = principal.automation().ok_or_else(|| {
-        ScimError::status(501, "this key acts in no user's name; one that does is made with --automation USERNAME")
+        ScimError::new(
+            ErrorCode::NoAutomationUser,
+            "this key has no automation user; create one with `rollcall key create --automation NAME`",
+        )
     })?;
     let by_name = IndexPlan::Equals("userName", fold(name));
     let found = context.app().store.find_users(principal.tenant(), &by_name, |_| true).await?;

@@ -99,8 +99,8 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>) -> Response<Bytes
             set(ALLOW, allow);
             set(LOCATION, location);
             set(RETRY_AFTER, error.retry_after.map(|seconds| seconds.to_string()));
-            set(WWW_AUTHENTICATE, (error.status == 401).then(|| "Bearer realm=\"scim\"".to_owned()));
-            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            set(WWW_AUTHENTICATE, (error.status() == 401).then(|| "Bearer realm=\"scim\"".to_owned()));
+            let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             (status, SCIM_JSON, Some(error.to_json()))
         }
     };

@@ -12,7 +12,7 @@ use crate::limits::MAX_DOCUMENT_BYTES;
 use crate::scim::filter::{Filter, eval};
 use crate::scim::projection::Projection;
 use crate::scim::user::UserKeys;
-use crate::scim::{Document, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
+use crate::scim::{Document, ErrorCode, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::model::group::Group;
 use crate::store::model::user::{User, UserId, UserWriteError};
 
@@ -173,9 +173,9 @@ fn validate_for_storage(principal: &Principal, document: &Document) -> Result<Us
     principal.profile().check_required(document)?;
     let size = document.to_stored().len();
     if size > MAX_DOCUMENT_BYTES {
-        return Err(ScimError::status(
-            413,
-            format!("the user would be {size} bytes; the limit is {MAX_DOCUMENT_BYTES}"),
+        return Err(ScimError::new(
+            ErrorCode::ResourceTooLarge,
+            format!("the user has {size} bytes and may have {MAX_DOCUMENT_BYTES}; map fewer or shorter attributes"),
         ));
     }
     Ok(keys)

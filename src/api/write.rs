@@ -4,7 +4,7 @@
 use super::context::RequestContext;
 use crate::auth::Tenant;
 use crate::limits::MAX_WRITE_ATTEMPTS;
-use crate::scim::ScimError;
+use crate::scim::{ErrorCode, ScimError};
 use crate::store::ops::idempotency::IdempotencyKey;
 
 /// Creates a resource, or reads the one that the same request has created before.
@@ -62,5 +62,5 @@ where
 
 /// Others were faster every time.
 pub(super) fn conflict_exhausted() -> ScimError {
-    ScimError::unavailable("other requests keep changing this resource; send the request again")
+    ScimError::retry(ErrorCode::Conflict, "other requests keep changing this resource; send the request again")
 }

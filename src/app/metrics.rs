@@ -18,6 +18,8 @@ pub struct RequestRecord<'a> {
     pub key: &'a str,
     /// The HTTP status.
     pub status: u16,
+    /// The code of the error that it was answered with ([`ErrorCode`](crate::scim::ErrorCode)); empty for a success.
+    pub error: &'a str,
     /// How long it took.
     pub milliseconds: u64,
     /// What it spent in the store.
@@ -39,7 +41,7 @@ pub enum Observer {
 impl Observer {
     /// Tells of a request.
     pub fn record(&self, answered: &RequestRecord<'_>) {
-        let RequestRecord { request_id, route, tenant, key, status, milliseconds, spent } = answered;
+        let RequestRecord { request_id, route, tenant, key, status, error, milliseconds, spent } = answered;
         match self {
             Self::Log => {
                 let StoreUsage { round_trips, capacity, conflicts, .. } = spent;
@@ -49,6 +51,7 @@ impl Observer {
                     tenant,
                     key,
                     status,
+                    error,
                     milliseconds,
                     round_trips,
                     capacity,
@@ -66,7 +69,7 @@ impl Observer {
 impl RequestRecord<'_> {
     /// The line (docs.aws.amazon.com, CloudWatch_Embedded_Metric_Format_Specification).
     fn metrics(&self, namespace: &str, timestamp: i64) -> Value {
-        let Self { request_id, route, tenant, key, status, milliseconds, spent } = self;
+        let Self { request_id, route, tenant, key, status, error, milliseconds, spent } = self;
         let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
         let mut metrics = vec![
             metric("Requests", "Count"),
@@ -79,7 +82,7 @@ impl RequestRecord<'_> {
         ];
         let line = json!({
             "level": "INFO", "message": "request", "request_id": request_id, "tenant": tenant, "key": key,
-            "status": status, "Route": route, "Requests": 1, "ServerErrors": u8::from(*status >= 500),
+            "status": status, "error": error, "Route": route, "Requests": 1, "ServerErrors": u8::from(*status >= 500),
             "Throttled": u8::from(*status == 429), "Milliseconds": milliseconds, "RoundTrips": spent.round_trips,
             "Calls": spent.calls, "Capacity": spent.capacity, "Conflicts": spent.conflicts,
         });
@@ -116,6 +119,7 @@ mod tests {
             tenant: "acme",
             key: "k",
             status: 503,
+            error: "throttled",
             milliseconds: 7,
             spent,
         };
@@ -136,8 +140,8 @@ mod tests {
             (&json!("users.get"), &json!(1), &json!(2))
         );
         assert_eq!(
-            (&line["status"], &line["Capacity"], &line["CollectionGigabytes"]),
-            (&json!(503), &json!(5.5), &json!(0.5))
+            (&line["error"], &line["Capacity"], &line["CollectionGigabytes"]),
+            (&json!("throttled"), &json!(5.5), &json!(0.5))
         );
     }
 }

@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::limits::PROFILE_CACHE_SIZE;
 use crate::store::{Store, StoreError};
-use crate::tenant::TenantName;
-use crate::tenant::{Profile, ProfileRef};
+use crate::tenant::{Profile, ProfileRef, TenantName};
 
 /// Profiles by what refers to them. Each is immutable, so that none is ever out of date.
 #[derive(Debug, Clone, Default)]

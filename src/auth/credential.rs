@@ -1,4 +1,4 @@
-//! What a request says of itself, and whether it is so. Every form of credential is checked here, against its record.
+//! What a request says of itself, and whether it is so. Every type of credential is checked here, against its record.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,8 +18,7 @@ use super::principal::{Principal, Tenant};
 use super::record::{Credential, FederatedIssuer, KeyRecord, State};
 use super::scope::Scope;
 use crate::limits::MAX_AUTHORIZATION_BYTES;
-use crate::tenant::TenantName;
-use crate::tenant::{Profile, ProfileRef};
+use crate::tenant::{Profile, ProfileRef, TenantName};
 
 /// What a request says of itself, before anything is checked against the store.
 #[derive(Debug)]
@@ -270,7 +269,7 @@ impl PresentedCredential {
     }
 }
 
-/// Compares a secret with the hash that the record keeps for this form, in constant time.
+/// Compares a secret with the hash that the record keeps for this type, in constant time.
 fn verify_secret(
     key: &ApiKey,
     credential: Option<&Credential>,

@@ -7,7 +7,7 @@ pub enum Denial {
     Missing,
     Malformed,
     OtherTenant,
-    /// A credential of another form than the record's.
+    /// A credential of another type than the record's.
     WrongCredentialType,
     Unknown,
     WrongSecret,

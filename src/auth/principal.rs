@@ -6,8 +6,6 @@ use super::key::KeyId;
 use super::record::{Credential, KeyRecord};
 use super::scope::Scope;
 use super::seal::SealKey;
-#[cfg(feature = "local")]
-use crate::tenant::{BadTenantName, OPERATOR_TENANT};
 use crate::tenant::{Profile, Settings, TenantName};
 
 /// A tenant whose data may be read and written. Made by [`auth`](crate::auth) alone, from a key (or from an item that is there
@@ -51,8 +49,9 @@ impl Principal {
     /// When a profile that ships is not in order; a test reads them all.
     #[cfg(feature = "local")]
     pub(crate) fn local_operator() -> Result<Self, crate::scim::ScimError> {
-        let broken = |why: String| crate::scim::ScimError::status(500, why);
-        let name: TenantName = OPERATOR_TENANT.parse().map_err(|e: BadTenantName| broken(e.to_string()))?;
+        let broken = |why: String| crate::scim::ScimError::new(crate::scim::ErrorCode::Misconfigured, why);
+        let name: TenantName =
+            crate::tenant::OPERATOR_TENANT.parse().map_err(|e: crate::tenant::BadTenantName| broken(e.to_string()))?;
         let text = Profile::shipped("default").unwrap_or_default();
         let profile = Profile::parse(text).map_err(|bad| broken(bad.to_string()))?;
         let id = KeyId::of_digest(b"command line");

@@ -1,4 +1,4 @@
-//! What is stored of a credential. Every form ends here: one record, one check, one identity in the audit trail.
+//! What is stored of a credential. Every type ends here: one record, one check, one identity in the audit trail.
 
 use std::fmt;
 
@@ -102,13 +102,13 @@ impl FederatedIssuer {
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.form())
+        f.write_str(self.type_name())
     }
 }
 
 impl Credential {
     /// The name of the form in a record and in listings.
-    pub fn form(&self) -> &'static str {
+    pub fn type_name(&self) -> &'static str {
         match self {
             Self::Bearer(_) => "bearer",
             Self::Basic(_) => "basic",

@@ -5,13 +5,15 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::operator::OperatorOptions;
-use super::{items, segment, text};
+use super::output::OutputOptions;
+use super::segment;
 use crate::tenant::TenantName;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AutomationCommand {
-    /// Make an automation user; the keys that act in its name work once it is active
-    Add {
+    /// Create an automation user; the keys that act in its name work once it is active
+    #[command(alias = "add")]
+    Create {
         /// The tenant
         tenant: TenantName,
         /// Its name; where /Me is to be answered, the userName of a user of the tenant
@@ -19,7 +21,7 @@ pub(super) enum AutomationCommand {
         #[command(flatten)]
         operator: OperatorOptions,
     },
-    /// Note that an automation user has signed in for the first time; it is made if it is not there
+    /// Record that an automation user has signed in for the first time; creates it if it is missing
     Activate {
         /// The tenant
         tenant: TenantName,
@@ -33,32 +35,27 @@ pub(super) enum AutomationCommand {
         /// The tenant
         tenant: TenantName,
         #[command(flatten)]
+        output: OutputOptions,
+        #[command(flatten)]
         operator: OperatorOptions,
     },
 }
 
 pub(super) async fn run(command: AutomationCommand) -> Result<(), String> {
     match command {
-        AutomationCommand::Add { tenant, name, operator } => {
+        AutomationCommand::Create { tenant, name, operator } => {
             put(operator, &tenant, &name, false).await?;
-            eprintln!("{name} is there. Once it has signed in: rollcall automation activate {tenant} {name}");
+            eprintln!("Created {name}. Once it has signed in: rollcall automation activate {tenant} {name}");
         }
         AutomationCommand::Activate { tenant, name, operator } => {
             put(operator, &tenant, &name, true).await?;
             eprintln!("{name} is active, and so are its keys.");
         }
-        AutomationCommand::List { tenant, operator } => {
+        AutomationCommand::List { tenant, output, operator } => {
             let operator = operator.open().await?;
             let path = format!("/tenants/{tenant}/automation-users");
             let answer = operator.ask(Method::GET, &path, None).await?;
-            for user in items(&answer, "automationUsers") {
-                println!(
-                    "{}\tcreated {}\tactivated {}",
-                    text(user, "name"),
-                    text(user, "created"),
-                    text(user, "activated")
-                );
-            }
+            output.list(&answer, "automationUsers", &["name", "active", "created", "activated"]);
         }
     }
     Ok(())

@@ -7,17 +7,27 @@ use jiff::{SignedDuration, Span, Timestamp, civil};
 use serde_json::{Value, json};
 
 use super::operator::OperatorOptions;
-use super::{items, text};
+use super::output::{OutputOptions, text};
 use crate::app::Clock;
 use crate::auth::record::State;
 use crate::auth::{KeyId, Scope};
 use crate::scim::resource::date_time;
 use crate::tenant::{OPERATOR_TENANT, TenantName};
 
+/// The columns of the list.
+const COLUMNS: [&str; 9] = ["id", "type", "state", "scopes", "created", "expires", "used", "automation", "description"];
+
+/// Shown below the help of `key create`.
+const CREATE_EXAMPLES: &str = "\
+Examples:
+  rollcall key create acme --description 'Entra ID' --expires 365d
+  rollcall key create acme --description Okta --type client --scope read --scope write";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum KeyCommand {
-    /// Make a key and print it, this once
-    Add {
+    /// Create a key and print its secret, which is not stored
+    #[command(alias = "add", after_help = CREATE_EXAMPLES)]
+    Create {
         /// The tenant
         tenant: TenantName,
         /// What the key is for
@@ -26,31 +36,31 @@ pub(super) enum KeyCommand {
         /// The automation user in whose name the key acts; the key works from when that user is active
         #[arg(long, value_name = "USER")]
         automation: Option<String>,
-        /// How its holder shows it: as bearer token, as a JWT, as the password of HTTP Basic, as the secret of an OAuth
-        /// client, or by JWTs of an identity provider of its own
+        /// The type of credential: a bearer token, a JWT, a password for HTTP Basic, the secret of an OAuth client, or
+        /// JWTs of the client's own identity provider
         #[arg(long = "type", alias = "form", value_name = "TYPE", value_enum, default_value = "bearer")]
-        form: TypeArgument,
+        credential_type: TypeArgument,
         #[command(flatten)]
         trust: TrustOptions,
-        /// What the key may do: read, write, admin; may be given several times
+        /// A scope of the key: read, write or admin; repeat it for several
         #[arg(long = "scope", value_name = "SCOPE", default_values = ["read", "write"])]
         scopes: Vec<Scope>,
-        /// When it stops working: 2027-01-31, 2027-01-31T12:00:00Z, or a time from now such as 90d
+        /// When the key stops working: 2027-01-31, 2027-01-31T12:00:00Z, or a time from now such as 90d
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
-        /// When it begins to work, in the same forms
+        /// When the key starts to work, in the same forms
         #[arg(long, value_name = "TIME")]
         not_before: Option<String>,
         #[command(flatten)]
         operator: OperatorOptions,
     },
-    /// Make a key like another and print it, this once; the old one works on for a while
+    /// Create a key like another and print its secret; the old key keeps working for the overlap
     Rotate {
         /// The tenant
         tenant: TenantName,
         /// The old key's id
         key: String,
-        /// How long the old key works on
+        /// How long the old key keeps working
         #[arg(long, value_name = "TIME", default_value = "24h")]
         overlap: SignedDuration,
         /// When the new key stops working
@@ -63,6 +73,8 @@ pub(super) enum KeyCommand {
     List {
         /// The tenant
         tenant: TenantName,
+        #[command(flatten)]
+        output: OutputOptions,
         #[command(flatten)]
         operator: OperatorOptions,
     },
@@ -77,7 +89,7 @@ pub(super) enum KeyCommand {
     },
 }
 
-/// The forms of credentials.
+/// The types of credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum TypeArgument {
     Bearer,
@@ -87,22 +99,22 @@ pub(super) enum TypeArgument {
     Federation,
 }
 
-/// Which JWTs of an identity provider are taken, for the form federation.
+/// Which JWTs of an identity provider Rollcall accepts, for the type federation.
 #[derive(Debug, clap::Args)]
 pub(super) struct TrustOptions {
-    /// Their `iss`, to the letter
-    #[arg(long, value_name = "URL", required_if_eq("form", "federation"))]
+    /// The `iss` of accepted JWTs, to the letter
+    #[arg(long, value_name = "URL", required_if_eq("credential_type", "federation"))]
     issuer: Option<String>,
-    /// One of their `aud`
-    #[arg(long, value_name = "TEXT", required_if_eq("form", "federation"))]
+    /// The `aud` of accepted JWTs
+    #[arg(long, value_name = "TEXT", required_if_eq("credential_type", "federation"))]
     audience: Option<String>,
-    /// Their `sub`, if only one workload is trusted
+    /// The `sub` of accepted JWTs, if you trust one workload only
     #[arg(long, value_name = "TEXT")]
     subject: Option<String>,
-    /// Where the issuer publishes its keys
-    #[arg(long, value_name = "URL", required_if_eq("form", "federation"))]
+    /// The URL of the issuer's signing keys
+    #[arg(long, value_name = "URL", required_if_eq("credential_type", "federation"))]
     jwks_uri: Option<String>,
-    /// What it signs with: RS256, PS256, ES256 or EdDSA
+    /// The algorithm that it signs with: RS256, PS256, ES256 or EdDSA
     #[arg(long, value_name = "NAME")]
     algorithm: Option<String>,
 }
@@ -110,12 +122,22 @@ pub(super) struct TrustOptions {
 pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
     let now = Clock::System.now();
     match command {
-        KeyCommand::Add { tenant, description, automation, form, trust, scopes, expires, not_before, operator } => {
-            let form = form.to_possible_value().map(|form| form.get_name().to_owned());
+        KeyCommand::Create {
+            tenant,
+            description,
+            automation,
+            credential_type,
+            trust,
+            scopes,
+            expires,
+            not_before,
+            operator,
+        } => {
+            let credential_type = credential_type.to_possible_value().map(|value| value.get_name().to_owned());
             let body = json!({
                 "description": description,
                 "automation": automation,
-                "form": form,
+                "type": credential_type,
                 "scopes": scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
                 "expires": point_in_time("--expires", expires.as_deref(), now)?,
                 "notBefore": point_in_time("--not-before", not_before.as_deref(), now)?,
@@ -138,12 +160,10 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             show(&operator.open().await?.ask(Method::POST, &path, Some(&body)).await?);
             eprintln!("The old key {key} works until {}.", date_time(now + overlap));
         }
-        KeyCommand::List { tenant, operator } => {
+        KeyCommand::List { tenant, output, operator } => {
             let path = format!("/tenants/{tenant}/keys");
             let answer = operator.open().await?.ask(Method::GET, &path, None).await?;
-            for key in items(&answer, "keys") {
-                println!("{}", line(key));
-            }
+            output.list(&answer, "keys", &COLUMNS);
         }
         KeyCommand::Revoke { tenant, key, operator } => {
             let path = format!("/tenants/{tenant}/keys/{}", key_id(&key)?);
@@ -166,11 +186,11 @@ fn show(key: &Value) {
     match key.get("secret").and_then(Value::as_str) {
         Some(secret) => {
             println!("{secret}");
-            eprintln!("The secret token above is not shown again.");
+            eprintln!("Copy the secret now: Rollcall does not store it.");
         }
-        None => eprintln!("Made {id}. It has no secret: its holder shows JWTs of its identity provider."),
+        None => eprintln!("Created {id}. It has no secret: the client sends JWTs of its identity provider."),
     }
-    match text(key, "form") {
+    match text(key, "type") {
         "client" => eprintln!("Client id: {id}. Token endpoint: /{tenant}/oauth/token"),
         "basic" => eprintln!("User name: {automation}"),
         _ => {}
@@ -178,14 +198,6 @@ fn show(key: &Value) {
     if text(key, "state") == State::Waiting.as_str() {
         eprintln!("It works once its automation user is active: rollcall automation activate {tenant} {automation}");
     }
-}
-
-fn line(key: &Value) -> String {
-    let scopes: Vec<_> = items(key, "scopes").filter_map(Value::as_str).collect();
-    let of = |name: &str| text(key, name);
-    let times = format!("created {}\texpires {}\tused {}", of("created"), of("expires"), of("used"));
-    let (id, form, state, description) = (of("id"), of("form"), of("state"), of("description"));
-    format!("{id}\t{form}\t{state}\t{}\t{times}\tautomation {}\t{description}", scopes.join(","), of("automation"))
 }
 
 /// Reads a time that an option names.

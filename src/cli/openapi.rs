@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::Base;
-use crate::api::{ROUTES, Route};
+use crate::api::{Base, ROUTES, Route};
 use crate::scim::Schemas;
 
 mod components;

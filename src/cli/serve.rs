@@ -95,7 +95,7 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
             scopes: vec![Scope::Read, Scope::Write],
             not_before: None,
             expires: None,
-            form: NewCredentialType::Bearer,
+            credential_type: NewCredentialType::Bearer,
         };
         let made = admin::keys::add(store, new, now).await.map_err(|e| e.to_string())?;
         let token = made.secret.unwrap_or_default();
@@ -109,7 +109,9 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
         let profile = tenants::profile_of(store, &tenant).await.map_err(|e| e.to_string())?;
         println!("Tenant URL: {url}{}", profile.base_path(tenant.name.as_str()));
     }
-    println!("A secret token is shown once, when it is made. Make another: rollcall key add {DEMO} --description TEXT");
+    println!(
+        "A secret token is shown once, when it is made. Make another: rollcall key create {DEMO} --description TEXT"
+    );
     Ok(())
 }
 

@@ -7,20 +7,25 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::operator::OperatorOptions;
-use super::{items, text};
-use crate::tenant::Profile;
-use crate::tenant::{OnDeactivation, TenantName};
+use super::output::{OutputOptions, items, text};
+use crate::tenant::{OnDeactivation, Profile, TenantName};
+
+/// Shown below the help of `tenant create`.
+const CREATE_EXAMPLES: &str = "\
+Example:
+  rollcall tenant create acme --profile jostle --invite --on-deactivation suspend";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TenantCommand {
-    /// Make a tenant
-    Add {
+    /// Create a tenant
+    #[command(alias = "add", after_help = CREATE_EXAMPLES)]
+    Create {
         /// Lower-case letters, digits and hyphens; part of the tenant's URL and keys
         name: TenantName,
-        /// The name of a profile that ships, or a file with another one
+        /// The name of a built-in profile, or a file with your own
         #[arg(long, value_name = "NAME|FILE", default_value = "default")]
         profile: String,
-        /// Have the application invite new users automatically
+        /// Let the application invite new users automatically
         #[arg(long)]
         invite: bool,
         /// What the application does with a user who is deactivated: disable or suspend
@@ -34,9 +39,11 @@ pub(super) enum TenantCommand {
         /// The tenant
         name: TenantName,
         #[command(flatten)]
+        output: OutputOptions,
+        #[command(flatten)]
         operator: OperatorOptions,
     },
-    /// Change a tenant's profile or settings; what is not named stays. Keys that are there follow at once
+    /// Change a tenant's profile or settings; existing keys follow at once
     Set {
         /// The tenant
         name: TenantName,
@@ -48,6 +55,8 @@ pub(super) enum TenantCommand {
     /// List the tenants, one a line
     List {
         #[command(flatten)]
+        output: OutputOptions,
+        #[command(flatten)]
         operator: OperatorOptions,
     },
 }
@@ -55,7 +64,7 @@ pub(super) enum TenantCommand {
 /// What of a tenant is to change.
 #[derive(Debug, Args)]
 pub(super) struct ConfigChange {
-    /// The name of a profile that ships, or a file with another one
+    /// The name of a built-in profile, or a file with your own
     #[arg(long, value_name = "NAME|FILE")]
     profile: Option<String>,
     /// Whether the application invites new users automatically
@@ -68,14 +77,17 @@ pub(super) struct ConfigChange {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ProfileCommand {
-    /// List the profiles that ship, one a line
-    List,
-    /// Print a profile that ships, as the start of your own
+    /// List the built-in profiles, one a line
+    List {
+        #[command(flatten)]
+        output: OutputOptions,
+    },
+    /// Print a built-in profile, as the start of your own
     Show {
         /// Its name
         name: String,
     },
-    /// Say whether a profile is in order, or where it is not and why
+    /// Check a profile, and report the place and reason of each fault
     Check {
         /// The file
         file: String,
@@ -84,18 +96,22 @@ pub(super) enum ProfileCommand {
 
 pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
     match command {
-        TenantCommand::Add { name, profile, invite, on_deactivation, operator } => {
+        TenantCommand::Create { name, profile, invite, on_deactivation, operator } => {
             let settings = json!({"inviteAutomatically": invite, "onDeactivation": on_deactivation.as_str()});
             let body = json!({"name": name.as_str(), "profile": chosen(&profile)?, "settings": settings});
             let tenant = operator.open().await?.ask(Method::POST, "/tenants", Some(&body)).await?;
-            let next = format!("rollcall key add {name} --description TEXT");
-            let forms = forms(&tenant);
-            let next = if forms.contains("bearer") { next } else { format!("{next} --type TYPE, of {forms}") };
-            eprintln!("Made the tenant {name}. Its path is {}. Next: {next}", text(&tenant, "path"));
+            let next = format!("rollcall key create {name} --description TEXT");
+            let credential_types = credential_types(&tenant);
+            let next = if credential_types.contains("bearer") {
+                next
+            } else {
+                format!("{next} --type TYPE, of {credential_types}")
+            };
+            eprintln!("Created the tenant {name}. Its path is {}. Next: {next}", text(&tenant, "path"));
         }
-        TenantCommand::Show { name, operator } => {
+        TenantCommand::Show { name, output, operator } => {
             let tenant = operator.open().await?.ask(Method::GET, &format!("/tenants/{name}"), None).await?;
-            show(&tenant);
+            output.show(&tenant);
         }
         TenantCommand::Set { name, change, operator } => {
             let mut settings = Map::new();
@@ -108,14 +124,12 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
             eprintln!(
                 "Changed the tenant {name} and its keys. Its path is {}; credentials: {}.",
                 text(&tenant, "path"),
-                forms(&tenant)
+                credential_types(&tenant)
             );
         }
-        TenantCommand::List { operator } => {
+        TenantCommand::List { output, operator } => {
             let answer = operator.open().await?.ask(Method::GET, "/tenants", None).await?;
-            for tenant in items(&answer, "tenants") {
-                println!("{}\t{}\t{}", text(tenant, "name"), text(tenant, "created"), text(tenant, "profile"));
-            }
+            output.list(&answer, "tenants", &["name", "created", "profile"]);
         }
     }
     Ok(())
@@ -123,41 +137,33 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
 
 pub(super) fn profile(command: &ProfileCommand) -> Result<(), String> {
     match command {
-        ProfileCommand::List => {
-            for name in Profile::shipped_names() {
+        ProfileCommand::List { output } => {
+            let rows = Profile::shipped_names().map(|name| {
                 let text = Profile::shipped(name).unwrap_or_default();
                 let profile = Profile::parse(text).map_err(|bad| format!("{name}: {bad}"))?;
-                let forms: Vec<_> = profile.credentials.iter().map(|form| form.as_str()).collect();
-                println!("{name}\t{}\t{}", forms.join(","), profile.description);
-            }
+                let credentials: Vec<_> = profile.credentials.iter().map(|kind| kind.as_str()).collect();
+                Ok(json!({"name": name, "credentials": credentials, "description": profile.description}))
+            });
+            let profiles = rows.collect::<Result<Vec<_>, String>>()?;
+            output.list(&json!({"profiles": profiles}), "profiles", &["name", "credentials", "description"]);
         }
         ProfileCommand::Show { name } => {
-            print!("{}", Profile::shipped(name).ok_or_else(|| format!("no profile {name} ships; {}", which()))?);
+            print!(
+                "{}",
+                Profile::shipped(name).ok_or_else(|| format!("{name} is not a built-in profile; {}", which()))?
+            );
         }
         ProfileCommand::Check { file } => {
             let profile = from_file(Path::new(file))?;
-            println!("{file} is in order: the profile {}", profile.name);
+            println!("{file} is valid: the profile {}", profile.name);
         }
     }
     Ok(())
 }
 
-fn show(tenant: &Value) {
-    for name in ["name", "created", "profile", "path"] {
-        println!("{name}\t{}", text(tenant, name));
-    }
-    println!("credentials\t{}", forms(tenant));
-    for path in items(tenant, "required").filter_map(Value::as_str) {
-        println!("required\t{path}");
-    }
-    for (name, value) in tenant.get("settings").and_then(Value::as_object).into_iter().flatten() {
-        println!("{name}\t{}", value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    }
-}
-
-fn forms(tenant: &Value) -> String {
-    let forms: Vec<_> = items(tenant, "credentials").filter_map(Value::as_str).collect();
-    forms.join(",")
+fn credential_types(tenant: &Value) -> String {
+    let credential_types: Vec<_> = items(tenant, "credentials").filter_map(Value::as_str).collect();
+    credential_types.join(",")
 }
 
 /// The name of a profile that ships, or the content of a file.
@@ -171,7 +177,7 @@ fn chosen(name: &str) -> Result<Value, String> {
             let text = std::fs::read_to_string(file).map_err(|e| format!("{name}: {e}"))?;
             serde_json::from_str(&text).map_err(|e| format!("{name}: {e}"))
         }
-        _ => Err(format!("{name} is neither a profile that ships nor a file; {}", which())),
+        _ => Err(format!("{name} is neither a built-in profile nor a file; {}", which())),
     }
 }
 
@@ -183,5 +189,5 @@ fn from_file(file: &Path) -> Result<Profile, String> {
 }
 
 fn which() -> String {
-    format!("those that ship are {}", Profile::shipped_names().collect::<Vec<_>>().join(", "))
+    format!("the built-in profiles are {}", Profile::shipped_names().collect::<Vec<_>>().join(", "))
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
+use super::ErrorCode;
 use super::json::{member, member_name, type_name};
 use super::{ScimError, deviation};
 use crate::limits::MAX_BULK_OPERATIONS;
@@ -79,7 +80,7 @@ impl BulkRequest {
         if operations.len() > MAX_BULK_OPERATIONS {
             let count = operations.len();
             let detail = format!("a Bulk may hold {MAX_BULK_OPERATIONS} operations, this one holds {count}");
-            return Err(ScimError::status(413, detail));
+            return Err(ScimError::new(ErrorCode::TooManyOperations, detail));
         }
         let operations: Vec<_> = operations
             .into_iter()
@@ -264,7 +265,7 @@ pub struct OperationOutcome {
 impl OperationOutcome {
     /// A failure.
     pub fn failed(error: ScimError, location: Option<String>) -> Self {
-        Self { status: error.status, location, version: None, error: Some(error) }
+        Self { status: error.status(), location, version: None, error: Some(error) }
     }
 
     /// The operation's place in the response. What succeeded is told by its location and version alone, a failure by
@@ -342,7 +343,7 @@ mod tests {
             (of(json!([{"method": "DELETE", "path": "/Users/1", "version": "\n"}])), "version"),
         ] {
             let error = parse(body.clone()).unwrap_err();
-            assert_eq!(error.status, 400, "{body}");
+            assert_eq!(error.status(), 400, "{body}");
             assert!(error.detail.contains(named), "{body}: {}", error.detail);
         }
     }

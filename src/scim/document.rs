@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::ErrorCode;
 use super::json::{member, type_name, undeclared};
 use super::schema::{Attribute, ResourceSchema, Type, find};
 use super::{ScimError, deviation};
@@ -68,10 +69,10 @@ impl Document {
     pub fn check_required(&self, schema: &ResourceSchema) -> Result<(), ScimError> {
         let missing = schema.core.attributes.iter().find(|a| a.required && !self.0.contains_key(&a.name));
         match missing {
-            Some(attribute) => Err(ScimError::invalid_value(format!(
-                "{} is required and must not be empty (RFC 7643 section 4)",
-                attribute.name
-            ))),
+            Some(attribute) => Err(ScimError::new(
+                ErrorCode::AttributeRequired,
+                format!("{} is required and must not be empty (RFC 7643 section 4)", attribute.name),
+            )),
             None => Ok(()),
         }
     }
@@ -178,7 +179,10 @@ pub fn coerce(attribute: &Attribute, value: Value, at: &str) -> Result<Option<Va
     }
     let items = deviation::list_from_single(value);
     if items.len() > MAX_VALUES {
-        return Err(ScimError::invalid_value(format!("{at}: more than {MAX_VALUES} values")));
+        return Err(ScimError::new(
+            ErrorCode::TooManyValues,
+            format!("{at}: more than {MAX_VALUES} values; send fewer"),
+        ));
     }
     let mut values = Vec::with_capacity(items.len());
     for item in items {
@@ -234,7 +238,7 @@ fn coerce_complex(attribute: &Attribute, members: Map<String, Value>, at: &str) 
     }
     let missing = attribute.sub_attributes.iter().find(|sub| sub.required && !assigned.contains_key(&sub.name));
     match missing {
-        Some(sub) => Err(ScimError::invalid_value(format!("{at}.{} is required", sub.name))),
+        Some(sub) => Err(ScimError::new(ErrorCode::AttributeRequired, format!("{at}.{} is required", sub.name))),
         None => Ok(Some(Value::Object(assigned))),
     }
 }
@@ -331,7 +335,7 @@ mod tests {
             (json!({"userName": "a", "title": ["x"]}), "title must be text"),
         ] {
             let error = read(body.clone()).unwrap_err();
-            assert!(error.status == 400 && error.detail.contains(part), "{body}: {error}");
+            assert!(error.status() == 400 && error.detail.contains(part), "{body}: {error}");
         }
     }
 }

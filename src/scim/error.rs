@@ -6,13 +6,15 @@ use serde_json::{Value, json};
 
 use super::ERROR_URN;
 
+mod code;
+
+pub use code::ErrorCode;
+
 /// A refusal or failure in SCIM's terms: HTTP status, `scimType` and a `detail` that names the attribute and the rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScimError {
-    /// HTTP status code.
-    pub status: u16,
-    /// Detail keyword, where the RFC defines one for the status.
-    pub scim_type: Option<ScimType>,
+    /// What went wrong, by its stable name; in the log, not in the body.
+    pub code: ErrorCode,
     /// What is wrong and what to change, for the administrator who reads the provisioning log.
     pub detail: String,
     /// Seconds to wait before trying again, for 429 and 503.
@@ -37,7 +39,8 @@ pub enum ScimType {
 }
 
 impl ScimType {
-    fn as_str(self) -> &'static str {
+    /// The keyword.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::InvalidFilter => "invalidFilter",
             Self::TooMany => "tooMany",
@@ -55,74 +58,80 @@ impl ScimType {
 }
 
 impl ScimError {
-    /// An error of any status without a keyword.
-    pub fn status(status: u16, detail: impl Into<String>) -> Self {
-        Self { status, scim_type: None, detail: detail.into(), retry_after: None }
+    /// An error of that code.
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), retry_after: None }
+    }
+
+    /// The HTTP status.
+    pub fn status(&self) -> u16 {
+        self.code.status()
+    }
+
+    /// The detail keyword, where an RFC defines one.
+    pub fn scim_type(&self) -> Option<ScimType> {
+        self.code.scim_type()
     }
 
     /// 400 `invalidCursor`.
     pub fn invalid_cursor(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::InvalidCursor, detail)
+        Self::new(ErrorCode::InvalidCursor, detail)
     }
 
     /// 400 `expiredCursor`.
     pub fn expired_cursor(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::ExpiredCursor, detail)
+        Self::new(ErrorCode::ExpiredCursor, detail)
     }
 
     /// 400 `invalidCount`.
     pub fn invalid_count(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::InvalidCount, detail)
-    }
-
-    fn bad_request(scim_type: ScimType, detail: impl Into<String>) -> Self {
-        Self { scim_type: Some(scim_type), ..Self::status(400, detail) }
+        Self::new(ErrorCode::InvalidCount, detail)
     }
 
     /// 400: a value is missing or does not fit its attribute.
     pub fn invalid_value(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::InvalidValue, detail)
+        Self::new(ErrorCode::InvalidValue, detail)
     }
 
     /// 400: the body is not what the operation takes.
     pub fn invalid_syntax(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::InvalidSyntax, detail)
+        Self::new(ErrorCode::InvalidSyntax, detail)
     }
 
     /// 400: a filter does not parse, or compares what cannot be compared.
     pub fn invalid_filter(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::InvalidFilter, detail)
+        Self::new(ErrorCode::InvalidFilter, detail)
     }
 
     /// 400: a PATCH path does not parse or cannot be applied.
     pub fn invalid_path(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::InvalidPath, detail)
+        Self::new(ErrorCode::InvalidPath, detail)
     }
 
     /// 400: a PATCH path selects nothing.
     pub fn no_target(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::NoTarget, detail)
+        Self::new(ErrorCode::NoTarget, detail)
     }
 
     /// 400: a read-only attribute was written or a required one removed.
     pub fn mutability(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::Mutability, detail)
+        Self::new(ErrorCode::ReadOnly, detail)
     }
 
     /// 400: answering would take more work than one request may do.
     pub fn too_many(detail: impl Into<String>) -> Self {
-        Self::bad_request(ScimType::TooMany, detail)
+        Self::new(ErrorCode::TooMany, detail)
     }
 
     /// 409: a unique value is in use.
     pub fn uniqueness(detail: impl Into<String>) -> Self {
-        Self { scim_type: Some(ScimType::Uniqueness), ..Self::status(409, detail) }
+        Self::new(ErrorCode::Taken, detail)
     }
 
     /// 401: one text for every cause, so that nothing can be learnt from it.
     pub fn unauthorized() -> Self {
-        Self::status(
-            401,
+        Self::new(
+            ErrorCode::Unauthorized,
             "The credentials are missing, malformed, unknown, expired, revoked or not active yet, or belong to another \
              tenant. Give the identity provider the secret token of this tenant, or its user and password.",
         )
@@ -130,38 +139,49 @@ impl ScimError {
 
     /// 404 for a resource.
     pub fn not_found(resource_type: &str, id: &str) -> Self {
-        let shown: String = id.chars().take(64).collect();
-        Self::status(404, format!("{resource_type} {shown} not found"))
+        let id: String = id.chars().take(64).collect();
+        Self::new(ErrorCode::NotFound, format!("{resource_type} {id} not found"))
     }
 
     /// 422: an `Idempotency-Key` was used for something else (draft-ietf-httpapi-idempotency-key-header section 2.7).
     pub fn other_request() -> Self {
-        Self::status(
-            422,
+        Self::new(
+            ErrorCode::IdempotencyKeyReused,
             "this Idempotency-Key was used for a request with another body; use a new one for each request",
         )
     }
 
     /// 422: what was made with an `Idempotency-Key` is gone.
     pub fn gone_since() -> Self {
-        Self::status(422, "what was made with this Idempotency-Key has been deleted; use a new one to make it anew")
+        Self::new(
+            ErrorCode::IdempotentResourceGone,
+            "the resource that this Idempotency-Key created is deleted; use a new key to create it again",
+        )
     }
 
     /// 412: `If-Match` names another version.
     pub fn version_mismatch() -> Self {
-        Self::status(412, "If-Match names a version that is not the current one; read the resource again")
+        Self::new(
+            ErrorCode::VersionMismatch,
+            "If-Match names a version that is not the current one; read the resource again",
+        )
     }
 
     /// 503: nothing was changed that is not also complete; the same request may be sent again.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self { retry_after: Some(1), ..Self::status(503, detail) }
+        Self::retry(ErrorCode::Unavailable, detail)
+    }
+
+    /// An error that another try may get past.
+    pub fn retry(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { retry_after: Some(1), ..Self::new(code, detail) }
     }
 
     /// The body of RFC 7644 section 3.12; `status` is a string there.
     pub fn to_json(&self) -> Value {
-        let mut body = json!({"schemas": [ERROR_URN], "status": self.status.to_string()});
+        let mut body = json!({"schemas": [ERROR_URN], "status": self.status().to_string()});
         if let Some(map) = body.as_object_mut() {
-            if let Some(scim_type) = self.scim_type {
+            if let Some(scim_type) = self.scim_type() {
                 map.insert("scimType".into(), scim_type.as_str().into());
             }
             map.insert("detail".into(), self.detail.as_str().into());
@@ -172,7 +192,7 @@ impl ScimError {
 
 impl fmt::Display for ScimError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.status, self.detail)
+        write!(f, "{}: {}", self.status(), self.detail)
     }
 }
 

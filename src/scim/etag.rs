@@ -69,6 +69,6 @@ mod tests {
         assert!(!Tags::parse("W/\"stale\"").contains(3));
         assert!(!Tags::parse("").contains(3));
         assert!(check_if_match(None, 3).is_ok());
-        assert_eq!(check_if_match(Some(&Tags::parse("W/\"2\"")), 3).unwrap_err().status, 412);
+        assert_eq!(check_if_match(Some(&Tags::parse("W/\"2\"")), 3).unwrap_err().status(), 412);
     }
 }

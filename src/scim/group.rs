@@ -1,5 +1,6 @@
 //! What is particular to groups: the values they are found by.
 
+use super::ErrorCode;
 use super::filter::Filter;
 use super::filter::Operator;
 use super::filter::plan::{Finds, Indexed};
@@ -33,7 +34,10 @@ impl GroupKeys {
     pub fn of(document: &Document) -> Result<Self, ScimError> {
         let name = document.text("displayName").unwrap_or_default();
         if name.trim().is_empty() {
-            return Err(ScimError::invalid_value("displayName is required and must have a visible character"));
+            return Err(ScimError::new(
+                ErrorCode::AttributeRequired,
+                "displayName is required and must have a visible character",
+            ));
         }
         Ok(Self {
             name: key("displayName", fold(name))?,

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::ErrorCode;
 use super::ScimError;
 use crate::limits::{MAX_JSON_DEPTH, MAX_MEMBERS, MAX_VALUES};
 
@@ -17,7 +18,8 @@ const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 /// 400 `invalidSyntax` with line and column for text that is not JSON, that repeats a name within one object
 /// (RFC 8259 section 4 leaves its meaning open, so no guess is made), or that nests too deep.
 pub fn parse(body: &[u8]) -> Result<Value, ScimError> {
-    parse_strict(body).map_err(|e| ScimError::invalid_syntax(format!("the request body is not acceptable JSON: {e}")))
+    parse_strict(body)
+        .map_err(|e| ScimError::new(ErrorCode::InvalidJson, format!("the request body is not acceptable JSON: {e}")))
 }
 
 /// Parses any text, as strictly.
@@ -88,7 +90,7 @@ pub fn undeclared(value: Value, at: &str) -> Result<Option<Value>, ScimError> {
     match &value {
         Value::Array(items) if items.len() > MAX_VALUES => {
             let shown: String = at.chars().take(128).collect();
-            Err(ScimError::invalid_value(format!("{shown}: more than {MAX_VALUES} values")))
+            Err(ScimError::new(ErrorCode::TooManyValues, format!("{shown}: more than {MAX_VALUES} values; send fewer")))
         }
         _ => Ok(without_nulls(value)),
     }
@@ -203,7 +205,7 @@ mod tests {
             "",
             "{\"a\":",
         ] {
-            assert_eq!(parse(bad.as_bytes()).unwrap_err().status, 400, "{bad}");
+            assert_eq!(parse(bad.as_bytes()).unwrap_err().status(), 400, "{bad}");
         }
         assert!(parse(b"\xff\xfe").is_err());
         assert!(parse_object(b"[]").is_err());

@@ -206,7 +206,7 @@ mod tests {
             format!(r#"{{"schemas":["{urn}"],"filter":5}}"#),
             format!(r#"{{"schemas":["{urn}"],"attributes":{{}}}}"#),
         ] {
-            assert_eq!(Query::from_search(&body(&bad)).unwrap_err().status, 400, "{bad}");
+            assert_eq!(Query::from_search(&body(&bad)).unwrap_err().status(), 400, "{bad}");
         }
     }
 
@@ -218,13 +218,13 @@ mod tests {
             assert_eq!((read.count, read.cursor), (0, None), "{nothing}");
         }
         let error = query("cursor=&count=many").unwrap_err();
-        assert_eq!(error.scim_type, Some(crate::scim::ScimType::InvalidCount));
+        assert_eq!(error.scim_type(), Some(crate::scim::ScimType::InvalidCount));
     }
 
     #[test]
     fn what_is_not_a_number_or_comes_twice_is_refused() {
         for bad in ["startIndex=x", "count=1.5", "count=1&count=2", "startIndex=99999999999999999999"] {
-            assert_eq!(query(bad).unwrap_err().status, 400, "{bad}");
+            assert_eq!(query(bad).unwrap_err().status(), 400, "{bad}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::ErrorCode;
 use super::filter::{Filter, Operator};
 use super::group::is_members;
 use super::json::{member_name, type_name};
@@ -199,7 +200,10 @@ pub fn canonical(id: &str) -> String {
 }
 
 fn too_many() -> ScimError {
-    ScimError::status(413, format!("a request may name {MAX_MEMBER_CHANGES} members; send the others in further ones"))
+    ScimError::new(
+        ErrorCode::TooManyMembers,
+        format!("members: a request may name {MAX_MEMBER_CHANGES}; send the others in further requests"),
+    )
 }
 
 #[cfg(test)]
@@ -264,7 +268,7 @@ mod tests {
             (json!({"op": "remove", "path": "members[type eq \"User\"]"}), 400),
             (json!({"op": "replace", "path": "members[value eq \"a\"].display", "value": "x"}), 400),
         ] {
-            assert_eq!(read(json!([operation])).unwrap_err().status, status, "{operation}");
+            assert_eq!(read(json!([operation])).unwrap_err().status(), status, "{operation}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::ErrorCode;
 use super::document::Document;
 
 use super::json::{member, type_name};
@@ -51,9 +52,12 @@ pub fn parse(body: &Map<String, Value>) -> Result<Vec<PatchOperation>, ScimError
         None => return Err(ScimError::invalid_syntax("Operations is missing (RFC 7644 section 3.5.2)")),
     };
     if operations.len() > MAX_PATCH_OPERATIONS {
-        return Err(ScimError::status(
-            413,
-            format!("a PATCH may hold {MAX_PATCH_OPERATIONS} operations, this one holds {}", operations.len()),
+        return Err(ScimError::new(
+            ErrorCode::TooManyOperations,
+            format!(
+                "Operations: a PATCH may hold {MAX_PATCH_OPERATIONS} operations, this one holds {}",
+                operations.len()
+            ),
         ));
     }
     operations.iter().enumerate().map(|(index, operation)| numbered(index, PatchOperation::parse(operation))).collect()

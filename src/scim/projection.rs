@@ -253,6 +253,6 @@ mod tests {
 
     #[test]
     fn a_name_that_is_none_is_refused() {
-        assert_eq!(Projection::parse(Some("a b"), None).unwrap_err().status, 400);
+        assert_eq!(Projection::parse(Some("a b"), None).unwrap_err().status(), 400);
     }
 }

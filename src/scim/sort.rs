@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn what_cannot_be_sorted_by_is_refused() {
         for (by, order) in [("emails[type eq \"work\"]", None), ("a b", None), ("userName", Some("down"))] {
-            assert_eq!(Sort::parse(by, order).unwrap_err().status, 400, "{by}");
+            assert_eq!(Sort::parse(by, order).unwrap_err().status(), 400, "{by}");
         }
         let user = Schemas::standard().unwrap().user;
         assert!(Sort::parse("USERNAME", None).unwrap().is_by("userName", &user));

@@ -1,5 +1,6 @@
 //! What is particular to users: the values they are found by.
 
+use super::ErrorCode;
 use super::filter::Filter;
 use super::filter::plan::{Finds, Indexed};
 use super::fold::fold;
@@ -57,7 +58,8 @@ impl UserKeys {
     pub fn of(document: &Document) -> Result<Self, ScimError> {
         let user_name = document.text("userName").unwrap_or_default();
         if user_name.trim().is_empty() || user_name.chars().any(char::is_control) {
-            return Err(ScimError::invalid_value(
+            return Err(ScimError::new(
+                ErrorCode::AttributeRequired,
                 "userName is required, and must have a visible character and no control characters",
             ));
         }
@@ -126,7 +128,7 @@ mod tests {
             assert!(check(text).is_ok(), "{text}");
         }
         for text in ["title pr or not (groups.Display eq \"x\")", "groups[value eq \"1\" and display pr]"] {
-            assert_eq!(check(text).unwrap_err().status, 400, "{text}");
+            assert_eq!(check(text).unwrap_err().status(), 400, "{text}");
         }
     }
 
@@ -137,7 +139,7 @@ mod tests {
         };
         assert!(keys("a b").is_ok());
         for bad in [" ", "a\u{0}b", &"x".repeat(1025)] {
-            assert_eq!(keys(bad).unwrap_err().status, 400);
+            assert_eq!(keys(bad).unwrap_err().status(), 400);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The forms of credential that a client may come with.
+//! The types of credential that a client may come with.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-/// How a client shows who it is. Which forms a tenant's clients may use, its profile says.
+/// How a client shows who it is. Which types a tenant's clients may use, its profile says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CredentialType {
     /// A key that the client sends as a bearer token (RFC 6750).
@@ -21,7 +21,7 @@ pub enum CredentialType {
 }
 
 impl CredentialType {
-    /// Every form.
+    /// Every type.
     pub const ALL: [Self; 5] = [Self::Bearer, Self::Jwt, Self::Basic, Self::Client, Self::Federation];
 
     /// The name in a profile.
@@ -46,10 +46,10 @@ impl FromStr for CredentialType {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|form| form.as_str() == text).ok_or_else(|| {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
             format!(
-                "\"{}\" is not a form of credential; the forms are {names}",
+                "\"{}\" is not a type of credential; the types are {names}",
                 text.chars().take(64).collect::<String>()
             )
         })

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::CredentialType;
 use crate::scim::filter::{Filter, eval};
 use crate::scim::path::AttributePath;
-use crate::scim::{Document, Schemas, ScimError};
+use crate::scim::{Document, ErrorCode, Schemas, ScimError};
 
 mod publish;
 mod read;
@@ -33,7 +33,7 @@ pub struct Profile {
     pub name: String,
     /// What it is for.
     pub description: String,
-    /// How its clients may show who they are; at least one form.
+    /// How its clients may show who they are; at least one type.
     pub credentials: Vec<CredentialType>,
     /// The schemas of a tenant with this profile: the standard ones and its own, published as it says.
     pub schemas: Schemas,
@@ -93,9 +93,9 @@ impl Profile {
         SHIPPED.into_iter().map(|(name, _)| name)
     }
 
-    /// Whether clients may come with that form of credential.
-    pub fn allows(&self, form: CredentialType) -> bool {
-        self.credentials.contains(&form)
+    /// Whether clients may come with that type of credential.
+    pub fn allows(&self, credential_type: CredentialType) -> bool {
+        self.credentials.contains(&credential_type)
     }
 
     /// The path of a tenant's base URL.
@@ -113,10 +113,13 @@ impl Profile {
             !holds(&Filter::Present(required.path.clone())) && !required.unless.as_ref().is_some_and(holds)
         };
         match self.required.iter().find(is_missing) {
-            Some(Required { path, .. }) => Err(ScimError::invalid_value(format!(
-                "{path} is required and must not be empty: the profile {} of this tenant says so of every user",
-                self.name
-            ))),
+            Some(Required { path, .. }) => Err(ScimError::new(
+                ErrorCode::AttributeRequired,
+                format!(
+                    "{path} is required and must not be empty: the profile {} of this tenant says so of every user",
+                    self.name
+                ),
+            )),
             _ => Ok(()),
         }
     }
@@ -222,7 +225,7 @@ mod tests {
             assert!(profile.allows(CredentialType::Client) && profile.allows(CredentialType::Federation), "{name}");
             assert_eq!(ProfileRef::shipped(name).unwrap().to_string().parse(), Ok(ProfileRef::shipped(name).unwrap()));
         }
-        assert_eq!(CredentialType::ALL.map(|form| shipped("default").allows(form)), [true; 5]);
+        assert_eq!(CredentialType::ALL.map(|kind| shipped("default").allows(kind)), [true; 5]);
         assert!(
             shipped("mindtickle").allows(CredentialType::Jwt) && !shipped("mindtickle").allows(CredentialType::Bearer)
         );
@@ -310,7 +313,7 @@ mod tests {
             (|p| p["baseUrl"] = json!("/scim/{tenant}"), "baseUrl", "/{tenant}/scim/v2"),
             (|p| p["groups"] = json!("yes"), "groups", "must be a boolean"),
             (|p| p["credentials"] = json!([]), "credentials", "at least one"),
-            (|p| p["credentials"] = json!(["bearer", "magic"]), "credentials[1]", "not a form of credential"),
+            (|p| p["credentials"] = json!(["bearer", "magic"]), "credentials[1]", "not a type of credential"),
             (|p| p["credentials"] = json!(["jwt", "jwt"]), "credentials[1]", "twice"),
             (|p| p["credentials"] = json!("jwt"), "credentials", "must be an array, not a string"),
             (|p| p["required"] = json!(["title", "a b"]), "required[1]", "no attribute path"),

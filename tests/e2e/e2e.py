@@ -213,7 +213,7 @@ class Cloud:
 
     def operator(self):
         """The first key of the operators: made on the tables, as no key opens the admin API yet."""
-        return self.rollcall("key", "add", "admin", "--scope", "admin", "--description", "e2e",
+        return self.rollcall("key", "create", "admin", "--scope", "admin", "--description", "e2e",
                              "--endpoint-url", self.url, "--table-prefix", STACK)
 
 
@@ -227,12 +227,12 @@ class Operator:
         return self.cloud.rollcall(*words, "--url", self.cloud.front.url(), "--admin-key", self.key)
 
     def tenant(self, name):
-        self.run("tenant", "add", name)
+        self.run("tenant", "create", name)
         self.run("automation", "activate", name, BOT)
         return self.credential(name, "bearer")
 
     def credential(self, tenant, form):
-        return self.run("key", "add", tenant, "--type", form, "--description", f"e2e {form}", "--automation", BOT)
+        return self.run("key", "create", tenant, "--type", form, "--description", f"e2e {form}", "--automation", BOT)
 
 
 def build():
@@ -283,7 +283,7 @@ def every_credential_reads(operator, origin, tenant):
     fine = check("the token endpoint is told, and gives a token", (status, given) == (200, 200))
     fine &= check("a JWT, HTTP Basic and a client's token read", [read(it) for it in (jwt, basic, token)] == [200] * 3)
     _, listed = send(f"{origin}/admin/v1", operator.key, "GET", f"/tenants/{tenant}/keys", None)
-    used = {key["form"] for key in listed["keys"] if key.get("used")}
+    used = {key["type"] for key in listed["keys"] if key.get("used")}
     fine &= check("their uses are told", {"jwt", "basic", "client"} <= used)
     operator.run("key", "revoke", tenant, client)
     return fine & check("the token of a revoked client is refused", read(token) == 401)

@@ -59,7 +59,7 @@ def made(endpoint, attribute):
 
 def made_key():
     """The id of a new key, of the form that every profile that ships allows."""
-    return post(f"admin/v1/tenants/{TENANT}/keys", {"description": "made", "form": "client"})["id"]
+    return post(f"admin/v1/tenants/{TENANT}/keys", {"description": "made", "type": "client"})["id"]
 
 
 def parts(value):

@@ -37,7 +37,7 @@ def rollcall():
 
 
 def key(folder, *words):
-    command = [ROLLCALL, "key", "add", *words, "--description", "schemathesis", "--data", folder]
+    command = [ROLLCALL, "key", "create", *words, "--description", "schemathesis", "--data", folder]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 

@@ -6,8 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::operation_target::{OperationTarget, TargetForm};
 use super::{SCIM_JSON, non_scim, reference};
-use crate::api::Base;
-use crate::api::{ROUTES, Route};
+use crate::api::{Base, ROUTES, Route};
 
 /// What any route may answer, whatever it does.
 const OF_ALL: &[u16] = &[308, 401, 403, 413, 429, 500, 503];

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{BulkOperation, shown, visit};
-use crate::scim::ScimError;
 use crate::scim::membership::canonical;
+use crate::scim::{ErrorCode, ScimError};
 
 /// An operation in its place. The numbers are those of steps, and every one is of an earlier step.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,8 +103,8 @@ fn endless(ways: &[Vec<usize>], back: &[Vec<usize>]) -> Vec<bool> {
 
 fn is_circular(refers: &BTreeMap<&str, usize>) -> ScimError {
     let named: Vec<_> = refers.keys().take(4).map(|bulk_id| format!("bulkId:{}", shown(bulk_id))).collect();
-    ScimError::status(
-        409,
+    ScimError::new(
+        ErrorCode::BulkReference,
         format!(
             "the references are circular (RFC 7644 section 3.7.1): this operation would have to wait for itself, by way \
              of {}; leave one reference out, and add it by a PATCH",
@@ -198,7 +198,7 @@ mod tests {
     fn statuses(operations: &[BulkOperation]) -> Vec<u16> {
         let mut steps = steps(operations);
         steps.sort_by_key(|step| step.index);
-        steps.iter().map(|step| step.refusal.as_ref().map_or(0, |refusal| refusal.status)).collect()
+        steps.iter().map(|step| step.refusal.as_ref().map_or(0, |refusal| refusal.status())).collect()
     }
 
     #[test]

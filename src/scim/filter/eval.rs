@@ -330,7 +330,7 @@ mod tests {
             ("emails[primary gt true]", "no order"),
         ] {
             let error = parse_for(text, &schemas.user).unwrap_err();
-            assert!(error.status == 400 && error.detail.contains(rule), "{text}: {error}");
+            assert!(error.status() == 400 && error.detail.contains(rule), "{text}: {error}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::scim::document::{coerce, coerce_one};
 use crate::scim::json::{assigned, member, member_name, undeclared};
 use crate::scim::path::AttributePath;
 use crate::scim::schema::{Attribute, LocatedAttribute, Type};
-use crate::scim::{ScimError, deviation};
+use crate::scim::{ErrorCode, ScimError, deviation};
 
 /// The object that holds an attribute, and what the path says of it.
 pub(super) struct AttributeSlot<'a> {
@@ -79,7 +79,10 @@ impl<'a> AttributeSlot<'a> {
         };
         let items = deviation::list_from_single(value.clone());
         if items.len() > MAX_VALUES {
-            return Err(ScimError::invalid_value(format!("{}: more than {MAX_VALUES} values", self.at())));
+            return Err(ScimError::new(
+                ErrorCode::TooManyValues,
+                format!("{}: more than {MAX_VALUES} values; send fewer", self.at()),
+            ));
         }
         let stored = |item| match self.definition {
             Some(definition) => coerce_one(definition, item, &self.at()),

@@ -10,7 +10,7 @@ use crate::scim::filter::{Filter, eval};
 use crate::scim::fold::fold;
 use crate::scim::json::{assigned, member};
 use crate::scim::schema::Attribute;
-use crate::scim::{ScimError, deviation};
+use crate::scim::{ErrorCode, ScimError, deviation};
 
 /// A list of values, and what declares them.
 pub(super) struct Values<'a> {
@@ -26,7 +26,10 @@ impl Values<'_> {
     pub(super) fn add(&mut self, new: Vec<Value>) -> Result<(), ScimError> {
         let mut touched = Vec::new();
         if new.len() > MAX_VALUES {
-            return Err(ScimError::invalid_value(format!("{}: more than {MAX_VALUES} values", self.at)));
+            return Err(ScimError::new(
+                ErrorCode::TooManyValues,
+                format!("{}: more than {MAX_VALUES} values; send fewer", self.at),
+            ));
         }
         for value in new {
             if self.items.contains(&value) {
@@ -176,7 +179,10 @@ impl Values<'_> {
 
     fn push(&mut self, value: Value) -> Result<usize, ScimError> {
         if self.items.len() >= MAX_VALUES {
-            return Err(ScimError::invalid_value(format!("{}: more than {MAX_VALUES} values", self.at)));
+            return Err(ScimError::new(
+                ErrorCode::TooManyValues,
+                format!("{}: more than {MAX_VALUES} values; send fewer", self.at),
+            ));
         }
         self.items.push(value);
         Ok(self.items.len() - 1)

@@ -37,7 +37,7 @@ pub(in crate::store) fn credential_item(record: &KeyRecord) -> Item {
 
 fn put_credential(item: &mut Item, credential: &Credential) {
     let mut put = |name: &str, value| item.insert(name.to_owned(), value);
-    put("form", s(credential.form()));
+    put("type", s(credential.type_name()));
     match credential {
         Credential::Bearer(hash) | Credential::Basic(hash) | Credential::Client(hash) => {
             put("hash", b(hash));
@@ -88,8 +88,7 @@ fn credential(item: &Item) -> Result<Credential, StoreError> {
     let digest =
         |name: &str| bytes(name).and_then(|bytes| bytes.try_into().ok()).ok_or_else(|| missing_attribute(name));
     let owned = |name: &str| text(item, name).map(str::to_owned);
-    // The first records had no form.
-    match optional_text(item, "form").unwrap_or("bearer") {
+    match text(item, "type")? {
         "bearer" => Ok(Credential::Bearer(digest("hash")?)),
         "basic" => Ok(Credential::Basic(digest("hash")?)),
         "client" => Ok(Credential::Client(digest("hash")?)),
@@ -111,6 +110,6 @@ fn credential(item: &Item) -> Result<Credential, StoreError> {
             };
             Ok(Credential::Federation { trust, seal: digest("seal")? })
         }
-        _ => Err(missing_attribute("form")),
+        _ => Err(missing_attribute("type")),
     }
 }

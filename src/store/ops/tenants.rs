@@ -10,8 +10,7 @@ use crate::store::dynamo::item::{Item, at, n, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::ops::counts::Counts;
 use crate::store::{Store, StoreError};
-use crate::tenant::ProfileRef;
-use crate::tenant::{Settings, TenantConfig, TenantName};
+use crate::tenant::{ProfileRef, Settings, TenantConfig, TenantName};
 
 impl Store {
     /// Makes a tenant; `false` if it is there already.

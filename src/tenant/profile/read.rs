@@ -71,18 +71,18 @@ fn name(place: &FieldPlace<'_>) -> Read<String> {
 }
 
 fn credentials(place: &FieldPlace<'_>) -> Read<Vec<CredentialType>> {
-    let mut forms = Vec::new();
+    let mut types = Vec::new();
     for item in place.items()? {
-        let form = item.text()?.parse().or_else(|reason: String| item.refuse(reason))?;
-        if forms.contains(&form) {
-            return item.refuse(format!("{form} is named twice"));
+        let credential_type = item.text()?.parse().or_else(|reason: String| item.refuse(reason))?;
+        if types.contains(&credential_type) {
+            return item.refuse(format!("{credential_type} is named twice"));
         }
-        forms.push(form);
+        types.push(credential_type);
     }
-    if forms.is_empty() {
-        return place.refuse("must name at least one form of credential, or nobody could come in");
+    if types.is_empty() {
+        return place.refuse("must name at least one type of credential; without one, nobody can authenticate");
     }
-    Ok(forms)
+    Ok(types)
 }
 
 /// Both are always served; this is the one that people are told.
