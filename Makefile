@@ -35,8 +35,9 @@ test: ## Every test that needs nothing but Rust
 
 check: lint names docs test ## What a change must pass
 
-names: ## Names that the project has retired, and type names that stand for two things
+names: $(VENV)/done ## Spelling, retired names, and type names that stand for two things
 	python3 tests/house/names.py
+	$(VENV)/bin/typos
 
 docs: $(VENV)/done ## Links of every page, and the documentation of the code, warnings denied
 	$(VENV)/bin/lychee --offline --include-fragments --no-progress '*.md' 'docs/**/*.md' 'infra/*.md' '.github/**/*.md'
@@ -132,11 +133,12 @@ e2e-policies: $(VENV)/done $(E2E)/done ## The same, and each function without on
 local-invoke local-api: PARAMETERS = Architecture=$(HOST_ARCH)
 
 local-invoke: sam-build ## One function in a container: make local-invoke ROUTE=users.get (needs Docker)
-	$(VENV)/bin/sam local invoke $(shell python3 -c "print(''.join(w.capitalize() for w in '$(ROUTE)'.split('.')))") \
-		--event events/$(ROUTE).json --env-vars events/env.json --parameter-overrides "$(PARAMETERS) DynamoDbEndpoint=set" $(SAM_LOCAL)
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	python3 tests/local_invoke.py .aws-sam/build/template.yaml $(ROUTE)
 
 local-api: sam-build ## All functions behind http://127.0.0.1:3001 in containers (needs Docker)
-	$(VENV)/bin/sam local start-api --host 127.0.0.1 --port 3001 --env-vars events/env.json --parameter-overrides "$(PARAMETERS) DynamoDbEndpoint=set" $(SAM_LOCAL)
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	python3 tests/local_invoke.py .aws-sam/build/template.yaml api
 
 bench: ## Time the local endpoint at 100,000 users and members
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall

@@ -115,7 +115,7 @@ async fn a_membership_of_nobody_or_in_no_group_is_refused_by_name() {
         (json!({"group": {"value": group}}), "member.value"),
     ] {
         let refused = harness.send("POST", "/GroupMembers", body).await;
-        assert_eq!((refused.status, &refused.body["scimType"]), (400, &json!("invalidValue")), "{refused:?}");
+        refused.assert_error(400, "invalidValue");
         assert!(refused.body["detail"].as_str().unwrap().contains(named), "{refused:?}");
     }
     for path in ["/GroupMembers/x", &format!("/GroupMembers/{group}.{user}"), &format!("/GroupMembers/{group}")] {
@@ -169,7 +169,7 @@ async fn one_page_says_how_many_there_are_and_index_paging_is_offered_as_far_as_
     assert_eq!((&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]), (&json!(5), &json!(4), &json!(2)));
     fill(&harness, &group, MAX_MEMBERS_RETURNED + 1).await;
     let refused = list(&harness, &filter, "startIndex=1").await;
-    assert_eq!((refused.status, &refused.body["scimType"]), (400, &json!("tooMany")));
+    refused.assert_error(400, "tooMany");
     assert_eq!(list(&harness, &filter, "sortBy=id").await.status, 400);
 }
 
@@ -213,8 +213,7 @@ async fn a_cursor_is_good_for_its_key_its_query_and_its_hour_alone() {
     let filter = format!("group.value eq \"{group}\"");
     let cursor = list(&harness, &filter, "count=1").await.body["nextCursor"].as_str().unwrap().to_owned();
     assert_eq!(list(&harness, &filter, &format!("count=1&cursor={cursor}")).await.status, 200);
-    let refused =
-        |reply: ScimResponse, kind: &str| assert_eq!((reply.status, &reply.body["scimType"]), (400, &json!(kind)));
+    let refused = |reply: ScimResponse, kind: &str| reply.assert_error(400, kind);
     refused(list(&harness, &filter, &format!("count=2&cursor={cursor}")).await, "invalidCount");
     refused(list(&harness, "", &format!("cursor={cursor}")).await, "invalidCursor");
     refused(list(&harness, &filter, "cursor=AAAA").await, "invalidCursor");

@@ -31,3 +31,4 @@ mod stale;
 mod support;
 mod template;
 mod users;
+mod wire;

@@ -57,12 +57,10 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let store = options.store.open().await?;
     greet(&store, &shown_url, options.store.is_remote()).await?;
     // In the cloud, the function `stream` does it.
-    if !options.store.is_remote() {
-        tokio::spawn(worker::run(store.clone(), Clock::System));
-    }
+    let worker = (!options.store.is_remote()).then(|| tokio::spawn(worker::run(store.clone(), Clock::System)));
     let app = App { public_url, ..App::new(store).map_err(|e| e.to_string())? };
     let app = Arc::new(app);
-    listener::serve(listener, MAX_BODY_BYTES, move |mut request| {
+    let served = listener::serve(listener, MAX_BODY_BYTES, move |mut request| {
         let app = app.clone();
         async move {
             let origin = origin(&request, address);
@@ -70,7 +68,14 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
             api::handle(&app, &Selection::all(), request).await
         }
     })
-    .await
+    .await;
+    // A runtime that ends while the worker waits for the store would panic in it.
+    if let Some(worker) = worker {
+        worker.abort();
+        // Whether it ended by itself or was aborted is the same here.
+        let _ = worker.await;
+    }
+    served
 }
 
 /// The host that the client named, if it is one; else where we listen.

@@ -67,6 +67,18 @@ impl Method {
 impl BulkRequest {
     /// Reads the body of a request. One that breaks a rule is refused whole, before anything is done.
     ///
+    /// # Examples
+    /// ```
+    /// use rollcall::scim::bulk::BulkRequest;
+    ///
+    /// let body = serde_json::json!({
+    ///     "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+    ///     "Operations": [{"method": "POST", "path": "/Users", "bulkId": "a", "data": {"userName": "ada"}}],
+    /// });
+    /// let request = BulkRequest::parse(body.as_object().unwrap().clone()).unwrap();
+    /// assert_eq!(request.operations.len(), 1);
+    /// ```
+    ///
     /// # Errors
     /// 400 naming the operation, the attribute and the rule; 413 for too many operations.
     pub fn parse(mut body: Map<String, Value>) -> Result<Self, ScimError> {

@@ -16,6 +16,16 @@ pub struct Document(Map<String, Value>);
 impl Document {
     /// Reads the body of a POST or PUT.
     ///
+    /// # Examples
+    /// ```
+    /// use rollcall::scim::Document;
+    ///
+    /// let schema = rollcall::scim::Schemas::standard().unwrap().user;
+    /// let body = serde_json::json!({"USERNAME": "ada", "password": "secret"});
+    /// let document = Document::from_request(body.as_object().unwrap().clone(), &schema).unwrap();
+    /// assert_eq!(document.text("userName"), Some("ada"));
+    /// ```
+    ///
     /// # Errors
     /// 400 `invalidValue` naming the attribute and the rule; 400 `invalidSyntax` for an attribute given twice.
     pub fn from_request(body: Map<String, Value>, schema: &ResourceSchema) -> Result<Self, ScimError> {

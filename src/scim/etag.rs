@@ -18,6 +18,14 @@ pub enum Tags {
 
 impl Tags {
     /// Reads a header value.
+    ///
+    /// # Examples
+    /// ```
+    /// use rollcall::scim::etag::Tags;
+    ///
+    /// assert!(Tags::parse(r#"W/"1", W/"7""#).contains(7));
+    /// assert!(!Tags::parse(r#"W/"1""#).contains(2));
+    /// ```
     pub fn parse(header: &str) -> Self {
         if header.trim() == "*" {
             return Self::Any;

@@ -82,6 +82,15 @@ pub struct SyntaxError {
 impl Filter {
     /// Reads a filter.
     ///
+    /// # Examples
+    /// ```
+    /// use rollcall::scim::filter::Filter;
+    ///
+    /// let filter = Filter::parse(r#"userName eq "bjensen" and emails[type eq "work"]"#).unwrap();
+    /// assert!(matches!(filter, Filter::And(_)));
+    /// assert!(Filter::parse("userName like \"b\"").is_err());
+    /// ```
+    ///
     /// # Errors
     /// Where and why the text is not a filter, or which limit it passes.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {

@@ -6,6 +6,14 @@ use unicode_normalization::UnicodeNormalization;
 ///
 /// Upper case first, then lower case, so that `ß`, `ſ` and the final sigma meet their capitals; the result is
 /// normalised (NFC), so that a composed and a decomposed accent are one name. Folding twice changes nothing.
+///
+/// # Examples
+/// ```
+/// use rollcall::scim::fold::fold;
+///
+/// assert_eq!(fold("STRASSE"), fold("straße"));
+/// assert_eq!(fold("e\u{301}"), fold("É"));
+/// ```
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();

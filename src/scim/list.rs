@@ -33,6 +33,15 @@ pub struct Query {
 impl Query {
     /// Reads decoded name-value pairs.
     ///
+    /// # Examples
+    /// ```
+    /// use rollcall::scim::list::Query;
+    ///
+    /// let pairs = [("startIndex", "11"), ("count", "10")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+    /// let query = Query::parse(pairs).unwrap();
+    /// assert_eq!(query.requested_count, Some(10));
+    /// ```
+    ///
     /// # Errors
     /// 400 naming the parameter and the rule.
     pub fn parse(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self, ScimError> {

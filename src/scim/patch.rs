@@ -97,6 +97,19 @@ impl PatchOperation {
 
 /// Applies operations to a document.
 ///
+/// # Examples
+/// ```
+/// use rollcall::scim::{Document, patch};
+///
+/// let schema = rollcall::scim::Schemas::standard().unwrap().user;
+/// let object = |value: serde_json::Value| value.as_object().unwrap().clone();
+/// let user = Document::from_request(object(serde_json::json!({"userName": "ada"})), &schema).unwrap();
+/// let body = object(serde_json::json!({"Operations": [{"op": "Replace", "path": "active", "value": "False"}]}));
+/// let operations = patch::parse(&body).unwrap();
+/// let changed = patch::apply(&user, &operations, &schema).unwrap();
+/// assert_eq!(changed.to_stored(), r#"{"userName":"ada","active":false}"#);
+/// ```
+///
 /// # Errors
 /// 400 naming the operation, the attribute and the rule; the document given is untouched in any case.
 pub fn apply(

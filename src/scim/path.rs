@@ -23,6 +23,14 @@ pub struct AttributePath {
 impl AttributePath {
     /// Reads a path.
     ///
+    /// # Examples
+    /// ```
+    /// use rollcall::scim::path::AttributePath;
+    ///
+    /// let path = AttributePath::parse(r#"emails[type eq "work"].value"#).unwrap();
+    /// assert_eq!((path.name.as_str(), path.sub.as_deref()), ("emails", Some("value")));
+    /// ```
+    ///
     /// # Errors
     /// Where and why the text is not a path.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {

@@ -17,6 +17,17 @@ pub struct Projection {
 impl Projection {
     /// Reads the two comma-separated lists. A value filter within them is taken for its attribute.
     ///
+    /// # Examples
+    /// ```
+    /// use rollcall::scim::projection::Projection;
+    ///
+    /// let schema = rollcall::scim::Schemas::standard().unwrap().user;
+    /// let user = serde_json::json!({"id": "1", "userName": "ada", "title": "Countess"});
+    /// let projection = Projection::parse(Some("userName"), None).unwrap();
+    /// let shown = projection.apply(user.as_object().unwrap().clone(), &schema);
+    /// assert_eq!(shown.keys().collect::<Vec<_>>(), ["id", "userName"]);
+    /// ```
+    ///
     /// # Errors
     /// 400 `invalidPath` naming the parameter and the text.
     pub fn parse(attributes: Option<&str>, excluded: Option<&str>) -> Result<Self, ScimError> {

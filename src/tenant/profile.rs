@@ -64,6 +64,15 @@ pub struct BadProfile {
 impl Profile {
     /// Reads a profile.
     ///
+    /// # Examples
+    /// ```
+    /// use rollcall::tenant::Profile;
+    ///
+    /// let profile = Profile::parse(Profile::shipped("jostle").unwrap()).unwrap();
+    /// assert_eq!(profile.name, "jostle");
+    /// assert!(Profile::parse("{}").is_err());
+    /// ```
+    ///
     /// # Errors
     /// The first place that is not in order, and the rule.
     pub fn parse(text: &str) -> Result<Self, BadProfile> {

@@ -54,6 +54,14 @@ pub struct ScimResponse {
     pub body: Value,
 }
 
+impl ScimResponse {
+    /// The error of that status and `scimType`.
+    #[track_caller]
+    pub fn assert_error(&self, status: u16, scim_type: &str) {
+        assert_eq!((self.status, self.body["scimType"].as_str()), (status, Some(scim_type)), "{}", self.body);
+    }
+}
+
 impl Harness {
     pub async fn new() -> Self {
         Self::with(Vec::new()).await

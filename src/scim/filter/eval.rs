@@ -16,6 +16,16 @@ use crate::scim::path::AttributePath;
 use crate::scim::schema::{Attribute, ResourceSchema, Type, find};
 
 /// Whether a resource, as it would be returned whole, satisfies the filter.
+///
+/// # Examples
+/// ```
+/// use rollcall::scim::filter::{Filter, eval::matches};
+///
+/// let schema = rollcall::scim::Schemas::standard().unwrap().user;
+/// let user = serde_json::json!({"userName": "BJensen", "active": true});
+/// let filter = Filter::parse(r#"userName eq "bjensen""#).unwrap();
+/// assert!(matches(&filter, user.as_object().unwrap(), &schema));
+/// ```
 pub fn matches(filter: &Filter, resource: &Map<String, Value>, schema: &ResourceSchema) -> bool {
     Evaluation::Resource { resource, schema }.matches(filter)
 }
