@@ -31,7 +31,7 @@ Examples:
   rollcall serve                                        run an endpoint here
   rollcall tenant create acme --profile jostle          create a tenant
   rollcall key create acme --description 'Entra ID'     create its key
-  rollcall doctor --url URL --token TOKEN               check an endpoint
+  rollcall doctor URL                                   check an endpoint
 
 Exit status:
   0  the command did what it should; for doctor: nothing to change

@@ -69,8 +69,8 @@ impl Projection {
     /// # Errors
     /// 400 `invalidPath` naming the path and what to write.
     pub fn check(&self, schema: &ResourceSchema) -> Result<(), ScimError> {
-        let all = self.include.iter().chain(&self.exclude);
-        all.map(|path| schema.check_path(path).map_err(ScimError::invalid_path)).collect()
+        let mut all = self.include.iter().chain(&self.exclude);
+        all.try_for_each(|path| schema.check_path(path).map_err(ScimError::invalid_path))
     }
 
     /// Keeps what was asked for, and what is always returned. No attribute is left empty.
