@@ -9,8 +9,9 @@ pub mod principal;
 pub mod record;
 pub mod scope;
 pub mod seal;
+pub mod token;
 
-pub use credential::PresentedCredential;
+pub use credential::{PresentedCredential, StoredCredential};
 pub use denial::Denial;
 pub use issuer::Issuers;
 pub use key::{ApiKey, KeyId};
@@ -18,3 +19,4 @@ pub use principal::{Principal, Tenant};
 pub use record::{Credential, FederatedIssuer, KeyRecord};
 pub use scope::Scope;
 pub use seal::SealKey;
+pub use token::{AccessToken, TokenRecord};

@@ -140,7 +140,7 @@ fn segment(text: &str) -> String {
 }
 
 /// What the folder's `format` file holds: the layout of the tables that this release reads and writes.
-const DATA_FORMAT: &str = "3";
+const DATA_FORMAT: &str = "4";
 
 /// Opens the store in a folder. A folder of another format is refused before anything in it is opened.
 fn open_engine(folder: &std::path::Path) -> Result<Engine, String> {

@@ -160,8 +160,12 @@ pub const ROTATION_OVERLAP_SECONDS: i64 = 24 * 60 * 60;
 /// How long in seconds an access token lives: Entra ID takes 60 minutes to 6 hours.
 pub const TOKEN_SECONDS: i64 = 60 * 60;
 
-/// Access tokens of one client that are revoked at once, of those that still live.
-pub const TOKENS_AT_ONCE: usize = 20;
+/// Most access tokens that a client is issued within a clock hour. Clients that keep their token take one or two; this is
+/// one for each request of a small import. A token lives an hour, so at most twice as many work at one time.
+pub const MAX_TOKENS_PER_WINDOW: u64 = 1_000;
+
+/// Keys of a tenant whose copies of its settings are renewed at once.
+pub const KEYS_AT_ONCE: usize = 20;
 
 /// Longest form at the token endpoint: an assertion, and a few words.
 pub const MAX_TOKEN_REQUEST_BYTES: usize = 32 * 1024;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use rollcall::api::{Base, ROUTES};
 use rollcall::app::Clock;
-use rollcall::auth::Scope;
+use rollcall::auth::{ApiKey, Credential, KeyRecord, Scope};
 use rollcall::tenant::{Profile, TenantName};
 use rollcall::worker;
 use serde_json::{Value, json};
@@ -94,7 +94,7 @@ async fn a_function_that_tells_the_use_of_a_key_changes_nothing_else_of_it() {
     // Its condition does not hold now: the item that it meets is not asked for.
     ROLE.scope(as_row("users.get"), store.record_last_used(&acme, id, later)).await;
     for (name, may_revoke) in [("users.get", false), ("admin.keys.list", false), ("admin.keys.revoke", true)] {
-        assert!(ROLE.scope(as_row(name), store.expire_key_at(&acme, id, later, later)).await.is_err(), "{name}");
+        assert!(ROLE.scope(as_row(name), store.expire_key_at(&acme, id, later)).await.is_err(), "{name}");
         assert!(ROLE.scope(as_row(name), store.activate_key(&acme, id)).await.is_err(), "{name}");
         assert_eq!(ROLE.scope(as_row(name), store.revoke_key(&acme, id, later)).await.is_ok(), may_revoke, "{name}");
     }
@@ -131,9 +131,27 @@ async fn drive_operators(harness: &Harness) {
     assert_eq!(token.status, 200, "{token:?}");
 }
 
-/// Every route with keys that were not used for a while.
+/// An access token of a new client that may do anything.
+async fn access_token(harness: &Harness, name: &str) -> String {
+    let secret = ApiKey::mint(&name.parse().unwrap()).unwrap();
+    let client = KeyRecord {
+        id: secret.id().clone(),
+        credential: Credential::Client(secret.hash()),
+        scopes: Scope::ALL.to_vec(),
+        used: None,
+        ..harness.app.store.keys(&name.parse().unwrap()).await.unwrap()[0].clone()
+    };
+    harness.app.store.add_key(&client).await.unwrap();
+    let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", client.id, secret.reveal());
+    let token = harness.raw("POST", &format!("/{name}/oauth/token"), form.into_bytes(), &[]).await;
+    assert_eq!(token.status, 200, "{token:?}");
+    token.body["access_token"].as_str().unwrap().to_owned()
+}
+
+/// Every route with keys that were not used for a while, and with access tokens.
 async fn drive_uses(harness: &Harness) {
     let store = &harness.app.store;
+    let tokens = [access_token(harness, "acme").await, access_token(harness, "admin").await];
     for route in ROUTES.iter().filter(|route| matches!(route.base, Base::Scim | Base::Admin)) {
         let tenant: TenantName = if route.base == Base::Admin { "admin" } else { "acme" }.parse().unwrap();
         let key = key(store, &tenant, |record| {
@@ -142,9 +160,11 @@ async fn drive_uses(harness: &Harness) {
         .await;
         let path = route.path.replace("{tenant}", "nobody").replace("{id}", "x").replace("{key}", "x");
         let uri = format!("{}{}", route.base.patterns()[0].replace("{tenant}", "acme"), path.replace("{name}", "x"));
-        let header = format!("Bearer {key}");
-        let reply = harness.raw(route.method.as_str(), &uri, b"{}".to_vec(), &[("authorization", &header)]).await;
-        assert!(reply.status != 401 && reply.status != 403, "{}: {reply:?}", route.name);
+        let token = &tokens[usize::from(route.base == Base::Admin)];
+        for header in [format!("Bearer {key}"), format!("Bearer {token}")] {
+            let reply = harness.raw(route.method.as_str(), &uri, b"{}".to_vec(), &[("authorization", &header)]).await;
+            assert!(reply.status != 401 && reply.status != 403, "{}: {reply:?}", route.name);
+        }
     }
 }
 

@@ -31,5 +31,6 @@ mod serve;
 mod stale;
 mod support;
 mod template;
+mod tokens;
 mod users;
 mod wire;

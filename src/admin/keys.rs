@@ -94,7 +94,7 @@ pub async fn rotate(
         Credential::Basic(_) => NewCredentialType::Basic,
         Credential::Client(_) => NewCredentialType::Client,
         Credential::Jwt { .. } => NewCredentialType::Jwt,
-        Credential::Token { .. } | Credential::Federation { .. } => {
+        Credential::Federation { .. } => {
             return Err(AdminError::Invalid(format!("{id} has no secret of ours that could be rotated")));
         }
     };
@@ -113,7 +113,7 @@ pub async fn rotate(
         credential_type,
     };
     let made = add(store, new, now).await?;
-    store.expire_key_at(tenant, id, now + overlap, now).await?;
+    store.expire_key_at(tenant, id, now + overlap).await?;
     Ok(made)
 }
 

@@ -52,8 +52,7 @@ pub fn key(record: &KeyRecord, now: Timestamp) -> Map<String, Value> {
         Credential::Bearer(_) | Credential::Basic(_) | Credential::Client(_) => {
             fields.push(("prefix", text(&format!("scim_{}_{}", record.tenant, record.id))));
         }
-        // An access token is never shown.
-        Credential::Jwt { .. } | Credential::Token { .. } => {}
+        Credential::Jwt { .. } => {}
         Credential::Federation { trust, .. } => fields.extend([
             ("issuer", text(&trust.issuer)),
             ("audience", text(&trust.audience)),

@@ -57,10 +57,10 @@ impl<'a> RequestContext<'a> {
         let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
         let claim = PresentedCredential::read(authorization, &self.target.tenant)
             .map_err(|denial| self.denial_response(denial))?;
-        let (tenant, key) = (&claim.tenant_name().clone(), claim.key_id().clone());
+        let tenant = &claim.tenant_name().clone();
         let App { store, profiles, .. } = self.app;
         let lookup = CredentialLookup {
-            key: store.key(tenant, &key),
+            stored: store.stored_credential(&claim),
             profile: |wanted| async move { profiles.of(store, tenant, &wanted).await },
             record_last_used: |key| async move { store.record_last_used(tenant, &key, self.now()).await },
         };

@@ -1,17 +1,18 @@
 //! Access tokens for OAuth clients (RFC 6749 section 4.4): a client proves itself by its secret or by the JWT of its
-//! identity provider (RFC 7523), and is given a bearer token of an hour, which is a key record like any other.
+//! identity provider (RFC 7523), and is issued a bearer token of an hour, which works as long as its client does.
 
+use futures_util::future::join;
 use http::StatusCode;
 use http::header::AUTHORIZATION;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{RequestContext, ScimResponse};
 use crate::auth::credential::client_of;
 use crate::auth::jwt::TAKEN;
-use crate::auth::{ApiKey, Credential, Denial, KeyId, KeyRecord, PresentedCredential, Scope};
-use crate::limits::{MAX_TOKEN_REQUEST_BYTES, TOKEN_SECONDS};
-use crate::scim::ScimError;
+use crate::auth::{AccessToken, Denial, KeyId, KeyRecord, PresentedCredential, Scope, StoredCredential, TokenRecord};
+use crate::limits::{MAX_TOKEN_REQUEST_BYTES, MAX_TOKENS_PER_WINDOW, TOKEN_SECONDS};
+use crate::scim::{ErrorCode, ScimError};
 use crate::store::ops::tokens::TokenOutcome;
 
 /// RFC 7523 section 2.2.
@@ -32,8 +33,9 @@ pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     };
     let (tenant, id) = (claim.tenant_name().clone(), claim.key_id().clone());
     let assertion = claim.jwt().cloned();
-    let record = context.app().store.key(&tenant, &id).await?;
-    let client = match claim.verify(record, &context.check(None)).await {
+    let store = &context.app().store;
+    let stored = StoredCredential { key: store.key(&tenant, &id).await?, token: None };
+    let client = match claim.verify(stored, &context.check(None)).await {
         Ok(client) => client,
         Err(denial @ Denial::IssuerUnavailable) => return Err(context.denial_response(denial)),
         Err(denial) => return Ok(request.denial_response(&context, denial)),
@@ -42,10 +44,15 @@ pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
         Ok(scopes) => scopes,
         Err(refusal) => return Ok(refusal.reply()),
     };
-    let (token, record) = token_for(&context, client, scopes)?;
-    match context.app().store.issue_token(&record, &id, assertion.as_ref(), context.now()).await? {
-        TokenOutcome::Issued => Ok(given(id, &token, &record)),
-        TokenOutcome::ClientRevoked => Ok(request.denial_response(&context, Denial::Revoked)),
+    let (token, record) = token_for(&client, scopes, context.now())?;
+    let record_last_used = async {
+        if client.last_used_is_stale(context.now()) {
+            store.record_last_used(&tenant, &id, context.now()).await;
+        }
+    };
+    match join(store.issue_token(&record, assertion.as_ref(), context.now()), record_last_used).await.0? {
+        TokenOutcome::Issued => Ok(issued(id, &token, &record)),
+        TokenOutcome::TooMany(until) => Err(too_many(until, context.now())),
         TokenOutcome::AssertionReplayed => Ok(request.denial_response(&context, Denial::Replayed)),
     }
 }
@@ -200,34 +207,36 @@ impl FormFields {
     }
 }
 
-/// A new token, and its record: the client's, but for secret and end.
-fn token_for(
-    context: &RequestContext<'_>,
-    client: KeyRecord,
-    scopes: Vec<Scope>,
-) -> Result<(String, KeyRecord), ScimError> {
-    let key = ApiKey::mint(&client.tenant).map_err(|_| ScimError::unavailable("no random numbers"))?;
-    let seal = client.credential.seal_of_tokens();
-    let now = context.now();
+/// A new token, and its record. It ends with its client, if that ends before.
+fn token_for(client: &KeyRecord, scopes: Vec<Scope>, now: Timestamp) -> Result<(AccessToken, TokenRecord), ScimError> {
+    let token = AccessToken::mint(client).map_err(|_| ScimError::unavailable("no random numbers"))?;
     let ends = now + SignedDuration::from_secs(TOKEN_SECONDS);
-    let record = KeyRecord {
-        id: key.id().clone(),
-        credential: Credential::Token { hash: key.hash(), client: client.id.clone(), seal },
+    let record = TokenRecord {
+        tenant: token.tenant().clone(),
+        client: token.client().clone(),
+        id: token.id().clone(),
+        hash: token.hash(&client.credential),
         scopes,
         created: now,
-        not_before: None,
-        expires: Some(client.expires.map_or(ends, |expires| expires.min(ends))),
-        used: Some(now),
-        ..client
+        expires: client.expires.map_or(ends, |expires| expires.min(ends)),
     };
-    Ok((key.reveal(), record))
+    Ok((token, record))
+}
+
+/// 429: the client has had as many tokens as it may.
+fn too_many(until: Timestamp, now: Timestamp) -> ScimError {
+    let seconds = u32::try_from(until.duration_since(now).as_secs()).unwrap_or_default().saturating_add(1);
+    let detail = format!(
+        "this client was issued {MAX_TOKENS_PER_WINDOW} access tokens within an hour; use a token until it expires"
+    );
+    ScimError { retry_after: Some(seconds), ..ScimError::new(ErrorCode::TooManyTokens, detail) }
 }
 
 /// RFC 6749 section 5.1.
-fn given(client: KeyId, token: &str, record: &KeyRecord) -> ScimResponse {
-    let lasts = record.expires.map_or(TOKEN_SECONDS, |expires| expires.duration_since(record.created).as_secs());
+fn issued(client: KeyId, token: &AccessToken, record: &TokenRecord) -> ScimResponse {
+    let lasts = record.expires.duration_since(record.created).as_secs();
     let scopes: Vec<_> = record.scopes.iter().map(|scope| scope.as_str()).collect();
     let body: Value =
-        json!({"access_token": token, "token_type": "Bearer", "expires_in": lasts, "scope": scopes.join(" ")});
+        json!({"access_token": token.reveal(), "token_type": "Bearer", "expires_in": lasts, "scope": scopes.join(" ")});
     ScimResponse::plain(Some(client), StatusCode::OK, body)
 }

@@ -61,16 +61,16 @@ routes! {
     GET     Scim      "/ResourceTypes/{id}"   "resourcetypes.get"    Read   [AUTHENTICATE]                                   discovery::resource_type;
     GET     Scim      "/Schemas"              "schemas.list"         Read   [AUTHENTICATE]                                   discovery::schemas;
     GET     Scim      "/Schemas/{id}"         "schemas.get"          Read   [AUTHENTICATE]                                   discovery::schema;
-    POST    OAuth     "/token"                "oauth.token"          Read   [ISSUE_KEY]                                      oauth::token;
+    POST    OAuth     "/token"                "oauth.token"          Read   [ISSUE_TOKEN]                                    oauth::token;
     GET     WellKnown "/"                     "oauth.metadata"       Read   []                                               oauth::metadata;
     GET     Admin     "/tenants"                                    "admin.tenants.list"    Admin [AUTHENTICATE LIST_TENANTS]  admin::list_tenants;
     POST    Admin     "/tenants"                                    "admin.tenants.create"  Admin [AUTHENTICATE CREATE_TENANT] admin::create_tenant;
     GET     Admin     "/tenants/{tenant}"                           "admin.tenants.get"     Admin [AUTHENTICATE]               admin::show_tenant;
     PATCH   Admin     "/tenants/{tenant}"                           "admin.tenants.patch"   Admin [CHANGE_KEYS]                admin::change_tenant;
     GET     Admin     "/tenants/{tenant}/keys"                      "admin.keys.list"       Admin [AUTHENTICATE LIST_KEYS]     admin::list_keys;
-    POST    Admin     "/tenants/{tenant}/keys"                      "admin.keys.create"     Admin [ISSUE_KEY]                  admin::create_key;
-    POST    Admin     "/tenants/{tenant}/keys/{key}/rotate"         "admin.keys.rotate"     Admin [ISSUE_KEY LIST_KEYS]        admin::rotate_key;
-    DELETE  Admin     "/tenants/{tenant}/keys/{key}"                "admin.keys.revoke"     Admin [REVOKE_KEY LIST_KEYS]       admin::revoke_key;
+    POST    Admin     "/tenants/{tenant}/keys"                      "admin.keys.create"     Admin [CREATE_KEY]                 admin::create_key;
+    POST    Admin     "/tenants/{tenant}/keys/{key}/rotate"         "admin.keys.rotate"     Admin [CREATE_KEY]                 admin::rotate_key;
+    DELETE  Admin     "/tenants/{tenant}/keys/{key}"                "admin.keys.revoke"     Admin [REVOKE_KEY]                 admin::revoke_key;
     GET     Admin     "/tenants/{tenant}/automation-users"          "admin.automation.list" Admin [AUTHENTICATE LIST_KEYS]     admin::list_automation_users;
     PUT     Admin     "/tenants/{tenant}/automation-users/{name}"   "admin.automation.put"  Admin [CHANGE_KEYS]                admin::put_automation_user;
 }
@@ -119,7 +119,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::store::dynamo::tables::TablePermission;
+    use crate::store::dynamo::tables::{Table, TablePermission};
 
     #[test]
     fn a_selector_names_a_row_a_family_or_all() {
@@ -148,10 +148,20 @@ mod tests {
     fn only_rows_that_make_keys_may_change_all_of_one() {
         for route in ROUTES.iter().filter(|route| route.permissions().contains(&TablePermission::KEYS_UPDATE)) {
             assert!(
-                route.base != Base::Scim && route.permissions().contains(&TablePermission::KEYS_PUT),
+                route.base == Base::Admin && route.permissions().contains(&TablePermission::KEYS_PUT),
                 "{}",
                 route.name
             );
+        }
+    }
+
+    #[test]
+    fn only_admins_write_keys_and_the_token_endpoint_alone_writes_tokens() {
+        for route in ROUTES {
+            let permissions = route.permissions();
+            let may = |table, action| permissions.iter().any(|it| (it.table, it.action) == (table, action));
+            assert!(!may(Table::Keys, "PutItem") || route.base == Base::Admin, "{}", route.name);
+            assert_eq!(may(Table::Tokens, "PutItem"), route.name == "oauth.token", "{}", route.name);
         }
     }
 

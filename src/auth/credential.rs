@@ -17,6 +17,7 @@ use super::key::{ApiKey, KeyId};
 use super::principal::{Principal, Tenant};
 use super::record::{Credential, FederatedIssuer, KeyRecord, State};
 use super::scope::Scope;
+use super::token::{AccessToken, TokenRecord};
 use crate::limits::MAX_AUTHORIZATION_BYTES;
 use crate::tenant::{Profile, ProfileRef, TenantName};
 
@@ -33,6 +34,8 @@ pub struct PresentedCredential {
 enum Proof {
     /// An opaque key, as bearer token.
     Bearer(ApiKey),
+    /// An access token of an OAuth client.
+    Token(AccessToken),
     /// An opaque key, as the password of a user.
     Basic { user: String, key: ApiKey },
     /// An opaque key, as the secret of an OAuth client.
@@ -57,10 +60,19 @@ pub struct Verification<'a> {
 /// is one piece of code in the binary, not one for each.
 pub type ConcurrentRead<'r> = Box<dyn FnOnce(Tenant) -> Pin<Box<dyn Future<Output = ()> + Send + 'r>> + Send + 'r>;
 
+/// What the store has of a credential that was presented.
+#[derive(Debug, Clone, Default)]
+pub struct StoredCredential {
+    /// The record of the key; for an access token, that of its client.
+    pub key: Option<KeyRecord>,
+    /// The record of the access token.
+    pub token: Option<TokenRecord>,
+}
+
 /// What is asked of the store about a caller.
 pub struct CredentialLookup<K, A, B> {
-    /// The record of the key.
-    pub key: K,
+    /// What there is of the credential.
+    pub stored: K,
     /// The profile that it names.
     pub profile: A,
     /// That the key was used.
@@ -76,10 +88,10 @@ impl PresentedCredential {
         let header = authorization.ok_or(Denial::Missing)?;
         let (scheme, rest) = split(header)?;
         match scheme.to_ascii_lowercase().as_str() {
-            "bearer" if rest.starts_with("scim_") => {
-                let key = ApiKey::parse(rest).ok_or(Denial::Malformed)?;
-                Self::of_key(key, tenant_in_url, Proof::Bearer)
-            }
+            "bearer" if rest.starts_with("scim_") => match ApiKey::parse(rest) {
+                Some(key) => Self::of_key(key, tenant_in_url, Proof::Bearer),
+                None => Self::of_token(AccessToken::parse(rest).ok_or(Denial::Malformed)?, tenant_in_url),
+            },
             "bearer" => Self::of_jwt(rest, tenant_in_url),
             "basic" => {
                 let (user, password) = basic(rest)?;
@@ -120,6 +132,13 @@ impl PresentedCredential {
         Ok(Self { tenant: Tenant(key.tenant().clone()), id: key.id().clone(), proof: proof(key) })
     }
 
+    fn of_token(token: AccessToken, tenant_in_url: &str) -> Result<Self, Denial> {
+        if token.tenant().as_str() != tenant_in_url {
+            return Err(Denial::OtherTenant);
+        }
+        Ok(Self { tenant: Tenant(token.tenant().clone()), id: token.client().clone(), proof: Proof::Token(token) })
+    }
+
     fn of_jwt(text: &str, tenant_in_url: &str) -> Result<Self, Denial> {
         if text.len() > MAX_AUTHORIZATION_BYTES {
             return Err(Denial::Malformed);
@@ -145,9 +164,14 @@ impl PresentedCredential {
         self.tenant.name()
     }
 
-    /// The key's id.
+    /// The key's id; that of the client, for an access token.
     pub fn key_id(&self) -> &KeyId {
         &self.id
+    }
+
+    /// The access token that is shown, if it is one.
+    pub fn token(&self) -> Option<&AccessToken> {
+        if let Proof::Token(token) = &self.proof { Some(token) } else { None }
     }
 
     /// The JWT that is shown, if it is one.
@@ -165,13 +189,13 @@ impl PresentedCredential {
     /// # Errors
     /// The lookup's own error or that of the profile, or why the caller is not let in.
     pub async fn verify_with_read<E, K, A, P, B, U>(
-        self,
+        &self,
         check: Verification<'_>,
-        CredentialLookup { key, profile, record_last_used }: CredentialLookup<K, A, B>,
+        CredentialLookup { stored, profile, record_last_used }: CredentialLookup<K, A, B>,
         read: ConcurrentRead<'_>,
     ) -> Result<Result<Principal, Denial>, E>
     where
-        K: Future<Output = Result<Option<KeyRecord>, E>>,
+        K: Future<Output = Result<StoredCredential, E>>,
         A: FnOnce(ProfileRef) -> P,
         P: Future<Output = Result<Arc<Profile>, E>>,
         B: FnOnce(KeyId) -> U,
@@ -179,11 +203,11 @@ impl PresentedCredential {
     {
         let read = read(self.tenant.clone());
         // Whichever comes first: a read for a caller who is not let in ends there.
-        let (record, read) = match select(std::pin::pin!(key), read).await {
-            Either::Left((record, read)) => (record, Either::Left(read)),
+        let (stored, read) = match select(std::pin::pin!(stored), read).await {
+            Either::Left((stored, read)) => (stored, Either::Left(read)),
             Either::Right(((), lookup)) => (lookup.await, Either::Right(())),
         };
-        let record = match self.verify(record?, &check).await {
+        let record = match self.verify(stored?, &check).await {
             Ok(record) => record,
             Err(denial) => return Ok(Err(denial)),
         };
@@ -199,16 +223,20 @@ impl PresentedCredential {
             }
         };
         let ((), profile, ()) = join3(rest, profile, tell).await;
-        Ok(Ok(Principal::of(self.tenant, record, profile?)))
+        Ok(Ok(Principal::of(self.tenant.clone(), record, profile?)))
     }
 
-    /// Checks the claim against the record of its key.
+    /// Checks the claim against the record of its key. An access token may do what its record says, as far as that of its
+    /// client says so too.
     ///
     /// # Errors
     /// Why the caller is not let in.
-    pub async fn verify(&self, record: Option<KeyRecord>, check: &Verification<'_>) -> Result<KeyRecord, Denial> {
-        self.verify_proof(record.as_ref(), check).await?;
-        let record = record.ok_or(Denial::Unknown)?;
+    pub async fn verify(&self, stored: StoredCredential, check: &Verification<'_>) -> Result<KeyRecord, Denial> {
+        self.verify_proof(&stored, check).await?;
+        let mut record = stored.key.ok_or(Denial::Unknown)?;
+        if let Some(token) = stored.token {
+            record.scopes.retain(|scope| token.scopes.contains(scope));
+        }
         match record.state(check.now) {
             State::Revoked => return Err(Denial::Revoked),
             State::Expired => return Err(Denial::Expired),
@@ -223,14 +251,16 @@ impl PresentedCredential {
     }
 
     /// Whether what is shown is what the record asks for. Without a record as much is done as with one.
-    async fn verify_proof(&self, record: Option<&KeyRecord>, check: &Verification<'_>) -> Result<(), Denial> {
+    async fn verify_proof(&self, stored: &StoredCredential, check: &Verification<'_>) -> Result<(), Denial> {
+        let record = stored.key.as_ref();
         let credential = record.map(|record| &record.credential);
         let automation = record.and_then(|record| record.automation.as_deref());
         match &self.proof {
             Proof::Bearer(key) => verify_secret(key, credential, |credential| match credential {
-                Credential::Bearer(hash) | Credential::Token { hash, .. } => Some(*hash),
+                Credential::Bearer(hash) => Some(*hash),
                 _ => None,
             }),
+            Proof::Token(token) => verify_token(token, credential, stored.token.as_ref(), check.now),
             Proof::Client(key) => verify_secret(key, credential, |credential| match credential {
                 Credential::Client(hash) => Some(*hash),
                 _ => None,
@@ -282,6 +312,29 @@ fn verify_secret(
         (Some(_), None) => Err(Denial::WrongCredentialType),
         (Some(_), Some(_)) if is_same => Ok(()),
         _ => Err(Denial::WrongSecret),
+    }
+}
+
+/// Compares an access token with its record and that of its client, in constant time.
+fn verify_token(
+    token: &AccessToken,
+    client: Option<&Credential>,
+    record: Option<&TokenRecord>,
+    now: Timestamp,
+) -> Result<(), Denial> {
+    let hash = token.hash(client.unwrap_or(&Credential::Client([0; 32])));
+    let is_same = bool::from(record.map_or([0; 32], |record| record.hash).ct_eq(&hash));
+    match (client, record) {
+        (Some(client), Some(record)) if client.has_tokens() && is_same => {
+            if record.expires > now {
+                Ok(())
+            } else {
+                Err(Denial::Expired)
+            }
+        }
+        (Some(client), Some(_)) if client.has_tokens() => Err(Denial::WrongSecret),
+        (Some(_), Some(_)) => Err(Denial::WrongCredentialType),
+        _ => Err(Denial::Unknown),
     }
 }
 

@@ -55,7 +55,7 @@ impl fmt::Display for KeyId {
 pub struct ApiKey {
     tenant: TenantName,
     id: KeyId,
-    secret: String,
+    secret: KeySecret,
 }
 
 impl ApiKey {
@@ -64,22 +64,21 @@ impl ApiKey {
     /// # Errors
     /// When the system has none.
     pub fn mint(tenant: &TenantName) -> Result<Self, getrandom::Error> {
-        Ok(Self { tenant: tenant.clone(), id: KeyId::mint()?, secret: random(SECRET_LENGTH)? })
+        Ok(Self { tenant: tenant.clone(), id: KeyId::mint()?, secret: KeySecret::mint()? })
     }
 
     /// Reads a key; `None` for anything that was not printed by [`reveal`](Self::reveal).
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.strip_prefix("scim_")?.split('_');
         let (tenant, id, end) = (parts.next()?, parts.next()?, parts.next()?);
-        let (secret, check) = end.split_at_checked(SECRET_LENGTH)?;
-        let key = Self { tenant: tenant.parse().ok()?, id: KeyId::parse(id)?, secret: secret.to_owned() };
-        let is_whole = parts.next().is_none() && secret.bytes().all(|b| b.is_ascii_alphanumeric());
-        (is_whole && check == key.check()).then_some(key)
+        let secret = KeySecret::parse(text, end)?;
+        let key = Self { tenant: tenant.parse().ok()?, id: KeyId::parse(id)?, secret };
+        parts.next().is_none().then_some(key)
     }
 
     /// The whole key, to be shown once.
     pub fn reveal(&self) -> String {
-        format!("{}{}", self.body(), self.check())
+        self.secret.after(&format!("scim_{}_{}", self.tenant, self.id))
     }
 
     /// The tenant that the key names.
@@ -94,22 +93,42 @@ impl ApiKey {
 
     /// What is stored of the secret.
     pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(self.secret.as_bytes()).into()
+        Sha256::digest(self.secret.0.as_bytes()).into()
+    }
+}
+
+/// The secret part of a key or an access token, which ends both. It has no `Debug`.
+pub(super) struct KeySecret(pub(super) String);
+
+impl KeySecret {
+    /// A new one, from the system's random numbers.
+    pub(super) fn mint() -> Result<Self, getrandom::Error> {
+        random(SECRET_LENGTH).map(Self)
     }
 
-    fn body(&self) -> String {
-        format!("scim_{}_{}_{}", self.tenant, self.id, self.secret)
+    /// Reads the `end` of a `text`: the secret, and a checksum of all that is before the checksum.
+    pub(super) fn parse(text: &str, end: &str) -> Option<Self> {
+        let (secret, check) = end.split_at_checked(SECRET_LENGTH)?;
+        let is_good = secret.bytes().all(|b| b.is_ascii_alphanumeric()) && checksum(text.strip_suffix(check)?) == check;
+        is_good.then(|| Self(secret.to_owned()))
     }
 
-    fn check(&self) -> String {
-        let mut sum = crc32fast::hash(self.body().as_bytes()) as usize;
-        let digit = |_| {
-            let digit = ALPHABET.get(sum % ALPHABET.len()).copied().unwrap_or(b'0');
-            sum /= ALPHABET.len();
-            char::from(digit)
-        };
-        (0..CHECK_LENGTH).map(digit).collect()
+    /// The whole text whose public part this is.
+    pub(super) fn after(&self, public: &str) -> String {
+        let body = format!("{public}_{}", self.0);
+        let check = checksum(&body);
+        body + &check
     }
+}
+
+fn checksum(body: &str) -> String {
+    let mut sum = crc32fast::hash(body.as_bytes()) as usize;
+    let digit = |_| {
+        let digit = ALPHABET.get(sum % ALPHABET.len()).copied().unwrap_or(b'0');
+        sum /= ALPHABET.len();
+        char::from(digit)
+    };
+    (0..CHECK_LENGTH).map(digit).collect()
 }
 
 impl fmt::Debug for ApiKey {
@@ -153,6 +172,6 @@ mod tests {
         let tenant = "acme".parse().unwrap();
         let (a, b) = (ApiKey::mint(&tenant).unwrap(), ApiKey::mint(&tenant).unwrap());
         assert_ne!(a.hash(), b.hash());
-        assert!(!format!("{a:?}").contains(&a.secret));
+        assert!(!format!("{a:?}").contains(&a.secret.0));
     }
 }

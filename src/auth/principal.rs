@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::key::KeyId;
-use super::record::{Credential, KeyRecord};
+use super::record::KeyRecord;
 use super::scope::Scope;
 use super::seal::SealKey;
 use crate::tenant::{Profile, Settings, TenantName};
@@ -63,8 +63,7 @@ impl Principal {
 
     pub(super) fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {
         let seal = record.credential.seal();
-        let KeyRecord { id, credential, scopes, automation, config, .. } = record;
-        let key = if let Credential::Token { client, .. } = credential { client } else { id };
+        let KeyRecord { id: key, scopes, automation, config, .. } = record;
         Self { tenant, key, scopes, automation, seal, profile, settings: config.settings }
     }
 

@@ -52,15 +52,6 @@ pub enum Credential {
     Basic([u8; 32]),
     /// The secret of an OAuth client, good at the token endpoint alone (RFC 6749 section 2.3.1).
     Client([u8; 32]),
-    /// An access token that was given to a client; revoked with it, and in the audit trail it is the client.
-    Token {
-        /// SHA-256 of its secret.
-        hash: [u8; 32],
-        /// The client.
-        client: KeyId,
-        /// What is sealed for the client.
-        seal: [u8; 32],
-    },
     /// A JWT that Rollcall issued, with a key pair of its own, whose private half nobody has any more.
     Jwt {
         /// The public half, Ed25519.
@@ -113,26 +104,28 @@ impl Credential {
             Self::Bearer(_) => "bearer",
             Self::Basic(_) => "basic",
             Self::Client(_) => "client",
-            Self::Token { .. } => "token",
             Self::Jwt { .. } => "jwt",
             Self::Federation { .. } => "federation",
         }
     }
 
-    /// What is sealed for its holder alone, and dies with the record.
+    /// What is sealed for its holder alone, and dies with the record. That of a client is that of its access tokens: what
+    /// was sealed for one of them opens with the next.
     pub(super) fn seal(&self) -> SealKey {
+        SealKey::of(self.seal_bytes())
+    }
+
+    /// Bytes that no other record has.
+    pub(super) fn seal_bytes(&self) -> &[u8; 32] {
         match self {
-            Self::Bearer(secret) | Self::Basic(secret) | Self::Client(secret) => SealKey::of(secret),
-            Self::Token { seal, .. } | Self::Jwt { seal, .. } | Self::Federation { seal, .. } => SealKey::of(seal),
+            Self::Bearer(secret) | Self::Basic(secret) | Self::Client(secret) => secret,
+            Self::Jwt { seal, .. } | Self::Federation { seal, .. } => seal,
         }
     }
 
-    /// What the tokens of this client keep of it, so that what was sealed for one of them opens with the next.
-    pub fn seal_of_tokens(&self) -> [u8; 32] {
-        match self {
-            Self::Bearer(secret) | Self::Basic(secret) | Self::Client(secret) => *secret,
-            Self::Token { seal, .. } | Self::Jwt { seal, .. } | Self::Federation { seal, .. } => *seal,
-        }
+    /// Whether the token endpoint issues access tokens for it.
+    pub(super) fn has_tokens(&self) -> bool {
+        matches!(self, Self::Client(_) | Self::Federation { .. })
     }
 }
 
@@ -179,11 +172,6 @@ impl KeyRecord {
             Self { expires: Some(expires), .. } if expires.duration_since(now) < warns => State::Expiring,
             _ => State::Live,
         }
-    }
-
-    /// Whether it is an access token that works no more: DynamoDB takes it away when it gets to it.
-    pub fn is_expired_token(&self, now: Timestamp) -> bool {
-        matches!(self.credential, Credential::Token { .. }) && self.expires.is_none_or(|expires| expires <= now)
     }
 
     /// Whether its use now is to be written down: not each one is.

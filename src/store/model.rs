@@ -6,4 +6,5 @@ pub mod job;
 pub mod member;
 pub mod record;
 pub mod tenant;
+pub(super) mod token;
 pub mod user;

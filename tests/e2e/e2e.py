@@ -297,7 +297,7 @@ def data_outlives_the_stack(cloud, url, token):
     tables = cloud.client("dynamodb").list_tables()["TableNames"]
     items = cloud.client("dynamodb").scan(TableName=f"{STACK}-users")["Count"]
     kept = check("deleting the application leaves the tables and their items",
-                 {f"{STACK}-{name}" for name in ("keys", "users", "groups", "links")} <= set(tables) and items >= 1)
+                 {f"{STACK}-{name}" for name in ("keys", "tokens", "users", "groups", "links")} <= set(tables) and items >= 1)
     timed("deployed again", cloud.deploy)
     status, found = send(url, token, "GET", f"/Users/{user['id']}", None)
     return kept and check("deployed again, it serves them", status == 200 and found["userName"] == "stays")

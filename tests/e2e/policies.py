@@ -99,7 +99,7 @@ class Requests:
             "me.replace": ("PUT", "/Me", {"userName": BOT, "title": str(uuid.uuid4())}, "UpdateItem", "table/rollcall-users"),
             "me.patch": ("PATCH", "/Me", patch("title", str(uuid.uuid4())), "UpdateItem", "table/rollcall-users"),
             "me.delete": ("DELETE", "/Me", None, "DeleteItem", "table/rollcall-users"),
-            "oauth.token": ("POST", "/acme/oauth/token", urllib.parse.urlencode(token).encode(), "ConditionCheckItem", "table/rollcall-keys"),
+            "oauth.token": ("POST", "/acme/oauth/token", urllib.parse.urlencode(token).encode(), "PutItem", "table/rollcall-tokens"),
             "oauth.metadata": ("GET", "/.well-known/oauth-authorization-server/acme", None, None, None),
             "admin.tenants.list": ("GET", f"{ADMIN}/tenants", None, "Scan", "table/rollcall-keys"),
             "admin.tenants.create": ("POST", f"{ADMIN}/tenants", {"name": uuid.uuid4().hex}, "PutItem", "table/rollcall-links"),

@@ -3,8 +3,8 @@
 
 use crate::store::dynamo::tables::TablePermission as P;
 
-/// Every authenticated request: the key, and when it was last used.
-pub(super) const AUTHENTICATE: &[P] = &[P::KEYS_GET, P::KEYS_UPDATE_LAST_USED];
+/// Every authenticated request: the key, an access token and its client, and when the key was last used.
+pub(super) const AUTHENTICATE: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_UPDATE_LAST_USED];
 
 /// A user by id, and the names of its groups.
 pub(super) const READ_USER: &[P] = &[P::USERS_BY_ID, P::GROUPS_BATCH_GET];
@@ -83,16 +83,20 @@ pub(super) const LIST_MEMBERSHIPS: &[P] = &[
 ];
 
 /// A new credential of a tenant whose record has not changed meanwhile.
-pub(super) const ISSUE_KEY: &[P] = &[P::KEYS_GET, P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_CHECK];
+pub(super) const CREATE_KEY: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_CHECK];
+
+/// A new access token of a client, and that the client was used. It is stored beside no key: who asks for tokens needs no
+/// key, and the role of that function must write none.
+pub(super) const ISSUE_TOKEN: &[P] = &[P::KEYS_GET, P::KEYS_UPDATE_LAST_USED, P::TOKENS_PUT, P::TOKENS_UPDATE];
 
 /// All credentials of a tenant.
 pub(super) const LIST_KEYS: &[P] = &[P::KEYS_QUERY];
 
 /// A tenant's or an automation user's record, and its copies on the keys.
-pub(super) const CHANGE_KEYS: &[P] = &[P::KEYS_GET, P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_QUERY];
+pub(super) const CHANGE_KEYS: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_QUERY];
 
 /// The end of a credential.
-pub(super) const REVOKE_KEY: &[P] = &[P::KEYS_GET, P::KEYS_REVOKE];
+pub(super) const REVOKE_KEY: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_REVOKE];
 
 /// All tenants.
 pub(super) const LIST_TENANTS: &[P] = &[P::KEYS_SCAN];

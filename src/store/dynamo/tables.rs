@@ -12,6 +12,8 @@ use aws_sdk_dynamodb::types::{
 pub enum Table {
     /// Key records and tenant records.
     Keys,
+    /// Access tokens of OAuth clients, of an hour each.
+    Tokens,
     /// Users, one item each, keyed by the folded `userName`.
     Users,
     /// Groups, one item each, without their members.
@@ -50,6 +52,7 @@ pub struct TableDefinition {
 /// Every table.
 pub const DEFINITIONS: &[TableDefinition] = &[
     TableDefinition { table: Table::Keys, partition: "tenant", sort: "keyId", indexes: &[] },
+    TableDefinition { table: Table::Tokens, partition: "tenant", sort: "tokenId", indexes: &[] },
     TableDefinition {
         table: Table::Users,
         partition: "tenant",
@@ -67,12 +70,13 @@ pub const DEFINITIONS: &[TableDefinition] = &[
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 4] = [Self::Keys, Self::Users, Self::Groups, Self::Links];
+    pub const ALL: [Self; 5] = [Self::Keys, Self::Tokens, Self::Users, Self::Groups, Self::Links];
 
     /// The name in the environment variable `<NAME>_TABLE`, in the template, and after the prefix of a local table.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Keys => "keys",
+            Self::Tokens => "tokens",
             Self::Users => "users",
             Self::Groups => "groups",
             Self::Links => "links",
@@ -87,7 +91,7 @@ impl Table {
 
 /// The names of one deployment's tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableNames([String; 4]);
+pub struct TableNames([String; Table::ALL.len()]);
 
 impl TableNames {
     /// Names from a function of the table.
@@ -103,9 +107,10 @@ impl TableNames {
 
     /// The name of a table.
     pub fn of(&self, table: Table) -> &str {
-        let [keys, users, groups, links] = &self.0;
+        let [keys, tokens, users, groups, links] = &self.0;
         match table {
             Table::Keys => keys,
+            Table::Tokens => tokens,
             Table::Users => users,
             Table::Groups => groups,
             Table::Links => links,
@@ -148,6 +153,9 @@ impl TablePermission {
     pub const KEYS_CHECK: Self = access(Table::Keys, "ConditionCheckItem", None);
     pub const KEYS_QUERY: Self = access(Table::Keys, "Query", None);
     pub const KEYS_SCAN: Self = access(Table::Keys, "Scan", None);
+    pub const TOKENS_GET: Self = access(Table::Tokens, "GetItem", None);
+    pub const TOKENS_PUT: Self = access(Table::Tokens, "PutItem", None);
+    pub const TOKENS_UPDATE: Self = access(Table::Tokens, "UpdateItem", None);
     pub const USERS_GET: Self = access(Table::Users, "GetItem", None);
     pub const USERS_PUT: Self = access(Table::Users, "PutItem", None);
     pub const USERS_UPDATE: Self = access(Table::Users, "UpdateItem", None);

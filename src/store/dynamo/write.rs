@@ -62,8 +62,8 @@ pub(in crate::store) enum Guard {
     Name,
     /// The credential's id is new.
     KeyId,
-    /// The OAuth client is neither revoked nor expired.
-    Client,
+    /// The OAuth client has had fewer access tokens than it may have.
+    TokenCount,
     /// The tenant's record still has the version that a key copies.
     TenantVersion,
     /// The client assertion was not used before.

@@ -6,9 +6,7 @@ use super::tenant::{credential_key, read_config, tenant_name, write_config};
 use crate::auth::jwt::{algorithm, algorithm_name};
 use crate::auth::{Credential, FederatedIssuer, KeyId, KeyRecord, Scope};
 use crate::store::StoreError;
-use crate::store::dynamo::item::{
-    Item, at, b, instant, missing_attribute, n, optional_instant, optional_text, s, text,
-};
+use crate::store::dynamo::item::{Item, at, b, instant, missing_attribute, optional_instant, optional_text, s, text};
 
 /// The item of a key record.
 pub(in crate::store) fn credential_item(record: &KeyRecord) -> Item {
@@ -28,10 +26,6 @@ pub(in crate::store) fn credential_item(record: &KeyRecord) -> Item {
     item.extend(times.into_iter().filter_map(|(name, time)| Some((name.to_owned(), at(time?)))));
     put_credential(&mut item, &record.credential);
     write_config(&mut item, &record.config);
-    if let (Credential::Token { .. }, Some(expires)) = (&record.credential, record.expires) {
-        // DynamoDB takes it away when it gets to it.
-        item.insert("ttl".into(), n(expires.as_second()));
-    }
     item
 }
 
@@ -41,11 +35,6 @@ fn put_credential(item: &mut Item, credential: &Credential) {
     match credential {
         Credential::Bearer(hash) | Credential::Basic(hash) | Credential::Client(hash) => {
             put("hash", b(hash));
-        }
-        Credential::Token { hash, client, seal } => {
-            put("hash", b(hash));
-            put("client", s(client.as_str()));
-            put("seal", b(seal));
         }
         Credential::Jwt { public_key, seal } => {
             put("publicKey", b(public_key));
@@ -92,10 +81,6 @@ fn credential(item: &Item) -> Result<Credential, StoreError> {
         "bearer" => Ok(Credential::Bearer(digest("hash")?)),
         "basic" => Ok(Credential::Basic(digest("hash")?)),
         "client" => Ok(Credential::Client(digest("hash")?)),
-        "token" => {
-            let client = KeyId::parse(text(item, "client")?).ok_or_else(|| missing_attribute("client"))?;
-            Ok(Credential::Token { hash: digest("hash")?, client, seal: digest("seal")? })
-        }
         "jwt" => {
             let public_key = bytes("publicKey").ok_or_else(|| missing_attribute("publicKey"))?.to_vec();
             Ok(Credential::Jwt { public_key, seal: digest("seal")? })

@@ -94,7 +94,7 @@ impl Store {
             Err(CommitError::Store(error)) => return Err(error),
         }
         // A key that is made from here on finds the user active.
-        for record in self.credentials(tenant).await? {
+        for record in self.keys(tenant).await? {
             if record.awaiting_activation && record.automation.as_deref() == Some(name) {
                 self.activate_key(tenant, &record.id).await?;
             }

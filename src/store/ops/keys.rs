@@ -3,11 +3,10 @@
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::credential::{credential_item, credential_record};
 use crate::store::model::tenant::credential_key;
-use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::auth::{Credential, KeyId, KeyRecord};
-use crate::limits::{LAST_USED_RESOLUTION_SECONDS, TOKENS_AT_ONCE};
+use crate::auth::{KeyId, KeyRecord};
+use crate::limits::LAST_USED_RESOLUTION_SECONDS;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, s};
 use crate::store::dynamo::tables::Table;
@@ -45,50 +44,21 @@ impl Store {
         }
     }
 
-    /// Has a key, and the access tokens that were given for it, stop working at a time, if they would not stop before;
-    /// `false` if there is none of that id.
+    /// Has a key stop working at a time, if it would not stop before, and with it the access tokens that were issued for
+    /// it; `false` if there is none of that id.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn expire_key_at(
-        &self,
-        tenant: &TenantName,
-        id: &KeyId,
-        until: Timestamp,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let end = |id: &KeyId| {
-            Write::update(Table::Keys, credential_key(tenant, id.as_str()))
-                .set("expires", at(until))
-                .require(&Condition::Exists("tenant"))
-                .require(&Condition::Absent("expires").or(Condition::greater("expires", at(until))))
-        };
-        match self.commit(&[end(id)], "").await {
-            Ok(()) | Err(CommitError::Condition(_, Some(_))) => {}
-            Err(CommitError::Condition(_, None)) => return Ok(false),
-            Err(CommitError::Store(error)) => return Err(error),
+    pub async fn expire_key_at(&self, tenant: &TenantName, id: &KeyId, until: Timestamp) -> Result<bool, StoreError> {
+        let end = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
+            .set("expires", at(until))
+            .require(&Condition::Exists("tenant"))
+            .require(&Condition::Absent("expires").or(Condition::greater("expires", at(until))));
+        match self.commit(&[end], "").await {
+            Ok(()) | Err(CommitError::Condition(_, Some(_))) => Ok(true),
+            Err(CommitError::Condition(_, None)) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
         }
-        self.each_token(tenant, id, now, end).await?;
-        Ok(true)
-    }
-
-    /// Writes to each access token of a client that still works, some at once.
-    async fn each_token(
-        &self,
-        tenant: &TenantName,
-        client: &KeyId,
-        now: Timestamp,
-        write: impl Fn(&KeyId) -> Write,
-    ) -> Result<(), StoreError> {
-        let is_its =
-            |record: &KeyRecord| matches!(&record.credential, Credential::Token { client: of, .. } if of == client);
-        let all = self.credentials(tenant).await?;
-        let tokens: Vec<_> = all.iter().filter(|record| is_its(record) && !record.is_expired_token(now)).collect();
-        for some in tokens.chunks(TOKENS_AT_ONCE) {
-            let writes = some.iter().map(|token| self.commit_if_current(write(&token.id)));
-            join_all(writes).await.into_iter().collect::<Result<(), _>>()?;
-        }
-        Ok(())
     }
 
     /// The record of a key.
@@ -99,21 +69,11 @@ impl Store {
         self.key_item(tenant, id.as_str()).await?.map(|item| credential_record(&item)).transpose()
     }
 
-    /// Every key of a tenant, oldest first; access tokens are none.
+    /// Every key of a tenant, oldest first.
     ///
     /// # Errors
     /// As the store's.
     pub async fn keys(&self, tenant: &TenantName) -> Result<Vec<KeyRecord>, StoreError> {
-        let mut keys = self.credentials(tenant).await?;
-        keys.retain(|record| !matches!(record.credential, Credential::Token { .. }));
-        Ok(keys)
-    }
-
-    /// Every key of a tenant, and every access token that DynamoDB has not taken away yet, oldest first.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub(in crate::store) async fn credentials(&self, tenant: &TenantName) -> Result<Vec<KeyRecord>, StoreError> {
         let query = self.client.query().table_name(self.table(Table::Keys)).consistent_read(true);
         let query = query
             .key_condition_expression("#tenant = :tenant AND #keyId > :before")
@@ -130,26 +90,21 @@ impl Store {
         Ok(keys)
     }
 
-    /// Revokes a key, and what was given to it as a client, from the next request on; `false` if there is none of that
-    /// id. Revoking twice keeps the first time, and finishes what was not finished.
+    /// Revokes a key, and with it the access tokens that were issued for it, from the next request on; `false` if there is
+    /// none of that id. Revoking twice keeps the first time.
     ///
     /// # Errors
     /// As the store's.
     pub async fn revoke_key(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
-        let revoke = |id: &KeyId| {
-            Write::update(Table::Keys, credential_key(tenant, id.as_str()))
-                .set_if_absent("revoked", at(now))
-                .require(&Condition::Exists("tenant"))
-                .without_returning_old()
-        };
-        match self.commit(&[revoke(id)], "").await {
-            Ok(()) => {}
-            Err(CommitError::Condition(..)) => return Ok(false),
-            Err(CommitError::Store(error)) => return Err(error),
+        let revoke = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
+            .set_if_absent("revoked", at(now))
+            .require(&Condition::Exists("tenant"))
+            .without_returning_old();
+        match self.commit(&[revoke], "").await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Condition(..)) => Ok(false),
+            Err(CommitError::Store(error)) => Err(error),
         }
-        // From here on the client is given no more tokens.
-        self.each_token(tenant, id, now, revoke).await?;
-        Ok(true)
     }
 
     /// Opens two connections, by looking for what is not there: a request's key check and its first read go out
@@ -171,9 +126,8 @@ impl Store {
 }
 
 /// The write of a new record; its condition fails if there is one of that id that is not revoked.
-pub(in crate::store) fn put_key(record: &KeyRecord) -> Write {
+fn put_key(record: &KeyRecord) -> Write {
     // What is trusted of an identity provider has the same id again.
-
     Write::put(Table::Keys, credential_item(record))
         .require(&Condition::Absent("tenant").or(Condition::Exists("revoked")))
         .guard(Guard::KeyId)

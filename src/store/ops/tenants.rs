@@ -2,9 +2,12 @@
 
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::tenant::{PROFILE, TENANT_RECORD, TenantRecord, credential_key, tenant_record, write_config};
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
 use crate::auth::KeyRecord;
+use crate::auth::record::State;
+use crate::limits::KEYS_AT_ONCE;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, s, text};
 use crate::store::dynamo::tables::Table;
@@ -59,8 +62,9 @@ impl Store {
         Ok(tenants)
     }
 
-    /// Changes what a tenant is like, first in its own record, then in the copies on its keys; how many of those were
-    /// behind. Done again with the same, after a crash in between say, it does what is left.
+    /// Changes what a tenant is like, first in its own record, then in the copies on its keys that may still work, some at
+    /// once; how many of those were behind. Access tokens have no copy: they follow their client's. Done again with the
+    /// same, after a crash in between say, it does what is left.
     ///
     /// # Errors
     /// `Refused` if the record is another one than `old`, or as the store's.
@@ -82,18 +86,21 @@ impl Store {
                 Err(CommitError::Store(error)) => return Err(error),
             }
         }
-        let mut behind = 0;
-        let records = self.credentials(&old.name).await?;
-        let is_behind = |key: &&KeyRecord| key.config.version < config.version && !key.is_expired_token(now);
-        for key in records.iter().filter(is_behind) {
+        let records = self.keys(&old.name).await?;
+        let has_ended = |key: &KeyRecord| matches!(key.state(now), State::Revoked | State::Expired);
+        let is_behind = |key: &&KeyRecord| key.config.version < config.version && !has_ended(key);
+        let behind: Vec<_> = records.iter().filter(is_behind).collect();
+        for some in behind.chunks(KEYS_AT_ONCE) {
             // Whoever changed the tenant after this has renewed the copy already.
-            let renewal = update_config(&old.name, key.id.as_str(), &config)
-                .require(&Condition::Exists("tenant"))
-                .require(&Condition::Absent("ver").or(Condition::less("ver", n(config.version))));
-            self.commit_if_current(renewal).await?;
-            behind += 1;
+            let renewals = some.iter().map(|key| {
+                let renewal = update_config(&old.name, key.id.as_str(), &config)
+                    .require(&Condition::Exists("tenant"))
+                    .require(&Condition::Absent("ver").or(Condition::less("ver", n(config.version))));
+                self.commit_if_current(renewal)
+            });
+            try_join_all(renewals).await?;
         }
-        Ok(behind)
+        Ok(behind.len())
     }
 
     /// Keeps the text of a profile of a tenant's own. It is never taken away: a key's copy may still name it.
