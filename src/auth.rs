@@ -12,7 +12,7 @@ pub mod seal;
 pub mod token;
 
 pub use credential::{PresentedCredential, StoredCredential};
-pub use denial::Denial;
+pub use denial::{Denial, Rejection};
 pub use issuer::Issuers;
 pub use key::{ApiKey, KeyId};
 pub use principal::{Principal, Tenant};

@@ -11,6 +11,7 @@ use rollcall::tenant::{Profile, TenantName};
 use rollcall::worker;
 use serde_json::{Value, json};
 
+use crate::credentials::FORM;
 use crate::support::access::{ROLE, USED, role};
 use crate::support::crash::Crash;
 use crate::support::{Harness, encode, is_embedded, key, patch};
@@ -127,7 +128,7 @@ async fn drive_operators(harness: &Harness) {
     let client = ask("POST", keys, new("client")).await;
     let (id, secret) = (client["id"].as_str().unwrap(), client["secret"].as_str().unwrap());
     let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
-    let token = harness.raw("POST", "/initech/oauth/token", form.into_bytes(), &[]).await;
+    let token = harness.raw("POST", "/initech/oauth/token", form.into_bytes(), &[FORM]).await;
     assert_eq!(token.status, 200, "{token:?}");
 }
 
@@ -143,7 +144,7 @@ async fn access_token(harness: &Harness, name: &str) -> String {
     };
     harness.app.store.add_key(&client).await.unwrap();
     let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", client.id, secret.reveal());
-    let token = harness.raw("POST", &format!("/{name}/oauth/token"), form.into_bytes(), &[]).await;
+    let token = harness.raw("POST", &format!("/{name}/oauth/token"), form.into_bytes(), &[FORM]).await;
     assert_eq!(token.status, 200, "{token:?}");
     token.body["access_token"].as_str().unwrap().to_owned()
 }

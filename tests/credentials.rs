@@ -103,9 +103,12 @@ pub async fn get(harness: &Harness, authorization: &str) -> ScimResponse {
     harness.raw("GET", "/acme/scim/v2/Users?filter=userName+eq+%22x%22", Vec::new(), &headers).await
 }
 
+/// The header of a token request.
+pub const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
 async fn ask_token(harness: &Harness, form: &[(&str, &str)], headers: &[(&str, &str)]) -> ScimResponse {
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-    harness.raw("POST", "/acme/oauth/token", body.into_bytes(), headers).await
+    harness.raw("POST", "/acme/oauth/token", body.into_bytes(), &[headers, &[FORM]].concat()).await
 }
 
 pub async fn token_by_secret(harness: &Harness, made: &CreatedKey) -> ScimResponse {
@@ -342,6 +345,25 @@ async fn what_is_wrong_with_a_token_request_is_said_as_rfc_6749_has_it() {
     ] {
         assert_eq!(error(&ask_token(&harness, &form, &[]).await), (400, "invalid_request".to_owned()), "{what}");
     }
+    let form = [grant, ("client_id", "another")];
+    let reply = ask_token(&harness, &form, &[("authorization", &basic(id, secret))]).await;
+    assert_eq!(error(&reply), (400, "invalid_request".to_owned()), "client ids that disagree");
+    let form = [grant, ("client_id", id)];
+    let two = [("authorization", &basic(id, secret) as &str), ("authorization", &basic(id, secret))];
+    assert_eq!(ask_token(&harness, &form, &two[..1]).await.status, 200, "client ids that agree");
+    assert_eq!(error(&ask_token(&harness, &form, &two).await), invalid_client, "two headers");
+    let body = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}").into_bytes();
+    for (media_type, status) in [
+        (None, 400),
+        (Some("application/json"), 400),
+        (Some("application/x-www-form-urlencoded+x"), 400),
+        (Some("text/plain; x=application/x-www-form-urlencoded"), 400),
+        (Some("Application/X-WWW-Form-Urlencoded; charset=UTF-8"), 200),
+    ] {
+        let headers: Vec<_> = media_type.map(|media_type| ("content-type", media_type)).into_iter().collect();
+        let reply = harness.raw("POST", "/acme/oauth/token", body.clone(), &headers).await;
+        assert_eq!(reply.status, status, "{media_type:?}: {reply:?}");
+    }
     let form = [("grant_type", "password"), ("client_id", id), ("client_secret", secret)];
     assert_eq!(error(&ask_token(&harness, &form, &[]).await), (400, "unsupported_grant_type".to_owned()));
     let form = [grant, ("client_id", id), ("client_secret", secret), ("scope", "read admin")];
@@ -411,7 +433,7 @@ async fn a_form_of_any_kind_is_answered_and_costs_little() {
     let (id, secret) = (client.record.id.as_str(), client.secret.as_deref().unwrap());
     let twice = format!("grant_type=client_credentials&scope=read+read&client_id={id}&client_secret={secret}");
     for (body, status) in [(many, 400), ("a=1&".repeat(9_000), 400), (twice, 200), ("%ff&=&&".to_owned(), 400)] {
-        let reply = harness.raw("POST", "/acme/oauth/token", body.into_bytes(), &[]).await;
+        let reply = harness.raw("POST", "/acme/oauth/token", body.into_bytes(), &[FORM]).await;
         assert_eq!(reply.status, status, "{reply:?}");
     }
 }

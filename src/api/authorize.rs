@@ -3,13 +3,16 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use http::HeaderValue;
 use http::header::AUTHORIZATION;
 
 use super::context::RequestContext;
 use crate::app::App;
 use crate::auth::credential::{ConcurrentRead, CredentialLookup, Verification};
-use crate::auth::{Denial, PresentedCredential, Principal, Scope, Tenant};
+use crate::auth::{Denial, KeyId, PresentedCredential, Principal, Rejection, Scope, Tenant};
+use crate::limits::MAX_TENANT_BYTES;
 use crate::scim::{ErrorCode, ScimError};
+use crate::tenant::credential_type::challenges;
 
 impl<'a> RequestContext<'a> {
     /// Lets the caller in, or not.
@@ -48,15 +51,15 @@ impl<'a> RequestContext<'a> {
     async fn authorize(&self, read: ConcurrentRead<'_>) -> Result<Principal, ScimError> {
         if let Some(caller) = self.caller {
             if !caller.has(self.route.scope) {
-                return Err(self.denial_response(Denial::Scope));
+                return Err(self.denial_response(Denial::Scope.into()));
             }
             self.ensure_resource_type_enabled(caller)?;
             read(caller.tenant().clone()).await;
             return Ok(caller.clone());
         }
-        let authorization = self.request.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
+        let authorization = self.request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
         let claim = PresentedCredential::read(authorization, &self.target.tenant)
-            .map_err(|denial| self.denial_response(denial))?;
+            .map_err(|rejection| self.denial_response(rejection))?;
         let tenant = &claim.tenant_name().clone();
         let App { store, profiles, .. } = self.app;
         let lookup = CredentialLookup {
@@ -65,7 +68,7 @@ impl<'a> RequestContext<'a> {
             record_last_used: |key| async move { store.record_last_used(tenant, &key, self.now()).await },
         };
         let verified = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, read).await?;
-        let caller = verified.map_err(|denial| self.denial_response(denial))?;
+        let caller = verified.map_err(|rejection| self.denial_response(rejection))?;
         self.ensure_resource_type_enabled(&caller)?;
         Ok(caller)
     }
@@ -91,8 +94,13 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    pub(super) fn denial_response(&self, denial: Denial) -> ScimError {
-        tracing::warn!(request_id = self.request_id, route = self.route.name, ?denial, "denied");
+    /// The answer to a caller who is not let in; the reason goes to the log. A 401 offers what the default profile allows,
+    /// whatever the tenant and whether there is one: only to who holds one of its keys it says what the tenant allows.
+    pub(super) fn denial_response(&self, Rejection { denial, key, profile }: Rejection) -> ScimError {
+        let tenant: String = self.target.tenant.chars().take(MAX_TENANT_BYTES).collect();
+        let (request_id, route) = (self.request_id, self.route.name);
+        let key = key.as_ref().map_or("", KeyId::as_str);
+        tracing::warn!(request_id, route, tenant, key, ?denial, "denied");
         match denial {
             Denial::Scope => ScimError::new(
                 ErrorCode::ScopeMissing,
@@ -103,7 +111,11 @@ impl<'a> RequestContext<'a> {
                 ErrorCode::IssuerUnavailable,
                 "the identity provider's signing keys could not be fetched; send the request again",
             ),
-            _ => ScimError::unauthorized(),
+            _ => {
+                let profile = profile.and_then(|profile| self.app.profiles.known(&profile));
+                let challenges = profile.map(|profile| challenges(&profile.credentials));
+                ScimError { challenges, ..ScimError::unauthorized() }
+            }
         }
     }
 }

@@ -2,15 +2,17 @@
 //! identity provider (RFC 7523), and is issued a bearer token of an hour, which works as long as its client does.
 
 use futures_util::future::join;
-use http::StatusCode;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::{RequestContext, ScimResponse};
 use crate::auth::credential::client_of;
 use crate::auth::jwt::TAKEN;
-use crate::auth::{AccessToken, Denial, KeyId, KeyRecord, PresentedCredential, Scope, StoredCredential, TokenRecord};
+use crate::auth::{
+    AccessToken, Denial, KeyId, KeyRecord, PresentedCredential, Rejection, Scope, StoredCredential, TokenRecord,
+};
 use crate::limits::{MAX_TOKEN_REQUEST_BYTES, MAX_TOKENS_PER_WINDOW, TOKEN_SECONDS};
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::ops::tokens::TokenOutcome;
@@ -29,7 +31,7 @@ pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     };
     let claim = match request.claim(context.tenant_in_url()) {
         Ok(claim) => claim,
-        Err(denial) => return Ok(request.denial_response(&context, denial)),
+        Err(rejection) => return Ok(denial_response(&context, rejection)),
     };
     let (tenant, id) = (claim.tenant_name().clone(), claim.key_id().clone());
     let assertion = claim.jwt().cloned();
@@ -37,8 +39,10 @@ pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     let stored = StoredCredential { key: store.key(&tenant, &id).await?, token: None };
     let client = match claim.verify(stored, &context.check(None)).await {
         Ok(client) => client,
-        Err(denial @ Denial::IssuerUnavailable) => return Err(context.denial_response(denial)),
-        Err(denial) => return Ok(request.denial_response(&context, denial)),
+        Err(rejection) if rejection.denial == Denial::IssuerUnavailable => {
+            return Err(context.denial_response(rejection));
+        }
+        Err(rejection) => return Ok(denial_response(&context, rejection)),
     };
     let scopes = match request.scopes(&client) {
         Ok(scopes) => scopes,
@@ -53,7 +57,7 @@ pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     match join(store.issue_token(&record, assertion.as_ref(), context.now()), record_last_used).await.0? {
         TokenOutcome::Issued => Ok(issued(id, &token, &record)),
         TokenOutcome::TooMany(until) => Err(too_many(until, context.now())),
-        TokenOutcome::AssertionReplayed => Ok(request.denial_response(&context, Denial::Replayed)),
+        TokenOutcome::AssertionReplayed => Ok(denial_response(&context, claim.reject(Denial::Replayed))),
     }
 }
 
@@ -95,13 +99,21 @@ struct Refused {
 
 impl Request {
     fn read(context: &RequestContext<'_>) -> Result<Self, Refused> {
+        if !is_form(context.headers()) {
+            return Err(Refused::bad("invalid_request", format!("the Content-Type is {FORM}")));
+        }
         let mut form = FormFields::read(context.raw_body())?;
         match form.take("grant_type").as_deref() {
             Some("client_credentials") => {}
             None => return Err(Refused::bad("invalid_request", "grant_type is missing; it is client_credentials")),
             Some(_) => return Err(Refused::bad("unsupported_grant_type", "the grant_type is client_credentials")),
         }
-        let header = context.headers().get(AUTHORIZATION).map(|header| header.as_bytes());
+        let mut headers = context.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let header = headers.next();
+        if headers.next().is_some() {
+            context.denial_response(Denial::SeveralHeaders.into());
+            return Err(Refused::unknown_client());
+        }
         let (id, secret) = (form.take("client_id"), form.take("client_secret"));
         let assertion = form.take("client_assertion");
         let ways = [header.is_some(), secret.is_some(), assertion.is_some()].iter().filter(|way| **way).count();
@@ -110,8 +122,11 @@ impl Request {
         }
         let shown = match (header, secret, assertion) {
             (Some(header), ..) => {
-                let (id, secret) = client_of(header).map_err(|_| Refused::unknown_client())?;
-                Shown::Secret { id, secret }
+                let (client, secret) = client_of(header).map_err(|_| Refused::unknown_client())?;
+                if id.is_some_and(|id| id != client) {
+                    return Err(Refused::bad("invalid_request", "client_id is another than that of the header"));
+                }
+                Shown::Secret { id: client, secret }
             }
             (_, Some(secret), _) => {
                 Shown::Secret { id: id.ok_or_else(|| Refused::bad("invalid_request", "client_id is missing"))?, secret }
@@ -127,7 +142,7 @@ impl Request {
         Ok(Self { shown, scope: form.take("scope") })
     }
 
-    fn claim(&self, tenant: &str) -> Result<PresentedCredential, Denial> {
+    fn claim(&self, tenant: &str) -> Result<PresentedCredential, Rejection> {
         match &self.shown {
             Shown::Secret { id, secret } => PresentedCredential::of_client(id, secret, tenant),
             Shown::Assertion(assertion) => PresentedCredential::of_assertion(assertion, tenant),
@@ -148,12 +163,12 @@ impl Request {
         let is_given = |scope: &&Scope| asked.is_empty() || asked.contains(scope);
         Ok(all.iter().filter(is_given).copied().collect())
     }
+}
 
-    /// The same for every reason, which goes to the log.
-    fn denial_response(&self, context: &RequestContext<'_>, denial: Denial) -> ScimResponse {
-        context.denial_response(denial);
-        Refused::unknown_client().reply()
-    }
+/// The same for every reason, which goes to the log.
+fn denial_response(context: &RequestContext<'_>, rejection: Rejection) -> ScimResponse {
+    context.denial_response(rejection);
+    Refused::unknown_client().reply()
 }
 
 impl Refused {
@@ -172,6 +187,14 @@ impl Refused {
         let reply = ScimResponse::plain(None, self.status, body);
         if self.status == StatusCode::UNAUTHORIZED { reply.challenge("Basic realm=\"scim\"") } else { reply }
     }
+}
+
+/// The media type of a token request (RFC 6749 section 4.4.2).
+const FORM: &str = "application/x-www-form-urlencoded";
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()?.split(';').next());
+    media_type.is_some_and(|media_type| media_type.trim().eq_ignore_ascii_case(FORM))
 }
 
 /// The parameters of a form that have a meaning here. One without a value is left out, a repeated one is an error (RFC

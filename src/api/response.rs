@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::auth::{KeyId, Principal};
 use crate::scim::ScimError;
+use crate::tenant::CredentialType;
+use crate::tenant::credential_type::challenges;
 
 /// The media type of every body (RFC 7644 section 8.1).
 pub(super) const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
@@ -99,7 +101,8 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>) -> Response<Bytes
             set(ALLOW, allow);
             set(LOCATION, location);
             set(RETRY_AFTER, error.retry_after.map(|seconds| seconds.to_string()));
-            set(WWW_AUTHENTICATE, (error.status() == 401).then(|| "Bearer realm=\"scim\"".to_owned()));
+            let usual = (error.status() == 401).then(|| challenges(&CredentialType::ALL));
+            set(WWW_AUTHENTICATE, error.challenges.or(usual).map(str::to_owned));
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             (status, SCIM_JSON, Some(error.to_json()))
         }

@@ -36,6 +36,12 @@ impl Profiles {
         Ok(self.hold(wanted, profile))
     }
 
+    /// The profile that a reference means, if it takes no read to know.
+    pub fn known(&self, wanted: &ProfileRef) -> Option<Arc<Profile>> {
+        let shipped = || Profile::parse(Profile::shipped(wanted.name())?).ok().map(Arc::new);
+        self.held(wanted).or_else(|| wanted.digest().is_none().then(shipped).flatten())
+    }
+
     fn held(&self, wanted: &ProfileRef) -> Option<Arc<Profile>> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         held.iter().find(|(known, _)| known == wanted).map(|(_, profile)| profile.clone())

@@ -10,7 +10,7 @@ use futures_util::future::{Either, join3, select};
 use jiff::Timestamp;
 use subtle::ConstantTimeEq;
 
-use super::denial::Denial;
+use super::denial::{Denial, Rejection};
 use super::issuer::Issuers;
 use super::jwt::{Algorithm, DUMMY_KEY, Jwt, OWN_ISSUER, own_key};
 use super::key::{ApiKey, KeyId};
@@ -80,12 +80,16 @@ pub struct CredentialLookup<K, A, B> {
 }
 
 impl PresentedCredential {
-    /// Reads an `Authorization` header for the tenant named in the URL.
+    /// Reads the `Authorization` header for the tenant named in the URL. Of several none counts: whoever stands before
+    /// Rollcall may have looked at another one.
     ///
     /// # Errors
     /// Why the header cannot be a credential of that tenant.
-    pub fn read(authorization: Option<&[u8]>, tenant_in_url: &str) -> Result<Self, Denial> {
-        let header = authorization.ok_or(Denial::Missing)?;
+    pub fn read<'h>(mut authorization: impl Iterator<Item = &'h [u8]>, tenant_in_url: &str) -> Result<Self, Rejection> {
+        let header = authorization.next().ok_or(Denial::Missing)?;
+        if authorization.next().is_some() {
+            return Err(Denial::SeveralHeaders.into());
+        }
         let (scheme, rest) = split(header)?;
         match scheme.to_ascii_lowercase().as_str() {
             "bearer" if rest.starts_with("scim_") => match ApiKey::parse(rest) {
@@ -98,7 +102,7 @@ impl PresentedCredential {
                 let key = ApiKey::parse(&password).ok_or(Denial::Malformed)?;
                 Self::of_key(key, tenant_in_url, |key| Proof::Basic { user, key })
             }
-            _ => Err(Denial::Malformed),
+            _ => Err(Denial::Malformed.into()),
         }
     }
 
@@ -106,11 +110,11 @@ impl PresentedCredential {
     ///
     /// # Errors
     /// Why these cannot be a client of that tenant.
-    pub fn of_client(id: &str, secret: &str, tenant_in_url: &str) -> Result<Self, Denial> {
+    pub fn of_client(id: &str, secret: &str, tenant_in_url: &str) -> Result<Self, Rejection> {
         let key = ApiKey::parse(secret).ok_or(Denial::Malformed)?;
         match key.id().as_str() == id {
             true => Self::of_key(key, tenant_in_url, Proof::Client),
-            false => Err(Denial::Malformed),
+            false => Err(Denial::Malformed.of(key.id())),
         }
     }
 
@@ -118,30 +122,30 @@ impl PresentedCredential {
     ///
     /// # Errors
     /// Why it cannot be one of that tenant.
-    pub fn of_assertion(assertion: &str, tenant_in_url: &str) -> Result<Self, Denial> {
+    pub fn of_assertion(assertion: &str, tenant_in_url: &str) -> Result<Self, Rejection> {
         match Self::of_jwt(assertion, tenant_in_url)? {
             claim @ Self { proof: Proof::IssuerJwt(_), .. } => Ok(claim),
-            _ => Err(Denial::WrongCredentialType),
+            claim => Err(Denial::WrongCredentialType.of(&claim.id)),
         }
     }
 
-    fn of_key(key: ApiKey, tenant_in_url: &str, proof: impl FnOnce(ApiKey) -> Proof) -> Result<Self, Denial> {
+    fn of_key(key: ApiKey, tenant_in_url: &str, proof: impl FnOnce(ApiKey) -> Proof) -> Result<Self, Rejection> {
         if key.tenant().as_str() != tenant_in_url {
-            return Err(Denial::OtherTenant);
+            return Err(Denial::OtherTenant.of(key.id()));
         }
         Ok(Self { tenant: Tenant(key.tenant().clone()), id: key.id().clone(), proof: proof(key) })
     }
 
-    fn of_token(token: AccessToken, tenant_in_url: &str) -> Result<Self, Denial> {
+    fn of_token(token: AccessToken, tenant_in_url: &str) -> Result<Self, Rejection> {
         if token.tenant().as_str() != tenant_in_url {
-            return Err(Denial::OtherTenant);
+            return Err(Denial::OtherTenant.of(token.client()));
         }
         Ok(Self { tenant: Tenant(token.tenant().clone()), id: token.client().clone(), proof: Proof::Token(token) })
     }
 
-    fn of_jwt(text: &str, tenant_in_url: &str) -> Result<Self, Denial> {
+    fn of_jwt(text: &str, tenant_in_url: &str) -> Result<Self, Rejection> {
         if text.len() > MAX_AUTHORIZATION_BYTES {
-            return Err(Denial::Malformed);
+            return Err(Denial::Malformed.into());
         }
         let tenant = Tenant(tenant_in_url.parse().map_err(|_| Denial::Malformed)?);
         let jwt = Jwt::parse(text).ok_or(Denial::Malformed)?;
@@ -151,7 +155,7 @@ impl PresentedCredential {
             return if is_for_it {
                 Ok(Self { tenant, id, proof: Proof::RollcallJwt(jwt) })
             } else {
-                Err(Denial::OtherTenant)
+                Err(Denial::OtherTenant.of(&id))
             };
         }
         let audience = jwt.claims.aud.all().next().ok_or(Denial::Malformed)?;
@@ -167,6 +171,11 @@ impl PresentedCredential {
     /// The key's id; that of the client, for an access token.
     pub fn key_id(&self) -> &KeyId {
         &self.id
+    }
+
+    /// That whoever shows it is not let in.
+    pub fn reject(&self, denial: Denial) -> Rejection {
+        denial.of(&self.id)
     }
 
     /// The access token that is shown, if it is one.
@@ -193,7 +202,7 @@ impl PresentedCredential {
         check: Verification<'_>,
         CredentialLookup { stored, profile, record_last_used }: CredentialLookup<K, A, B>,
         read: ConcurrentRead<'_>,
-    ) -> Result<Result<Principal, Denial>, E>
+    ) -> Result<Result<Principal, Rejection>, E>
     where
         K: Future<Output = Result<StoredCredential, E>>,
         A: FnOnce(ProfileRef) -> P,
@@ -209,7 +218,7 @@ impl PresentedCredential {
         };
         let record = match self.verify(stored?, &check).await {
             Ok(record) => record,
-            Err(denial) => return Ok(Err(denial)),
+            Err(rejection) => return Ok(Err(rejection)),
         };
         let tell = async {
             if record.last_used_is_stale(check.now) {
@@ -231,21 +240,24 @@ impl PresentedCredential {
     ///
     /// # Errors
     /// Why the caller is not let in.
-    pub async fn verify(&self, stored: StoredCredential, check: &Verification<'_>) -> Result<KeyRecord, Denial> {
-        self.verify_proof(&stored, check).await?;
-        let mut record = stored.key.ok_or(Denial::Unknown)?;
+    pub async fn verify(&self, stored: StoredCredential, check: &Verification<'_>) -> Result<KeyRecord, Rejection> {
+        self.verify_proof(&stored, check).await.map_err(|denial| self.reject(denial))?;
+        let mut record = stored.key.ok_or_else(|| self.reject(Denial::Unknown))?;
+        // Whoever has come so far holds the key.
+        let reject =
+            |denial, record: KeyRecord| Rejection { profile: Some(record.config.profile), ..self.reject(denial) };
         if let Some(token) = stored.token {
             record.scopes.retain(|scope| token.scopes.contains(scope));
         }
         match record.state(check.now) {
-            State::Revoked => return Err(Denial::Revoked),
-            State::Expired => return Err(Denial::Expired),
-            State::Pending => return Err(Denial::NotYetValid),
-            State::Waiting => return Err(Denial::AutomationUserInactive),
+            State::Revoked => return Err(reject(Denial::Revoked, record)),
+            State::Expired => return Err(reject(Denial::Expired, record)),
+            State::Pending => return Err(reject(Denial::NotYetValid, record)),
+            State::Waiting => return Err(reject(Denial::AutomationUserInactive, record)),
             State::Live | State::Expiring => {}
         }
         if check.scope.is_some_and(|scope| !record.scopes.contains(&scope)) {
-            return Err(Denial::Scope);
+            return Err(reject(Denial::Scope, record));
         }
         Ok(record)
     }

@@ -1,11 +1,40 @@
 //! Reasons to let nobody in.
 
+use super::key::KeyId;
+use crate::tenant::ProfileRef;
+
+/// A caller who is not let in: why, and what is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Why.
+    pub denial: Denial,
+    /// The key that it named, for the log; for an access token, that of its client. Nothing says that it holds it.
+    pub key: Option<KeyId>,
+    /// The profile of its tenant, for a caller who holds a key of it that does not work: nobody else learns of it.
+    pub profile: Option<ProfileRef>,
+}
+
+impl From<Denial> for Rejection {
+    fn from(denial: Denial) -> Self {
+        Self { denial, key: None, profile: None }
+    }
+}
+
+impl Denial {
+    /// Of a caller who named that key.
+    pub(super) fn of(self, key: &KeyId) -> Rejection {
+        Rejection { key: Some(key.clone()), ..self.into() }
+    }
+}
+
 /// Why a request was not let in. Goes to the log; the client is told the same for all but `Scope`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Denial {
     Missing,
     Malformed,
+    /// More than one `Authorization` header.
+    SeveralHeaders,
     OtherTenant,
     /// A credential of another type than the record's.
     WrongCredentialType,

@@ -19,6 +19,8 @@ pub struct ScimError {
     pub detail: String,
     /// Seconds to wait before trying again, for 429 and 503.
     pub retry_after: Option<u32>,
+    /// How to authenticate, for a 401 that says otherwise than most.
+    pub challenges: Option<&'static str>,
 }
 
 /// Detail error keywords of RFC 7644 table 9 and RFC 9865 section 2.1.
@@ -60,7 +62,7 @@ impl ScimType {
 impl ScimError {
     /// An error of that code.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), retry_after: None }
+        Self { code, detail: detail.into(), retry_after: None, challenges: None }
     }
 
     /// The HTTP status.

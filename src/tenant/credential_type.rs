@@ -56,6 +56,19 @@ impl FromStr for CredentialType {
     }
 }
 
+/// The challenges of a 401 (RFC 9110 section 11.6.1): one for each scheme of `Authorization` that a client may come with,
+/// in the order of the types.
+pub fn challenges(types: &[CredentialType]) -> &'static str {
+    let is_basic = |kind: &CredentialType| *kind == CredentialType::Basic;
+    let (first, rest) = (types.iter().position(is_basic), types.iter().any(|kind| !is_basic(kind)));
+    match (first, rest) {
+        (None, _) => "Bearer realm=\"scim\"",
+        (Some(_), false) => "Basic realm=\"scim\"",
+        (Some(0), true) => "Basic realm=\"scim\", Bearer realm=\"scim\"",
+        (Some(_), true) => "Bearer realm=\"scim\", Basic realm=\"scim\"",
+    }
+}
+
 /// How clients authenticate, as ServiceProviderConfig publishes it (RFC 7643 section 5); the first is the primary one.
 pub fn authentication_schemes(types: &[CredentialType]) -> Vec<Value> {
     let mut schemes: Vec<Value> = Vec::new();
@@ -86,4 +99,24 @@ pub fn authentication_schemes(types: &[CredentialType]) -> Vec<Value> {
         }
     }
     schemes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_challenge_for_each_scheme_that_a_type_is_sent_by() {
+        use CredentialType::{Basic, Bearer, Client, Federation, Jwt};
+        let (bearer, basic) = ("Bearer realm=\"scim\"", "Basic realm=\"scim\"");
+        for (types, expected) in [
+            (vec![Bearer], bearer.to_owned()),
+            (vec![Jwt, Client, Federation], bearer.to_owned()),
+            (vec![Basic], basic.to_owned()),
+            (vec![Basic, Client, Federation], format!("{basic}, {bearer}")),
+            (CredentialType::ALL.to_vec(), format!("{bearer}, {basic}")),
+        ] {
+            assert_eq!(challenges(&types), expected);
+        }
+    }
 }

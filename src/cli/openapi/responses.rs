@@ -75,7 +75,7 @@ fn error(status: u16) -> Value {
     let mut response = described(status);
     let (name, description) = match status {
         308 => ("Location", "The address"),
-        401 => ("WWW-Authenticate", "The scheme"),
+        401 => ("WWW-Authenticate", "A challenge for each scheme that is accepted"),
         429 | 503 => ("Retry-After", "Seconds to wait"),
         _ => ("", ""),
     };
