@@ -5,6 +5,7 @@ use crate::store::StoreError;
 pub mod keys;
 pub mod show;
 pub mod tenants;
+mod trust;
 
 /// Why something was not done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

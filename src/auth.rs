@@ -16,7 +16,7 @@ pub use denial::{Denial, Rejection};
 pub use issuer::Issuers;
 pub use key::{ApiKey, KeyId};
 pub use principal::{Principal, Tenant};
-pub use record::{Credential, FederatedIssuer, KeyRecord};
+pub use record::{Credential, FederatedIssuer, KeyRecord, TrustedSubject};
 pub use scope::Scope;
 pub use seal::SealKey;
 pub use token::{AccessToken, TokenRecord};

@@ -148,6 +148,14 @@ pub const MAX_AUTOMATION_BYTES: usize = 256;
 /// How far in seconds the clocks of issuers may differ from ours.
 pub const CLOCK_TOLERANCE_SECONDS: i64 = 60;
 
+/// Longest life in seconds of an identity provider's JWT. The longest of Entra ID's are those of managed identities: they
+/// live 24 hours, and say that they were issued 5 minutes before.
+pub const MAX_ISSUER_JWT_SECONDS: i64 = 25 * 60 * 60;
+
+/// How many days a key works that is created without an end: who must replace it once a year knows how. Gallery
+/// applications of Entra ID may have secrets of one to three years.
+pub const DEFAULT_KEY_LIFE_DAYS: i64 = 365;
+
 /// How often in seconds the use of a key is written down: what lists keys need not know it to the second.
 pub const LAST_USED_RESOLUTION_SECONDS: i64 = 15 * 60;
 

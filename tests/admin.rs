@@ -60,6 +60,9 @@ async fn a_key_is_made_listed_rotated_and_revoked() {
     let rotate = format!("{path}/{}/rotate", made.body["id"].as_str().unwrap());
     let rotated = ask(&harness, &admin, "POST", &rotate, json!({"overlapSeconds": 60})).await;
     assert_eq!(rotated.status, 201, "{rotated:?}");
+    let listed = ask(&harness, &admin, "GET", path, Value::Null).await.body;
+    let old = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == made.body["id"]).unwrap();
+    assert_eq!(rotated.body["replaces"], json!({"id": old["id"], "expires": old["expires"]}));
     let next = rotated.body["secret"].as_str().unwrap();
     assert_eq!((users(&harness, "acme", &secret).await, users(&harness, "acme", next).await), (200, 200));
     for id in [&made.body["id"], &rotated.body["id"]] {
@@ -88,6 +91,36 @@ async fn a_key_waits_for_its_automation_user() {
     assert_eq!(state, "live");
 }
 
+/// A request for a trust in an issuer.
+fn trusting(issuer: &str, more: Value) -> Value {
+    let mut body = json!({"description": "x", "type": "federation", "issuer": issuer, "audience": "a",
+        "jwksUri": "https://idp.example.com/keys"});
+    let is_about_keys = more.get("jwksUri").is_some();
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    if is_about_keys {
+        body["subject"] = json!("workload");
+    }
+    body
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trust_in_every_subject_and_a_key_without_an_end_are_said_and_shown() {
+    let harness = Harness::new().await;
+    let admin = harness.operator().await;
+    let path = "/tenants/acme/keys";
+    let mut body = trusting("https://idp.example.com", json!({"anySubject": true}));
+    body["expires"] = json!("never");
+    let any = ask(&harness, &admin, "POST", path, body).await;
+    assert_eq!((any.status, &any.body["anySubject"]), (201, &json!(true)), "{any:?}");
+    assert!(any.body.get("subject").is_none() && any.body.get("expires").is_none());
+    let one =
+        ask(&harness, &admin, "POST", path, trusting("https://accounts.google.com", json!({"subject": "7"}))).await;
+    assert_eq!((one.status, &one.body["subject"]), (201, &json!("7")), "{one:?}");
+    assert!(one.body.get("anySubject").is_none() && one.body["expires"].is_string());
+    let listed = ask(&harness, &admin, "GET", path, Value::Null).await.body;
+    assert_eq!(listed["keys"].as_array().unwrap().iter().filter(|key| key["anySubject"] == true).count(), 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_wrong_with_a_request_is_said_and_nothing_is_done() {
     let harness = Harness::new().await;
@@ -109,7 +142,39 @@ async fn what_is_wrong_with_a_request_is_said_and_nothing_is_done() {
         ("POST", keys, json!({"description": "x", "type": "saml"}), 400, "type"),
         ("POST", keys, json!({"description": "x", "scopes": ["all"]}), 400, "scopes"),
         ("POST", keys, json!({"description": "x", "expires": "soon"}), 400, "expires"),
+        ("POST", keys, json!({"description": "x", "expires": "Never"}), 400, "expires"),
+        ("POST", keys, json!({"description": "x", "scopes": ["admin", "write"]}), 400, "scopes: admin"),
         ("POST", keys, json!({"description": "x", "type": "federation"}), 400, "issuer"),
+        ("POST", keys, trusting("https://idp.example.com", json!({})), 400, "subject: it is missing"),
+        (
+            "POST",
+            keys,
+            trusting("https://idp.example.com", json!({"anySubject": false})),
+            400,
+            "subject: it is missing",
+        ),
+        (
+            "POST",
+            keys,
+            trusting("https://idp.example.com", json!({"subject": "a", "anySubject": true})),
+            400,
+            "anySubject",
+        ),
+        ("POST", keys, trusting("https://accounts.google.com", json!({"anySubject": true})), 400, "subject: https"),
+        (
+            "POST",
+            keys,
+            trusting("https://login.microsoftonline.com/common/v2.0", json!({"anySubject": true})),
+            400,
+            "subject: https",
+        ),
+        (
+            "POST",
+            keys,
+            trusting("https://idp.example.com", json!({"jwksUri": "https://10.0.0.1/keys"})),
+            400,
+            "jwksUri",
+        ),
         ("POST", keys, json!({"description": "x", "automation": "nobody"}), 404, "nobody"),
         ("POST", "/tenants/acme/keys/00000000000000/rotate", json!({}), 404, "00000000000000"),
         ("POST", "/tenants/acme/keys/x/rotate", json!({"overlapSeconds": -1}), 400, "overlapSeconds"),

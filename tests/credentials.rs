@@ -9,11 +9,13 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
-use rollcall::admin::keys::{self, CreatedKey, NewCredentialType, NewKey};
+use rollcall::admin::keys::{self, CreatedKey, Expiry, NewCredentialType, NewKey};
 use rollcall::app::{App, Clock};
 use rollcall::auth::jwt::Algorithm;
-use rollcall::auth::{Credential, FederatedIssuer, Issuers, KeyId, Scope};
-use rollcall::limits::{CLOCK_TOLERANCE_SECONDS, JWKS_MIN_REFETCH_SECONDS, JWKS_STALE_TTL_SECONDS, JWKS_TTL_SECONDS};
+use rollcall::auth::{Credential, FederatedIssuer, Issuers, KeyId, Scope, TrustedSubject};
+use rollcall::limits::{
+    CLOCK_TOLERANCE_SECONDS, JWKS_MIN_REFETCH_SECONDS, JWKS_STALE_TTL_SECONDS, JWKS_TTL_SECONDS, MAX_ISSUER_JWT_SECONDS,
+};
 use rollcall::store::dynamo::tables::Table;
 use rollcall::tenant::TenantName;
 use serde_json::{Value, json};
@@ -34,7 +36,7 @@ pub fn trust() -> FederatedIssuer {
     FederatedIssuer {
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
-        subject: Some("workload".to_owned()),
+        subject: TrustedSubject::Only("workload".to_owned()),
         jwks_uri: JWKS_URI.to_owned(),
         algorithm: Algorithm::RS256,
     }
@@ -47,7 +49,7 @@ pub fn new_key(name: &str, form: NewCredentialType) -> NewKey {
         automation: Some(ROBOT.to_owned()),
         scopes: vec![Scope::Read, Scope::Write],
         not_before: None,
-        expires: None,
+        expires: Expiry::Default,
         credential_type: form,
     }
 }
@@ -184,7 +186,7 @@ async fn wrong_ones(harness: &Harness) -> Vec<(&'static str, String)> {
         later.not_before = Some(now + SignedDuration::from_hours(1));
         all.push(("not yet valid", header_of(&add(harness, later).await)));
         let mut short = new_key("acme", form.clone());
-        short.expires = Some(ago(60));
+        short.expires = Expiry::At(ago(60));
         let short = keys::add(&harness.app.store, short, ago(120)).await.unwrap();
         all.push(("expired", header_of(&short)));
         let revoked = add(harness, new_key("acme", form)).await;
@@ -257,6 +259,13 @@ fn wrong_foreign_jwts() -> Vec<(&'static str, String)> {
         ("without an end", say(json!({"exp": null}))),
         ("with an end of another type", say(json!({"exp": "tomorrow"}))),
         ("with a beginning of another type", say(json!({"nbf": "yesterday"}))),
+        ("with a time of issue of another type", say(json!({"iat": "yesterday"}))),
+        ("with an end that is too far", say(json!({"exp": now + MAX_ISSUER_JWT_SECONDS + 65, "iat": null}))),
+        ("with an end that is too far, issued in a while", {
+            let later = now + 1_000_000;
+            say(json!({"exp": later + 600, "iat": later, "nbf": now}))
+        }),
+        ("that lives too long", say(json!({"iat": now + 600 - MAX_ISSUER_JWT_SECONDS - 1}))),
         ("alg none", head("none")),
         ("key confusion", head("HS256")),
         ("another algorithm of the same key", head("PS256")),
@@ -288,7 +297,14 @@ async fn clocks_may_differ_a_little() {
     let (harness, _) = with_issuer(None).await;
     add(&harness, new_key("acme", NewCredentialType::Federation(trust()))).await;
     let now = Timestamp::now().as_second();
-    for change in [json!({"exp": now - 30}), json!({"nbf": now + 30}), json!({"aud": [AUDIENCE, "other"]})] {
+    for change in [
+        json!({"exp": now - 30}),
+        json!({"nbf": now + 30}),
+        json!({"aud": [AUDIENCE, "other"]}),
+        // As long as one may live.
+        json!({"iat": null, "exp": now + MAX_ISSUER_JWT_SECONDS}),
+        json!({"iat": now + 605 - MAX_ISSUER_JWT_SECONDS}),
+    ] {
         assert_eq!(
             get(&harness, &bearer(&of_issuer("first", &claims_with(change.clone())))).await.status,
             200,
@@ -419,7 +435,7 @@ async fn a_client_that_is_rotated_takes_its_tokens_along_at_the_end_of_the_overl
     let token = bearer(token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap());
     let overlap = SignedDuration::from_mins(10);
     let store = &harness.app.store;
-    keys::rotate(store, &tenant("acme"), &client.record.id, overlap, None, Timestamp::now()).await.unwrap();
+    keys::rotate(store, &tenant("acme"), &client.record.id, overlap, Expiry::Default, Timestamp::now()).await.unwrap();
     assert_eq!(get(&at(&harness, 590), &token).await.status, 200);
     assert_eq!(get(&at(&harness, 610), &token).await.status, 401);
     assert_eq!(token_by_secret(&at(&harness, 610), &client).await.status, 401);
@@ -460,8 +476,11 @@ async fn an_issuer_changes_its_keys_and_is_not_asked_more_than_it_must_be() {
     let (harness, issuer) = with_issuer(None).await;
     add(&harness, new_key("acme", NewCredentialType::Federation(trust()))).await;
     let asked = || issuer.asked.swap(0, Ordering::Relaxed);
-    let of =
-        |kid: &str| bearer(&of_issuer(kid, &claims_with(json!({"exp": Timestamp::now().as_second() + 1_000_000}))));
+    let of_then = |then: &Harness, kid: &str| {
+        let now = then.app.clock.now().as_second();
+        bearer(&of_issuer(kid, &claims_with(json!({"iat": now, "nbf": now, "exp": now + 600}))))
+    };
+    let of = |kid: &str| of_then(&harness, kid);
     for _ in 0..5 {
         assert_eq!(get(&harness, &of("first")).await.status, 200);
     }
@@ -472,19 +491,23 @@ async fn an_issuer_changes_its_keys_and_is_not_asked_more_than_it_must_be() {
     assert_eq!(asked(), 0, "a forged kid does not have it asked again at once");
     issuer.publish(&["first", "second"]);
     let soon = at(&harness, JWKS_MIN_REFETCH_SECONDS + 1);
-    assert_eq!(get(&soon, &of("second")).await.status, 200, "a new key is fetched when a token names it");
+    assert_eq!(get(&soon, &of_then(&soon, "second")).await.status, 200, "a new key is fetched when a token names it");
     assert_eq!(asked(), 1);
     issuer.publish(&["second"]);
     let later = at(&harness, JWKS_MIN_REFETCH_SECONDS + JWKS_TTL_SECONDS + 2);
-    assert_eq!(get(&later, &of("first")).await.status, 401, "a key that is withdrawn is not taken any more");
+    assert_eq!(
+        get(&later, &of_then(&later, "first")).await.status,
+        401,
+        "a key that is withdrawn is not taken any more"
+    );
     assert_eq!(asked(), 1);
     issuer.is_down.store(true, Ordering::Relaxed);
     let still = at(&harness, 2 * JWKS_TTL_SECONDS + 100);
-    assert_eq!(get(&still, &of("second")).await.status, 200, "an issuer may be down for a while");
-    let unknown = get(&still, &of("first")).await;
+    assert_eq!(get(&still, &of_then(&still, "second")).await.status, 200, "an issuer may be down for a while");
+    let unknown = get(&still, &of_then(&still, "first")).await;
     assert_eq!(unknown.status, 503, "its key may be one that could not be fetched: {unknown:?}");
     let late = at(&harness, JWKS_STALE_TTL_SECONDS + 2 * JWKS_TTL_SECONDS);
-    let refused = get(&late, &of("second")).await;
+    let refused = get(&late, &of_then(&late, "second")).await;
     assert_eq!(refused.status, 503, "it is not the client's fault: {refused:?}");
     assert!(refused.headers.contains_key("retry-after"));
 }
@@ -564,4 +587,18 @@ async fn nothing_secret_is_stored_or_shown() {
     let token = token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap().to_owned();
     let stored = format!("{:?}", harness.dump(Table::Tokens).await);
     assert!(stored.contains(client.record.id.as_str()) && !stored.contains(&token[token.len() - 30..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_an_issuer_signs_for_is_let_in_where_the_key_says_so_alone() {
+    let (harness, _) = with_issuer(None).await;
+    let other = bearer(&of_issuer("first", &claims_with(json!({"sub": "any-employee"}))));
+    let only = add(&harness, new_key("acme", NewCredentialType::Federation(trust()))).await;
+    assert_eq!(get(&harness, &other).await.status, 401);
+    harness.app.store.revoke_key(&tenant("acme"), &only.record.id, Timestamp::now()).await.unwrap();
+    let any = FederatedIssuer { subject: TrustedSubject::Any, ..trust() };
+    add(&harness, new_key("acme", NewCredentialType::Federation(any))).await;
+    assert_eq!(get(&harness, &other).await.status, 200);
+    let without = bearer(&of_issuer("first", &claims_with(json!({"sub": null}))));
+    assert_eq!(get(&harness, &without).await.status, 200);
 }

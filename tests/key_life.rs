@@ -1,13 +1,19 @@
 //! The life of a key: waiting, used, rotated, expiring; and what a new one must be.
 
 use jiff::{SignedDuration, Timestamp};
-use rollcall::admin::keys::{self, NewCredentialType, NewKey};
-use rollcall::auth::FederatedIssuer;
+use rollcall::admin::keys::{self, Expiry, NewCredentialType, NewKey};
 use rollcall::auth::record::State;
+use rollcall::auth::{FederatedIssuer, Scope, TrustedSubject};
+use rollcall::limits::DEFAULT_KEY_LIFE_DAYS;
 
 use crate::credentials::{ROBOT, add, at, get, header_of, new_key, tenant, trust, with_issuer};
 use crate::support::budget::Budget;
 use crate::support::{Harness, is_embedded};
+
+/// The time, as it is stored.
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(Timestamp::now().as_millisecond()).unwrap()
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_key_works_from_when_its_automation_user_is_active() {
@@ -70,7 +76,8 @@ async fn a_rotated_key_works_on_for_the_overlap_and_no_request_is_lost() {
         let rotation = async {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             let overlap = SignedDuration::from_hours(1);
-            let new = keys::rotate(store, &acme, &old.record.id, overlap, None, now).await.unwrap();
+            let new =
+                keys::rotate(store, &acme, &old.record.id, overlap, Expiry::Default, now).await.unwrap().successor;
             *current.lock().unwrap() = header_of(&new);
             new
         };
@@ -90,7 +97,7 @@ async fn a_key_is_called_expiring_a_month_before_its_end() {
     let now = Timestamp::now();
     for (days, state) in [(29, State::Expiring), (31, State::Live)] {
         let mut new = new_key("acme", NewCredentialType::Bearer);
-        new.expires = Some(now + SignedDuration::from_hours(24 * days));
+        new.expires = Expiry::At(now + SignedDuration::from_hours(24 * days));
         assert_eq!(add(&harness, new).await.record.state(now), state);
     }
 }
@@ -112,12 +119,12 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
     for (field, new) in [
         ("description", with(&|new| new.description = " ".to_owned())),
         ("scopes", with(&|new| new.scopes.clear())),
-        ("expires", with(&|new| new.expires = Some(now))),
+        ("expires", with(&|new| new.expires = Expiry::At(now))),
         (
             "notBefore",
             with(&|new| {
                 new.not_before = Some(now + SignedDuration::from_hours(2));
-                new.expires = Some(now + SignedDuration::from_hours(1));
+                new.expires = Expiry::At(now + SignedDuration::from_hours(1));
             }),
         ),
         (
@@ -137,6 +144,28 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
             with(&|new| new.credential_type = trusting(|trust| trust.jwks_uri = "file:///etc/passwd".to_owned())),
         ),
         ("audience", with(&|new| new.credential_type = trusting(|trust| trust.audience.clear()))),
+        (
+            "audience, subject",
+            with(&|new| {
+                new.credential_type = trusting(|trust| trust.subject = TrustedSubject::Only(String::new()));
+            }),
+        ),
+        (
+            "subject: https://accounts.google.com signs",
+            with(&|new| {
+                new.credential_type = trusting(|trust| {
+                    trust.issuer = "https://accounts.google.com".to_owned();
+                    trust.subject = TrustedSubject::Any;
+                });
+            }),
+        ),
+        (
+            "jwksUri",
+            with(&|new| {
+                new.credential_type = trusting(|trust| trust.jwks_uri = "https://169.254.169.254/keys".to_owned());
+            }),
+        ),
+        ("scopes: admin", with(&|new| new.scopes.push(Scope::Admin))),
     ] {
         let refused = keys::add(&harness.app.store, new, now).await.err().unwrap().to_string();
         assert!(refused.starts_with(field), "{refused}");
@@ -151,10 +180,82 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
 async fn a_rotated_key_lives_as_long_as_the_old_one_did() {
     let (harness, _) = with_issuer(None).await;
     let mut new = new_key("acme", NewCredentialType::Bearer);
-    new.expires = Some(Timestamp::now() + SignedDuration::from_hours(24 * 365));
+    new.expires = Expiry::At(now() + SignedDuration::from_hours(24 * 365));
     let old = add(&harness, new).await.record;
-    let later = Timestamp::now() + SignedDuration::from_hours(24 * 300);
-    let rotated = keys::rotate(&harness.app.store, &tenant("acme"), &old.id, SignedDuration::ZERO, None, later).await;
-    let life = rotated.unwrap().record.expires.unwrap().duration_since(later);
-    assert_eq!(life.as_hours(), 24 * 365);
+    let later = now() + SignedDuration::from_hours(24 * 300);
+    let overlap = SignedDuration::from_hours(1);
+    // A second time as the first, though the old key ends with the overlap.
+    for _ in 0..2 {
+        let store = &harness.app.store;
+        let rotated = keys::rotate(store, &tenant("acme"), &old.id, overlap, Expiry::Default, later).await.unwrap();
+        let life = rotated.successor.record.expires.unwrap().duration_since(later);
+        assert_eq!(life.as_hours(), 24 * 365);
+        assert_eq!(rotated.ends, later + overlap);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_without_an_end_is_rotated_to_one_without_an_end() {
+    let (harness, _) = with_issuer(None).await;
+    let (store, acme, now) = (&harness.app.store, tenant("acme"), now());
+    let mut new = new_key("acme", NewCredentialType::Bearer);
+    new.expires = Expiry::Never;
+    let old = add(&harness, new).await;
+    assert_eq!(old.record.ends(), None);
+    let (long, short) = (SignedDuration::from_hours(24), SignedDuration::from_hours(1));
+    for (overlap, ends) in [(long, long), (short, short), (long, short)] {
+        let rotated = keys::rotate(store, &acme, &old.record.id, overlap, Expiry::Default, now).await.unwrap();
+        assert_eq!(rotated.successor.record.ends(), None);
+        assert_eq!(rotated.ends, now + ends, "the earliest end stays");
+        assert_eq!(keys::find(store, &acme, &old.record.id).await.unwrap().ends(), Some(now + ends));
+    }
+    let mut last = None;
+    for expires in [Expiry::Never, Expiry::At(now + long)] {
+        last = Some(keys::rotate(store, &acme, &old.record.id, long, expires, now).await.unwrap().successor.record);
+    }
+    assert_eq!(last.unwrap().ends(), Some(now + long), "as is said");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_ends_before_the_overlap_ends_as_it_would() {
+    let (harness, _) = with_issuer(None).await;
+    let now = now();
+    let mut new = new_key("acme", NewCredentialType::Bearer);
+    new.expires = Expiry::At(now + SignedDuration::from_mins(10));
+    let old = add(&harness, new).await;
+    let day = SignedDuration::from_hours(24);
+    let store = &harness.app.store;
+    let rotated = keys::rotate(store, &tenant("acme"), &old.record.id, day, Expiry::Default, now).await.unwrap();
+    assert_eq!(Some(rotated.ends), old.record.ends());
+    assert_eq!(get(&at(&harness, 590), &header_of(&old)).await.status, 200);
+    assert_eq!(get(&at(&harness, 610), &header_of(&old)).await.status, 401);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_ends_after_a_year_unless_it_is_said_otherwise() {
+    let (harness, _) = with_issuer(None).await;
+    let now = now();
+    let year = SignedDuration::from_hours(24 * DEFAULT_KEY_LIFE_DAYS);
+    for form in [
+        NewCredentialType::Bearer,
+        NewCredentialType::Basic,
+        NewCredentialType::Client,
+        NewCredentialType::Jwt,
+        NewCredentialType::Federation(trust()),
+    ] {
+        let is_jwt = form == NewCredentialType::Jwt;
+        let made = keys::add(&harness.app.store, new_key("acme", form.clone()), now).await.unwrap();
+        assert_eq!(made.record.ends(), Some(now + year));
+        harness.app.store.revoke_key(&tenant("acme"), &made.record.id, now).await.unwrap();
+        let mut later = new_key("acme", form.clone());
+        later.not_before = Some(now + year);
+        let made = keys::add(&harness.app.store, later, now).await.unwrap();
+        assert_eq!(made.record.ends(), Some(now + year + year), "from when it begins to work");
+        harness.app.store.revoke_key(&tenant("acme"), &made.record.id, now).await.unwrap();
+        let never = NewKey { expires: Expiry::Never, ..new_key("acme", form) };
+        match keys::add(&harness.app.store, never, now).await {
+            Ok(made) => assert!(!is_jwt && made.record.ends().is_none()),
+            Err(error) => assert!(is_jwt && error.to_string().starts_with("expires: a JWT"), "{error}"),
+        }
+    }
 }

@@ -2,12 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::trust::check_trust;
 use super::{AdminError, tenants};
 use crate::auth::{ApiKey, Credential, FederatedIssuer, KeyId, KeyRecord, Scope, jwt};
-use crate::limits::{MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
+use crate::limits::{DEFAULT_KEY_LIFE_DAYS, MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
 use crate::store::ops::automation::AutomationUser;
 use crate::store::{Store, StoreError};
-use crate::tenant::{CredentialType, Profile, TenantConfig, TenantName};
+use crate::tenant::{CredentialType, OPERATOR_TENANT, Profile, TenantConfig, TenantName};
 
 /// What a new key is to be.
 #[derive(Debug, Clone)]
@@ -23,9 +24,31 @@ pub struct NewKey {
     /// When it begins to work.
     pub not_before: Option<Timestamp>,
     /// When it stops working.
-    pub expires: Option<Timestamp>,
+    pub expires: Expiry,
     /// How it is shown.
     pub credential_type: NewCredentialType,
+}
+
+/// When a new key stops working.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// [`DEFAULT_KEY_LIFE_DAYS`] after it begins to work; that of a successor lives as long as the old one was to.
+    Default,
+    /// When it is revoked.
+    Never,
+    /// Then.
+    At(Timestamp),
+}
+
+impl Expiry {
+    /// The time, for a key that begins to work then.
+    fn of(self, begins: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Default => Some(begins + SignedDuration::from_hours(24 * DEFAULT_KEY_LIFE_DAYS)),
+            Self::Never => None,
+            Self::At(expires) => Some(expires),
+        }
+    }
 }
 
 /// How the holder of a new key is to prove it.
@@ -76,6 +99,14 @@ pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<CreatedKe
     Ok(made)
 }
 
+/// A key that was rotated.
+pub struct Rotation {
+    /// Its successor.
+    pub successor: CreatedKey,
+    /// Until when the old one works.
+    pub ends: Timestamp,
+}
+
 /// Makes a key like another, which works on for a while: whoever uses it has that long to take the new one.
 ///
 /// # Errors
@@ -85,9 +116,9 @@ pub async fn rotate(
     tenant: &TenantName,
     id: &KeyId,
     overlap: SignedDuration,
-    expires: Option<Timestamp>,
+    expires: Expiry,
     now: Timestamp,
-) -> Result<CreatedKey, AdminError> {
+) -> Result<Rotation, AdminError> {
     let old = find(store, tenant, id).await?;
     let credential_type = match &old.credential {
         Credential::Bearer(_) => NewCredentialType::Bearer,
@@ -101,20 +132,25 @@ pub async fn rotate(
     if old.revoked.is_some() {
         return Err(AdminError::Invalid(format!("{id} is revoked; make a new key instead")));
     }
-    // As long as the old one had, unless somebody says otherwise.
-    let life = old.expires.map(|expires| expires.duration_since(old.created));
+    // As long as the old one was to live when it was created, unless somebody says otherwise.
+    let expires = match (expires, old.expires) {
+        (Expiry::Default, Some(expires)) => Expiry::At(now + expires.duration_since(old.created)),
+        (Expiry::Default, None) => Expiry::Never,
+        (said, _) => said,
+    };
+    let ends = old.ends().map_or(now + overlap, |ends| ends.min(now + overlap));
     let new = NewKey {
         tenant: tenant.clone(),
         description: old.description,
         automation: old.automation,
         scopes: old.scopes,
         not_before: None,
-        expires: expires.or(life.map(|life| now + life)),
+        expires,
         credential_type,
     };
-    let made = add(store, new, now).await?;
+    let successor = add(store, new, now).await?;
     store.expire_key_at(tenant, id, now + overlap).await?;
-    Ok(made)
+    Ok(Rotation { successor, ends })
 }
 
 /// The record of a key.
@@ -170,11 +206,21 @@ fn check(new: &NewKey, now: Timestamp) -> Result<(), AdminError> {
     if new.scopes.is_empty() {
         return refuse("scopes: at least one of read, write and admin".to_owned());
     }
-    if new.expires.is_some_and(|expires| expires <= now) {
-        return refuse("expires: it is in the past".to_owned());
+    if new.scopes.contains(&Scope::Admin) && new.tenant.as_str() != OPERATOR_TENANT {
+        return refuse(format!(
+            "scopes: admin is for keys of the tenant {OPERATOR_TENANT}; it opens nothing elsewhere"
+        ));
     }
-    if new.expires.zip(new.not_before).is_some_and(|(expires, begins)| expires <= begins) {
-        return refuse("notBefore: it is after expires".to_owned());
+    if let Expiry::At(expires) = new.expires {
+        if expires <= now {
+            return refuse("expires: it is in the past".to_owned());
+        }
+        if new.not_before.is_some_and(|begins| expires <= begins) {
+            return refuse("notBefore: it is after expires".to_owned());
+        }
+    }
+    if new.expires == Expiry::Never && new.credential_type == NewCredentialType::Jwt {
+        return refuse("expires: a JWT says when it ends; name a time".to_owned());
     }
     if matches!(new.credential_type, NewCredentialType::Basic | NewCredentialType::Jwt) && new.automation.is_none() {
         return refuse("automation: HTTP Basic and JWTs act in the name of an automation user; name one".to_owned());
@@ -204,24 +250,6 @@ fn check_credential_type(profile: &Profile, credential_type: &NewCredentialType)
     )))
 }
 
-fn check_trust(trust: &FederatedIssuer) -> Result<(), AdminError> {
-    // Without TLS only on this machine: a test's issuer.
-    let is_good = |url: http::Uri| match (url.scheme_str(), url.host()) {
-        (Some("https"), Some(_)) => true,
-        (Some("http"), Some(host)) => matches!(host, "127.0.0.1" | "localhost"),
-        _ => false,
-    };
-    for (name, url) in [("issuer", &trust.issuer), ("jwksUri", &trust.jwks_uri)] {
-        if !url.parse().is_ok_and(is_good) {
-            return Err(AdminError::Invalid(format!("{name}: it begins with https://")));
-        }
-    }
-    if trust.issuer == jwt::OWN_ISSUER || trust.audience.is_empty() || trust.subject.as_deref() == Some("") {
-        return Err(AdminError::Invalid("audience, subject: they are not empty".to_owned()));
-    }
-    Ok(())
-}
-
 fn made(
     new: NewKey,
     config: TenantConfig,
@@ -232,7 +260,8 @@ fn made(
     let mut seal = [0; 32];
     getrandom::fill(&mut seal).map_err(no_random)?;
     let key = ApiKey::mint(&new.tenant).map_err(no_random)?;
-    let mut expires = new.expires;
+    let begins = new.not_before.unwrap_or(now);
+    let expires = new.expires.of(begins);
     let (id, credential, secret) = match new.credential_type {
         NewCredentialType::Bearer => (key.id().clone(), Credential::Bearer(key.hash()), Some(key.reveal())),
         NewCredentialType::Basic => (key.id().clone(), Credential::Basic(key.hash()), Some(key.reveal())),
@@ -241,9 +270,9 @@ fn made(
             (FederatedIssuer::key_id(&trust.issuer, &trust.audience), Credential::Federation { trust, seal }, None)
         }
         NewCredentialType::Jwt => {
-            let until = *expires.get_or_insert(now + jwt::DEFAULT_LIFE);
+            let until = expires.unwrap_or(begins);
             let subject = new.automation.as_deref().unwrap_or_default();
-            let issued = jwt::issue(&new.tenant, key.id(), subject, new.not_before.unwrap_or(now), until);
+            let issued = jwt::issue(&new.tenant, key.id(), subject, begins, until);
             let issued = issued.map_err(|why| AdminError::Store(StoreError::Unavailable(why)))?;
             (key.id().clone(), Credential::Jwt { public_key: issued.public_key, seal }, Some(issued.token))
         }
@@ -260,6 +289,7 @@ fn made(
         created: now,
         not_before: new.not_before,
         expires,
+        retires: None,
         revoked: None,
         used: None,
         config,

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::auth::record::State;
-use crate::auth::{Credential, KeyRecord, jwt};
+use crate::auth::{Credential, KeyRecord, TrustedSubject, jwt};
 use crate::scim::resource::date_time;
 use crate::store::model::tenant::TenantRecord;
 use crate::store::ops::automation::AutomationUser;
@@ -42,7 +42,7 @@ pub fn key(record: &KeyRecord, now: Timestamp) -> Map<String, Value> {
         ("automation", record.automation.as_deref().and_then(text)),
         ("created", time(Some(record.created))),
         ("notBefore", time(record.not_before)),
-        ("expires", time(record.expires)),
+        ("expires", time(record.ends())),
         ("revoked", time(record.revoked)),
         ("used", time(record.used)),
         ("warning", warning(record, state).map(Value::from)),
@@ -56,7 +56,8 @@ pub fn key(record: &KeyRecord, now: Timestamp) -> Map<String, Value> {
         Credential::Federation { trust, .. } => fields.extend([
             ("issuer", text(&trust.issuer)),
             ("audience", text(&trust.audience)),
-            ("subject", trust.subject.as_deref().and_then(text)),
+            ("subject", trust.subject.only().and_then(text)),
+            ("anySubject", (trust.subject == TrustedSubject::Any).then_some(Value::Bool(true))),
             ("jwksUri", text(&trust.jwks_uri)),
             ("algorithm", text(jwt::algorithm_name(trust.algorithm))),
         ]),

@@ -4,15 +4,16 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{RequestContext, ScimResponse};
-use crate::admin::keys::{CreatedKey, NewCredentialType, NewKey};
+use crate::admin::keys::{CreatedKey, Expiry, NewCredentialType, NewKey};
 use crate::admin::tenants::Chosen;
 use crate::admin::{AdminError, keys, show, tenants};
 use crate::app::App;
-use crate::auth::{FederatedIssuer, KeyId, Scope, jwt};
+use crate::auth::{FederatedIssuer, KeyId, Scope, TrustedSubject, jwt};
 use crate::limits::ROTATION_OVERLAP_SECONDS;
+use crate::scim::resource::date_time;
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::model::tenant::TenantRecord;
 use crate::tenant::{Settings, TenantName};
@@ -93,7 +94,7 @@ pub async fn create_key(context: RequestContext<'_>) -> Result<ScimResponse, Sci
     let caller = context.authenticate().await?;
     let new = body::<KeyRequest>(&context)?.new_key(named(&context)?)?;
     let made = keys::add(&context.app().store, new, context.now()).await?;
-    done(&caller, StatusCode::CREATED, shown_once(&context, made))
+    done(&caller, StatusCode::CREATED, shown_once(&context, made).into())
 }
 
 /// POST /admin/v1/tenants/{tenant}/keys/{key}/rotate
@@ -107,11 +108,13 @@ pub async fn rotate_key(context: RequestContext<'_>) -> Result<ScimResponse, Sci
     if !(0..=ROTATION_OVERLAP_SECONDS * 90).contains(&overlap) {
         return Err(ScimError::invalid_value("overlapSeconds: it is at least 0, and at most 90 days"));
     }
-    let expires = instant("expires", request.expires.as_deref())?;
+    let expires = expiry(request.expires.as_deref())?;
     let overlap = SignedDuration::from_secs(overlap);
     let (tenant, key) = (named(&context)?, key_id(&context)?);
-    let made = keys::rotate(&context.app().store, &tenant, &key, overlap, expires, context.now()).await?;
-    done(&caller, StatusCode::CREATED, shown_once(&context, made))
+    let rotation = keys::rotate(&context.app().store, &tenant, &key, overlap, expires, context.now()).await?;
+    let mut shown = shown_once(&context, rotation.successor);
+    shown.insert("replaces".to_owned(), json!({"id": key.as_str(), "expires": date_time(rotation.ends)}));
+    done(&caller, StatusCode::CREATED, shown.into())
 }
 
 /// DELETE /admin/v1/tenants/{tenant}/keys/{key}: revokes it; its record stays.
@@ -184,6 +187,7 @@ struct KeyRequest {
     issuer: Option<String>,
     audience: Option<String>,
     subject: Option<String>,
+    any_subject: Option<bool>,
     jwks_uri: Option<String>,
     algorithm: Option<String>,
 }
@@ -226,7 +230,7 @@ impl KeyRequest {
         };
         Ok(NewKey {
             not_before: instant("notBefore", self.not_before.as_deref())?,
-            expires: instant("expires", self.expires.as_deref())?,
+            expires: expiry(self.expires.as_deref())?,
             tenant,
             scopes,
             credential_type: self.credential_type()?,
@@ -248,12 +252,25 @@ impl KeyRequest {
             "federation" => Ok(NewCredentialType::Federation(FederatedIssuer {
                 issuer: needed("issuer", &self.issuer)?,
                 audience: needed("audience", &self.audience)?,
-                subject: self.subject.clone(),
+                subject: self.trusted_subject()?,
                 jwks_uri: needed("jwksUri", &self.jwks_uri)?,
                 algorithm: jwt::algorithm(self.algorithm.as_deref().unwrap_or("RS256"))
                     .ok_or_else(|| ScimError::invalid_value("algorithm: it is one of RS256, PS256, ES256 and EdDSA"))?,
             })),
             _ => Err(ScimError::invalid_value("type: it is one of bearer, jwt, basic, client and federation")),
+        }
+    }
+
+    /// Nobody trusts everybody by saying nothing.
+    fn trusted_subject(&self) -> Result<TrustedSubject, ScimError> {
+        match (&self.subject, self.any_subject.unwrap_or_default()) {
+            (Some(subject), false) => Ok(TrustedSubject::Only(subject.clone())),
+            (None, true) => Ok(TrustedSubject::Any),
+            (None, false) => Err(ScimError::invalid_value(
+                "subject: it is missing; name the sub of the JWTs to accept, or accept those of every subject with \
+                 anySubject",
+            )),
+            (Some(_), true) => Err(ScimError::invalid_value("anySubject: subject names one; leave one of the two out")),
         }
     }
 }
@@ -279,10 +296,10 @@ async fn shown(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Va
     Ok(show::tenant(tenant, &profile))
 }
 
-fn shown_once(context: &RequestContext<'_>, made: CreatedKey) -> Value {
+fn shown_once(context: &RequestContext<'_>, made: CreatedKey) -> Map<String, Value> {
     let mut shown = show::key(&made.record, context.now());
     shown.extend(made.secret.map(|secret| ("secret".to_owned(), secret.into())));
-    shown.into()
+    shown
 }
 
 fn body<T: DeserializeOwned>(context: &RequestContext<'_>) -> Result<T, ScimError> {
@@ -307,6 +324,13 @@ fn named(context: &RequestContext<'_>) -> Result<TenantName, ScimError> {
 
 fn key_id(context: &RequestContext<'_>) -> Result<KeyId, ScimError> {
     KeyId::parse(context.path_param("{key}")).ok_or_else(|| ScimError::not_found("key", context.path_param("{key}")))
+}
+
+fn expiry(text: Option<&str>) -> Result<Expiry, ScimError> {
+    match text {
+        Some("never") => Ok(Expiry::Never),
+        text => Ok(instant("expires", text)?.map_or(Expiry::Default, Expiry::At)),
+    }
 }
 
 fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ScimError> {

@@ -241,7 +241,7 @@ fn token_for(client: &KeyRecord, scopes: Vec<Scope>, now: Timestamp) -> Result<(
         hash: token.hash(&client.credential),
         scopes,
         created: now,
-        expires: client.expires.map_or(ends, |expires| expires.min(ends)),
+        expires: client.ends().map_or(ends, |expires| expires.min(ends)),
     };
     Ok((token, record))
 }

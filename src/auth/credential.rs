@@ -303,9 +303,13 @@ impl PresentedCredential {
                     .await
                     .map_err(|_| Denial::IssuerUnavailable)?;
                 signed(key.is_some_and(|key| jwt.is_signed(&key, trust.algorithm)))?;
-                let is_theirs = trust.subject.is_none() || trust.subject == jwt.claims.sub;
+                let is_theirs = trust.subject.accepts(jwt.claims.sub.as_deref());
                 let is_meant = jwt.claims.iss == trust.issuer && jwt.claims.aud.all().any(|a| a == trust.audience);
-                if is_theirs && is_meant { jwt.check_time(check.now) } else { Err(Denial::WrongSecret) }
+                if !is_theirs || !is_meant {
+                    return Err(Denial::WrongSecret);
+                }
+                jwt.check_time(check.now)?;
+                jwt.check_life(check.now)
             }
         }
     }

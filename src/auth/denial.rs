@@ -47,6 +47,8 @@ pub enum Denial {
     NotYetValid,
     /// Its automation user was never activated.
     AutomationUserInactive,
+    /// A JWT of an identity provider that lives longer than is accepted.
+    LifeTooLong,
     /// An assertion that was shown before.
     Replayed,
     Scope,

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 pub use jsonwebtoken::Algorithm;
 use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation, decode};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::denial::Denial;
 use super::key::KeyId;
-use crate::limits::CLOCK_TOLERANCE_SECONDS;
+use crate::limits::{CLOCK_TOLERANCE_SECONDS, MAX_ISSUER_JWT_SECONDS};
 use crate::tenant::TenantName;
 
 mod provider;
@@ -54,6 +54,8 @@ pub struct Claims {
     exp: f64,
     #[serde(default)]
     nbf: Option<f64>,
+    #[serde(default)]
+    iat: Option<f64>,
 }
 
 /// One recipient or several (RFC 7519 section 4.1.3).
@@ -111,6 +113,18 @@ impl Jwt {
             Some(begins) if (begins as i64).saturating_sub(CLOCK_TOLERANCE_SECONDS) > now => Err(Denial::NotYetValid),
             _ => Ok(()),
         }
+    }
+
+    /// Whether it ends within [`MAX_ISSUER_JWT_SECONDS`] of now, and of when it was issued, if it says so: whoever finds
+    /// one that lives for years could use it for years.
+    ///
+    /// # Errors
+    /// That it lives longer.
+    pub(super) fn check_life(&self, now: Timestamp) -> Result<(), Denial> {
+        let ends = self.claims.exp as i64;
+        let left = ends.saturating_sub(now.as_second()).saturating_sub(CLOCK_TOLERANCE_SECONDS);
+        let life = self.claims.iat.map_or(0, |issued| ends.saturating_sub(issued as i64));
+        if left.max(life) > MAX_ISSUER_JWT_SECONDS { Err(Denial::LifeTooLong) } else { Ok(()) }
     }
 
     /// Until when it may be presented.
@@ -184,10 +198,6 @@ pub(super) const DUMMY_KEY: [u8; 32] = [
     0x60, 0x0f, 0x23, 0xaf, 0xa8, 0xfa, 0xb2, 0x53, 0xf2, 0xf6, 0x71, 0xc4, 0x70, 0x68, 0x9e, 0x08, 0x24, 0x4f, 0x90,
     0xb8, 0xc7, 0xbe, 0x04, 0xd3, 0xb5, 0x60, 0xf0, 0xa9, 0x50, 0x0f, 0xc9, 0x1f,
 ];
-
-/// How long a JWT lives that is issued without an end: the longest that new gallery applications of Entra ID may have
-/// their secrets is three years.
-pub const DEFAULT_LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// The name of an algorithm, as in a JWT's header.
 pub fn algorithm_name(algorithm: Algorithm) -> &'static str {

@@ -33,8 +33,10 @@ pub struct KeyRecord {
     pub created: Timestamp,
     /// When it begins to work.
     pub not_before: Option<Timestamp>,
-    /// When it stops working.
+    /// When it stops working, as it was created.
     pub expires: Option<Timestamp>,
+    /// When it stops working because another one has taken its place, if that is earlier.
+    pub retires: Option<Timestamp>,
     /// When it was revoked.
     pub revoked: Option<Timestamp>,
     /// When it was last used, within a quarter of an hour.
@@ -75,12 +77,36 @@ pub struct FederatedIssuer {
     pub issuer: String,
     /// `aud`; its first, where a JWT names several.
     pub audience: String,
-    /// `sub`, where only one workload is trusted.
-    pub subject: Option<String>,
+    /// Whose.
+    pub subject: TrustedSubject,
     /// Where the issuer publishes its keys (RFC 7517).
     pub jwks_uri: String,
     /// What it signs with.
     pub algorithm: Algorithm,
+}
+
+/// About whom a JWT may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustedSubject {
+    /// About the one whose `sub` this is.
+    Only(String),
+    /// About anybody for whom the issuer signs JWTs with that audience: people who sign in may be among them.
+    Any,
+}
+
+impl TrustedSubject {
+    /// Whether a JWT with that `sub` is accepted.
+    pub(super) fn accepts(&self, subject: Option<&str>) -> bool {
+        match self {
+            Self::Only(only) => subject == Some(only),
+            Self::Any => true,
+        }
+    }
+
+    /// The `sub`, if it is only one.
+    pub fn only(&self) -> Option<&str> {
+        if let Self::Only(only) = self { Some(only) } else { None }
+    }
 }
 
 impl FederatedIssuer {
@@ -166,12 +192,17 @@ impl KeyRecord {
         let warns = SignedDuration::from_hours(24 * KEY_EXPIRY_WARNING_DAYS);
         match self {
             Self { revoked: Some(_), .. } => State::Revoked,
-            Self { expires: Some(expires), .. } if *expires <= now => State::Expired,
+            _ if self.ends().is_some_and(|ends| ends <= now) => State::Expired,
             Self { not_before: Some(begins), .. } if *begins > now => State::Pending,
             Self { awaiting_activation: true, .. } => State::Waiting,
-            Self { expires: Some(expires), .. } if expires.duration_since(now) < warns => State::Expiring,
+            _ if self.ends().is_some_and(|ends| ends.duration_since(now) < warns) => State::Expiring,
             _ => State::Live,
         }
+    }
+
+    /// When it stops working.
+    pub fn ends(&self) -> Option<Timestamp> {
+        [self.expires, self.retires].into_iter().flatten().min()
     }
 
     /// Whether its use now is to be written down: not each one is.

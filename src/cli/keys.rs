@@ -45,10 +45,11 @@ pub(super) enum KeyCommand {
         /// A scope of the key: read, write or admin; repeat it for several
         #[arg(long = "scope", value_name = "SCOPE", default_values = ["read", "write"])]
         scopes: Vec<Scope>,
-        /// When the key stops working: 2027-01-31, 2027-01-31T12:00:00Z, or a time from now such as 90d
+        /// When the key stops working: 2027-01-31, 2027-01-31T12:00:00Z, a time from now such as 90d, or never; a year
+        /// from now without it
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
-        /// When the key starts to work, in the same forms
+        /// When the key starts to work, in the same forms, but never
         #[arg(long, value_name = "TIME")]
         not_before: Option<String>,
         #[command(flatten)]
@@ -63,7 +64,7 @@ pub(super) enum KeyCommand {
         /// How long the old key keeps working
         #[arg(long, value_name = "TIME", default_value = "24h")]
         overlap: SignedDuration,
-        /// When the new key stops working
+        /// When the new key stops working; without it, it works as long as the old one was to
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
         #[command(flatten)]
@@ -108,9 +109,12 @@ pub(super) struct TrustOptions {
     /// The `aud` of accepted JWTs
     #[arg(long, value_name = "TEXT", required_if_eq("credential_type", "federation"))]
     audience: Option<String>,
-    /// The `sub` of accepted JWTs, if you trust one workload only
-    #[arg(long, value_name = "TEXT")]
+    /// The `sub` of accepted JWTs: the one workload that you trust
+    #[arg(long, value_name = "TEXT", conflicts_with = "any_subject")]
     subject: Option<String>,
+    /// Accept the JWTs of every subject that the issuer signs for that audience
+    #[arg(long)]
+    any_subject: bool,
     /// The URL of the issuer's signing keys
     #[arg(long, value_name = "URL", required_if_eq("credential_type", "federation"))]
     jwks_uri: Option<String>,
@@ -139,11 +143,12 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
                 "automation": automation,
                 "type": credential_type,
                 "scopes": scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
-                "expires": point_in_time("--expires", expires.as_deref(), now)?,
+                "expires": expiry(expires.as_deref(), now)?,
                 "notBefore": point_in_time("--not-before", not_before.as_deref(), now)?,
                 "issuer": trust.issuer,
                 "audience": trust.audience,
                 "subject": trust.subject,
+                "anySubject": trust.any_subject.then_some(true),
                 "jwksUri": trust.jwks_uri,
                 "algorithm": trust.algorithm,
             });
@@ -154,11 +159,16 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             show(&operator.ask(Method::POST, &format!("/tenants/{tenant}/keys"), Some(&body)).await?);
         }
         KeyCommand::Rotate { tenant, key, overlap, expires, operator } => {
-            let expires = point_in_time("--expires", expires.as_deref(), now)?;
+            let expires = expiry(expires.as_deref(), now)?;
             let body = json!({"overlapSeconds": overlap.as_secs(), "expires": expires});
             let path = format!("/tenants/{tenant}/keys/{}/rotate", key_id(&key)?);
-            show(&operator.open().await?.ask(Method::POST, &path, Some(&body)).await?);
-            eprintln!("The old key {key} works until {}.", date_time(now + overlap));
+            let made = operator.open().await?.ask(Method::POST, &path, Some(&body)).await?;
+            show(&made);
+            let ends = made.get("replaces").map_or("", |replaced| text(replaced, "expires"));
+            match ends.parse::<Timestamp>().is_ok_and(|ends| ends <= now) {
+                true => eprintln!("The old key {key} has stopped working."),
+                false => eprintln!("The old key {key} works until {ends}."),
+            }
         }
         KeyCommand::List { tenant, output, operator } => {
             let path = format!("/tenants/{tenant}/keys");
@@ -200,6 +210,14 @@ fn show(key: &Value) {
     }
 }
 
+/// Reads when a key stops working.
+fn expiry(text: Option<&str>, now: Timestamp) -> Result<Option<String>, String> {
+    match text {
+        Some(never @ "never") => Ok(Some(never.to_owned())),
+        text => point_in_time("--expires", text, now),
+    }
+}
+
 /// Reads a time that an option names.
 fn point_in_time(option: &str, text: Option<&str>, now: Timestamp) -> Result<Option<String>, String> {
     let Some(text) = text else { return Ok(None) };
@@ -227,7 +245,9 @@ mod tests {
     #[test]
     fn an_expiry_is_a_day_an_instant_or_a_time_from_now() {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let at = |text| point_in_time("--expires", Some(text), now).map(|at| at.unwrap().to_string());
+        let at = |text| expiry(Some(text), now).map(|at| at.unwrap());
+        assert_eq!(at("never").unwrap(), "never");
+        assert!(point_in_time("--not-before", Some("never"), now).is_err());
         assert_eq!(at("2026-02-01").unwrap(), "2026-02-01T00:00:00.000Z");
         assert_eq!(at("2026-02-01T12:00:00+01:00").unwrap(), "2026-02-01T11:00:00.000Z");
         assert_eq!(at("90d").unwrap(), "2026-04-01T00:00:00.000Z");

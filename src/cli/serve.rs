@@ -11,7 +11,7 @@ use http::uri::Authority;
 use http::{Request, Response, StatusCode};
 
 use super::{StoreOptions, listener, open_engine};
-use crate::admin::keys::{NewCredentialType, NewKey};
+use crate::admin::keys::{Expiry, NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
@@ -99,7 +99,7 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
             automation: None,
             scopes: vec![Scope::Read, Scope::Write],
             not_before: None,
-            expires: None,
+            expires: Expiry::Default,
             credential_type: NewCredentialType::Bearer,
         };
         let made = admin::keys::add(store, new, now).await.map_err(|e| e.to_string())?;

@@ -299,6 +299,7 @@ pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut Ke
         created: Timestamp::now(),
         not_before: None,
         expires: None,
+        retires: None,
         revoked: None,
         // Once in a quarter of an hour a request writes it down: what requests cost is pinned without.
         used: Some(Timestamp::now()),

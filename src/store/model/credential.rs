@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::tenant::{credential_key, read_config, tenant_name, write_config};
 use crate::auth::jwt::{algorithm, algorithm_name};
-use crate::auth::{Credential, FederatedIssuer, KeyId, KeyRecord, Scope};
+use crate::auth::{Credential, FederatedIssuer, KeyId, KeyRecord, Scope, TrustedSubject};
 use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, at, b, instant, missing_attribute, optional_instant, optional_text, s, text};
 
@@ -20,6 +20,7 @@ pub(in crate::store) fn credential_item(record: &KeyRecord) -> Item {
         ("created", Some(record.created)),
         ("notBefore", record.not_before),
         ("expires", record.expires),
+        ("retires", record.retires),
         ("revoked", record.revoked),
         ("used", record.used),
     ];
@@ -43,9 +44,10 @@ fn put_credential(item: &mut Item, credential: &Credential) {
         Credential::Federation { trust, seal } => {
             put("issuer", s(&trust.issuer));
             put("audience", s(&trust.audience));
-            if let Some(subject) = &trust.subject {
-                put("subject", s(subject));
-            }
+            match &trust.subject {
+                TrustedSubject::Only(subject) => put("subject", s(subject)),
+                TrustedSubject::Any => put("anySubject", AttributeValue::Bool(true)),
+            };
             put("jwksUri", s(&trust.jwks_uri));
             put("algorithm", s(algorithm_name(trust.algorithm)));
             put("seal", b(seal));
@@ -66,6 +68,7 @@ pub(in crate::store) fn credential_record(item: &Item) -> Result<KeyRecord, Stor
         created: instant(item, "created")?,
         not_before: optional_instant(item, "notBefore"),
         expires: optional_instant(item, "expires"),
+        retires: optional_instant(item, "retires"),
         revoked: optional_instant(item, "revoked"),
         used: optional_instant(item, "used"),
         config: read_config(item),
@@ -89,7 +92,11 @@ fn credential(item: &Item) -> Result<Credential, StoreError> {
             let trust = FederatedIssuer {
                 issuer: owned("issuer")?,
                 audience: owned("audience")?,
-                subject: optional_text(item, "subject").map(str::to_owned),
+                // A record that says neither trusts nobody.
+                subject: match item.contains_key("anySubject") {
+                    true => TrustedSubject::Any,
+                    false => TrustedSubject::Only(owned("subject")?),
+                },
                 jwks_uri: owned("jwksUri")?,
                 algorithm: algorithm(text(item, "algorithm")?).ok_or_else(|| missing_attribute("algorithm"))?,
             };

@@ -45,15 +45,15 @@ impl Store {
     }
 
     /// Has a key stop working at a time, if it would not stop before, and with it the access tokens that were issued for
-    /// it; `false` if there is none of that id.
+    /// it; `false` if there is none of that id. The end that it was created with stays on record.
     ///
     /// # Errors
     /// As the store's.
     pub async fn expire_key_at(&self, tenant: &TenantName, id: &KeyId, until: Timestamp) -> Result<bool, StoreError> {
         let end = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
-            .set("expires", at(until))
+            .set("retires", at(until))
             .require(&Condition::Exists("tenant"))
-            .require(&Condition::Absent("expires").or(Condition::greater("expires", at(until))));
+            .require(&Condition::Absent("retires").or(Condition::greater("retires", at(until))));
         match self.commit(&[end], "").await {
             Ok(()) | Err(CommitError::Condition(_, Some(_))) => Ok(true),
             Err(CommitError::Condition(_, None)) => Ok(false),
