@@ -180,9 +180,10 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
 async fn a_rotated_key_lives_as_long_as_the_old_one_did() {
     let (harness, _) = with_issuer(None).await;
     let mut new = new_key("acme", NewCredentialType::Bearer);
-    new.expires = Expiry::At(now() + SignedDuration::from_hours(24 * 365));
-    let old = add(&harness, new).await.record;
-    let later = now() + SignedDuration::from_hours(24 * 300);
+    let start = now();
+    new.expires = Expiry::At(start + SignedDuration::from_hours(24 * 365));
+    let old = keys::add(&harness.app.store, new, start).await.unwrap().record;
+    let later = start + SignedDuration::from_hours(24 * 300);
     let overlap = SignedDuration::from_hours(1);
     // A second time as the first, though the old key ends with the overlap.
     for _ in 0..2 {
