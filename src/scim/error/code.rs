@@ -71,11 +71,12 @@ codes! {
     MethodNotAllowed "method-not-allowed" 405 None, "The endpoint does not take this method.", "Use one of the methods in `Allow`.";
     Taken "taken" 409 Some(T::Uniqueness), "A unique value belongs to another resource.", "Change the value, or match the existing resource by it.";
     BulkReference "bulk-reference" 409 None, "An operation refers to one that failed, or to itself.", "Correct the operation that it refers to.";
-    VersionMismatch "version-mismatch" 412 None, "`If-Match` names an older version.", "Read the resource again.";
+    VersionMismatch "version-mismatch" 412 None, "`If-Match` names an older version, or `If-None-Match` the current one.", "Read the resource again.";
     BodyTooLarge "body-too-large" 413 None, "The body is longer than Rollcall accepts.", "Send less in one request.";
     ResourceTooLarge "resource-too-large" 413 None, "The resource would be larger than Rollcall stores.", "Map fewer or shorter attributes.";
     TooManyOperations "too-many-operations" 413 None, "The request has more operations than Rollcall accepts.", "Send them in several requests.";
     TooManyMembers "too-many-members" 413 None, "The request changes more members than Rollcall accepts.", "Send them in several requests.";
+    ContentEncoding "content-encoding" 415 None, "The body has a `Content-Encoding`.", "Send the body without one.";
     IdempotencyKeyReused "idempotency-key-reused" 422 None, "An `Idempotency-Key` came with another body before.", "Use a new key for each request.";
     IdempotentResourceGone "idempotent-resource-gone" 422 None, "What the `Idempotency-Key` created is deleted.", "Use a new key to create it again.";
     Throttled "throttled" 429 None, "DynamoDB or the tenant's share asks to slow down.", "Send the request again after `Retry-After`.";
