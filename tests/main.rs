@@ -26,6 +26,7 @@ mod openapi;
 mod paging;
 mod profiles;
 mod properties;
+mod protocol;
 mod search;
 mod serve;
 mod stale;
