@@ -93,6 +93,12 @@ pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<
     response(outcome, &request_id)
 }
 
+/// The answer to what was refused before it came to a route.
+#[cfg(feature = "local")]
+pub fn refusal(error: ScimError) -> Response<Bytes> {
+    response(Err(error.into()), &uuid_text())
+}
+
 fn too_late() -> ScimError {
     ScimError::retry(
         ErrorCode::TimedOut,

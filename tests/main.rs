@@ -22,6 +22,7 @@ mod isolation;
 mod key_life;
 mod keys;
 mod layers;
+mod one_process;
 mod openapi;
 mod paging;
 mod profiles;
