@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::CONTENT_ENCODING;
 use http::{Method, Request, Response};
 
 use crate::app::App;
@@ -40,7 +41,7 @@ pub use response::ScimResponse;
 pub use route::{ROUTES, Selection};
 
 use path::RequestTarget;
-use response::{Refusal, response};
+use response::{Refusal, response, without_body};
 
 /// Answers a request with one of the selected routes. Never fails: whatever goes wrong is a SCIM error body.
 pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -> Response<Bytes> {
@@ -69,7 +70,10 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = &request_id;
     app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, error, milliseconds, spent });
-    response(outcome)
+    match *request.method() {
+        Method::HEAD => without_body(response(outcome, request_id)),
+        _ => response(outcome, request_id),
+    }
 }
 
 /// Answers a request to the admin API of somebody who holds the tables themselves and needs no key.
@@ -86,7 +90,13 @@ pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<
         (Err(error), _) => Err(error.into()),
         (_, Err(refusal)) => Err(refusal),
     };
-    response(outcome)
+    response(outcome, &request_id)
+}
+
+/// The answer to what was refused before it came to a route.
+#[cfg(feature = "local")]
+pub fn refusal(error: ScimError) -> Response<Bytes> {
+    response(Err(error.into()), &uuid_text())
 }
 
 fn too_late() -> ScimError {
@@ -110,7 +120,23 @@ async fn answer(
         )
         .into());
     }
+    check_content_encoding(request)?;
     Ok((route.handler)(RequestContext::new(app, (route, target), request, request_id, ROUTES)).await?)
+}
+
+/// Refuses a body that would have to be decoded first (RFC 9110 section 15.5.16).
+fn check_content_encoding(request: &Request<Bytes>) -> Result<(), Refusal> {
+    let encodings = request.headers().get_all(CONTENT_ENCODING).iter();
+    let mut encodings = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_identity = |encoding: &[u8]| {
+        let encoding = encoding.trim_ascii();
+        encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
+    };
+    if request.body().is_empty() || encodings.all(is_identity) {
+        return Ok(());
+    }
+    let detail = "the request body is encoded as Content-Encoding says; send it without an encoding";
+    Err(Refusal { accepts_identity: true, ..ScimError::new(ErrorCode::ContentEncoding, detail).into() })
 }
 
 fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Route, RequestTarget), Refusal> {
@@ -125,7 +151,7 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
     // `/Users/.search` is no user's id.
     let is_fixed = ROUTES.iter().any(|route| !route.path.contains('{') && route.takes(&target));
     let matching = || ROUTES.iter().filter(|r| r.takes(&target) && !(is_fixed && r.path.contains('{')));
-    if let Some(route) = matching().find(|route| route.method == *request.method()) {
+    if let Some(route) = matching().find(|route| route.answers(request.method())) {
         return match selection.includes(route) {
             true => Ok((route, target)),
             // API Gateway takes `/Users/` for another path than `/Users`, and it ends here.
@@ -133,7 +159,7 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
             false => Err(not_found().into()),
         };
     }
-    let allowed: Vec<&str> = matching().map(|route| route.method.as_str()).collect();
+    let allowed: Vec<&str> = matching().flat_map(Route::methods).map(Method::as_str).collect();
     if allowed.is_empty() {
         return Err(not_found().into());
     }

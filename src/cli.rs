@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use data_folder::{DataAccess, RunningServer};
+
 use crate::app::Clock;
 use crate::store::Store;
 use crate::store::dynamo::client;
@@ -13,7 +15,9 @@ use crate::store::dynamo::tables::{TableNames, create_missing};
 use crate::worker;
 
 mod automation;
+mod data_folder;
 mod doctor;
+mod door;
 mod explain;
 mod keys;
 mod listener;
@@ -21,6 +25,7 @@ pub mod openapi;
 mod operator;
 mod output;
 pub mod reference;
+mod request_line;
 mod serve;
 pub mod template;
 mod tenants;
@@ -117,14 +122,42 @@ struct StoreOptions {
     table_prefix: String,
 }
 
+impl Cli {
+    /// Whether the command goes on when nobody reads its output any more: the doctor has to clean up.
+    #[must_use]
+    pub fn outlives_its_reader(&self) -> bool {
+        matches!(self.command, Command::Doctor(_))
+    }
+}
+
 impl StoreOptions {
-    /// Opens the store; a local one is made if it is not there.
+    /// Opens the store in this process; a local one is made if it is not there.
     async fn open(&self) -> Result<Store, String> {
-        let names = TableNames::prefixed(&self.table_prefix);
         if self.is_remote() {
-            return Ok(Store::new(client::from_aws_environment(self.endpoint_url.clone()).await?, names));
+            return self.connect().await;
         }
-        let store = Store::new(client::from_connector(open_engine(&self.data)?.http_client()), names);
+        self.store_on(&data_folder::open_alone(&self.data).await?).await
+    }
+
+    /// Opens the store, or finds the server that has it open.
+    async fn access(&self) -> Result<StoreAccess, String> {
+        if self.is_remote() {
+            return self.connect().await.map(StoreAccess::Here);
+        }
+        match data_folder::access(&self.data).await? {
+            DataAccess::Opened(engine) => self.store_on(&engine).await.map(StoreAccess::Here),
+            DataAccess::Served(server) => Ok(StoreAccess::Served(server)),
+        }
+    }
+
+    async fn connect(&self) -> Result<Store, String> {
+        let client = client::from_aws_environment(self.endpoint_url.clone()).await?;
+        Ok(Store::new(client, TableNames::prefixed(&self.table_prefix)))
+    }
+
+    async fn store_on(&self, engine: &Engine) -> Result<Store, String> {
+        let client = client::from_connector(engine.http_client());
+        let store = Store::new(client, TableNames::prefixed(&self.table_prefix));
         create_missing(store.client(), store.names()).await?;
         Ok(store)
     }
@@ -134,33 +167,17 @@ impl StoreOptions {
     }
 }
 
+/// How a command gets to the store.
+enum StoreAccess {
+    /// In its own process.
+    Here(Store),
+    /// By the `rollcall serve` that has it open.
+    Served(RunningServer),
+}
+
 /// A part of a path.
 fn segment(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
-/// What the folder's `format` file holds: the layout of the tables that this release reads and writes.
-const DATA_FORMAT: &str = "4";
-
-/// Opens the store in a folder. A folder of another format is refused before anything in it is opened.
-fn open_engine(folder: &std::path::Path) -> Result<Engine, String> {
-    std::fs::create_dir_all(folder).map_err(|e| format!("cannot create the folder {}: {e}", folder.display()))?;
-    let (file, marker) = (folder.join("rollcall.db"), folder.join("format"));
-    let path = file.to_str().ok_or_else(|| format!("the path {} is not UTF-8", file.display()))?;
-    if file.exists() {
-        // Releases before the marker wrote format 1.
-        let format = std::fs::read_to_string(&marker).unwrap_or_else(|_| "1".into());
-        if format.trim() != DATA_FORMAT {
-            return Err(format!(
-                "{path} has format {}, this release reads format {DATA_FORMAT}; choose an empty folder with --data, or \
-                 move this one away. Nothing in it was changed",
-                format.trim()
-            ));
-        }
-    } else {
-        std::fs::write(&marker, DATA_FORMAT).map_err(|e| format!("cannot write {}: {e}", marker.display()))?;
-    }
-    Engine::in_file(path).map_err(|e| format!("cannot open {path}: {e}"))
 }
 
 /// Does what the command line says; the status to exit with.

@@ -215,3 +215,22 @@ pub const MAX_PROFILE_NAME_BYTES: usize = 40;
 
 /// Profiles held in memory, read once each: a process serves all tenants, and most have the same few.
 pub const PROFILE_CACHE_SIZE: usize = 16;
+
+/// How long in seconds a client of `rollcall serve` may take over the head of a request: a slow one must not hold a
+/// connection for ever.
+pub const SERVE_HEAD_SECONDS: u64 = 60;
+
+/// How long in seconds a client of `rollcall serve` may take over a body: 1 MB in that time is 35 KB a second.
+pub const SERVE_BODY_SECONDS: u64 = 30;
+
+/// Most connections to `rollcall serve` at once: half of the 1,024 files that a process may have open in most systems.
+pub const SERVE_CONNECTIONS: usize = 512;
+
+/// Longest first line of a request that `rollcall serve` looks at: longer than any filter, encoded.
+pub const SERVE_LINE_BYTES: usize = 16 * 1024;
+
+/// How long in seconds requests under way may take after Ctrl-C.
+pub const SERVE_SHUTDOWN_SECONDS: u64 = 5;
+
+/// How long in seconds a command waits for another one that has the local store open: each takes less than a second.
+pub const DATA_LOCK_SECONDS: u64 = 5;

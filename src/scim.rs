@@ -4,6 +4,7 @@ pub mod bulk;
 pub mod deviation;
 pub mod discovery;
 pub mod document;
+pub mod equality;
 pub mod error;
 pub mod etag;
 pub mod filter;

@@ -86,12 +86,9 @@ async fn what_is_too_large_or_no_bulk_is_refused_whole() {
     );
     let many: Vec<_> = (0..=MAX_BULK_OPERATIONS).map(|i| user(&i.to_string())).collect();
     let long = json!([user("a"), post("/Users", "b", json!({"userName": "b", "x": "x".repeat(MAX_BODY_BYTES)}))]);
-    for (operations, status, named) in [
-        (json!(many), 413, "1000"),
-        (long, 413, "1048576"),
-        (json!([user("a"), {"method": "GET", "path": "/Users/1"}]), 400, "Operations[1]: method"),
-        (json!([user("a"), user("a")]), 400, "bulkId"),
-    ] {
+    for (operations, status, named) in
+        [(json!(many), 413, "1000"), (long, 413, "1048576"), (json!({}), 400, "Operations must be an array")]
+    {
         let reply = harness.send("POST", "/Bulk", bulk(operations)).await;
         assert_eq!(reply.status, status);
         assert!(reply.body["detail"].as_str().unwrap().contains(named), "{reply:?}");

@@ -284,8 +284,9 @@ async fn whatever_is_wrong_is_refused_alike_and_before_anything_is_read_further(
     let mut bodies = BTreeSet::new();
     for (what, header) in headers {
         budget.take();
-        let reply = get(&harness, &header).await;
+        let mut reply = get(&harness, &header).await;
         assert_eq!(reply.status, 401, "{what}: {reply:?}");
+        assert!(reply.headers.remove("x-request-id").is_some(), "each has an id of its own");
         bodies.insert((reply.body.to_string(), format!("{:?}", reply.headers)));
         assert!(budget.take().round_trips <= 1, "{what}");
     }

@@ -28,7 +28,7 @@ const ENDPOINTS: [&str; 3] = ["Users", "Groups", "GroupMembers"];
 /// POST /Bulk. The caller is let in once; whatever becomes of the operations, the answer is 200.
 ///
 /// # Errors
-/// 400, 401, 403, 413, 503; then nothing was done.
+/// 400, 401, 403, 413, 503; then nothing was done. An operation that breaks a rule fails alone.
 pub async fn post(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
     let request = BulkRequest::parse(context.body()?)?;
@@ -186,9 +186,9 @@ impl<'a> Run<'a> {
         operation: &BulkOperation,
         path: &str,
     ) -> Result<(&'static Route, RequestTarget, Request<Bytes>), ScimError> {
-        let method = operation.method.as_str();
+        let method = operation.method.ok_or_else(not_run)?.as_str();
         // The resource is not told again: with this, its members are not read. A PATCH of a group answers without.
-        let query = if operation.method == Method::Patch { "" } else { "?attributes=id" };
+        let query = if operation.method == Some(Method::Patch) { "" } else { "?attributes=id" };
         let nothing = || {
             let shown: String = path.chars().take(128).collect();
             ScimError::new(
@@ -223,7 +223,7 @@ impl<'a> Run<'a> {
             }
             Ok(reply) => {
                 let location = reply.location.or_else(|| self.location(operation));
-                if operation.method == Method::Post {
+                if operation.is_post() {
                     let id = location.as_ref().and_then(|location| location.rsplit('/').next());
                     self.ids.extend(operation.bulk_id.as_deref().zip(id.map(str::to_owned)));
                 }
@@ -243,8 +243,9 @@ impl<'a> Run<'a> {
     /// The resource of an operation. "MUST be returned for all operations except for failed POST operations" (RFC 7644
     /// section 3.7.3).
     fn location(&self, operation: &BulkOperation) -> Option<String> {
-        match operation.method {
-            Method::Post => None,
+        match operation.path.as_str() {
+            "" => None,
+            _ if operation.is_post() => None,
             _ => Some(format!("{}{}", self.context.base_url(), operation.resolved_path(&self.ids)?)),
         }
     }

@@ -15,7 +15,7 @@ use super::response::ScimResponse;
 use crate::app::App;
 use crate::auth::{Principal, Scope, Tenant};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
-use crate::scim::etag::Tags;
+use crate::scim::etag::{self, Tags};
 use crate::scim::list::Query;
 use crate::scim::projection::Projection;
 use crate::scim::{ResourceSchema, ScimError, json};
@@ -52,6 +52,16 @@ impl Route {
     /// Whether a path is one of the row's.
     pub(super) fn takes(&self, target: &RequestTarget) -> bool {
         target.matches(self.base, self.path)
+    }
+
+    /// The methods that it answers: HEAD wherever GET is (RFC 9110 section 9.3.2).
+    pub fn methods(&self) -> impl Iterator<Item = &Method> {
+        std::iter::once(&self.method).chain((self.method == Method::GET).then_some(&Method::HEAD))
+    }
+
+    /// Whether it answers a method.
+    pub(super) fn answers(&self, method: &Method) -> bool {
+        self.methods().any(|answered| answered == method)
     }
 
     /// The row's accesses, each once.
@@ -239,6 +249,14 @@ impl<'a> RequestContext<'a> {
     /// The `If-None-Match` header.
     pub fn if_none_match(&self) -> Option<Tags> {
         self.tags(IF_NONE_MATCH)
+    }
+
+    /// Checks the headers on the version that a write would replace.
+    ///
+    /// # Errors
+    /// 412.
+    pub fn check_preconditions(&self, version: u64) -> Result<(), ScimError> {
+        etag::check_preconditions(self.if_match().as_ref(), self.if_none_match().as_ref(), version)
     }
 
     fn tags(&self, name: HeaderName) -> Option<Tags> {

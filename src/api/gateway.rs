@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -108,9 +109,11 @@ impl From<Response<Bytes>> for HttpApiResponse {
     fn from(response: Response<Bytes>) -> Self {
         let (head, body) = response.into_parts();
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
+        // API Gateway counts the bytes itself.
+        let kept = head.headers.iter().filter(|(name, _)| **name != CONTENT_LENGTH);
         Self {
             status_code: head.status.as_u16(),
-            headers: head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect(),
+            headers: kept.map(|(name, value)| (name.to_string(), text(value))).collect(),
             body: String::from_utf8_lossy(&body).into_owned(),
         }
     }

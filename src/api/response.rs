@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
+    PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 use serde_json::Value;
@@ -17,6 +18,9 @@ pub(super) const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/
 
 /// That of what is not SCIM.
 pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The id that the log line of the request has.
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// A handler's answer. One with a tenant's data can only be made for a verified caller.
 #[derive(Debug)]
@@ -66,39 +70,56 @@ impl ScimResponse {
     }
 }
 
-/// A refusal; with it the methods that would be allowed, for 405, and where to go instead, for 308.
+/// A refusal; with it the methods that would be allowed, for 405, where to go instead, for 308, and for 415 whether the
+/// body is taken without an encoding.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) error: ScimError,
     pub(super) allow: Option<String>,
     pub(super) location: Option<String>,
+    pub(super) accepts_identity: bool,
 }
 
 impl From<ScimError> for Refusal {
     fn from(error: ScimError) -> Self {
-        Self { error, allow: None, location: None }
+        Self { error, allow: None, location: None, accepts_identity: false }
     }
 }
 
-pub(super) fn response(outcome: Result<ScimResponse, Refusal>) -> Response<Bytes> {
+/// The same answer without its body, for HEAD: its length is said all the same (RFC 9110 section 9.3.2).
+pub(super) fn without_body(mut response: Response<Bytes>) -> Response<Bytes> {
+    let body = std::mem::take(response.body_mut());
+    if !body.is_empty() {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    }
+    response
+}
+
+pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     let mut set = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             response.headers_mut().insert(name, value);
         }
     };
+    set(X_REQUEST_ID, Some(request_id.to_owned()));
+    set(X_CONTENT_TYPE_OPTIONS, Some("nosniff".to_owned()));
+    // A client may keep what it read, if it asks with the `ETag` before it uses it; nobody else may.
+    set(CACHE_CONTROL, Some("private, no-cache".to_owned()));
     let (status, media_type, body) = match outcome {
         Ok(reply) => {
             set(LOCATION, reply.location);
             set(ETAG, reply.etag);
             set(WWW_AUTHENTICATE, reply.challenge.map(str::to_owned));
             // RFC 6749 section 5.1, and for whatever else a key is shown in.
-            set(CACHE_CONTROL, (reply.media_type == JSON).then(|| "no-store".to_owned()));
-            set(PRAGMA, (reply.media_type == JSON).then(|| "no-cache".to_owned()));
+            let shows_key = reply.media_type == JSON;
+            set(CACHE_CONTROL, shows_key.then(|| "no-store".to_owned()));
+            set(PRAGMA, shows_key.then(|| "no-cache".to_owned()));
             (reply.status, reply.media_type, reply.body)
         }
-        Err(Refusal { error, allow, location }) => {
+        Err(Refusal { error, allow, location, accepts_identity }) => {
             set(ALLOW, allow);
+            set(ACCEPT_ENCODING, accepts_identity.then(|| "identity".to_owned()));
             set(LOCATION, location);
             set(RETRY_AFTER, error.retry_after.map(|seconds| seconds.to_string()));
             let usual = (error.status() == 401).then(|| challenges(&CredentialType::ALL));

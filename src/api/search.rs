@@ -91,7 +91,7 @@ impl Prefetch {
     fn of(context: &RequestContext<'_>, kinds: &[ResourceKind]) -> Self {
         // What is wrong with the request is told to who is let in.
         let Ok(Query { filter, cursor: None, sort, .. }) = context.query() else { return Self::Nothing };
-        match (filter.as_deref().map(Filter::parse), kinds) {
+        match (filter.as_deref().map(|text| parse_for(text, &context.app().schemas.user)), kinds) {
             (None, _) if sort.is_none() && kinds.contains(&ResourceKind::User) => Self::Counts,
             (Some(Ok(filter)), [ResourceKind::User]) => match plan(&filter, &context.app().schemas.user, user::INDEXED)
             {

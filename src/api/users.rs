@@ -92,7 +92,7 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let (context, author) = (&context, &context.author(&principal));
     let (store, tenant) = (&context.app().store, principal.tenant());
     retry_on_conflict(user, |user: User, attempt| async move {
-        etag::check_if_match(context.if_match().as_ref(), user.record.version.0)?;
+        context.check_preconditions(user.record.version.0)?;
         match store.delete_user(tenant, author, &user, attempt).await {
             Ok(()) => Ok(Attempt::Done(())),
             Err(UserWriteError::Changed(Some(newer))) => Ok(Attempt::Conflict(*newer)),
@@ -147,7 +147,7 @@ async fn update(
 ) -> Result<User, ScimError> {
     let (store, tenant, author) = (&context.app().store, principal.tenant(), &context.author(principal));
     retry_on_conflict(user, |current: User, attempt| async move {
-        etag::check_if_match(context.if_match().as_ref(), current.record.version.0)?;
+        context.check_preconditions(current.record.version.0)?;
         let document = new(&current.record.document, schema(principal))?;
         let keys = validate_for_storage(principal, &document)?;
         // What changes nothing is no new version (RFC 7644 section 3.5.2.1).

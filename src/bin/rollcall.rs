@@ -9,9 +9,11 @@ use rollcall::cli::{self, Cli};
 const THREADS: usize = 8;
 
 fn main() -> ExitCode {
-    // Into a pipe that closes early, such as that of `head`, a command ends quietly.
-    sigpipe::reset();
     let cli = Cli::parse();
+    // Into a pipe that closes early, such as that of `head`, a command ends quietly.
+    if !cli.outlives_its_reader() {
+        sigpipe::reset();
+    }
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let outcome = match runtime {

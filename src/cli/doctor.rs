@@ -26,7 +26,7 @@ mod users;
 
 use super::listener;
 use endpoint::Endpoint;
-use report::Report;
+use report::{Report, complain, say};
 use session::Session;
 
 /// Nothing could be examined: the endpoint cannot be reached, or lets nobody in.
@@ -79,9 +79,9 @@ pub(super) async fn run(options: DoctorOptions) -> ExitCode {
         Ok(false) => ExitCode::FAILURE,
         Err(why) => {
             if is_json {
-                println!("{:#}", json!({"url": url, "error": why}));
+                say(&format!("{:#}\n", json!({"url": url, "error": why})));
             }
-            eprintln!("rollcall: {why}");
+            complain(&format!("rollcall: {why}\n"));
             ExitCode::from(COULD_NOT_RUN)
         }
     }
@@ -102,7 +102,7 @@ async fn examined(options: DoctorOptions) -> Result<bool, String> {
     }
     let left = clean_up::run(&mut session).await;
     if !left.is_empty() {
-        eprintln!("rollcall: still there: {}", left.join(", "));
+        complain(&format!("rollcall: still there: {}\n", left.join(", ")));
     }
     outcome?;
     connection::judge_all_answers(&mut session);

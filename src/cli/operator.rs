@@ -8,19 +8,23 @@ use std::str::FromStr;
 use bytes::Bytes;
 use clap::Args;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{Method, Request};
+use http::{HeaderName, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
-use super::StoreOptions;
+use super::data_folder::RunningServer;
+use super::{StoreAccess, StoreOptions, door};
 use crate::admin::tenants::{self, Chosen};
 use crate::api;
 use crate::app::{App, Clock};
 use crate::store::Store;
 use crate::tenant::{OPERATOR_TENANT, Settings, TenantName};
+
+/// What an admin key may be sent to without TLS, to the letter.
+const LOCAL_HOSTS: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 
 /// Longest answer taken: the keys of a tenant with many clients.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -60,20 +64,22 @@ impl fmt::Debug for AdminKey {
 pub(super) enum OperatorClient {
     Direct(Box<App>),
     Remote { url: String, key: String },
+    Served(RunningServer),
 }
 
 impl OperatorOptions {
     /// Finds the way.
     pub(super) async fn open(self) -> Result<OperatorClient, String> {
         let Some(url) = self.url else {
-            let app = App::new(self.store.open().await?).map_err(|e| e.to_string())?;
-            return Ok(OperatorClient::Direct(Box::new(app)));
+            return match self.store.access().await? {
+                StoreAccess::Here(store) => {
+                    Ok(OperatorClient::Direct(Box::new(App::new(store).map_err(|e| e.to_string())?)))
+                }
+                StoreAccess::Served(server) => Ok(OperatorClient::Served(server)),
+            };
         };
         let key = self.admin_key.ok_or("--url needs --admin-key, or the variable ROLLCALL_ADMIN_KEY")?;
-        let is_local = ["http://127.0.0.1", "http://localhost"].iter().any(|local| url.starts_with(local));
-        if !url.starts_with("https://") && !is_local {
-            return Err(format!("--url {url}: it begins with https://, or the admin key could be read on its way"));
-        }
+        check_url(&url)?;
         Ok(OperatorClient::Remote { url: url.trim_end_matches('/').to_owned(), key: key.0 })
     }
 }
@@ -92,17 +98,15 @@ impl OperatorClient {
                     api::handle_as_operator(app, request.body(Bytes::from(text)).map_err(|e| e.to_string())?).await;
                 (response.status(), response.into_body())
             }
-            Self::Remote { url, key } => sent(url, key, method, path, text).await?,
+            Self::Remote { url, key } => {
+                let authorization = (AUTHORIZATION, format!("Bearer {key}"));
+                sent(format!("{url}/{OPERATOR_TENANT}/v1{path}"), authorization, &method, text).await?
+            }
+            Self::Served(server) => {
+                return ask_server(server, &method, &format!("/{OPERATOR_TENANT}/v1{path}"), text).await;
+            }
         };
-        let answer: Value = match answer.is_empty() {
-            true => Value::Null,
-            false => serde_json::from_slice(&answer).map_err(|_| format!("status {status}, and no JSON"))?,
-        };
-        if status.is_success() {
-            return Ok(answer);
-        }
-        let detail = answer.get("detail").and_then(Value::as_str).unwrap_or("no reason is given");
-        Err(format!("{detail} (status {})", status.as_u16()))
+        read(status, &answer)
     }
 
     /// Makes the operators' own tenant if it is not there: with its first key there must be a place for it, and only who
@@ -113,7 +117,65 @@ impl OperatorClient {
     }
 }
 
-async fn make_operators(store: &Store) -> Result<(), String> {
+/// Asks the server that has the store open, as the user whose folder it is.
+///
+/// # Errors
+/// What the answer says is wrong, or that there was none.
+pub(super) async fn ask_server(
+    server: &RunningServer,
+    method: &Method,
+    path: &str,
+    body: String,
+) -> Result<Value, String> {
+    let Some(secret) = &server.secret else {
+        return Err(format!("rollcall engine serves this store; add --endpoint-url {} instead of --data", server.url));
+    };
+    let shown = (HeaderName::from_static(door::SECRET), secret.clone());
+    let (status, answer) = sent(format!("{}{path}", server.url), shown, method, body).await?;
+    read(status, &answer)
+}
+
+fn read(status: StatusCode, answer: &Bytes) -> Result<Value, String> {
+    let answer: Value = match answer.is_empty() {
+        true => Value::Null,
+        false => serde_json::from_slice(answer).map_err(|_| format!("status {status}, and no JSON"))?,
+    };
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let detail = answer.get("detail").and_then(Value::as_str).unwrap_or("no reason is given");
+    Err(format!("{detail} (status {})", status.as_u16()))
+}
+
+/// Whether an admin key may be sent to an address: by TLS, or to this very machine.
+fn check_url(url: &str) -> Result<(), String> {
+    let refuse = |why: &str| Err(format!("--url {url}: {why}"));
+    let uri: Uri = match url.parse() {
+        Ok(uri) => uri,
+        Err(e) => return refuse(&format!("it is no URL: {e}")),
+    };
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
+        return refuse("it has a scheme and a host, such as https://scim.example.com");
+    };
+    if authority.as_str().contains('@') {
+        return refuse("it has no user and no password; the key goes into --admin-key");
+    }
+    if uri.query().is_some() {
+        return refuse("it has no query");
+    }
+    let is_local = LOCAL_HOSTS.iter().any(|host| authority.host().eq_ignore_ascii_case(host));
+    match scheme {
+        "https" => Ok(()),
+        "http" if is_local => Ok(()),
+        _ => refuse("it begins with https://, or the admin key could be read on its way"),
+    }
+}
+
+/// Creates the operators' tenant if it is not there.
+///
+/// # Errors
+/// When the store does not do it.
+pub(super) async fn make_operators(store: &Store) -> Result<(), String> {
     let name: TenantName = OPERATOR_TENANT.parse().map_err(|e: crate::tenant::BadTenantName| e.to_string())?;
     if store.tenant(&name).await.map_err(|e| e.to_string())?.is_none() {
         let profile = Chosen::shipped("default").map_err(|e| e.to_string())?;
@@ -124,19 +186,55 @@ async fn make_operators(store: &Store) -> Result<(), String> {
 }
 
 async fn sent(
-    url: &str,
-    key: &str,
-    method: Method,
-    path: &str,
+    url: String,
+    (name, value): (HeaderName, String),
+    method: &Method,
     body: String,
-) -> Result<(http::StatusCode, Bytes), String> {
+) -> Result<(StatusCode, Bytes), String> {
     let connector = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-    let request = Request::builder().method(method).uri(format!("{url}/{OPERATOR_TENANT}/v1{path}"));
-    let request = request.header(AUTHORIZATION, format!("Bearer {key}")).header(CONTENT_TYPE, "application/json");
+    let request = Request::builder().method(method).uri(&url);
+    let request = request.header(name, value).header(CONTENT_TYPE, "application/json");
     let request = request.body(Full::new(Bytes::from(body))).map_err(|e| format!("--url: {e}"))?;
     let response = client.request(request).await.map_err(|e| format!("{url} did not answer: {e}"))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
     Ok((status, body.map_err(|e| format!("the answer broke off: {e}"))?.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_url;
+
+    #[test]
+    fn an_admin_key_goes_by_tls_or_to_this_machine() {
+        for url in [
+            "https://scim.example.com",
+            "https://x/stage",
+            "http://127.0.0.1:3000",
+            "http://[::1]:3000",
+            "http://LOCALHOST",
+            "HTTPS://x",
+        ] {
+            assert_eq!(check_url(url), Ok(()), "{url}");
+        }
+        for url in [
+            "http://scim.example.com",
+            "http://127.0.0.1.evil.example",
+            "http://localhost.evil.example:3000",
+            "http://127.0.0.1@evil.example",
+            "http://localhost:x@evil.example",
+            "https://user:password@scim.example.com",
+            "http://[::2]:3000",
+            "http://127.0.0.2",
+            "ftp://localhost",
+            "localhost:3000",
+            "https://",
+            "https://x?y",
+            "//localhost",
+            "",
+        ] {
+            assert!(check_url(url).is_err(), "{url}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! `rollcall serve` and `rollcall engine`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -8,15 +8,17 @@ use bytes::Bytes;
 use clap::Args;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::Authority;
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 
-use super::{StoreOptions, listener, open_engine};
+use super::data_folder::{self, RunningServer};
+use super::{StoreOptions, door, listener};
 use crate::admin::keys::{Expiry, NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
 use crate::auth::Scope;
 use crate::limits::MAX_BODY_BYTES;
+use crate::scim::{ErrorCode, ScimError};
 use crate::store::Store;
 use crate::tenant::{TenantConfig, TenantName};
 use crate::worker;
@@ -57,18 +59,20 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let store = options.store.open().await?;
     greet(&store, &shown_url, options.store.is_remote()).await?;
     // In the cloud, the function `stream` does it.
-    let worker = (!options.store.is_remote()).then(|| tokio::spawn(worker::run(store.clone(), Clock::System)));
+    let worker = (!options.store.aws).then(|| tokio::spawn(worker::run(store.clone(), Clock::System)));
     let app = App { public_url, ..App::new(store).map_err(|e| e.to_string())? };
-    let app = Arc::new(app);
-    let served = listener::serve(listener, MAX_BODY_BYTES, move |mut request| {
-        let app = app.clone();
-        async move {
-            let origin = origin(&request, address);
-            request.extensions_mut().insert(origin);
-            api::handle(&app, &Selection::all(), request).await
-        }
+    let folder = (!options.store.is_remote()).then_some(options.store.data);
+    let secret = folder.as_ref().map(|_| door::new_secret()).transpose()?;
+    if let Some(folder) = &folder {
+        data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
+    }
+    let shared = Arc::new((app, secret));
+    let served = listener::serve(listener, MAX_BODY_BYTES, move |request| {
+        let shared = shared.clone();
+        async move { answer(&shared.0, shared.1.as_deref(), address, request).await }
     })
     .await;
+    folder.iter().for_each(|folder| data_folder::withdraw(folder));
     // A runtime that ends while the worker waits for the store would panic in it.
     if let Some(worker) = worker {
         worker.abort();
@@ -76,6 +80,30 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
         let _ = worker.await;
     }
     served
+}
+
+async fn answer(app: &App, secret: Option<&str>, address: SocketAddr, request: Request<Bytes>) -> Response<Bytes> {
+    let mut request = request;
+    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+        let detail = "the request must have one header Host (RFC 9112 section 3.2); most clients send it by themselves";
+        return api::refusal(ScimError::new(ErrorCode::NoHost, detail));
+    }
+    if door::is_operator(&request, secret) {
+        return door::answer(app, request).await;
+    }
+    let origin = origin(&request, address);
+    request.extensions_mut().insert(origin);
+    api::handle(app, &Selection::all(), request).await
+}
+
+/// Where this machine's own commands reach a server: one that listens on every address does so on the loopback, too.
+fn local_url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
 /// The host that the client named, if it is one; else where we listen.
@@ -122,9 +150,11 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
 
 pub(super) async fn engine(options: EngineOptions) -> Result<(), String> {
     let listener = listener::bind(options.listen).await?;
-    let engine = open_engine(&options.data)?;
-    println!("DynamoDB endpoint: http://{}", listener.local_addr().map_err(|e| e.to_string())?);
-    listener::serve(listener, MAX_ENGINE_BODY_BYTES, move |request| {
+    let engine = data_folder::open_alone(&options.data).await?;
+    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    data_folder::announce(&options.data, &RunningServer { url: local_url(address), secret: None })?;
+    println!("DynamoDB endpoint: http://{address}");
+    let served = listener::serve(listener, MAX_ENGINE_BODY_BYTES, move |request| {
         let engine = engine.clone();
         async move {
             let target = request.headers().get("x-amz-target").and_then(|v| v.to_str().ok()).unwrap_or_default();
@@ -136,5 +166,7 @@ pub(super) async fn engine(options: EngineOptions) -> Result<(), String> {
             response
         }
     })
-    .await
+    .await;
+    data_folder::withdraw(&options.data);
+    served
 }

@@ -17,14 +17,17 @@ pub const END: &str = "  # End of the functions.\n";
 pub fn functions() -> String {
     let mut yaml = String::new();
     for route in ROUTES {
-        let event = |(name, base): (&str, &&str)| {
-            format!(
-                "        {name}:\n          Type: HttpApi\n          Properties: {{ApiId: !Ref Api, Method: {}, Path: \"{base}{}\"}}\n",
-                route.method,
-                route.path.trim_end_matches('/')
-            )
-        };
-        let events: String = ["V2", "V1"].into_iter().zip(route.base.patterns()).map(event).collect();
+        let mut events = String::new();
+        for (version, base) in ["V2", "V1"].into_iter().zip(route.base.patterns()) {
+            for method in route.methods() {
+                let _ = write!(
+                    events,
+                    "        {}:\n          Type: HttpApi\n          Properties: {{ApiId: !Ref Api, Method: {method}, Path: \"{base}{}\"}}\n",
+                    if *method == route.method { version.to_owned() } else { format!("{version}Head") },
+                    route.path.trim_end_matches('/')
+                );
+            }
+        }
         function(&mut yaml, route.name, "", &events);
         role(&mut yaml, route.name, &statements(route.access));
     }

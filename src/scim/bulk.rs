@@ -18,7 +18,7 @@ const RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
 /// What a reference to a resource begins with that another operation creates (RFC 7644 section 3.7.2).
 const REFERENCE: &str = "bulkId:";
 
-/// A request, well-formed.
+/// A request. Operations that break a rule are among its operations.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BulkRequest {
     /// After how many errors no further operation is begun.
@@ -30,16 +30,18 @@ pub struct BulkRequest {
 /// One operation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BulkOperation {
-    /// Its HTTP method.
-    pub method: Method,
+    /// Its HTTP method; none where it names none.
+    pub method: Option<Method>,
     /// The client's name for what it creates.
     pub bulk_id: Option<String>,
     /// The ETag that the resource must have.
     pub version: Option<String>,
-    /// `/Users` for a POST, else `/Users/{id}`.
+    /// `/Users` for a POST, else `/Users/{id}`; empty where it has no such form.
     pub path: String,
     /// The body; null for none.
     pub data: Value,
+    /// The rule that it breaks, if any. It fails with this, and the others do not fail with it.
+    pub refusal: Option<ScimError>,
 }
 
 /// The methods that an operation may have.
@@ -65,7 +67,8 @@ impl Method {
 }
 
 impl BulkRequest {
-    /// Reads the body of a request. One that breaks a rule is refused whole, before anything is done.
+    /// Reads the body of a request. A message that is no Bulk is refused whole, before anything is done; an operation that
+    /// breaks a rule fails alone (RFC 7644 section 3.7.3).
     ///
     /// # Examples
     /// ```
@@ -80,7 +83,7 @@ impl BulkRequest {
     /// ```
     ///
     /// # Errors
-    /// 400 naming the operation, the attribute and the rule; 413 for too many operations.
+    /// 400 naming the attribute and the rule; 413 for too many operations.
     pub fn parse(mut body: Map<String, Value>) -> Result<Self, ScimError> {
         check_schemas(member(&body, "schemas"))?;
         let fail_on_errors = fail_on_errors(member(&body, "failOnErrors"))?;
@@ -94,12 +97,11 @@ impl BulkRequest {
             let detail = format!("a Bulk may hold {MAX_BULK_OPERATIONS} operations, this one holds {count}");
             return Err(ScimError::new(ErrorCode::TooManyOperations, detail));
         }
-        let operations: Vec<_> = operations
-            .into_iter()
-            .enumerate()
-            .map(|(index, operation)| numbered(index, BulkOperation::parse(operation)))
-            .collect::<Result<_, _>>()?;
-        check_unique(&operations)?;
+        let mut operations: Vec<_> = operations.into_iter().map(BulkOperation::parse).collect();
+        refuse_repeated(&mut operations);
+        for (index, refusal) in operations.iter_mut().enumerate().filter_map(|(i, o)| Some((i, o.refusal.as_mut()?))) {
+            refusal.detail = format!("Operations[{index}]: {}", refusal.detail);
+        }
         Ok(Self { fail_on_errors, operations })
     }
 }
@@ -123,40 +125,57 @@ fn fail_on_errors(value: Option<&Value>) -> Result<Option<usize>, ScimError> {
     }
 }
 
-fn check_unique(operations: &[BulkOperation]) -> Result<(), ScimError> {
+/// Of operations with one bulkId the first has it.
+fn refuse_repeated(operations: &mut [BulkOperation]) {
     let mut seen = BTreeSet::new();
-    for (index, operation) in operations.iter().enumerate() {
-        if let Some(id) = operation.bulk_id.as_deref().filter(|id| !seen.insert(*id)) {
+    for operation in operations {
+        if let Some(id) = operation.bulk_id.as_ref().filter(|id| !seen.insert((*id).clone())) {
             let detail = format!("bulkId {} is that of another operation, too; each needs its own", shown(id));
-            return numbered(index, Err(ScimError::invalid_value(detail)));
+            operation.refusal.get_or_insert(ScimError::invalid_value(detail));
         }
     }
-    Ok(())
 }
 
 impl BulkOperation {
-    fn parse(operation: Value) -> Result<Self, ScimError> {
-        let Value::Object(operation) = operation else {
-            return Err(syntax(format!("must be an object, not {}", type_name(&operation))));
+    fn parse(operation: Value) -> Self {
+        let mut parsed =
+            Self { method: None, bulk_id: None, version: None, path: String::new(), data: Value::Null, refusal: None };
+        parsed.refusal = match operation {
+            Value::Object(operation) => parsed.read(&operation).err(),
+            other => Some(syntax(format!("must be an object, not {}", type_name(&other)))),
         };
-        let method = method(member(&operation, "method"))?;
-        let bulk_id = text(&operation, "bulkId")?;
-        if method == Method::Post && bulk_id.is_none() {
+        parsed
+    }
+
+    /// Reads member by member, so that of an operation that breaks a rule as much as can be is told in its answer.
+    fn read(&mut self, operation: &Map<String, Value>) -> Result<(), ScimError> {
+        let bulk_id = text(operation, "bulkId");
+        self.bulk_id = bulk_id.as_ref().ok().cloned().flatten();
+        let method = method(member(operation, "method"))?;
+        self.method = Some(method);
+        if bulk_id?.is_none() && method == Method::Post {
             return Err(ScimError::invalid_value("bulkId is missing; a POST needs one (RFC 7644 section 3.7)"));
         }
-        let version = text(&operation, "version")?;
+        let path = text(operation, "path")?.ok_or_else(|| syntax("path is missing"))?;
+        check_path(method, &path)?;
+        self.path = path;
+        let version = text(operation, "version")?;
         if version.as_ref().is_some_and(|version| !version.chars().all(|c| c == ' ' || c.is_ascii_graphic())) {
             return Err(ScimError::invalid_value("version must be an ETag"));
         }
-        let path = text(&operation, "path")?.ok_or_else(|| syntax("path is missing"))?;
-        check_path(method, &path)?;
-        let data = data(method, member(&operation, "data"))?;
-        Ok(Self { method, bulk_id, version, path, data })
+        self.version = version;
+        self.data = data(method, member(operation, "data"))?;
+        Ok(())
+    }
+
+    /// Whether it creates a resource, or would.
+    pub fn is_post(&self) -> bool {
+        self.method == Some(Method::Post)
     }
 
     /// The resource that the path names; none for a POST.
     fn resource(&self) -> Option<&str> {
-        if self.method == Method::Post { None } else { self.path.rsplit('/').next() }
+        if self.is_post() { None } else { self.path.rsplit('/').next().filter(|id| !id.is_empty()) }
     }
 
     /// The bulkIds that it refers to, in its path and wherever a text of its data is a reference and no more.
@@ -284,7 +303,7 @@ impl OperationOutcome {
     /// its error (RFC 7644 section 3.7.3).
     fn shown(&self, operation: &BulkOperation) -> Value {
         let members = [
-            ("method", Some(operation.method.as_str().into())),
+            ("method", operation.method.map(|method| method.as_str().into())),
             ("bulkId", operation.bulk_id.as_deref().map(Value::from)),
             ("location", self.location.as_deref().map(Value::from)),
             ("version", self.version.as_deref().map(Value::from)),
@@ -305,10 +324,6 @@ pub fn response<'a>(outcomes: impl Iterator<Item = (&'a BulkOperation, &'a Opera
 fn syntax(detail: impl Into<String>) -> ScimError {
     let detail = detail.into();
     ScimError::invalid_syntax(format!("{detail} (RFC 7644 section 3.7)"))
-}
-
-fn numbered<T>(index: usize, outcome: Result<T, ScimError>) -> Result<T, ScimError> {
-    outcome.map_err(|error| ScimError { detail: format!("Operations[{index}]: {}", error.detail), ..error })
 }
 
 fn shown(text: &str) -> String {
@@ -332,8 +347,14 @@ mod tests {
         json!({"method": "POST", "path": "/Users", "bulkId": bulk_id, "data": {}})
     }
 
+    /// What is said of the operation that breaks a rule.
+    fn refused(operations: Value) -> ScimError {
+        let request = parse(of(operations)).unwrap();
+        request.operations.into_iter().find_map(|operation| operation.refusal).unwrap()
+    }
+
     #[test]
-    fn each_rule_that_is_broken_is_named() {
+    fn a_message_that_is_no_bulk_is_refused_whole() {
         for (body, named) in [
             (json!({"Operations": []}), "schemas"),
             (json!({"schemas": ["urn:other"], "Operations": []}), "schemas"),
@@ -342,21 +363,29 @@ mod tests {
             (json!({"schemas": [REQUEST_URN], "Operations": [], "failOnErrors": 0}), "failOnErrors"),
             (json!({"schemas": [REQUEST_URN], "Operations": [], "failOnErrors": "1"}), "failOnErrors"),
             (json!({"schemas": [REQUEST_URN], "Operations": [], "failOnErrors": 1.5}), "failOnErrors"),
-            (of(json!([post("a"), 1])), "Operations[1]: must be an object"),
-            (of(json!([{"method": "GET", "path": "/Users/1"}])), "Operations[0]: method"),
-            (of(json!([{"path": "/Users/1"}])), "method"),
-            (of(json!([{"method": "POST", "path": "/Users", "data": {}}])), "bulkId is missing"),
-            (of(json!([{"method": "POST", "path": "/Users", "bulkId": 1, "data": {}}])), "bulkId must be text"),
-            (of(json!([post("a"), post("a")])), "Operations[1]: bulkId a"),
-            (of(json!([{"method": "POST", "path": "/Users", "bulkId": "a"}])), "data is missing"),
-            (of(json!([{"method": "PUT", "path": "/Users/1", "data": []}])), "data must be an object"),
-            (of(json!([{"method": "PATCH", "path": "/Users/1", "data": null}])), "data is missing"),
-            (of(json!([{"method": "DELETE"}])), "path is missing"),
-            (of(json!([{"method": "DELETE", "path": "/Users/1", "version": "\n"}])), "version"),
         ] {
             let error = parse(body.clone()).unwrap_err();
-            assert_eq!(error.status(), 400, "{body}");
-            assert!(error.detail.contains(named), "{body}: {}", error.detail);
+            assert!(error.status() == 400 && error.detail.contains(named), "{body}: {}", error.detail);
+        }
+    }
+
+    #[test]
+    fn each_rule_that_an_operation_breaks_is_named() {
+        for (operations, named) in [
+            (json!([post("a"), 1]), "Operations[1]: must be an object"),
+            (json!([{"method": "GET", "path": "/Users/1"}]), "Operations[0]: method"),
+            (json!([{"path": "/Users/1"}]), "method"),
+            (json!([{"method": "POST", "path": "/Users", "data": {}}]), "bulkId is missing"),
+            (json!([{"method": "POST", "path": "/Users", "bulkId": 1, "data": {}}]), "bulkId must be text"),
+            (json!([post("a"), post("a")]), "Operations[1]: bulkId a"),
+            (json!([{"method": "POST", "path": "/Users", "bulkId": "a"}]), "data is missing"),
+            (json!([{"method": "PUT", "path": "/Users/1", "data": []}]), "data must be an object"),
+            (json!([{"method": "PATCH", "path": "/Users/1", "data": null}]), "data is missing"),
+            (json!([{"method": "DELETE"}]), "path is missing"),
+            (json!([{"method": "DELETE", "path": "/Users/1", "version": "\n"}]), "version"),
+        ] {
+            let error = refused(operations.clone());
+            assert!(error.status() == 400 && error.detail.contains(named), "{operations}: {}", error.detail);
         }
     }
 
@@ -365,15 +394,23 @@ mod tests {
         for path in
             ["Users/1", "/Users", "/Users/", "//1", "/Users/1/", "/Users/1/2", "/Users/1?a", "/Users/%31", "/a/b c"]
         {
-            let error = parse(of(json!([{"method": "DELETE", "path": path}]))).unwrap_err();
-            assert!(error.detail.contains("path"), "{path}");
+            assert!(refused(json!([{"method": "DELETE", "path": path}])).detail.contains("path"), "{path}");
         }
         let mut long = post("a");
         long["path"] = json!("/Users/1");
-        assert!(parse(of(json!([long]))).is_err());
+        assert!(refused(json!([long])).detail.contains("path"));
         for path in ["/Users/1", "/Users/bulkId:ä b", "/GroupMembers/a.b"] {
-            assert!(parse(of(json!([{"method": "DELETE", "path": path}]))).is_ok(), "{path}");
+            let request = parse(of(json!([{"method": "DELETE", "path": path}]))).unwrap();
+            assert_eq!(request.operations[0].refusal, None, "{path}");
         }
+    }
+
+    #[test]
+    fn of_a_broken_operation_is_kept_what_can_be_read() {
+        let request = parse(of(json!([{"method": "put", "path": "/Users/1", "bulkId": "b", "data": 7}]))).unwrap();
+        let operation = &request.operations[0];
+        assert_eq!((operation.method, operation.path.as_str()), (Some(Method::Put), "/Users/1"));
+        assert_eq!((operation.bulk_id.as_deref(), &operation.data), (Some("b"), &Value::Null));
     }
 
     #[test]
@@ -381,7 +418,7 @@ mod tests {
         let body = json!({"SCHEMAS": [REQUEST_URN.to_uppercase()], "operations": [
             {"METHOD": "patch", "Path": "/Users/1", "DATA": [{"op": "remove", "path": "nickName"}]}]});
         let request = parse(body).unwrap();
-        assert_eq!(request.operations[0].method, Method::Patch);
+        assert_eq!(request.operations[0].method, Some(Method::Patch));
         assert_eq!(request.operations[0].data["Operations"][0]["op"], "remove");
     }
 

@@ -115,7 +115,8 @@ pub fn urn_joined_by_dot(start: &str, end: &str) -> Option<(String, String)> {
 
 /// **Password.** Okta posts a random `password` even without password synchronisation, and patches it with it
 /// (okta-dev, scim-20). Rollcall is not where users sign in: the value is accepted and thrown away at once, never
-/// stored, and the attribute is not published, because Microsoft's validator stops at it (scimmy-routers#10).
+/// stored, and the attribute is published only where a profile says so, because Microsoft's validator stops at it
+/// (scimmy-routers#10).
 pub fn is_discarded(name: &str) -> bool {
     name.eq_ignore_ascii_case("password")
 }
@@ -162,14 +163,14 @@ pub fn preserve_selector_values(selector: &Filter, replacement: &mut Map<String,
 /// **Remove by a list of values.** Entra without `aadOptscim062020`, and AWS-style clients, remove members with
 /// `path: "members"` and a `value` list: only those go (entra-docs, compatibility; awslabs/ssosync client_test.go).
 /// An element is meant if its `value`, and its `type` where the list names one, are the same; for lists without
-/// `value`, if it has everything that the list's element has. Both in the form that is stored.
-pub fn is_listed(element: &Value, listed: &[Value], same: impl Fn(&Value, &Value) -> bool) -> bool {
+/// `value`, if it has everything that the list's element has. Both in the form in which filters
+/// compare values.
+pub fn is_listed(element: &Value, listed: &[Value]) -> bool {
     listed.iter().any(|wanted| match (element, wanted) {
         (Value::Object(element), Value::Object(wanted)) => {
             let identifying = |name: &str| !wanted.contains_key("value") || name == "value" || name == "type";
             let mut named = wanted.iter().filter(|(name, _)| identifying(name)).peekable();
-            named.peek().is_some()
-                && named.all(|(name, value)| member(element, name).is_some_and(|held| same(held, value)))
+            named.peek().is_some() && named.all(|(name, value)| member(element, name) == Some(value))
         }
         (element, wanted) => element == wanted,
     })
@@ -271,7 +272,7 @@ mod tests {
     #[test]
     fn a_listed_value_need_only_name_what_identifies_it() {
         let element = json!({"value": "u1", "type": "User"});
-        let is_listed = |listed: &[Value]| is_listed(&element, listed, |a, b| a == b);
+        let is_listed = |listed: &[Value]| is_listed(&element, listed);
         assert!(is_listed(&[json!({"value": "u1", "display": "Other"})]));
         assert!(!is_listed(&[json!({"value": "u2"}), json!({}), json!({"value": "u1", "type": "Group"})]));
     }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::ErrorCode;
+use super::equality::keep_once;
 use super::json::{member, type_name, undeclared};
 use super::path::{AttributePath, is_name};
 use super::schema::{Attribute, Located, ResourceSchema, Type, find};
@@ -235,6 +236,7 @@ pub fn coerce(attribute: &Attribute, value: Value, at: &str) -> Result<Option<Va
         values.extend(coerce_one(attribute, item, at)?);
     }
     deviation::enforce_single_primary(&mut values, |_| true);
+    keep_once(&mut values, Some(attribute), |_| false);
     Ok((!values.is_empty()).then_some(Value::Array(values)))
 }
 

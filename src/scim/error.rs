@@ -169,6 +169,14 @@ impl ScimError {
         )
     }
 
+    /// 412: `If-None-Match` names what is there.
+    pub fn already_there() -> Self {
+        Self::new(
+            ErrorCode::VersionMismatch,
+            "If-None-Match names the resource as it is; leave the header out to change it",
+        )
+    }
+
     /// 503: nothing was changed that is not also complete; the same request may be sent again.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::retry(ErrorCode::Unavailable, detail)

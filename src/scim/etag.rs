@@ -65,6 +65,23 @@ pub fn check_if_match(if_match: Option<&Tags>, version: u64) -> Result<(), ScimE
     }
 }
 
+/// Checks the preconditions of a write against the current version: `If-Match`, then `If-None-Match`, which names what the
+/// client would not write over (RFC 9110 sections 13.1 and 13.2.2).
+///
+/// # Errors
+/// 412 when `If-Match` is there and does not name the version, or `If-None-Match` does.
+pub fn check_preconditions(
+    if_match: Option<&Tags>,
+    if_none_match: Option<&Tags>,
+    version: u64,
+) -> Result<(), ScimError> {
+    check_if_match(if_match, version)?;
+    match if_none_match {
+        Some(tags) if tags.contains(version) => Err(ScimError::already_there()),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,5 +95,14 @@ mod tests {
         assert!(!Tags::parse("").contains(3));
         assert!(check_if_match(None, 3).is_ok());
         assert_eq!(check_if_match(Some(&Tags::parse("W/\"2\"")), 3).unwrap_err().status(), 412);
+    }
+
+    #[test]
+    fn what_is_there_fails_if_none_match() {
+        for (tags, status) in [(Some("*"), 412), (Some("W/\"3\""), 412), (Some("W/\"2\""), 0), (None, 0)] {
+            let tags = tags.map(Tags::parse);
+            let refused = check_preconditions(None, tags.as_ref(), 3).err();
+            assert_eq!(refused.map_or(0, |error| error.status()), status, "{tags:?}");
+        }
     }
 }

@@ -12,22 +12,32 @@ use crate::limits::{MAX_JSON_DEPTH, MAX_MEMBERS, MAX_VALUES};
 /// From here on not every integer is a double: 2 to the 53.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
 
+/// U+FEFF in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Parses a request body.
 ///
 /// # Errors
 /// 400 `invalidSyntax` with line and column for text that is not JSON, that repeats a name within one object
 /// (RFC 8259 section 4 leaves its meaning open, so no guess is made), or that nests too deep.
 pub fn parse(body: &[u8]) -> Result<Value, ScimError> {
+    if let Err(error) = std::str::from_utf8(body) {
+        let detail = format!(
+            "the request body is not UTF-8: byte {} is no part of a character; encode JSON as UTF-8 (RFC 8259 section 8.1)",
+            error.valid_up_to()
+        );
+        return Err(ScimError::new(ErrorCode::InvalidJson, detail));
+    }
     parse_strict(body)
         .map_err(|e| ScimError::new(ErrorCode::InvalidJson, format!("the request body is not acceptable JSON: {e}")))
 }
 
-/// Parses any text, as strictly.
+/// Parses any text, as strictly. A byte order mark before it is skipped (RFC 8259 section 8.1 lets parsers do so).
 ///
 /// # Errors
 /// Those of [`parse`], with line and column.
 pub fn parse_strict(text: &[u8]) -> Result<Value, serde_json::Error> {
-    let mut de = serde_json::Deserializer::from_slice(text);
+    let mut de = serde_json::Deserializer::from_slice(text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text));
     let value = Strict { depth: 0 }.deserialize(&mut de)?;
     de.end().map(|()| value)
 }

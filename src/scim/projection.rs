@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::ScimError;
+use super::json::member_name;
 use super::path::AttributePath;
-use super::schema::{ResourceSchema, Returned};
+use super::schema::{Attribute, ResourceSchema, Returned};
 use crate::limits::MAX_PROJECTION_PATHS;
 
 /// Which attributes a client asked for.
@@ -73,7 +74,8 @@ impl Projection {
         all.try_for_each(|path| schema.check_path(path).map_err(ScimError::invalid_path))
     }
 
-    /// Keeps what was asked for, and what is always returned. No attribute is left empty.
+    /// Keeps what was asked for, and what is always returned; never what is `returned: never`, whoever asks for it. No
+    /// attribute is left empty.
     pub fn apply(&self, resource: Map<String, Value>, schema: &ResourceSchema) -> Map<String, Value> {
         let mut resource = resource;
         let is_always = |name: &str| schema.attribute(name).is_some_and(|a| a.returned == Returned::Always);
@@ -84,7 +86,54 @@ impl Projection {
         if !self.exclude.is_empty() {
             Names::of(&self.exclude, schema).drop_from(&mut resource, &is_always);
         }
+        drop_never_returned(&mut resource, schema);
         resource
+    }
+}
+
+/// Drops what a schema says is never returned (RFC 7643 section 7).
+fn drop_never_returned(resource: &mut Map<String, Value>, schema: &ResourceSchema) {
+    drop_never(resource, &schema.core.attributes);
+    for extension in schema.extensions.iter().filter(|extension| extension.attributes.iter().any(has_never)) {
+        let Some(name) = member_name(resource, &extension.id) else { continue };
+        if let Some(Value::Object(members)) = resource.get_mut(&name) {
+            drop_never(members, &extension.attributes);
+            if members.is_empty() {
+                resource.shift_remove(&name);
+            }
+        }
+    }
+}
+
+fn has_never(attribute: &Attribute) -> bool {
+    attribute.returned == Returned::Never || attribute.sub_attributes.iter().any(has_never)
+}
+
+fn drop_never(map: &mut Map<String, Value>, attributes: &[Attribute]) {
+    for attribute in attributes.iter().filter(|attribute| has_never(attribute)) {
+        let Some(name) = member_name(map, &attribute.name) else { continue };
+        let is_left = match map.get_mut(&name) {
+            Some(value) if attribute.returned != Returned::Never => leaves_after_never(value, attribute),
+            _ => false,
+        };
+        if !is_left {
+            map.shift_remove(&name);
+        }
+    }
+}
+
+/// Drops from a complex value what is never returned of it; whether anything is left.
+fn leaves_after_never(value: &mut Value, attribute: &Attribute) -> bool {
+    match value {
+        Value::Array(items) => {
+            items.retain_mut(|item| leaves_after_never(item, attribute));
+            !items.is_empty()
+        }
+        Value::Object(members) => {
+            drop_never(members, &attribute.sub_attributes);
+            !members.is_empty()
+        }
+        _ => true,
     }
 }
 

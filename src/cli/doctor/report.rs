@@ -1,8 +1,20 @@
 //! What was found, as lines for people or one JSON object for CI.
 
+use std::io::Write;
+
 use serde_json::{Value, json};
 
 use super::answer::Verdict;
+
+/// Prints. Nobody may read it any more, as after `| head`: what was made is deleted all the same.
+pub(super) fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints to standard error, in the same way.
+pub(super) fn complain(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
 
 /// One thing that is examined.
 #[derive(Debug)]
@@ -68,7 +80,7 @@ impl Report {
 
     pub(super) fn chapter(&self, title: &str) {
         if !self.is_json {
-            println!("{title}");
+            say(&format!("{title}\n"));
         }
     }
 
@@ -91,7 +103,7 @@ impl Report {
 
     fn add(&mut self, finding: Finding) {
         if !self.is_json {
-            print!("{}", finding.lines());
+            say(&finding.lines());
         }
         self.findings.push(finding);
     }
@@ -103,9 +115,9 @@ impl Report {
         if self.is_json {
             let checks: Vec<_> = self.findings.iter().map(Finding::json).collect();
             let totals = json!({"ok": ok, "fault": faults, "advice": advice, "skipped": skipped});
-            println!("{:#}", json!({"url": url, "checks": checks, "totals": totals}));
+            say(&format!("{:#}\n", json!({"url": url, "checks": checks, "totals": totals})));
         } else {
-            println!("{url}: {ok} checks passed, {faults} faults, {advice} pieces of advice, {skipped} skipped");
+            say(&format!("{url}: {ok} checks passed, {faults} faults, {advice} pieces of advice, {skipped} skipped\n"));
         }
         faults == 0
     }

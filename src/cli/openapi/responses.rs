@@ -9,7 +9,7 @@ use super::{SCIM_JSON, non_scim, reference};
 use crate::api::{Base, ROUTES, Route};
 
 /// What any route may answer, whatever it does.
-const OF_ALL: &[u16] = &[308, 401, 403, 413, 429, 500, 503];
+const OF_ALL: &[u16] = &[308, 401, 403, 413, 415, 429, 500, 503];
 
 /// Every status that a route may answer, in order. The tests hold every answer against it.
 pub fn statuses(route: &Route) -> Vec<u16> {
@@ -76,6 +76,7 @@ fn error(status: u16) -> Value {
     let (name, description) = match status {
         308 => ("Location", "The address"),
         401 => ("WWW-Authenticate", "A challenge for each scheme that is accepted"),
+        415 => ("Accept-Encoding", "`identity`"),
         429 | 503 => ("Retry-After", "Seconds to wait"),
         _ => ("", ""),
     };
@@ -140,6 +141,7 @@ fn meaning(status: u16) -> &'static str {
         409 => "A unique value belongs to another resource",
         412 => "The resource is at another version",
         413 => "The body, or what is to be made of it, is larger than what is taken",
+        415 => "The body has a `Content-Encoding`",
         429 => "Too many requests at once; try again",
         500 => "The endpoint is not set up correctly",
         422 => "The `Idempotency-Key` was used for a request with another body",

@@ -45,19 +45,23 @@ pub fn steps(operations: &[BulkOperation]) -> Vec<PlannedOperation<'_>> {
             .filter_map(|(bulk_id, index)| Some((*bulk_id, step_of(*index)?)))
             .collect(),
         follows,
-        refusal: refusals.get(index).cloned().flatten(),
+        refusal: operations
+            .get(index)
+            .and_then(|operation| operation.refusal.clone())
+            .or(refusals.get(index).cloned().flatten()),
     };
     order.iter().copied().zip(follows).map(step).collect()
 }
 
 /// What each operation refers to, or why it cannot. A bulkId is the name of what a POST creates, and of nothing else.
 fn references(operations: &[BulkOperation]) -> (Refers<'_>, Vec<Option<ScimError>>) {
-    let created: BTreeMap<&str, usize> = operations
-        .iter()
-        .enumerate()
-        .filter(|(_, operation)| operation.resource().is_none())
-        .filter_map(|(index, operation)| Some((operation.bulk_id.as_deref()?, index)))
-        .collect();
+    let mut created: BTreeMap<&str, usize> = BTreeMap::new();
+    for (index, operation) in operations.iter().enumerate().filter(|(_, operation)| operation.is_post()) {
+        // One that repeats a bulkId is refused, and does not have it.
+        if let Some(bulk_id) = operation.bulk_id.as_deref() {
+            created.entry(bulk_id).or_insert(index);
+        }
+    }
     let known = |bulk_id| match created.get(bulk_id) {
         Some(index) => Ok((bulk_id, *index)),
         None => Err(ScimError::invalid_value(format!(
@@ -187,7 +191,14 @@ mod tests {
     use super::*;
 
     fn operation(method: Method, path: &str, bulk_id: Option<&str>, data: Value) -> BulkOperation {
-        BulkOperation { method, bulk_id: bulk_id.map(str::to_owned), version: None, path: path.to_owned(), data }
+        BulkOperation {
+            method: Some(method),
+            bulk_id: bulk_id.map(str::to_owned),
+            version: None,
+            path: path.to_owned(),
+            data,
+            refusal: None,
+        }
     }
 
     fn group(bulk_id: &str, members: &[&str]) -> BulkOperation {

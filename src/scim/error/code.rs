@@ -63,6 +63,8 @@ codes! {
     InvalidCursor "invalid-cursor" 400 Some(T::InvalidCursor), "The cursor is not of this key and query.", "Start again with an empty cursor.";
     ExpiredCursor "expired-cursor" 400 Some(T::ExpiredCursor), "The cursor is too old.", "Start again with an empty cursor.";
     InvalidCount "invalid-count" 400 Some(T::InvalidCount), "`count` is no number, or differs from that of the first page.", "Send the `count` of the first page, or none.";
+    UrlNotEncoded "url-not-encoded" 400 None, "The URL holds a character that must be percent-encoded.", "Encode the query; with curl, use `--data-urlencode`.";
+    NoHost "no-host" 400 None, "The request has no header `Host`, or several.", "Send one `Host`.";
     Unauthorized "unauthorized" 401 None, "The credentials are missing, wrong, expired, revoked or of another tenant.", "Paste the secret token of this tenant again.";
     ScopeMissing "scope-missing" 403 None, "The key lacks the scope that the route needs.", "Create a key with that scope.";
     FilterNotAllowed "filter-not-allowed" 403 None, "A discovery document was filtered.", "Leave `filter` out.";
@@ -71,11 +73,13 @@ codes! {
     MethodNotAllowed "method-not-allowed" 405 None, "The endpoint does not take this method.", "Use one of the methods in `Allow`.";
     Taken "taken" 409 Some(T::Uniqueness), "A unique value belongs to another resource.", "Change the value, or match the existing resource by it.";
     BulkReference "bulk-reference" 409 None, "An operation refers to one that failed, or to itself.", "Correct the operation that it refers to.";
-    VersionMismatch "version-mismatch" 412 None, "`If-Match` names an older version.", "Read the resource again.";
+    VersionMismatch "version-mismatch" 412 None, "`If-Match` names an older version, or `If-None-Match` the current one.", "Read the resource again.";
+    BodyTooSlow "body-too-slow" 408 None, "The body did not arrive in time.", "Send the request again.";
     BodyTooLarge "body-too-large" 413 None, "The body is longer than Rollcall accepts.", "Send less in one request.";
     ResourceTooLarge "resource-too-large" 413 None, "The resource would be larger than Rollcall stores.", "Map fewer or shorter attributes.";
     TooManyOperations "too-many-operations" 413 None, "The request has more operations than Rollcall accepts.", "Send them in several requests.";
     TooManyMembers "too-many-members" 413 None, "The request changes more members than Rollcall accepts.", "Send them in several requests.";
+    ContentEncoding "content-encoding" 415 None, "The body has a `Content-Encoding`.", "Send the body without one.";
     IdempotencyKeyReused "idempotency-key-reused" 422 None, "An `Idempotency-Key` came with another body before.", "Use a new key for each request.";
     IdempotentResourceGone "idempotent-resource-gone" 422 None, "What the `Idempotency-Key` created is deleted.", "Use a new key to create it again.";
     Throttled "throttled" 429 None, "DynamoDB or the tenant's share asks to slow down.", "Send the request again after `Retry-After`.";

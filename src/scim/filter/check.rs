@@ -3,18 +3,36 @@
 use serde_json::Value;
 
 use super::{Filter, Operator};
+use crate::scim::membership::canonical;
 use crate::scim::path::AttributePath;
 use crate::scim::schema::{Attribute, LocatedAttribute, ResourceSchema, Type, find};
 use crate::scim::{ScimError, deviation};
 
-/// Parses a filter and checks its comparisons against a resource type.
+/// Parses a filter and checks its comparisons against a resource type. An `id` in it is spelled as ids are stored,
+/// however the filter spells it: the address of a resource takes each spelling, too.
 ///
 /// # Errors
 /// 400 `invalidFilter` with the position of a syntax error, or naming the attribute and the rule.
 pub fn parse_for(text: &str, schema: &ResourceSchema) -> Result<Filter, ScimError> {
     let filter = Filter::parse(text).map_err(|e| ScimError::invalid_filter(format!("filter: {e}")))?;
     check(&filter, schema)?;
-    Ok(filter)
+    Ok(with_canonical_ids(filter, schema))
+}
+
+fn with_canonical_ids(filter: Filter, schema: &ResourceSchema) -> Filter {
+    let all = |parts: Vec<Filter>| parts.into_iter().map(|part| with_canonical_ids(part, schema)).collect();
+    match filter {
+        Filter::And(parts) => Filter::And(all(parts)),
+        Filter::Or(parts) => Filter::Or(all(parts)),
+        Filter::Not(inner) => Filter::Not(Box::new(with_canonical_ids(*inner, schema))),
+        Filter::Compare(path, operator @ (Operator::Eq | Operator::Ne), Value::String(text)) => {
+            let located = schema.locate(&path);
+            let is_id = located.extension.is_none() && located.attribute.is_some_and(|a| a.name == "id");
+            let text = if is_id { canonical(&text) } else { text };
+            Filter::Compare(path, operator, Value::String(text))
+        }
+        other => other,
+    }
 }
 
 /// Checks every comparison against the types of a resource's attributes.

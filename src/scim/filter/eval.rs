@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::check::{as_boolean, as_instant, as_integer, as_number, leaf};
 use super::{Filter, Operator};
-use crate::scim::fold::fold;
+use crate::scim::equality::comparable_text;
 use crate::scim::json::member;
 use crate::scim::path::AttributePath;
 use crate::scim::schema::{Attribute, ResourceSchema, Type, find};
@@ -198,17 +198,12 @@ fn compare(value: &Value, operator: Operator, operand: &Value, definition: Optio
     let (Some(value), Some(operand)) = (text(value), text(operand)) else {
         return operator == Operator::Ne;
     };
-    // What no schema declares has the RFC's default characteristics: caseExact false (RFC 7643 section 2.2).
     let is_equality = matches!(operator, Operator::Eq | Operator::Ne);
     if is_equality && value.len().max(operand.len()) > 8 + 6 * value.len().min(operand.len()) {
         // Folding changes a length threefold at the most: not worth folding a long text for.
         return operator == Operator::Ne;
     }
-    if definition.is_some_and(|d| d.case_exact) {
-        compare_text(&value, operator, &operand)
-    } else {
-        compare_text(&fold(&value), operator, &fold(&operand))
-    }
+    compare_text(&comparable_text(&value, definition), operator, &comparable_text(&operand, definition))
 }
 
 /// Whole numbers are compared as such: as doubles, 2 to the 53 and its successor would be one.

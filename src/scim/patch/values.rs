@@ -1,14 +1,16 @@
 //! The values of one multi-valued attribute under PATCH: adding without doubling, selecting, one primary.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value};
 
 use super::Kind;
 use super::place::write_sub_attribute;
 use crate::limits::MAX_VALUES;
 use crate::scim::document::coerce_one;
+use crate::scim::equality::{self, identity, merge_same, normal_form};
 use crate::scim::filter::{Filter, eval};
-use crate::scim::fold::fold;
-use crate::scim::json::{assigned, member};
+use crate::scim::json::assigned;
 use crate::scim::schema::Attribute;
 use crate::scim::{ErrorCode, ScimError, deviation};
 
@@ -21,7 +23,7 @@ pub(super) struct Values<'a> {
 }
 
 impl Values<'_> {
-    /// Adds values; one that is there already changes nothing, one of the same `value` and `type` is merged
+    /// Adds values; of one that is there already, or has the same `value` and `type`, what is new is merged
     /// (RFC 7644 section 3.5.2.1, RFC 7643 section 2.4).
     pub(super) fn add(&mut self, new: Vec<Value>) -> Result<(), ScimError> {
         let mut touched = Vec::new();
@@ -31,20 +33,28 @@ impl Values<'_> {
                 format!("{}: more than {MAX_VALUES} values; send fewer", self.at),
             ));
         }
+        let mut places = BTreeMap::new();
+        for (index, held) in self.items.iter().enumerate() {
+            places.entry(identity(held, self.definition)).or_insert(index);
+        }
         for value in new {
-            if self.items.contains(&value) {
-                continue;
-            }
-            let same = self.items.iter().position(|held| is_same(held, &value));
-            match (same.and_then(|index| self.items.get_mut(index)).and_then(Value::as_object_mut), value) {
-                (Some(held), Value::Object(value)) => {
-                    held.extend(value);
-                    touched.extend(same);
+            let identity = identity(&value, self.definition);
+            match (places.get(&identity).copied(), value) {
+                (Some(index), value) => {
+                    if let (Some(Value::Object(held)), Value::Object(value)) = (self.items.get_mut(index), value) {
+                        merge_same(held, value);
+                    }
+                    touched.push(index);
                 }
-                (_, value) => touched.push(self.push(value)?),
+                (None, value) => {
+                    let index = self.push(value)?;
+                    places.insert(identity, index);
+                    touched.push(index);
+                }
             }
         }
         deviation::enforce_single_primary(self.items, |index| touched.contains(&index));
+        self.keep_once(&touched);
         Ok(())
     }
 
@@ -76,6 +86,7 @@ impl Values<'_> {
         if clears || sub.is_none() {
             self.drop_shells(&selected);
         }
+        self.keep_once(&selected);
         Ok(())
     }
 
@@ -93,19 +104,14 @@ impl Values<'_> {
         if clears {
             self.drop_shells(&all);
         }
+        self.keep_once(&all);
         Ok(())
     }
 
     /// Removes the values that a client listed.
     pub(super) fn remove_listed(&mut self, listed: &[Value]) {
-        let same = |held: &Value, wanted: &Value| match (held, wanted) {
-            (Value::String(held), Value::String(wanted)) => {
-                let is_exact = self.definition.and_then(|d| d.sub("value")).is_some_and(|value| value.case_exact);
-                held == wanted || (!is_exact && fold(held) == fold(wanted))
-            }
-            _ => held == wanted,
-        };
-        self.items.retain(|element| !deviation::is_listed(element, listed, same));
+        let listed: Vec<_> = listed.iter().map(|wanted| normal_form(wanted, self.definition)).collect();
+        self.items.retain(|element| !deviation::is_listed(&normal_form(element, self.definition), &listed));
     }
 
     /// Removes the values that a filter selects, or a sub-attribute of them.
@@ -122,6 +128,7 @@ impl Values<'_> {
             }
         }
         self.drop_shells(&selected);
+        self.keep_once(&selected);
         Ok(())
     }
 
@@ -188,19 +195,19 @@ impl Values<'_> {
         Ok(self.items.len() - 1)
     }
 
-    /// Drops those of the values at the indices that say nothing any more.
+    /// Makes null of those of the values at the indices that say nothing any more: the caller drops nulls.
     fn drop_shells(&mut self, among: &[usize]) {
-        let mut index = 0;
-        self.items.retain(|element| {
-            let goes = among.contains(&index) && (element.is_null() || deviation::has_only_labels(element));
-            index += 1;
-            !goes
-        });
+        for index in among {
+            if let Some(element) = self.items.get_mut(*index).filter(|element| deviation::has_only_labels(element)) {
+                *element = Value::Null;
+            }
+        }
     }
-}
 
-fn is_same(held: &Value, new: &Value) -> bool {
-    let (Value::Object(held), Value::Object(new)) = (held, new) else { return false };
-    let value = member(new, "value");
-    value.is_some() && value == member(held, "value") && member(new, "type") == member(held, "type")
+    /// Leaves no value twice, whatever the operation was (RFC 7643 section 2.4). What no schema declares is as it came.
+    fn keep_once(&mut self, touched: &[usize]) {
+        if self.definition.is_some() {
+            equality::keep_once(self.items, self.definition, |index| touched.contains(&index));
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::Required;
 use crate::scim::ENTERPRISE_URN;
 use crate::scim::filter::{Filter, Operator};
 use crate::scim::path::AttributePath;
@@ -9,12 +10,16 @@ use crate::scim::schema::{ResourceSchema, Schema, Schemas};
 
 /// What a profile names.
 pub(super) struct Named {
+    /// The profile.
+    pub(super) profile: String,
     /// The attributes of users that are in use; none means all.
     pub(super) in_use: Vec<AttributePath>,
     /// Those that every user must have, beyond the core schema.
-    pub(super) required: Vec<AttributePath>,
+    pub(super) required: Vec<Required>,
     /// Whether there are groups.
     pub(super) offers_groups: bool,
+    /// Whether `password` is shown. It is accepted and thrown away in any case.
+    pub(super) shows_password: bool,
 }
 
 /// Shows in the published documents what a profile names.
@@ -23,7 +28,7 @@ pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
     schemas.group_member.is_enabled = named.offers_groups;
     let all = schemas.user.clone();
     let is_required =
-        |extension: Option<&str>, name: &str| named.required.iter().any(|path| names(&all, path, extension, name));
+        |extension: Option<&str>, name: &str| named.required.iter().any(|r| names(&all, &r.path, extension, name));
     let is_in_use = |extension: Option<&str>, name: &str| {
         let is_named = || named.in_use.iter().any(|path| names(&all, path, extension, name));
         named.in_use.is_empty() || is_named() || is_required(extension, name)
@@ -36,6 +41,9 @@ pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
         _ => is_in_use(None, name),
     });
     require(core, |name| is_required(None, name));
+    if named.shows_password {
+        attributes(&mut core.published).into_iter().for_each(|shown| shown.push(password()));
+    }
     for extension in &mut schemas.user.extensions {
         let id = extension.id.clone();
         // A profile's own schemas are all its own.
@@ -44,7 +52,10 @@ pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
         }
         extension.is_required = require(extension, |name| is_required(Some(&id), name));
     }
-    for path in &named.required {
+    for required in &named.required {
+        describe(&mut schemas.user, &all, required, &named.profile);
+    }
+    for Required { path, .. } in &named.required {
         if let (None, Some(sub)) = (&path.selector, &path.sub) {
             say_of_part(&mut schemas.user, (&all, path), sub, ("required", json!(true)));
         }
@@ -77,6 +88,40 @@ fn selected(path: &AttributePath) -> Option<(&str, &str)> {
     }
 }
 
+/// As RFC 7643 section 8.7.1 has it, but that nobody keeps it.
+fn password() -> Value {
+    json!({
+        "name": "password", "type": "string", "multiValued": false, "required": false, "caseExact": true,
+        "description": "Accepted, and thrown away at once: users do not sign in here.",
+        "mutability": "writeOnly", "returned": "never", "uniqueness": "none",
+    })
+}
+
+/// Says in the description of an attribute what is required of it: `required` alone cannot say of which of its values, nor
+/// of which users.
+fn describe(shown: &mut ResourceSchema, user: &ResourceSchema, required: &Required, profile: &str) {
+    let Required { path, unless } = required;
+    let unless = unless.as_ref().map(|filter| format!(" except those with {filter}")).unwrap_or_default();
+    let Some(attribute) = published(shown, user, path) else { return };
+    let held = attribute.get("description").and_then(Value::as_str).unwrap_or_default();
+    let description = format!("{held} The profile {profile} requires {path} of every user{unless}.");
+    attribute.insert("description".into(), description.trim_start().into());
+}
+
+/// The attribute that a path names, where it is published.
+fn published<'s>(
+    shown: &'s mut ResourceSchema,
+    user: &ResourceSchema,
+    path: &AttributePath,
+) -> Option<&'s mut Map<String, Value>> {
+    let located = user.locate(path);
+    let schema = match located.extension {
+        None => Some(&mut shown.core),
+        Some(urn) => shown.extensions.iter_mut().find(|schema| schema.id == urn),
+    }?;
+    find(attributes(&mut schema.published)?, &located.attribute?.name)
+}
+
 /// Sets a characteristic of a part of the attribute that a path names, where it is published.
 fn say_of_part(
     shown: &mut ResourceSchema,
@@ -84,13 +129,7 @@ fn say_of_part(
     part: &str,
     (name, value): (&str, Value),
 ) {
-    let located = user.locate(path);
-    let schema = match located.extension {
-        None => Some(&mut shown.core),
-        Some(urn) => shown.extensions.iter_mut().find(|schema| schema.id == urn),
-    };
-    let attribute = schema.and_then(|s| find(attributes(&mut s.published)?, &located.attribute?.name));
-    let parts = attribute.and_then(|attribute| attribute.get_mut("subAttributes")?.as_array_mut());
+    let parts = published(shown, user, path).and_then(|attribute| attribute.get_mut("subAttributes")?.as_array_mut());
     if let Some(part) = parts.and_then(|parts| find(parts, part)) {
         part.insert(name.to_owned(), value);
     }

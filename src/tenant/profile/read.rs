@@ -12,8 +12,8 @@ use crate::scim::path::{AttributePath, is_name};
 use crate::scim::schema::{Attribute, Mutability, ResourceSchema, Returned, Schema, Schemas, Type};
 use crate::tenant::CredentialType;
 
-const FIELDS: [&str; 8] =
-    ["name", "description", "baseUrl", "credentials", "groups", "required", "attributes", "schemas"];
+const FIELDS: [&str; 9] =
+    ["name", "description", "baseUrl", "credentials", "groups", "password", "required", "attributes", "schemas"];
 const SCHEMA_FIELDS: [&str; 4] = ["id", "name", "description", "attributes"];
 /// RFC 7643 section 7.
 const ATTRIBUTE_FIELDS: [&str; 12] = [
@@ -45,14 +45,17 @@ pub(super) fn profile(text: &str) -> Read<Profile> {
     let mut schemas = Schemas::standard().map_err(|e| whole(e.to_string()))?;
     extend(&mut schemas.user, &fields)?;
     let required = required(&fields, &schemas.user)?;
+    let name = name(&fields.needed("name")?)?;
     let named = Named {
+        profile: name.clone(),
         in_use: paths(&fields, "attributes", |place| in_use(place, &schemas.user))?,
-        required: required.iter().map(|required| required.path.clone()).collect(),
+        required: required.clone(),
         offers_groups: fields.flag("groups", true)?,
+        shows_password: fields.flag("password", false)?,
     };
     publish(&mut schemas, &named);
     Ok(Profile {
-        name: name(&fields.needed("name")?)?,
+        name,
         description: fields.text_or("description", "")?.to_owned(),
         credentials: credentials(&fields.needed("credentials")?)?,
         schemas,
