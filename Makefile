@@ -7,6 +7,9 @@ FEATURES := --features local
 E2E := $(TOOLS)/e2e
 STACK := rollcall
 ROUTE := users.get
+# How long each parser is fuzzed, and from which seed; one of the past repeats its run.
+FUZZ_SECONDS := 60
+FUZZ_SEED := $(shell date +%s)
 # A bucket for what is uploaded, the role that CloudFormation takes, and the policy that bounds every role of the
 # application, where a pipeline names them.
 UPLOADS :=
@@ -20,7 +23,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test check names docs fmt lint template openapi reference schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
+.PHONY: help run test fuzz check names docs fmt lint template openapi reference schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
 	e2e e2e-policies local-invoke local-api bench soak costs clean
 
 help: ## List the targets
@@ -32,6 +35,9 @@ run: ## Build and serve on http://127.0.0.1:3000; prints Tenant URL and secret t
 
 test: ## Every test that needs nothing but Rust
 	$(CARGO) test --locked $(FEATURES)
+
+fuzz: ## Mutated bytes for each parser, FUZZ_SECONDS each: no panic, no hang
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --locked $(FEATURES) --test rollcall -- fuzz:: --nocapture --test-threads=2
 
 check: lint names docs test ## What a change must pass
 

@@ -14,6 +14,7 @@ mod credentials;
 mod doctor;
 mod doors;
 mod filters;
+mod fuzz;
 mod group_members;
 mod groups;
 mod hostile;

@@ -123,9 +123,6 @@ impl Document {
         if let Some(extension) = deviation::extension_of_bare_name(schema, &name) {
             return self.take_extension(&extension.id, Some(&name), value, schema);
         }
-        if name.is_empty() {
-            return Err(ScimError::invalid_syntax("an attribute name must not be empty"));
-        }
         match undeclared(value, &name)? {
             Some(value) => insert_once(&mut self.0, &name, value),
             None => Ok(()),
@@ -319,6 +316,9 @@ fn coerce_members(
 }
 
 fn insert_once(map: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), ScimError> {
+    if name.is_empty() {
+        return Err(ScimError::invalid_syntax("an attribute name must not be empty"));
+    }
     if member(map, name).is_some() {
         let shown: String = name.chars().take(128).collect();
         return Err(ScimError::invalid_syntax(format!(
@@ -381,6 +381,8 @@ mod tests {
             (json!({"userName": "a", "department": "x", ENTERPRISE_URN: {"Department": "y"}}), "given twice"),
             (json!({"userName": "a", ENTERPRISE_URN: "x"}), "an extension must be an object"),
             (json!({"userName": "a", "title": ["x"]}), "title must be text"),
+            (json!({"userName": "a", "": 1}), "must not be empty"),
+            (json!({"userName": "a", "urn:acme:": [1]}), "must not be empty"),
         ] {
             let error = read(body.clone()).unwrap_err();
             assert!(error.status() == 400 && error.detail.contains(part), "{body}: {error}");
