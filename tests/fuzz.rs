@@ -353,7 +353,7 @@ fn credentials() {
         "Basic YWNtZTpzY2ltX2FjbWVfMDAwMDAwMDAwMDAwMDBfQUFBQQ==",
     ]);
     Fuzz::new("credential", 40_000, &corpus).run(|input| {
-        let _ = PresentedCredential::read(Some(input), "acme");
+        let _ = PresentedCredential::read([input].into_iter(), "acme");
         let text = String::from_utf8_lossy(input);
         let _ = Jwt::parse(&text);
         let _ = PresentedCredential::of_assertion(&text, "acme");
