@@ -9,6 +9,7 @@ use http::{Method, Request, Response};
 use crate::app::App;
 use crate::app::metrics::RequestRecord;
 use crate::auth::KeyId;
+
 #[cfg(feature = "local")]
 use crate::auth::Principal;
 use crate::limits::{MAX_BODY_BYTES, MAX_TENANT_BYTES, REQUEST_SECONDS};

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-
 use data_folder::{DataAccess, RunningServer};
 
 use crate::app::Clock;
@@ -17,10 +16,10 @@ use crate::worker;
 mod automation;
 mod data_folder;
 mod doctor;
-mod door;
 mod explain;
 mod keys;
 mod listener;
+mod local_operator;
 pub mod openapi;
 mod operator;
 mod output;

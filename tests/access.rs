@@ -11,10 +11,10 @@ use rollcall::tenant::{Profile, TenantName};
 use rollcall::worker;
 use serde_json::{Value, json};
 
-use crate::credentials::FORM;
 use crate::support::access::{ROLE, USED, role};
 use crate::support::crash::Crash;
 use crate::support::{Harness, encode, is_embedded, key, patch};
+use crate::token_endpoint::FORM;
 
 #[tokio::test(start_paused = true)]
 async fn every_declared_access_is_needed() {

@@ -4,10 +4,11 @@
 
 use std::sync::Arc;
 
-use crate::support::budget::{Budget, StoreUsage};
-use crate::support::{Harness, encode, is_embedded, patch};
 use rollcall::auth::ApiKey;
 use serde_json::{Value, json};
+
+use crate::support::budget::{Budget, StoreUsage};
+use crate::support::{Harness, encode, is_embedded, patch};
 
 struct Counted {
     harness: Harness,

@@ -34,6 +34,7 @@ mod serve;
 mod stale;
 mod support;
 mod template;
+mod token_endpoint;
 mod tokens;
 mod users;
 mod wire;

@@ -1,7 +1,6 @@
 //! Lists: order, pages, totals, and the bound on what one request reads.
 
 use std::collections::BTreeSet;
-
 use std::sync::Arc;
 
 use base64::Engine as _;

@@ -1,20 +1,18 @@
 //! Access tokens: they work as long as their client does, however many there are.
 
-use std::sync::Arc;
-
 use jiff::{SignedDuration, Timestamp};
 use rollcall::admin::keys::NewCredentialType;
-use rollcall::app::{App, Clock};
 use rollcall::auth::{AccessToken, KeyRecord, Scope, TokenRecord};
 use rollcall::limits::{MAX_TOKENS_PER_WINDOW, TOKEN_SECONDS};
 use rollcall::store::ops::tokens::TokenOutcome;
 use serde_json::{Value, json};
 
 use crate::admin::ask;
-use crate::credentials::{add, get, new_key, tenant, token_by_assertion, token_by_secret, trust, with_issuer};
+use crate::credentials::{add, get, new_key, tenant, trust, with_issuer};
 use crate::support::budget::Budget;
 use crate::support::issuer::{claims, token as of_issuer};
 use crate::support::{Harness, ScimResponse, is_embedded};
+use crate::token_endpoint::{token_by_assertion, token_by_secret};
 
 fn text(reply: &ScimResponse) -> String {
     reply.body["access_token"].as_str().unwrap_or_else(|| panic!("{reply:?}")).to_owned()
@@ -22,13 +20,6 @@ fn text(reply: &ScimResponse) -> String {
 
 async fn status(harness: &Harness, token: &str) -> u16 {
     get(harness, &format!("Bearer {token}")).await.status
-}
-
-/// The same endpoint, whose clock stands still.
-fn at(harness: &Harness, then: Timestamp) -> Harness {
-    let app = App { clock: Clock::Fixed(Arc::new(move || then)), ..(*harness.app).clone() };
-    let (engine, acme, globex) = (harness.engine.clone(), harness.acme.clone(), harness.globex.clone());
-    Harness { app: Arc::new(app), engine, acme, globex }
 }
 
 /// Stores tokens of a client as the token endpoint does, but for the check of the client.
@@ -65,7 +56,7 @@ async fn a_client_with_all_tokens_that_it_may_have_is_revoked_by_one_write() {
     // Two hours as the clock has them, in both of which tokens are issued that live at one moment.
     let hour = Timestamp::now().as_second() / TOKEN_SECONDS + 1;
     let second = |second: i64| Timestamp::from_second(hour * TOKEN_SECONDS + second).unwrap();
-    let (before, after) = (at(&harness, second(-1)), at(&harness, second(1)));
+    let (before, after) = (harness.at(second(-1)), harness.at(second(1)));
     let mut tokens = issue(&before, client, MAX_TOKENS_PER_WINDOW, second(-1)).await;
     let refused = token_by_secret(&before, &made).await;
     assert_eq!((refused.status, &refused.headers["retry-after"]), (429, &"2".parse().unwrap()), "{refused:?}");
@@ -84,7 +75,7 @@ async fn a_client_with_all_tokens_that_it_may_have_is_revoked_by_one_write() {
     let spent = budget.take();
     assert_eq!((spent.round_trips, spent.wcu), (2, 1.0), "{spent:?}");
     assert_eq!(spent.calls, ["GetItem", "UpdateItem"]);
-    let elsewhere = at(&harness.again(Vec::new()).await, second(1));
+    let elsewhere = harness.again(Vec::new()).await.at(second(1));
     for token in &tokens {
         assert_eq!(status(&elsewhere, token).await, 401);
     }

@@ -78,6 +78,5 @@ fn query(context: &RequestContext<'_>) -> Result<String, ScimError> {
     let path = context.path();
     let endpoint = path.trim_end_matches("/.search");
     let text = serde_json::json!([endpoint, query.filter, sort]).to_string();
-    let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(Sha256::digest(text.as_bytes())))
 }

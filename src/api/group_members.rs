@@ -15,7 +15,8 @@ use crate::scim::list::{self, Query};
 use crate::scim::membership::{MembershipChange, canonical};
 use crate::scim::resource::date_time;
 use crate::scim::{ResourceSchema, ScimError};
-use crate::store::model::group::{Group, GroupId};
+use crate::store::model::group::Group;
+use crate::store::model::id::GroupId;
 use crate::store::model::member::MemberKind;
 use crate::store::ops::group_members::{GroupMember, MembershipFilter, MembershipPosition};
 

@@ -15,7 +15,8 @@ use crate::scim::membership::{self, Ids, MembershipChange};
 use crate::scim::projection::Projection;
 use crate::scim::{Document, ErrorCode, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::StoreError;
-use crate::store::model::group::{Group, GroupError, GroupId};
+use crate::store::model::group::{Group, GroupError};
+use crate::store::model::id::GroupId;
 use crate::store::model::member::{MemberKind, Members};
 use crate::store::ops::members::PrefetchedMembers;
 

@@ -14,7 +14,8 @@ use crate::scim::projection::Projection;
 use crate::scim::user::UserKeys;
 use crate::scim::{Document, ErrorCode, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
 use crate::store::model::group::Group;
-use crate::store::model::user::{User, UserId, UserWriteError};
+use crate::store::model::id::UserId;
+use crate::store::model::user::{User, UserWriteError};
 
 /// POST /Users
 ///

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+
 pub use jsonwebtoken::Algorithm;
 use jsonwebtoken::dangerous::insecure_decode;
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation, decode};

@@ -6,7 +6,7 @@ use clap::Args;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{StoreAccess, StoreOptions, door, operator};
+use super::{StoreAccess, StoreOptions, local_operator, operator};
 use crate::admin::tenants;
 use crate::auth::Tenant;
 use crate::scim::filter::check::parse_for;
@@ -41,7 +41,8 @@ pub(super) async fn run(options: ExplainOptions) -> Result<(), String> {
         StoreAccess::Here(store) => explained(&store, tenant, &filter, groups).await?,
         StoreAccess::Served(server) => {
             let asked = json!({"tenant": tenant.to_string(), "filter": filter, "groups": groups});
-            let answer = operator::ask_server(&server, &Method::POST, door::EXPLAIN, asked.to_string()).await?;
+            let answer =
+                operator::ask_server(&server, &Method::POST, local_operator::EXPLAIN, asked.to_string()).await?;
             answer.get("text").and_then(Value::as_str).unwrap_or_default().to_owned()
         }
     };

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::data_folder::RunningServer;
-use super::{StoreAccess, StoreOptions, door};
+use super::{StoreAccess, StoreOptions, local_operator};
 use crate::admin::tenants::{self, Chosen};
 use crate::api;
 use crate::app::{App, Clock};
@@ -130,7 +130,7 @@ pub(super) async fn ask_server(
     let Some(secret) = &server.secret else {
         return Err(format!("rollcall engine serves this store; add --endpoint-url {} instead of --data", server.url));
     };
-    let shown = (HeaderName::from_static(door::SECRET), secret.clone());
+    let shown = (HeaderName::from_static(local_operator::SECRET), secret.clone());
     let (status, answer) = sent(format!("{}{path}", server.url), shown, method, body).await?;
     read(status, &answer)
 }

@@ -11,7 +11,7 @@ use http::uri::Authority;
 use http::{Request, Response, StatusCode, Version};
 
 use super::data_folder::{self, RunningServer};
-use super::{StoreOptions, door, listener};
+use super::{StoreOptions, listener, local_operator};
 use crate::admin::keys::{Expiry, NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
@@ -62,7 +62,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let worker = (!options.store.aws).then(|| tokio::spawn(worker::run(store.clone(), Clock::System)));
     let app = App { public_url, ..App::new(store).map_err(|e| e.to_string())? };
     let folder = (!options.store.is_remote()).then_some(options.store.data);
-    let secret = folder.as_ref().map(|_| door::new_secret()).transpose()?;
+    let secret = folder.as_ref().map(|_| local_operator::new_secret()).transpose()?;
     if let Some(folder) = &folder {
         data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
     }
@@ -88,8 +88,8 @@ async fn answer(app: &App, secret: Option<&str>, address: SocketAddr, request: R
         let detail = "the request must have one header Host (RFC 9112 section 3.2); most clients send it by themselves";
         return api::refusal(ScimError::new(ErrorCode::NoHost, detail));
     }
-    if door::is_operator(&request, secret) {
-        return door::answer(app, request).await;
+    if local_operator::is_operator(&request, secret) {
+        return local_operator::answer(app, request).await;
     }
     let origin = origin(&request, address);
     request.extensions_mut().insert(origin);

@@ -4,7 +4,6 @@ use serde_json::{Map, Value};
 
 use super::ErrorCode;
 use super::document::Document;
-
 use super::json::{member, type_name};
 use super::path::AttributePath;
 use super::schema::ResourceSchema;

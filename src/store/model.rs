@@ -2,6 +2,7 @@
 
 pub(super) mod credential;
 pub mod group;
+pub mod id;
 pub mod job;
 pub mod member;
 pub mod record;

@@ -159,9 +159,7 @@ impl ProfileRef {
 
     /// One of that text, read by [`Profile::parse_own`].
     pub fn own(profile: &Profile, text: &str) -> Self {
-        let digest: [u8; 32] = Sha256::digest(text.as_bytes()).into();
-        let digest = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { name: profile.name.clone(), digest: Some(digest) }
+        Self { name: profile.name.clone(), digest: Some(hex::encode(Sha256::digest(text.as_bytes()))) }
     }
 
     /// The profile's name.

@@ -95,6 +95,12 @@ impl Harness {
         }
     }
 
+    /// The same endpoint, whose clock stands still.
+    pub fn at(&self, then: Timestamp) -> Self {
+        let app = App { clock: Clock::Fixed(Arc::new(move || then)), ..(*self.app).clone() };
+        Self { app: Arc::new(app), engine: self.engine.clone(), acme: self.acme.clone(), globex: self.globex.clone() }
+    }
+
     /// A request of the tenant `acme`.
     pub async fn send(&self, method: &str, path: &str, body: impl Into<Option<Value>>) -> ScimResponse {
         self.send_with(method, path, body, &[]).await

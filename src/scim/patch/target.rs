@@ -30,7 +30,7 @@ impl PatchTarget<'_> {
     }
 
     /// The URN of an undeclared extension that an object is given for: `urn:acme:crm`, in form an attribute of
-    /// `urn:acme`, is an extension by whatever door its object comes, unless `urn:acme` is known or held as one.
+    /// `urn:acme`, is an extension however its object comes, unless `urn:acme` is known or held as one.
     fn given_extension(&self, path: &AttributePath, value: &Value) -> Option<String> {
         let urn = path.urn.as_ref()?;
         let is_core = urn.eq_ignore_ascii_case(&self.schema.core.id);

@@ -1,9 +1,8 @@
 //! A group as an item of table `groups`, without its members.
 
-use std::fmt;
-
 use jiff::Timestamp;
 
+use super::id::GroupId;
 use super::member::{MemberBatch, MemberKind, member_kind};
 use super::record::{Author, Membership, Record};
 use crate::auth::Tenant;
@@ -12,38 +11,6 @@ use crate::scim::group::GroupKeys;
 use crate::scim::resource::Meta;
 use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, s, text};
-
-/// The permanent id of a group, a random UUID.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct GroupId(pub(in crate::store) String);
-
-impl GroupId {
-    /// A new id.
-    ///
-    /// # Errors
-    /// When the system has no random numbers.
-    pub fn new() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()))
-    }
-
-    /// Reads an id from a URL; `None` for what cannot be one.
-    pub fn parse(text: &str) -> Option<Self> {
-        Some(Self(uuid::Uuid::try_parse(text).ok()?.to_string()))
-    }
-
-    /// The id in its canonical form.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for GroupId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A group as stored.
 #[derive(Debug, Clone)]

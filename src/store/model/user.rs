@@ -1,10 +1,8 @@
 //! A user as an item of table `users`, keyed by the folded `userName`.
 
-use std::fmt;
-
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
+use super::id::UserId;
 use super::record::{Author, Membership, Record};
 use super::tenant::settings;
 use crate::auth::Tenant;
@@ -13,44 +11,6 @@ use crate::scim::resource::Meta;
 use crate::scim::user::UserKeys;
 use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, s, text};
-
-/// The permanent id of a user, as a UUID. Its first byte is a bucket: a hash of the name at creation, by which users
-/// can be counted and, should a tenant outgrow a partition, spread.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UserId(pub(in crate::store) String);
-
-impl UserId {
-    /// A new id for a user of that folded name.
-    ///
-    /// # Errors
-    /// When the system has no random numbers.
-    pub fn new(folded_user_name: &str) -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        let digest: [u8; 32] = Sha256::digest(folded_user_name.as_bytes()).into();
-        let [bucket, ..] = digest;
-        let [first, ..] = &mut bytes;
-        *first = bucket;
-        Ok(Self(uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()))
-    }
-
-    /// Reads an id from a URL; `None` for what cannot be one, so that it need not be looked up.
-    pub fn parse(text: &str) -> Option<Self> {
-        let uuid = uuid::Uuid::try_parse(text).ok()?;
-        Some(Self(uuid.to_string()))
-    }
-
-    /// The id in its canonical form.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for UserId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// A user as stored.
 #[derive(Debug, Clone)]

@@ -1,14 +1,14 @@
 //! Table `groups`: one item is one group, without its members. The name is unique by a row of its own in `links`,
 //! written in the same transaction.
 
-use crate::store::dynamo::write::{Condition, Guard, Write};
-use crate::store::model::group::{Group, GroupError, group_key};
 use std::collections::BTreeSet;
 
 use crate::auth::Tenant;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, s};
 use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::group::{Group, GroupError, group_key};
 use crate::store::model::job::DeferredJob;
 use crate::store::model::record::{Author, Requests};
 use crate::store::rows::name_row;

@@ -2,8 +2,6 @@
 //! takes, and the edges that a deleted group or user leaves behind. Each is a row in `links`, written with the commit,
 //! so that whatever dies afterwards, the stream worker finds it. Every step may be done twice.
 
-use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::job::{DeferredJob, JobKind, SETTLES};
 use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -13,7 +11,9 @@ use crate::limits::MAX_SCANNED_PAGES;
 use crate::scim::membership::Ids;
 use crate::store::dynamo::item::{Item, s, text};
 use crate::store::dynamo::tables::Table;
-use crate::store::model::group::GroupId;
+use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::id::GroupId;
+use crate::store::model::job::{DeferredJob, JobKind, SETTLES};
 use crate::store::rows::{job_partition, job_row, member_row, tombstone_partition, tombstone_row};
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;

@@ -1,8 +1,5 @@
 //! Table `keys`: key records. What else is there under a tenant's name is in [`tenants`](crate::store::ops::tenants).
 
-use crate::store::dynamo::write::{Condition, Guard, Write};
-use crate::store::model::credential::{credential_item, credential_record};
-use crate::store::model::tenant::credential_key;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::auth::{KeyId, KeyRecord};
@@ -10,6 +7,9 @@ use crate::limits::LAST_USED_RESOLUTION_SECONDS;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, s};
 use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::credential::{credential_item, credential_record};
+use crate::store::model::tenant::credential_key;
 use crate::store::ops::tenants::{changed, require_tenant_version};
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;

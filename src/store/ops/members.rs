@@ -2,14 +2,10 @@
 //! costs the same in a group of any size, and no two additions touch one item twice. What is too much for a transaction
 //! is in `member_batch`.
 
-use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::group::{Group, GroupError, GroupId, group_key};
-use crate::store::model::member::{Member, MemberBatch, MemberKind, Members, member_of_row};
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::future::{join, try_join, try_join_all};
-
 use jiff::Timestamp;
 
 use crate::auth::Tenant;
@@ -21,9 +17,12 @@ use crate::scim::membership::{Ids, MembershipChange, canonical};
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, s};
 use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::group::{Group, GroupError, group_key};
+use crate::store::model::id::{GroupId, UserId};
 use crate::store::model::job::DeferredJob;
+use crate::store::model::member::{Member, MemberBatch, MemberKind, Members, member_of_row};
 use crate::store::model::record::{Author, Membership, id_bytes};
-use crate::store::model::user::UserId;
 use crate::store::ops::groups;
 use crate::store::ops::idempotency::IdempotencyKey;
 use crate::store::rows::{member_partition, member_row};

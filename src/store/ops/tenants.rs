@@ -1,7 +1,5 @@
 //! Table `keys`, under a tenant's name: its own record, the copies of it on its keys, and the texts of its own profiles.
 
-use crate::store::dynamo::write::{Condition, Guard, Write};
-use crate::store::model::tenant::{PROFILE, TENANT_RECORD, TenantRecord, credential_key, tenant_record, write_config};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
@@ -11,6 +9,8 @@ use crate::limits::KEYS_AT_ONCE;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, s, text};
 use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::tenant::{PROFILE, TENANT_RECORD, TenantRecord, credential_key, tenant_record, write_config};
 use crate::store::ops::counts::Counts;
 use crate::store::{Store, StoreError};
 use crate::tenant::{ProfileRef, Settings, TenantConfig, TenantName};

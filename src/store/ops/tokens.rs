@@ -94,7 +94,7 @@ fn mark_assertion_used(tenant: &TenantName, assertion: &Jwt, now: Timestamp) -> 
         .chain_update([0])
         .chain_update(assertion.identity())
         .finalize();
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(digest);
     let mut row = token_row(tenant, &format!(".assertion#{hex}"));
     row.insert("ttl".into(), n(assertion.ends().saturating_add(SignedDuration::from_hours(1).as_secs())));
     row.insert("by".into(), s(assertion.claims.sub.clone().unwrap_or_default()));

@@ -1,18 +1,17 @@
 //! Table `users`: one item is one user, keyed by the folded `userName`; so a name is taken by at most one, and every
 //! write of a single user is one conditional call.
 
-use crate::store::dynamo::write::{Condition, Guard, Write};
-use crate::store::model::record::{Author, Requests};
-use crate::store::model::user::{User, UserWriteError, hour, user_key};
-
 use crate::auth::Tenant;
 use crate::limits::MAX_TRANSACTION_MEMBERS;
 use crate::scim::user::UserKeys;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, optional_text, s};
 use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::job::DeferredJob;
+use crate::store::model::record::{Author, Requests};
 use crate::store::model::tenant::settings;
+use crate::store::model::user::{User, UserWriteError, hour, user_key};
 use crate::store::ops::idempotency::IdempotencyKey;
 use crate::store::rows::email_changes;
 use crate::store::{Store, StoreError};

@@ -10,7 +10,8 @@ use crate::limits::MAX_SCANNED_PAGES;
 use crate::scim::filter::plan::IndexPlan;
 use crate::store::dynamo::item::{optional_text, s};
 use crate::store::dynamo::tables::{BY_EXTERNAL_ID, BY_NAME, Table};
-use crate::store::model::group::{Group, GroupId, group_key};
+use crate::store::model::group::{Group, group_key};
+use crate::store::model::id::GroupId;
 use crate::store::{Store, StoreError};
 
 impl Store {

@@ -1,9 +1,6 @@
 //! What is too much for one transaction: a change of many members, committed by one write and carried out after it, and
 //! the sweeping of a deleted group. Every step may be done twice.
 
-use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::group::{Group, GroupId, group_key};
-use crate::store::model::member::{Member, MemberBatch};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
@@ -15,6 +12,10 @@ use crate::scim::membership::Ids;
 use crate::store::dynamo::commit::{CommitError, pause};
 use crate::store::dynamo::item::{n, optional_text, s};
 use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::group::{Group, group_key};
+use crate::store::model::id::GroupId;
+use crate::store::model::member::{Member, MemberBatch};
 use crate::store::model::record::Author;
 use crate::store::ops::jobs::complete;
 use crate::store::rows::{job_row, member_row};

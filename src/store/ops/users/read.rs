@@ -12,7 +12,8 @@ use crate::scim::filter::plan::IndexPlan;
 use crate::store::dynamo::item::{Item, s};
 use crate::store::dynamo::page::items_after;
 use crate::store::dynamo::tables::{BY_EMAIL, BY_EXTERNAL_ID, BY_HOUR, BY_ID, Table};
-use crate::store::model::user::{User, UserId, hour, user_key};
+use crate::store::model::id::UserId;
+use crate::store::model::user::{User, hour, user_key};
 use crate::store::ops::counts::{CountSeek, Counts};
 use crate::store::{Store, StoreError};
 

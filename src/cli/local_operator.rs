@@ -24,7 +24,7 @@ pub(super) const EXPLAIN: &str = "/explain";
 pub(super) fn new_secret() -> Result<String, String> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|e| format!("no random numbers: {e}"))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(bytes))
 }
 
 /// Whether a request shows the secret.
