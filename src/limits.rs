@@ -36,12 +36,39 @@ pub const BULK_START_DEADLINE_SECONDS: u64 = 20;
 /// an answer for each.
 pub const BULK_RESPONSE_DEADLINE_SECONDS: u64 = 23;
 
-/// Most members that one request may name. Their ids, 16 bytes each, are kept in the group's item until all is done.
+/// Most members that one request may name: 1 MB of body holds some 15,000 of them.
 pub const MAX_MEMBER_CHANGES: usize = 10_000;
 
 /// Most members that change in one transaction, two actions each: DynamoDB's limit is 100 actions, the group's own
 /// item and its name take up to three.
 pub const MAX_TRANSACTION_MEMBERS: usize = 48;
+
+/// Most bytes of members that change in one transaction: DynamoDB's limit is 4 MB, and counts the whole of each item.
+pub const MAX_TRANSACTION_BYTES: usize = 3 * 1024 * 1024;
+
+/// Most actions in one transaction: DynamoDB's limit.
+pub const MAX_TRANSACTION_ACTIONS: usize = 100;
+
+/// Ids in one row of a large change of members: 8 KB, which 20 rows hold in one transaction for the largest request.
+pub const MEMBERS_PER_BATCH_ROW: usize = 500;
+
+/// How long in seconds whoever carries out a large change of members may do so alone without a sign of life. It gives
+/// one with each transaction of 48 members; who has died is replaced after this time.
+pub const BATCH_LEASE_SECONDS: i64 = 10;
+
+/// How long in milliseconds a request waits before it looks whether the large change that it waits for is done. Most are
+/// done in a moment.
+pub const MIN_BATCH_POLL_MS: u64 = 25;
+
+/// The longest that this wait becomes in milliseconds, as it doubles.
+pub const MAX_BATCH_POLL_MS: u64 = 1_000;
+
+/// Attempts to replace all members in one transaction. After so many lost races the change is committed first and worked
+/// out afterwards, which no other change can delay.
+pub const MAX_REPLACE_ATTEMPTS: usize = 3;
+
+/// Attempts to read a group and its members at one instant, beside changes without a pause.
+pub const MAX_SETTLE_ATTEMPTS: usize = 8;
 
 /// Most members in an answer: 10,000 take about 3 MB of Lambda's 6.
 pub const MAX_MEMBERS_RETURNED: usize = 10_000;
@@ -129,8 +156,9 @@ pub const WRITER_HISTORY: usize = 4;
 /// Attempts at a read-modify-write whose item others keep changing; each attempt costs one write.
 pub const MAX_WRITE_ATTEMPTS: usize = 64;
 
-/// Attempts at a transaction that another one on the same item cancelled.
-pub const MAX_CONFLICT_ATTEMPTS: u32 = 12;
+/// Attempts at a transaction that another one on the same item cancelled: some four seconds of them. All changes of one
+/// group's members meet in the group's item, and of 40 at once each still finds its turn.
+pub const MAX_CONFLICT_ATTEMPTS: u32 = 40;
 
 /// Longest pause between two such attempts in milliseconds; the pause is random below a doubling bound.
 pub const MAX_CONFLICT_PAUSE_MS: u64 = 200;

@@ -24,9 +24,11 @@ pub const ACCESS: AccessList = &[&[
     TablePermission::USERS_UPDATE,
     TablePermission::GROUPS_GET,
     TablePermission::GROUPS_UPDATE,
+    TablePermission::GROUPS_CHECK,
     TablePermission::LINKS_GET,
     TablePermission::LINKS_QUERY,
     TablePermission::LINKS_PUT,
+    TablePermission::LINKS_UPDATE,
     TablePermission::LINKS_DELETE,
 ]];
 
@@ -162,7 +164,7 @@ async fn settle(store: &Store, clock: &Clock, pk: &str, sk: &str) -> Result<(), 
     while let Some(work) = store.work(pk, sk).await? {
         let left = work.ready_in(clock.now());
         if left.is_zero() {
-            return store.carry_out(&work).await;
+            return store.carry_out(&work, &|| clock.now()).await;
         }
         tokio::time::sleep(left).await;
     }
@@ -209,7 +211,7 @@ pub async fn sweep(store: &Store, clock: &Clock) -> Result<usize, StoreError> {
             if !work.ready_in(clock.now()).is_zero() {
                 continue;
             }
-            match store.carry_out(&work).await {
+            match store.carry_out(&work, &|| clock.now()).await {
                 Ok(()) => count += 1,
                 Err(error) => tracing::error!(%error, "work is left"),
             }

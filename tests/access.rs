@@ -199,6 +199,9 @@ async fn drive_groups(harness: &Harness) {
     let parent = group(json!({"displayName": "parent", "members": [{"value": child}]})).await;
     let renamed = json!({"displayName": "renamed", "members": [users[1]]});
     let many = patch(json!([{"op": "replace", "path": "members", "value": users}]));
+    let one = patch(json!([{"op": "add", "path": "members", "value": [users[0]]}]));
+    // Of whom one is a member already.
+    let two = patch(json!([{"op": "add", "path": "members", "value": [users[0], users[1]]}]));
     let rename =
         patch(json!([{"op": "replace", "path": "displayName", "value": "small"}, {"op": "remove", "path": "members"}]));
     for (method, path, body) in [
@@ -208,6 +211,9 @@ async fn drive_groups(harness: &Harness) {
         ("PUT", &path, Some(json!({"displayName": "renamed"}))),
         ("PATCH", &path, Some(rename)),
         ("PATCH", &path, Some(many)),
+        ("PUT", &path, Some(json!({"displayName": "small"}))),
+        ("PATCH", &path, Some(one)),
+        ("PATCH", &path, Some(two)),
         ("GET", &format!("/Users/{first}"), None),
         ("PUT", &format!("/Users/{first}"), Some(json!({"userName": "m0", "title": "t"}))),
         ("PATCH", &format!("/Users/{first}"), Some(patch(json!([{"op": "add", "path": "title", "value": "u"}])))),
@@ -220,6 +226,15 @@ async fn drive_groups(harness: &Harness) {
     ] {
         let reply = harness.send(method, path, body).await;
         assert!(reply.status < 300, "{method} {path}: {reply:?}");
+    }
+    // Members of a group that is gone, and whose rows are left to the worker.
+    let child = group(json!({"displayName": "child"})).await;
+    let second = harness.user("of-gone").await;
+    let others = [json!({"value": child}), json!({"value": second})];
+    let of_gone: Vec<_> = users[3..40].iter().cloned().chain(others).collect();
+    let gone = group(json!({"displayName": "gone", "members": of_gone})).await;
+    for path in [format!("/Groups/{gone}"), format!("/Groups/{child}"), format!("/Users/{second}")] {
+        assert_eq!(harness.send("DELETE", &path, None).await.status, 204);
     }
     // A user in more groups than its deletion takes with it at once.
     let busy = harness.user("busy").await;
@@ -341,6 +356,13 @@ async fn drive_me(harness: &Harness) {
     let found = harness.find("userName eq \"bot\"").await[0]["id"].clone();
     let group = json!({"displayName": "of-new-bot", "members": [{"value": found}]});
     assert_eq!(harness.send("POST", "/Groups", group).await.status, 201);
+    let mut members = vec![json!({"value": found})];
+    for i in 0..30 {
+        members.push(json!({"value": harness.user(&format!("beside-bot-{i}")).await}));
+    }
+    let gone = json!({"displayName": "gone-with-bot", "members": members});
+    let gone = harness.send("POST", "/Groups", gone).await.body["id"].clone();
+    assert_eq!(harness.send("DELETE", &format!("/Groups/{}", gone.as_str().unwrap()), None).await.status, 204);
     assert_eq!(harness.raw("DELETE", "/acme/scim/v2/Me", Vec::new(), &headers).await.status, 204);
 }
 
@@ -358,6 +380,8 @@ async fn drive_bulk(harness: &Harness) {
         on("PATCH", first, title),
         on("PUT", first, json!({"userName": "renamed-by-bulk"})),
         on("PUT", "/Groups/bulkId:g", json!({"displayName": "renamed-by-bulk"})),
+        on("PATCH", "/Groups/bulkId:g", patch(json!([{"op": "add", "path": "members", "value": &members[1..2]}]))),
+        on("PATCH", "/Groups/bulkId:g", patch(json!([{"op": "add", "path": "members", "value": &members[1..3]}]))),
         on("DELETE", "/Groups/bulkId:g", json!(null)),
         on("DELETE", first, json!(null)),
     ]);

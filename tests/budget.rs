@@ -97,7 +97,8 @@ async fn every_write_is_two_waves_and_one_call_unless_it_spans_items() {
     let renamed = counted.spend("PUT", &path, other, 200).await;
     assert_eq!(renamed, spent(2, &["GetItem", "Query", "TransactWriteItems"], 3.0, 16.0));
     let deleted = counted.spend("DELETE", &path, None, 204).await;
-    assert_eq!(deleted, spent(2, &["GetItem", "Query", "DeleteItem"], 3.0, 6.0));
+    // The last call asks for large changes under way, which may be to add the user.
+    assert_eq!(deleted, spent(3, &["GetItem", "Query", "DeleteItem", "Query"], 4.0, 6.0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,9 +213,8 @@ async fn what_a_group_costs_does_not_depend_on_how_many_members_it_has() {
     }
     let [add, again, remove, rename, read, _] = &costs[0];
     eprintln!("add {add:?}\nremove {remove:?}\nrename {rename:?}");
-    let changed = ["GetItem", "GetItem", "Query", "GetItem", "UpdateItem", "TransactWriteItems"];
-    assert_eq!((add.round_trips, &add.calls[..]), (3, &changed.map(str::to_owned)[..]), "{add:?}");
-    assert_eq!(remove.calls, add.calls);
+    let changed = ["GetItem", "GetItem", "Query", "GetItem", "TransactWriteItems"];
+    assert_eq!((add, remove), (&spent(2, &changed, 5.0, 8.0), &spent(2, &changed, 5.0, 8.0)));
     assert_eq!(again.wcu, 0.0, "who is a member already is not written");
     assert_eq!(*read, spent(1, &["GetItem", "GetItem"], 2.0, 0.0));
     // A rename's first and last name differ in length, and so by a hair in nothing that is billed.

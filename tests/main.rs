@@ -19,6 +19,7 @@ mod group_members;
 mod groups;
 mod hostile;
 mod idp;
+mod interleavings;
 mod isolation;
 mod key_life;
 mod keys;

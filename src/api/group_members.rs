@@ -19,6 +19,7 @@ use crate::store::model::group::Group;
 use crate::store::model::id::GroupId;
 use crate::store::model::member::MemberKind;
 use crate::store::ops::group_members::{GroupMember, MembershipFilter, MembershipPosition};
+use crate::store::ops::members::PrefetchedMembers;
 
 /// POST /GroupMembers
 ///
@@ -32,16 +33,19 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
         || ScimError::invalid_value(format!("group.value: {group_id} is not the id of a group of this tenant"));
     let group = find(&context, principal.tenant(), &group_id).await?.ok_or_else(nobody)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
-    if store.group_member(tenant, &group, &member).await?.is_some() {
-        return Err(ScimError::uniqueness(format!("{member} is a member of group {group_id} already")));
-    }
     let change = MembershipChange { add: [canonical(&member)].into(), ..MembershipChange::default() };
-    super::groups::change_members(&context, &principal, group, &change).await?;
-    let group = find(&context, tenant, &group_id).await?.ok_or_else(nobody)?;
-    let made = store.group_member(tenant, &group, &member).await?;
-    let made = made.ok_or_else(|| ScimError::unavailable("the membership was ended at once; try again"))?;
-    let resource = render(&context, &made);
-    let location = format!("{}/GroupMembers/{}", context.base_url(), id(&made));
+    let known = store.prefetch_members(tenant, &change.add).await?;
+    let unchanged = |group: Option<&Group>| match group {
+        Some(_) => ScimError::uniqueness(format!("{member} is a member of group {group_id} already")),
+        None => nobody(),
+    };
+    super::groups::change_members(&context, &principal, group.clone(), (&change, &known), unchanged).await?;
+    let stored = store.group_member(tenant, &group, &member).await?;
+    // What was ended at once was created all the same.
+    let kind = known.kind(&canonical(&member)).unwrap_or(MemberKind::User);
+    let created = stored.unwrap_or_else(|| GroupMember::new(&group, canonical(&member), kind, context.now()));
+    let resource = render(&context, &created);
+    let location = format!("{}/GroupMembers/{}", context.base_url(), id(&created));
     Ok(ScimResponse::json(principal, StatusCode::CREATED, projection.apply(resource, schema(&context)))
         .location(location))
 }
@@ -65,7 +69,9 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let principal = context.authenticate().await?;
     let (group, found) = by_id(&context, &principal).await?;
     let change = MembershipChange { remove: [found.member].into(), ..MembershipChange::default() };
-    super::groups::change_members(&context, &principal, group, &change).await?;
+    let unchanged = |_: Option<&Group>| ScimError::not_found("GroupMember", context.id());
+    super::groups::change_members(&context, &principal, group, (&change, &PrefetchedMembers::default()), unchanged)
+        .await?;
     Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT))
 }
 

@@ -7,18 +7,18 @@ use serde_json::{Map, Value, json};
 use super::write::{Attempt, conflict_exhausted, create_idempotently, retry_on_conflict};
 use super::{RequestContext, ScimResponse};
 use crate::auth::{Principal, Tenant};
-use crate::limits::{MAX_DOCUMENT_BYTES, MAX_GROUPS_PER_USER, MAX_WRITE_ATTEMPTS};
+use crate::limits::{MAX_DOCUMENT_BYTES, MAX_GROUPS_PER_USER, MAX_MEMBERS_RETURNED};
 use crate::scim::filter::{Filter, eval};
 use crate::scim::group::{GroupKeys, MembersAsked, requested_members};
 use crate::scim::group_member::{METADATA_URN, metadata};
 use crate::scim::membership::{self, Ids, MembershipChange};
 use crate::scim::projection::Projection;
 use crate::scim::{Document, ErrorCode, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
-use crate::store::StoreError;
 use crate::store::model::group::{Group, GroupError};
 use crate::store::model::id::GroupId;
 use crate::store::model::member::{MemberKind, Members};
 use crate::store::ops::members::PrefetchedMembers;
+use crate::store::ops::members::change::GroupChange;
 
 /// POST /Groups
 ///
@@ -48,7 +48,8 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     };
     let group = create_idempotently(&context, (tenant, key.as_ref()), read, create).await?;
     let location = group.meta().location(schema(&context), &context.base_url());
-    let body = render_full(&context, tenant, &group, &projection).await?;
+    let (group, body) =
+        render_settled(&context, tenant, group, &projection).await?.ok_or_else(ScimError::gone_since)?;
     Ok(ScimResponse::json(principal, StatusCode::CREATED, body)
         .etag(etag::weak(group.record.version.0))
         .location(location))
@@ -68,30 +69,9 @@ pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError>
     if is_known && !(shows_members && context.app().store.has_tombstones(principal.tenant()).await?) {
         return Ok(ScimResponse::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(group.record.version.0)));
     }
-    let (group, body) = read_stable(&context, principal.tenant(), group, &projection).await?;
+    let settled = render_settled(&context, principal.tenant(), group, &projection).await?;
+    let (group, body) = settled.ok_or_else(|| not_found(&context))?;
     Ok(ScimResponse::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
-}
-
-/// The group with members that belong to its version: read again if it changed while they were read, so that of a
-/// large change either all is seen or nothing.
-async fn read_stable(
-    context: &RequestContext<'_>,
-    tenant: &Tenant,
-    mut group: Group,
-    projection: &Projection,
-) -> Result<(Group, Map<String, Value>), ScimError> {
-    for _ in 0..MAX_WRITE_ATTEMPTS {
-        let body = render_full(context, tenant, &group, projection).await?;
-        if !projection.wants("members", schema(context)) {
-            return Ok((group, body));
-        }
-        let now = reread(context, tenant, &group).await?;
-        if now.same_version_as(&group) {
-            return Ok((group, body));
-        }
-        group = now;
-    }
-    Err(conflict_exhausted())
 }
 
 /// PUT /Groups/{id}
@@ -107,9 +87,7 @@ pub async fn replace(context: RequestContext<'_>) -> Result<ScimResponse, ScimEr
     let group =
         change(&context, &principal, group, (&members, &PrefetchedMembers::default()), |_| Ok(document.clone()))
             .await?;
-    let group = reread(&context, principal.tenant(), &group).await?;
-    let body = render_full(&context, principal.tenant(), &group, &projection).await?;
-    Ok(ScimResponse::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
+    answer(&context, principal, &group, &projection).await
 }
 
 /// PATCH /Groups/{id}. Answers 204 unless attributes are asked for: Entra wants it so, never the list of members
@@ -140,9 +118,7 @@ pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     if !projection.is_given() {
         return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT));
     }
-    let group = reread(&context, principal.tenant(), &group).await?;
-    let body = render_full(&context, principal.tenant(), &group, &projection).await?;
-    Ok(ScimResponse::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
+    answer(&context, principal, &group, &projection).await
 }
 
 /// DELETE /Groups/{id}
@@ -176,12 +152,24 @@ pub(super) async fn satisfies(
     filter: &Filter,
 ) -> Result<bool, ScimError> {
     let store = &context.app().store;
-    let members = match requested_members(filter, schema(context)) {
-        MembersAsked::None => Members::new(),
-        MembersAsked::Only(ids) => store.members_among(tenant, group, &ids).await?,
-        MembersAsked::All => all_members(context, tenant, group).await?,
+    let holds = |group: &Group, members: &Members| {
+        eval::matches(filter, &render(context, group, Some(members)), schema(context))
     };
-    Ok(eval::matches(filter, &render(context, group, Some(&members)), schema(context)))
+    Ok(match requested_members(filter, schema(context)) {
+        MembersAsked::None => holds(group, &Members::new()),
+        MembersAsked::Only(ids) => holds(group, &store.members_among(tenant, group, &ids).await?),
+        MembersAsked::All => match store.group_with_members(tenant, group.clone()).await? {
+            Some((group, Some(members))) => holds(&group, &members),
+            None => false,
+            Some((group, None)) => {
+                return Err(ScimError::too_many(format!(
+                    "filter: group {} has more than {MAX_MEMBERS_RETURNED} members; ask whether one is a member with \
+                     members.value eq \"…\", or list them at /GroupMembers",
+                    group.id
+                )));
+            }
+        },
+    })
 }
 
 async fn read(context: &RequestContext<'_>) -> Result<(Principal, Option<Group>), ScimError> {
@@ -195,9 +183,17 @@ async fn read(context: &RequestContext<'_>) -> Result<(Principal, Option<Group>)
         .await
 }
 
-/// The group after a change: its version may have grown by others' changes of members, too.
-async fn reread(context: &RequestContext<'_>, tenant: &Tenant, group: &Group) -> Result<Group, ScimError> {
-    context.app().store.group(tenant, &group.id).await?.ok_or_else(|| not_found(context))
+/// The group after a change, with what others have changed since.
+async fn answer(
+    context: &RequestContext<'_>,
+    principal: Principal,
+    group: &Group,
+    projection: &Projection,
+) -> Result<ScimResponse, ScimError> {
+    let group = context.app().store.group(principal.tenant(), &group.id).await?.ok_or_else(|| not_found(context))?;
+    let settled = render_settled(context, principal.tenant(), group, projection).await?;
+    let (group, body) = settled.ok_or_else(|| not_found(context))?;
+    Ok(ScimResponse::json(principal, StatusCode::OK, body).etag(etag::weak(group.record.version.0)))
 }
 
 /// Changes members and document, and returns the group from before.
@@ -221,9 +217,9 @@ async fn change(
         let next = current.next(document, &keys, context.now());
         // What was known is old by the second attempt.
         let known = if attempt == 0 { known } else { nothing_known };
-        let written =
-            store.change_group(tenant, author, (&current, &next), (members, known), (requires_version, attempt)).await;
-        match written {
+        let change =
+            GroupChange { old: &current, new: &next, members, requires_version, requires_change: false, attempt };
+        match store.change_group(tenant, author, change, known).await {
             Ok(()) => Ok(Attempt::Done(current)),
             Err(GroupError::Changed(Some(newer))) => Ok(Attempt::Conflict(*newer)),
             Err(GroupError::Changed(None)) => Err(not_found(context)),
@@ -233,21 +229,26 @@ async fn change(
     .await
 }
 
-/// Adds or removes members, and nothing else.
+/// Adds or removes members, and nothing else; [`GroupError::Unchanged`] and a group that is gone are for the caller.
 pub(super) async fn change_members(
     context: &RequestContext<'_>,
     principal: &Principal,
     group: Group,
-    members: &MembershipChange,
+    (members, known): (&MembershipChange, &PrefetchedMembers),
+    unchanged: impl Fn(Option<&Group>) -> ScimError,
 ) -> Result<(), ScimError> {
     let (store, tenant, author) = (&context.app().store, principal.tenant(), &context.author(principal));
+    let (unchanged, nothing_known) = (&unchanged, &PrefetchedMembers::default());
     retry_on_conflict(group, |current: Group, attempt| async move {
         let next = current.touched(context.now());
-        let change = (members, &PrefetchedMembers::default());
-        match store.change_group(tenant, author, (&current, &next), change, (false, attempt)).await {
+        let change =
+            GroupChange { old: &current, new: &next, members, requires_version: false, requires_change: true, attempt };
+        let known = if attempt == 0 { known } else { nothing_known };
+        match store.change_group(tenant, author, change, known).await {
             Ok(()) => Ok(Attempt::Done(())),
             Err(GroupError::Changed(Some(newer))) => Ok(Attempt::Conflict(*newer)),
-            Err(GroupError::Changed(None)) => Err(ScimError::not_found("Group", current.id.as_str())),
+            Err(GroupError::Unchanged) => Err(unchanged(Some(&current))),
+            Err(GroupError::Changed(None)) => Err(unchanged(None)),
             Err(error) => Err(to_scim_error(error, &next)),
         }
     })
@@ -290,7 +291,7 @@ fn to_scim_error(error: GroupError, group: &Group) -> ScimError {
             ErrorCode::TooManyMembers,
             format!("members: {count} would change, more than one request may; send them in several requests"),
         ),
-        GroupError::Changed(_) => conflict_exhausted(),
+        GroupError::Changed(_) | GroupError::Unchanged => conflict_exhausted(),
         GroupError::Store(error) => error.into(),
     }
 }
@@ -303,22 +304,34 @@ fn schema<'a>(context: &RequestContext<'a>) -> &'a ResourceSchema {
     &context.app().schemas.group
 }
 
-/// The group as the client asked for it; its members are read only if they are wanted.
-pub(super) async fn render_full(
+/// The group as the client asked for it, with members that belong to its version; `None` if it is gone. Its members are
+/// read only if they are wanted.
+pub(super) async fn render_settled(
     context: &RequestContext<'_>,
     tenant: &Tenant,
-    group: &Group,
+    group: Group,
     projection: &Projection,
-) -> Result<Map<String, Value>, ScimError> {
-    let members = match projection.wants("members", schema(context)) {
-        true => match context.app().store.members(tenant, group).await {
-            Err(StoreError::TooMany(_)) => None,
-            members => Some(members?),
-        },
-        false => Some(Members::new()),
-    };
+) -> Result<Option<(Group, Map<String, Value>)>, ScimError> {
+    if !projection.wants("members", schema(context)) {
+        let body = render_projected(context, &group, Some(&Members::new()), projection);
+        return Ok(Some((group, body)));
+    }
+    let settled = context.app().store.group_with_members(tenant, group).await?;
+    Ok(settled.map(|(group, members)| {
+        let body = render_projected(context, &group, members.as_ref(), projection);
+        (group, body)
+    }))
+}
+
+/// The group with its members, if they fit an answer, as the client asked for it.
+fn render_projected(
+    context: &RequestContext<'_>,
+    group: &Group,
+    members: Option<&Members>,
+    projection: &Projection,
+) -> Map<String, Value> {
     let metadata = || metadata(&context.base_url(), group.id.as_str(), members.is_none());
-    let mut resource = render(context, group, members.as_ref());
+    let mut resource = render(context, group, members);
     // Not always, although the draft says SHOULD: what Entra and Okta document of a group's `schemas` is one alone.
     if projection.names_extension(METADATA_URN, schema(context)) {
         resource::extend(&mut resource, METADATA_URN, metadata());
@@ -328,19 +341,7 @@ pub(super) async fn render_full(
     if members.is_none() && !resource.contains_key(METADATA_URN) {
         resource::extend(&mut resource, METADATA_URN, metadata());
     }
-    Ok(resource)
-}
-
-/// All members, for a filter that needs them all.
-async fn all_members(context: &RequestContext<'_>, tenant: &Tenant, group: &Group) -> Result<Members, ScimError> {
-    context.app().store.members(tenant, group).await.map_err(|error| match error {
-        StoreError::TooMany(limit) => ScimError::too_many(format!(
-            "filter: group {} has more than {limit} members; ask whether one is a member with members.value eq \"…\", \
-             or list them at /GroupMembers",
-            group.id
-        )),
-        other => other.into(),
-    })
+    resource
 }
 
 /// The group with its members, if they fit an answer.

@@ -26,7 +26,7 @@ macro_rules! routes {
             access: &[$(access::$list),*],
             handler: |context| Box::pin($module::$handler(context)),
         }),*];
-    };
+        };
 }
 
 routes! {
@@ -37,21 +37,21 @@ routes! {
     PATCH   Scim      "/Users/{id}"           "users.patch"          Write  [AUTHENTICATE READ_USER CHANGE_USER]             users::patch;
     DELETE  Scim      "/Users/{id}"           "users.delete"         Write  [AUTHENTICATE DELETE_USER]                       users::delete;
     POST    Scim      "/Users/.search"        "users.search"         Read   [AUTHENTICATE LIST_USERS]                        search::users;
-    POST    Scim      "/Groups"               "groups.create"        Write  [AUTHENTICATE CHANGE_MEMBERS PUT_GROUP]          groups::create;
+    POST    Scim      "/Groups"               "groups.create"        Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH PUT_GROUP] groups::create;
     GET     Scim      "/Groups"               "groups.list"          Read   [AUTHENTICATE LIST_GROUPS]                       search::groups;
     GET     Scim      "/Groups/{id}"          "groups.get"           Read   [AUTHENTICATE READ_GROUP]                        groups::get;
-    PUT     Scim      "/Groups/{id}"          "groups.replace"       Write  [AUTHENTICATE CHANGE_MEMBERS]                    groups::replace;
-    PATCH   Scim      "/Groups/{id}"          "groups.patch"         Write  [AUTHENTICATE CHANGE_MEMBERS]                    groups::patch;
+    PUT     Scim      "/Groups/{id}"          "groups.replace"       Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH]    groups::replace;
+    PATCH   Scim      "/Groups/{id}"          "groups.patch"         Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH HOLD_MEMBERS] groups::patch;
     DELETE  Scim      "/Groups/{id}"          "groups.delete"        Write  [AUTHENTICATE CHANGE_MEMBERS DELETE_GROUP]       groups::delete;
     POST    Scim      "/Groups/.search"       "groups.search"        Read   [AUTHENTICATE LIST_GROUPS]                       search::groups;
-    POST    Scim      "/GroupMembers"         "groupmembers.create"  Write  [AUTHENTICATE CHANGE_MEMBERS]                    group_members::create;
+    POST    Scim      "/GroupMembers"         "groupmembers.create"  Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH]    group_members::create;
     GET     Scim      "/GroupMembers"         "groupmembers.list"    Read   [AUTHENTICATE LIST_MEMBERSHIPS]                  group_members::list;
     GET     Scim      "/GroupMembers/{id}"    "groupmembers.get"     Read   [AUTHENTICATE READ_GROUP READ_MEMBERSHIP]        group_members::get;
-    DELETE  Scim      "/GroupMembers/{id}"    "groupmembers.delete"  Write  [AUTHENTICATE CHANGE_MEMBERS]                    group_members::delete;
+    DELETE  Scim      "/GroupMembers/{id}"    "groupmembers.delete"  Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH]    group_members::delete;
     POST    Scim      "/GroupMembers/.search" "groupmembers.search"  Read   [AUTHENTICATE LIST_MEMBERSHIPS]                  group_members::list;
     GET     Scim      "/"                     "all.list"             Read   [AUTHENTICATE LIST_USERS LIST_GROUPS]            search::all;
     POST    Scim      "/.search"              "all.search"           Read   [AUTHENTICATE LIST_USERS LIST_GROUPS]            search::all;
-    POST    Scim      "/Bulk"                 "bulk.post"            Write  [AUTHENTICATE CREATE_USER READ_USER CHANGE_USER DELETE_USER CHANGE_MEMBERS PUT_GROUP DELETE_GROUP] bulk::post;
+    POST    Scim      "/Bulk"                 "bulk.post"            Write  [AUTHENTICATE CREATE_USER READ_USER CHANGE_USER DELETE_USER CHANGE_MEMBERS CARRY_OUT_BATCH HOLD_MEMBERS PUT_GROUP DELETE_GROUP] bulk::post;
     GET     Scim      "/Me"                   "me.get"               Read   [AUTHENTICATE FIND_ME READ_USER]                 me::myself;
     PUT     Scim      "/Me"                   "me.replace"           Write  [AUTHENTICATE FIND_ME READ_USER CHANGE_USER]     me::myself;
     PATCH   Scim      "/Me"                   "me.patch"             Write  [AUTHENTICATE FIND_ME READ_USER CHANGE_USER]     me::myself;

@@ -277,7 +277,13 @@ impl<'a> Search<'a> {
                     let whole = users::with_groups(self.context, self.principal, user, &names);
                     projection.apply(whole, ResourceKind::User.schema(self.principal))
                 }
-                Found::Group(group) => groups::render_full(self.context, self.tenant(), group, projection).await?,
+                Found::Group(group) => {
+                    match groups::render_settled(self.context, self.tenant(), group.clone(), projection).await? {
+                        Some((_, resource)) => resource,
+                        // Gone while it was read.
+                        None => continue,
+                    }
+                }
             };
             bytes += list::escaped_length(&resource);
             // Reading that the members do not fit took a megabyte or two.

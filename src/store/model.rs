@@ -5,6 +5,8 @@ pub mod group;
 pub mod id;
 pub mod job;
 pub mod member;
+pub(super) mod member_batch;
+pub(super) mod member_item;
 pub mod record;
 pub mod tenant;
 pub(super) mod token;

@@ -63,6 +63,22 @@ pub(super) fn member_row(tenant: &Tenant, group: &str, member: &str) -> Item {
     Item::from([("pk".to_owned(), s(member_partition(tenant, group))), ("sk".to_owned(), s(member))])
 }
 
+/// The partition of the ids of a batch of members.
+pub(super) fn batch_partition(tenant: &Tenant, group: &str, request: &str) -> String {
+    format!("{}#batch#{group}#{request}", tenant.as_str())
+}
+
+/// The key of one of its rows.
+pub(super) fn batch_row(tenant: &Tenant, group: &str, request: &str, number: usize) -> Item {
+    let pk = batch_partition(tenant, group, request);
+    Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(format!("{number:04}")))])
+}
+
+/// The id of the work that a batch of members is.
+pub(super) fn batch_job(group: &str, request: &str) -> String {
+    format!("{group}.{request}")
+}
+
 /// The partition of a tenant's work: one row for each group or user that has some.
 pub(super) fn job_partition(tenant: &Tenant) -> String {
     format!("{}#job", tenant.as_str())

@@ -3,6 +3,7 @@
 //! that URL names, with the credentials and region of the AWS environment.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use rollcall::api::{self, ROUTES, Route, Selection};
 use rollcall::app::{App, Clock};
 use rollcall::auth::{ApiKey, Credential, KeyRecord, Scope};
 use rollcall::cli::openapi;
-use rollcall::limits::JOB_GRACE_SECONDS;
+use rollcall::limits::{BATCH_LEASE_SECONDS, JOB_GRACE_SECONDS};
 use rollcall::store::Store;
 use rollcall::store::dynamo::client;
 use rollcall::store::dynamo::embedded::Engine;
@@ -32,6 +33,9 @@ pub mod wire;
 
 use wire::{Backend, Layer, Wire};
 
+/// How often the worker was run.
+static SETTLES: AtomicI64 = AtomicI64::new(0);
+
 pub const HOST: &str = "scim.example.com";
 pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
@@ -39,6 +43,7 @@ pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:
 pub type Item = std::collections::BTreeMap<String, AttributeValue>;
 
 /// An endpoint with the tenants `acme` and `globex`, and a key of each.
+#[derive(Clone)]
 pub struct Harness {
     pub app: Arc<App>,
     pub engine: Engine,
@@ -191,7 +196,9 @@ impl Harness {
             return (0, json!({"batchItemFailures": []}));
         }
         let event = serde_json::from_value(json!({"Records": records})).unwrap();
-        let later = || Timestamp::now() + SignedDuration::from_secs(2 * JOB_GRACE_SECONDS + 1);
+        // Each time later than the leases that were taken the last time.
+        let passed = SETTLES.fetch_add(1, Ordering::SeqCst) * (BATCH_LEASE_SECONDS + 1);
+        let later = move || Timestamp::now() + SignedDuration::from_secs(2 * JOB_GRACE_SECONDS + 1 + passed);
         let clock = Clock::Fixed(Arc::new(later));
         let role = (worker::HANDLER, worker::ACCESS);
         let answer = access::ROLE.scope(Some(role), worker::handle(&self.app.store, &clock, event)).await;

@@ -32,8 +32,15 @@ pub(super) const CREATE_USER: &[P] = &[P::USERS_BY_ID, P::USERS_PUT, P::LINKS_GE
 pub(super) const CHANGE_USER: &[P] = &[P::USERS_UPDATE, P::USERS_PUT, P::USERS_DELETE, P::LINKS_PUT, P::LINKS_DELETE];
 
 /// A user and its memberships; of many, a job.
-pub(super) const DELETE_USER: &[P] =
-    &[P::USERS_BY_ID, P::USERS_DELETE, P::GROUPS_UPDATE, P::LINKS_PUT, P::LINKS_DELETE];
+pub(super) const DELETE_USER: &[P] = &[
+    P::USERS_BY_ID,
+    P::USERS_DELETE,
+    P::GROUPS_BATCH_GET,
+    P::GROUPS_UPDATE,
+    P::LINKS_QUERY,
+    P::LINKS_PUT,
+    P::LINKS_DELETE,
+];
 
 /// A group by id, and its members.
 pub(super) const READ_GROUP: &[P] = &[P::GROUPS_GET, P::LINKS_QUERY];
@@ -50,7 +57,8 @@ pub(super) const LIST_GROUPS: &[P] = &[
     P::LINKS_QUERY,
 ];
 
-/// The group, its name, and for each member that changes a row and the member's own item.
+/// The group, its name, and for each member that changes a row and the member's own item; for many, a batch and its row
+/// of work.
 pub(super) const CHANGE_MEMBERS: &[P] = &[
     P::USERS_BY_ID,
     P::USERS_UPDATE,
@@ -62,11 +70,17 @@ pub(super) const CHANGE_MEMBERS: &[P] = &[
     P::LINKS_DELETE,
 ];
 
+/// What carries a batch out: its row of work, and the group that has it.
+pub(super) const CARRY_OUT_BATCH: &[P] = &[P::GROUPS_CHECK, P::LINKS_UPDATE];
+
+/// Members that a change of others depends on.
+pub(super) const HOLD_MEMBERS: &[P] = &[P::USERS_CHECK];
+
 /// A new group.
 pub(super) const PUT_GROUP: &[P] = &[P::GROUPS_PUT];
 
 /// The end of a group.
-pub(super) const DELETE_GROUP: &[P] = &[P::GROUPS_DELETE];
+pub(super) const DELETE_GROUP: &[P] = &[P::GROUPS_BATCH_GET, P::GROUPS_DELETE];
 
 /// The row of one member.
 pub(super) const READ_MEMBERSHIP: &[P] = &[P::LINKS_GET];

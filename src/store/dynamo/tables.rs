@@ -160,6 +160,7 @@ impl TablePermission {
     pub const USERS_PUT: Self = access(Table::Users, "PutItem", None);
     pub const USERS_UPDATE: Self = access(Table::Users, "UpdateItem", None);
     pub const USERS_DELETE: Self = access(Table::Users, "DeleteItem", None);
+    pub const USERS_CHECK: Self = access(Table::Users, "ConditionCheckItem", None);
     pub const USERS_QUERY: Self = access(Table::Users, "Query", None);
     pub const USERS_BY_ID: Self = access(Table::Users, "Query", Some(BY_ID));
     pub const USERS_BY_EXTERNAL_ID: Self = access(Table::Users, "Query", Some(BY_EXTERNAL_ID));
@@ -170,6 +171,7 @@ impl TablePermission {
     pub const GROUPS_QUERY: Self = access(Table::Groups, "Query", None);
     pub const GROUPS_PUT: Self = access(Table::Groups, "PutItem", None);
     pub const GROUPS_UPDATE: Self = access(Table::Groups, "UpdateItem", None);
+    pub const GROUPS_CHECK: Self = access(Table::Groups, "ConditionCheckItem", None);
     pub const GROUPS_DELETE: Self = access(Table::Groups, "DeleteItem", None);
     pub const GROUPS_BY_NAME: Self = access(Table::Groups, "Query", Some(BY_NAME));
     pub const GROUPS_BY_EXTERNAL_ID: Self = access(Table::Groups, "Query", Some(BY_EXTERNAL_ID));
@@ -177,6 +179,7 @@ impl TablePermission {
     pub const LINKS_BATCH_GET: Self = access(Table::Links, "BatchGetItem", None);
     pub const LINKS_QUERY: Self = access(Table::Links, "Query", None);
     pub const LINKS_PUT: Self = access(Table::Links, "PutItem", None);
+    pub const LINKS_UPDATE: Self = access(Table::Links, "UpdateItem", None);
     pub const LINKS_DELETE: Self = access(Table::Links, "DeleteItem", None);
 }
 

@@ -60,6 +60,12 @@ pub(in crate::store) enum Guard {
     Version,
     /// The `userName` or the group's `displayName` belongs to nobody else.
     Name,
+    /// The member is there, and none of its memberships has changed since it was read.
+    Member,
+    /// The batch is still pending, and still this one's to carry out.
+    Batch,
+    /// The group that a deleted member was in is there.
+    Parent,
     /// The credential's id is new.
     KeyId,
     /// The OAuth client has had fewer access tokens than it may have.

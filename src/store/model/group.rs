@@ -3,14 +3,14 @@
 use jiff::Timestamp;
 
 use super::id::GroupId;
-use super::member::{MemberBatch, MemberKind, member_kind};
+use super::member_batch::MemberBatch;
 use super::record::{Author, Membership, Record};
 use crate::auth::Tenant;
 use crate::scim::Document;
 use crate::scim::group::GroupKeys;
 use crate::scim::resource::Meta;
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, s, text};
+use crate::store::dynamo::item::{Item, n, optional_number, s, text};
 
 /// A group as stored.
 #[derive(Debug, Clone)]
@@ -23,7 +23,9 @@ pub struct Group {
     /// The groups that this one is a member of.
     pub(in crate::store) parents: Membership,
     /// A change of many members that is committed and not yet carried out.
-    pub(in crate::store) job: Option<MemberBatch>,
+    pub(in crate::store) batch: Option<MemberBatch>,
+    /// Counts the changes of the document alone, so that a change of it need not wait for a pause of the members'.
+    pub(in crate::store) document_version: u64,
 }
 
 /// Why a write of a group did not happen.
@@ -39,6 +41,8 @@ pub enum GroupError {
     TooManyChanges(usize),
     /// The member is in as many groups as it may be.
     TooManyGroups(String),
+    /// Everything is as it was to become, and the request asks for a change.
+    Unchanged,
     /// The group changed since it was read; as it is now, unless it is gone.
     Changed(Option<Box<Group>>),
     /// Anything else.
@@ -54,7 +58,8 @@ impl From<StoreError> for GroupError {
 impl Group {
     /// A group that is not stored yet.
     pub fn new(id: GroupId, document: Document, keys: &GroupKeys, now: Timestamp) -> Self {
-        Self { id, record: Record::new(document, now), keys: keys.clone(), parents: Membership::default(), job: None }
+        let record = Record::new(document, now);
+        Self { id, record, keys: keys.clone(), parents: Membership::default(), batch: None, document_version: 1 }
     }
 
     /// The next version, with another document.
@@ -69,7 +74,7 @@ impl Group {
 
     /// Whether nothing has changed between two reads.
     pub fn same_version_as(&self, other: &Self) -> bool {
-        self.record.version == other.record.version && self.job == other.job
+        self.record.version == other.record.version && self.batch == other.batch
     }
 
     /// What the server adds to the document.
@@ -82,7 +87,8 @@ impl Group {
         item.insert("name".into(), s(&self.keys.name));
         item.extend(self.keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
         self.record.write(&mut item, author);
-        item.extend(self.job.as_ref().map(|job| ("memberBatch".to_owned(), job.value())));
+        item.insert("docVer".into(), n(self.document_version));
+        item.extend(self.batch.as_ref().map(|batch| ("memberBatch".to_owned(), batch.value())));
         item
     }
 
@@ -93,19 +99,9 @@ impl Group {
             keys: GroupKeys::of(&record.document).map_err(|e| StoreError::Corrupt(e.to_string()))?,
             record,
             parents: Membership::read(item),
-            job: item.get("memberBatch").and_then(MemberBatch::read),
+            batch: MemberBatch::read(item)?,
+            document_version: optional_number(item, "docVer").unwrap_or(1),
         })
-    }
-}
-
-impl Group {
-    /// Whether and as what somebody is a member, by the row that stands for it and the change that is pending.
-    pub(in crate::store) fn kind_of(&self, id: &str, row: Option<&Item>) -> Option<MemberKind> {
-        match &self.job {
-            Some(job) if job.remove.contains(id) => None,
-            Some(job) if job.add.contains_key(id) => job.add.get(id).copied(),
-            _ => row.map(member_kind),
-        }
     }
 }
 

@@ -4,14 +4,20 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::id::GroupId;
+use super::member_batch::MemberBatch;
 use super::record::{Author, id_set, id_set_value};
 use crate::auth::Tenant;
-use crate::limits::JOB_GRACE_SECONDS;
+use crate::limits::{BATCH_LEASE_SECONDS, JOB_GRACE_SECONDS};
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, at, instant, missing_attribute, s, text};
+use crate::store::dynamo::item::{
+    Item, at, instant, missing_attribute, optional_instant, optional_number, optional_text, s, text,
+};
 use crate::store::dynamo::tables::Table;
-use crate::store::dynamo::write::Write;
-use crate::store::rows::{job_row, tombstone_row};
+use crate::store::dynamo::write::{Condition, Write};
+use crate::store::rows::{batch_job, job_row, tombstone_row};
+
+pub(in crate::store) const LEASE: SignedDuration = SignedDuration::from_secs(BATCH_LEASE_SECONDS);
 
 pub(in crate::store) const SETTLES: SignedDuration = SignedDuration::from_secs(JOB_GRACE_SECONDS);
 
@@ -25,23 +31,41 @@ pub struct DeferredJob {
     pub(in crate::store) groups: BTreeSet<String>,
     pub(in crate::store) request: String,
     pub(in crate::store) since: Timestamp,
+    /// Of a batch: who carries it out, and until when nobody else does.
+    pub(in crate::store) lease: Option<Lease>,
+    /// Of a batch: how many of its moves are done.
+    pub(in crate::store) done: usize,
+}
+
+/// The right to carry a batch out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct Lease {
+    pub(in crate::store) holder: String,
+    pub(in crate::store) until: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum JobKind {
-    /// A pending change of members; or, if the group is gone, the rows of its members.
+    /// The rows of the members of a group that is gone.
     Group,
+    /// A pending change of many members.
+    Batch,
     /// A user that is gone.
     User,
     /// A user or group that is out of every list, but may be in what somebody is just reading.
     Tombstone,
 }
 
-const KINDS: [(JobKind, &str); 3] =
-    [(JobKind::Group, "group"), (JobKind::User, "user"), (JobKind::Tombstone, "tombstone")];
+const KINDS: [(JobKind, &str); 4] =
+    [(JobKind::Group, "group"), (JobKind::Batch, "batch"), (JobKind::User, "user"), (JobKind::Tombstone, "tombstone")];
+
+/// Takes a row of work away, unless a later request has put its own there.
+pub(in crate::store) fn complete(tenant: &Tenant, id: &str, request: &str) -> Write {
+    Write::delete(Table::Links, job_row(tenant, id)).require(&Condition::equals("req", s(request)))
+}
 
 impl DeferredJob {
-    /// A group's members: to be changed, or to be released if it is deleted. `groups` are those that it leaves behind.
+    /// The members of a group that is deleted, to be released. `groups` are those that it leaves behind.
     pub(in crate::store) fn of_group(tenant: &Tenant, author: &Author, id: &str, groups: BTreeSet<String>) -> Self {
         Self::new(tenant, author, id, JobKind::Group, groups)
     }
@@ -51,9 +75,17 @@ impl DeferredJob {
         Self::new(tenant, author, id, JobKind::User, groups)
     }
 
+    /// A group's pending batch, which its request carries out at first.
+    pub(in crate::store) fn of_batch(tenant: &Tenant, author: &Author, group: &GroupId, batch: &MemberBatch) -> Self {
+        let id = batch_job(group.as_str(), &batch.request);
+        let lease = Some(Lease { holder: author.request.clone(), until: author.now() + LEASE });
+        let job = Self::new(tenant, author, &id, JobKind::Batch, BTreeSet::new());
+        Self { request: batch.request.clone(), lease, ..job }
+    }
+
     fn new(tenant: &Tenant, author: &Author, id: &str, kind: JobKind, groups: BTreeSet<String>) -> Self {
         let (request, since) = (author.request.clone(), author.at);
-        Self { tenant: tenant.clone(), id: id.to_owned(), kind, groups, request, since }
+        Self { tenant: tenant.clone(), id: id.to_owned(), kind, groups, request, since, lease: None, done: 0 }
     }
 
     /// The writes that belong into the commit: the row, and what hides the resource from the groups it is still in.
@@ -72,6 +104,9 @@ impl DeferredJob {
         row.insert("req".into(), s(&self.request));
         row.insert("at".into(), at(self.since));
         row.extend(id_set_value(&self.groups).map(|ids| ("groupIds".to_owned(), ids)));
+        if let Some(lease) = &self.lease {
+            row.extend([("holder".to_owned(), s(&lease.holder)), ("until".to_owned(), at(lease.until))]);
+        }
         Write::put(Table::Links, row)
     }
 
@@ -87,6 +122,10 @@ impl DeferredJob {
             groups: id_set(item, "groupIds"),
             request: text(item, "req")?.to_owned(),
             since: instant(item, "at")?,
+            lease: optional_text(item, "holder")
+                .zip(optional_instant(item, "until"))
+                .map(|(holder, until)| Lease { holder: holder.to_owned(), until }),
+            done: optional_number(item, "done").unwrap_or(0),
         })
     }
 

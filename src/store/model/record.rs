@@ -36,6 +36,12 @@ pub struct Author {
 }
 
 impl Author {
+    /// The time now, by the clock that the request began with.
+    pub(in crate::store) fn now(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
+        self.at.checked_add(passed).unwrap_or(self.at)
+    }
+
     /// The token of a transaction: the same for every try of one attempt, another for another.
     pub(in crate::store) fn token(&self, attempt: usize) -> String {
         format!("{}{attempt:04x}", self.request)
@@ -86,13 +92,12 @@ impl Record {
 
     /// The next version, with another document. `modified` grows even where the clock does not.
     pub(in crate::store) fn next(&self, document: Document, now: Timestamp) -> Self {
-        let tick = SignedDuration::from_millis(1);
-        Self {
-            document,
-            version: Version(self.version.0 + 1),
-            modified: now.max(self.modified.checked_add(tick).unwrap_or(now)),
-            ..self.clone()
-        }
+        Self { document, version: Version(self.version.0 + 1), modified: self.after(now), ..self.clone() }
+    }
+
+    /// A time after the last change, and not before now.
+    pub(in crate::store) fn after(&self, now: Timestamp) -> Timestamp {
+        now.max(self.modified.checked_add(SignedDuration::from_millis(1)).unwrap_or(now))
     }
 
     pub(in crate::store) fn meta(&self, id: &str) -> Meta {

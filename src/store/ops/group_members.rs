@@ -1,19 +1,21 @@
 //! Memberships one by one, in pages: the rows of `links`, with what is committed and not yet carried out taken into
 //! account. In the order of the groups' ids, and within a group of the members'.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 
 use crate::auth::Tenant;
+use crate::limits::{MAX_SETTLE_ATTEMPTS, MAX_WRITE_ATTEMPTS};
 use crate::scim::membership::canonical;
 use crate::store::dynamo::item::{Item, optional_instant, optional_text, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::model::group::Group;
 use crate::store::model::id::GroupId;
-use crate::store::model::member::MemberKind;
+use crate::store::model::member::{MemberKind, member_kind};
+use crate::store::model::member_batch::BatchMembers;
 use crate::store::rows::{member_partition, member_row};
 use crate::store::{Store, StoreError};
 
@@ -65,14 +67,19 @@ impl GroupMember {
         (self.group.as_str().to_owned(), self.member.clone())
     }
 
-    fn of(group: &Group, member: &str, kind: MemberKind, row: Option<&Item>) -> Self {
-        Self {
-            group: group.id.clone(),
-            group_name: group.record.document.text("displayName").unwrap_or_default().to_owned(),
-            member: member.to_owned(),
-            kind,
-            created: row.and_then(|row| optional_instant(row, "created")).unwrap_or(group.record.modified),
-        }
+    /// A membership that begins now.
+    pub fn new(group: &Group, member: String, kind: MemberKind, now: Timestamp) -> Self {
+        let group_name = group.record.document.text("displayName").unwrap_or_default().to_owned();
+        Self { group: group.id.clone(), group_name, member, kind, created: now }
+    }
+
+    /// `None` for who is no member, once the group's batch is carried out.
+    fn of(group: &Group, batch: Option<&BatchMembers>, member: &str, row: Option<&Item>) -> Option<Self> {
+        let kind = row.map(member_kind);
+        let kind = batch.map_or(kind, |batch| batch.kind_of(member, kind))?;
+        let since = row.and_then(|row| optional_instant(row, "created"));
+        let created = since.or(group.batch.as_ref().map(|batch| batch.at)).unwrap_or(group.record.modified);
+        Some(Self::new(group, member.to_owned(), kind, created))
     }
 }
 
@@ -87,11 +94,11 @@ impl Store {
         group: &Group,
         member: &str,
     ) -> Result<Option<GroupMember>, StoreError> {
-        let (row, tombstones) =
-            try_join(self.member_row_of(tenant, &group.id, member), self.tombstones(tenant)).await?;
+        let reads = try_join(self.member_row_of(tenant, &group.id, member), self.tombstones(tenant));
+        let ((row, tombstones), batch) = try_join(reads, self.batch_members(tenant, group)).await?;
         let member = &canonical(member);
-        let kind = group.kind_of(member, row.as_ref()).filter(|_| !tombstones.contains(member));
-        Ok(kind.map(|kind| GroupMember::of(group, member, kind, row.as_ref())))
+        let found = GroupMember::of(group, batch.as_ref(), member, row.as_ref());
+        Ok(found.filter(|_| !tombstones.contains(member)))
     }
 
     /// The memberships after a place, from at most about `limit` rows.
@@ -112,7 +119,7 @@ impl Store {
                 let Some(id) = GroupId::parse(id) else { return Ok(MembershipPage::default()) };
                 let Some(group) = self.group(tenant, &id).await? else { return Ok(MembershipPage::default()) };
                 let Some(member) = member else {
-                    return self.members_of(tenant, &group, after.map(|(_, member)| member.as_str()), limit).await;
+                    return self.settled_page(tenant, group, after.map(|(_, member)| member.as_str()), limit).await;
                 };
                 let members = self.group_member(tenant, &group, member).await?.into_iter().collect();
                 Ok(MembershipPage { members, next: None })
@@ -120,7 +127,27 @@ impl Store {
         }
     }
 
-    async fn members_of(
+    /// A page of a group's memberships at one instant, as [`Store::group_with_members`] has all of them; of a group that
+    /// is gone none.
+    async fn settled_page(
+        &self,
+        tenant: &Tenant,
+        mut group: Group,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<MembershipPage, StoreError> {
+        for attempt in 1..=MAX_WRITE_ATTEMPTS {
+            let page = self.page_of_members(tenant, &group, after, limit).await?;
+            let Some(now) = self.group(tenant, &group.id).await? else { return Ok(MembershipPage::default()) };
+            if now.same_version_as(&group) || (attempt >= MAX_SETTLE_ATTEMPTS && now.batch == group.batch) {
+                return Ok(page);
+            }
+            group = now;
+        }
+        Err(StoreError::Contended(0))
+    }
+
+    async fn page_of_members(
         &self,
         tenant: &Tenant,
         group: &Group,
@@ -133,25 +160,21 @@ impl Store {
             let page = self.rows_query(tenant, &group.id).limit(limit).set_exclusive_start_key(start).send().await;
             page.map_err(|e| StoreError::of(&e))
         };
-        let (page, tombstones) = try_join(rows, self.tombstones(tenant)).await?;
+        let reads = try_join(rows, self.tombstones(tenant));
+        let ((page, tombstones), batch) = try_join(reads, self.batch_members(tenant, group)).await?;
         let last = page.last_evaluated_key().map(|key| text(key, "sk").map(str::to_owned)).transpose()?;
         let rows: BTreeMap<&str, &Item> =
             page.items().iter().filter_map(|row| Some((optional_text(row, "sk")?, row))).collect();
-        let mut ids: Vec<&str> = rows.keys().copied().collect();
-        if let Some(job) = &group.job {
+        let mut ids: BTreeSet<&str> = rows.keys().copied().collect();
+        if let Some(batch) = &batch {
             let from = after.map_or(Bound::Unbounded, Bound::Excluded);
             let to = last.as_deref().map_or(Bound::Unbounded, Bound::Included);
-            ids.extend(job.add.range::<str, _>((from, to)).map(|(id, _)| id.as_str()));
-            ids.sort_unstable();
-            ids.dedup();
+            ids.extend(batch.add.range::<str, _>((from, to)).map(|(id, _)| id.as_str()));
         }
-        let member = |id: &&str| {
-            let row = rows.get(id).copied();
-            let kind = group.kind_of(id, row).filter(|_| !tombstones.contains(*id))?;
-            Some(GroupMember::of(group, id, kind, row))
-        };
+        let ids = ids.into_iter().filter(|id| !tombstones.contains(*id));
+        let member = |id: &str| GroupMember::of(group, batch.as_ref(), id, rows.get(id).copied());
         let next = last.map(|last| (group.id.as_str().to_owned(), last));
-        Ok(MembershipPage { members: ids.iter().filter_map(member).collect(), next })
+        Ok(MembershipPage { members: ids.filter_map(member).collect(), next })
     }
 
     async fn memberships_of(
@@ -171,11 +194,13 @@ impl Store {
         let rows = ids.iter().map(|group| member_row(tenant, group, &member)).collect();
         let (groups, rows) = try_join(self.groups(tenant, ids), self.items(Table::Links, rows)).await?;
         let rows: HashMap<&str, &Item> = rows.iter().filter_map(|row| Some((optional_text(row, "pk")?, row))).collect();
+        let batches = try_join_all(groups.iter().map(|group| self.batch_members(tenant, group))).await?;
         let mut members: Vec<_> = groups
             .iter()
-            .filter_map(|group| {
+            .zip(&batches)
+            .filter_map(|(group, batch)| {
                 let row = rows.get(member_partition(tenant, group.id.as_str()).as_str()).copied();
-                Some(GroupMember::of(group, &member, group.kind_of(&member, row)?, row))
+                GroupMember::of(group, batch.as_ref(), &member, row)
             })
             .collect();
         members.sort_by(|a, b| a.group.cmp(&b.group));
@@ -193,12 +218,12 @@ impl Store {
             && let Some(id) = GroupId::parse(group)
             && let Some(group) = self.group(tenant, &id).await?
         {
-            let chunk = self.members_of(tenant, &group, Some(member), limit).await?;
+            let chunk = self.settled_page(tenant, group, Some(member), limit).await?;
             return Ok(MembershipPage { next: chunk.next.or(Some((id.as_str().to_owned(), END.to_owned()))), ..chunk });
         }
         let (groups, next) =
             self.groups_after(tenant, after.map(|(group, _)| group.as_str()), GROUPS_AT_ONCE, false).await?;
-        let chunks = groups.iter().map(|group| self.members_of(tenant, group, None, limit));
+        let chunks = groups.into_iter().map(|group| self.settled_page(tenant, group, None, limit));
         let mut members = Vec::new();
         for chunk in try_join_all(chunks).await? {
             members.extend(chunk.members);

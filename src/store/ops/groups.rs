@@ -1,15 +1,13 @@
 //! Table `groups`: one item is one group, without its members. The name is unique by a row of its own in `links`,
 //! written in the same transaction.
 
-use std::collections::BTreeSet;
-
 use crate::auth::Tenant;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError, group_key};
-use crate::store::model::job::DeferredJob;
+use crate::store::model::member_batch::MemberBatch;
 use crate::store::model::record::{Author, Requests};
 use crate::store::rows::name_row;
 use crate::store::{Store, StoreError};
@@ -17,7 +15,8 @@ use crate::store::{Store, StoreError};
 mod read;
 
 impl Store {
-    /// Writes the header of a group, and `others` with it. Gives the writes' error its meaning.
+    /// Writes the item of a group, and other items with it. Gives the writes' error its meaning. `attempt` tells the
+    /// tries of one request apart.
     pub(in crate::store) async fn write_group(
         &self,
         author: &Author,
@@ -28,6 +27,7 @@ impl Store {
         match self.commit(writes, &author.token(attempt)).await {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(Guard::Version, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
+            Err(CommitError::Condition(Guard::Version, Some(now))) if is_batch_of(&now, author, attempt) => Ok(()),
             Err(CommitError::Condition(Guard::Version, now)) => Err(changed(now)?),
             Err(CommitError::Condition(Guard::Name, _)) => Err(GroupError::NameTaken),
             // A member went away or was renamed: it is looked up anew.
@@ -37,8 +37,13 @@ impl Store {
     }
 }
 
+/// Whether the batch of a group's item is of that attempt: its answer was lost.
+fn is_batch_of(now: &Item, author: &Author, attempt: usize) -> bool {
+    MemberBatch::read(now).is_ok_and(|batch| batch.is_some_and(|batch| batch.request == author.token(attempt)))
+}
+
 /// What stands in the place of a group now.
-pub(in crate::store) fn changed(now: Option<Item>) -> Result<GroupError, StoreError> {
+fn changed(now: Option<Item>) -> Result<GroupError, StoreError> {
     let now = now.as_ref().map(Group::read).transpose()?;
     Ok(GroupError::Changed(now.map(Box::new)))
 }
@@ -48,40 +53,65 @@ pub(in crate::store) fn creation(tenant: &Tenant, author: &Author, group: &Group
     let put = Write::put(Table::Groups, group.item(tenant, author))
         .require(&Condition::Absent("tenant"))
         .guard(Guard::Version);
-    let mut writes = vec![put, claim_name(tenant, group)];
-    writes.extend(enqueue(tenant, author, group));
-    writes
+    vec![put, claim_name(tenant, group)]
+}
+
+/// What a group's item must still be for a change of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) enum Precondition {
+    /// Of the version that was read: nothing has changed.
+    Version,
+    /// With the document that was read, where the change writes another one.
+    Document,
+}
+
+impl Precondition {
+    /// Whether it holds of a group as it is now.
+    pub(in crate::store) fn holds(self, old: &Group, now: &Group) -> bool {
+        match self {
+            Self::Version => old.record.version == now.record.version,
+            Self::Document => old.document_version == now.document_version,
+        }
+    }
 }
 
 /// The writes of a group's next version: the item; second, if it is renamed, the new name, and then the old one's end.
-pub(in crate::store) fn update(tenant: &Tenant, author: &Author, (old, new): (&Group, &Group)) -> Vec<Write> {
+/// The version counts on from whatever it is, and the time of the change is not before that of another one.
+pub(in crate::store) fn update(
+    tenant: &Tenant,
+    author: &Author,
+    (old, new): (&Group, &Group),
+    precondition: Precondition,
+) -> Vec<Write> {
+    let is_same = old.record.document == new.record.document;
     let mut header = Write::update(Table::Groups, group_key(tenant, old.id.as_str()))
-        .set("doc", s(new.record.document.to_stored()))
-        .set("ver", n(new.record.version.0))
+        .increment("ver")
         .set("modified", at(new.record.modified))
         .set("by", s(author.key.as_str()))
-        .set("req", old.record.requests.with(author))
-        .set("name", s(&new.keys.name))
-        .set_or_remove("externalId", new.keys.external_id.as_ref().map(s))
-        .require(&Condition::equals("ver", n(old.record.version.0)))
-        .require(&Condition::Absent("memberBatch"))
+        .require(&Condition::Exists("id").and(Condition::Absent("memberBatch")))
+        .require(&Condition::at_most("modified", at(new.record.modified)))
         .guard(Guard::Version);
-    if let Some(job) = &new.job {
-        header = header.set("memberBatch", job.value());
+    if precondition == Precondition::Version {
+        header = header.require(&Condition::equals("ver", n(old.record.version.0)));
+    }
+    if !is_same {
+        header = header
+            .set("doc", s(new.record.document.to_stored()))
+            .set("docVer", n(old.document_version + 1))
+            .set("req", old.record.requests.with(author))
+            .set("name", s(&new.keys.name))
+            .set_or_remove("externalId", new.keys.external_id.as_ref().map(s))
+            .require(&Condition::absent_or_equals("docVer", n(old.document_version)));
+    }
+    if let Some(batch) = &new.batch {
+        header = header.set("memberBatch", batch.value());
     }
     let mut writes = vec![header];
     if old.keys.name != new.keys.name {
         writes.push(claim_name(tenant, new));
         writes.push(Write::delete(Table::Links, name_row(tenant, &old.keys.name)));
     }
-    writes.extend(enqueue(tenant, author, new));
     writes
-}
-
-/// Registers the group's job, if it has one, with those who finish what others have begun.
-fn enqueue(tenant: &Tenant, author: &Author, group: &Group) -> Vec<Write> {
-    let work = group.job.is_some().then(|| DeferredJob::of_group(tenant, author, group.id.as_str(), BTreeSet::new()));
-    work.map_or(Vec::new(), |work| work.enqueue())
 }
 
 /// The writes that end a group: its item and its name.

@@ -2,7 +2,6 @@
 //! write of a single user is one conditional call.
 
 use crate::auth::Tenant;
-use crate::limits::MAX_TRANSACTION_MEMBERS;
 use crate::scim::user::UserKeys;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, optional_text, s};
@@ -13,6 +12,7 @@ use crate::store::model::record::{Author, Requests};
 use crate::store::model::tenant::settings;
 use crate::store::model::user::{User, UserWriteError, hour, user_key};
 use crate::store::ops::idempotency::IdempotencyKey;
+use crate::store::ops::members::change::{departure, max_departures};
 use crate::store::rows::email_changes;
 use crate::store::{Store, StoreError};
 
@@ -93,15 +93,17 @@ impl Store {
     ) -> Result<(), UserWriteError> {
         let mut writes = vec![require_membership_version(Write::delete(Table::Users, user_key(tenant, &old.key)), old)];
         writes.extend(email_changes(tenant, old.id.as_str(), old.further_emails(), &[]));
-        if old.membership.groups.len() > MAX_TRANSACTION_MEMBERS {
+        if old.membership.groups.len() > max_departures(writes.len()) {
             let groups = old.membership.groups.clone();
             writes.extend(DeferredJob::of_user(tenant, author, old.id.as_str(), groups).enqueue());
         } else {
-            self.bump_groups(tenant, &old.membership).await?;
-            writes.extend(self.rows_in(tenant, old.id.as_str(), &old.membership));
+            let there = self.parents_there(tenant, &old.membership, attempt).await?;
+            writes.extend(departure(tenant, old.id.as_str(), &old.membership, &there));
         }
         match self.commit(&writes, &author.token(attempt)).await {
-            Ok(()) => Ok(()),
+            Ok(()) => self.leave_batches(tenant, author, old.id.as_str()).await.map_err(Into::into),
+            // One of its groups is gone.
+            Err(CommitError::Condition(Guard::Parent, _)) => Err(UserWriteError::Changed(Some(Box::new(old.clone())))),
             Err(CommitError::Condition(_, now)) => Err(changed(old, now)?),
             Err(CommitError::Store(error)) => Err(error.into()),
         }

@@ -1,186 +1,342 @@
 //! What is too much for one transaction: a change of many members, committed by one write and carried out after it, and
 //! the sweeping of a deleted group. Every step may be done twice.
+//!
+//! While a group has a batch, every other change of it waits: each has the condition that there is none. So only the
+//! batch moves members, in transactions that hold its row of work and the group's item to it. Whoever holds the lease
+//! carries it out; who has lost it finds that his transactions fail.
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use jiff::Timestamp;
 
-use super::{join_group, leave_group};
+use super::moves::{delete_row, join_group, leave_group};
 use crate::auth::Tenant;
-use crate::limits::{JOB_SECONDS_IN_REQUEST, MAX_CONFLICT_ATTEMPTS, MEMBERS_AT_ONCE};
+use crate::limits::{
+    JOB_SECONDS_IN_REQUEST, MAX_BATCH_POLL_MS, MAX_CONFLICT_ATTEMPTS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_MEMBERS,
+    MIN_BATCH_POLL_MS,
+};
 use crate::scim::membership::Ids;
 use crate::store::dynamo::commit::{CommitError, pause};
-use crate::store::dynamo::item::{n, optional_text, s};
+use crate::store::dynamo::item::{at, n, s};
 use crate::store::dynamo::tables::Table;
-use crate::store::dynamo::write::{Condition, Write};
+use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, group_key};
 use crate::store::model::id::GroupId;
-use crate::store::model::member::{Member, MemberBatch};
+use crate::store::model::job::{DeferredJob, LEASE, complete};
+use crate::store::model::member::Members;
+use crate::store::model::member_batch::{BatchMembers, MemberBatch};
+use crate::store::model::member_item::Member;
 use crate::store::model::record::Author;
-use crate::store::ops::jobs::complete;
-use crate::store::rows::{job_row, member_row};
+use crate::store::rows::{batch_job, batch_partition, batch_row, job_row};
 use crate::store::{Store, StoreError};
 
-/// What is to become of one member.
+/// One member that joins or leaves.
+#[derive(Debug, Clone)]
+struct Move {
+    id: String,
+    joins: bool,
+}
+
+/// Who carries a batch out, and by which clock.
 #[derive(Clone, Copy)]
-pub(super) enum BatchPhase<'a> {
-    /// It joins, as a job says.
-    Join(&'a MemberBatch),
-    /// It leaves, as a job says, or because the group is gone.
-    Leave(Option<&'a MemberBatch>),
+pub(in crate::store) struct Carrier<'a> {
+    pub(in crate::store) holder: &'a str,
+    pub(in crate::store) now: &'a (dyn Fn() -> Timestamp + Sync),
+}
+
+/// What holds the transactions of a batch to it.
+struct Fence<'a> {
+    batch: &'a MemberBatch,
+    carrier: Carrier<'a>,
+    /// How many moves are done with this transaction.
+    done: usize,
+}
+
+/// What came of some moves.
+enum Step {
+    /// They are done: so many.
+    Moved(usize),
+    /// Some member has changed since it was read.
+    Again,
+    /// The batch is done, or somebody else carries it out.
+    Fenced,
 }
 
 impl Store {
-    /// Carries out a group's job, if it has one. Every step may be done again, and none is done once somebody else has
-    /// finished the job: what was written since must stand.
-    pub(in crate::store) async fn finish(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
-        let Some(job) = &group.job else { return Ok(()) };
-        self.advance(tenant, &group.id, job.add.keys(), BatchPhase::Join(job)).await?;
-        self.advance(tenant, &group.id, job.remove.iter(), BatchPhase::Leave(Some(job))).await?;
-        self.close(tenant, group, job).await
-    }
-
-    /// Ends a job: the group has it no more, and its row of work is gone, at one instant.
-    async fn close(&self, tenant: &Tenant, group: &Group, job: &MemberBatch) -> Result<(), StoreError> {
-        let id = group.id.as_str();
-        let header = Write::update(Table::Groups, group_key(tenant, id))
-            .remove("memberBatch")
-            .require(&Condition::equals("memberBatch.req", s(&job.request)));
-        match self.commit(&[header, complete(tenant, id, &job.request)], &random_token()).await {
-            // Somebody else has ended it.
-            Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
+    /// Writes the ids of a batch and its row of work, before the write that commits it.
+    pub(super) async fn stage(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        group: &Group,
+        members: &BatchMembers,
+        attempt: usize,
+    ) -> Result<MemberBatch, StoreError> {
+        let batch = MemberBatch::new(author, attempt, members);
+        let mut writes = vec![DeferredJob::of_batch(tenant, author, &group.id, &batch).row()];
+        writes.extend(members.writes(tenant, &group.id, &batch));
+        match self.commit(&writes, &random_token()).await {
+            Ok(()) => Ok(batch),
             Err(CommitError::Store(error)) => Err(error),
+            // None of them has a condition.
+            Err(CommitError::Condition(..)) => Err(StoreError::Contended(0)),
         }
     }
 
-    /// Whether a job is still to be carried out. Its row of work says so, which is small; the group's item holds the ids
-    /// of all who join and leave.
-    async fn is_pending(&self, tenant: &Tenant, group: &GroupId, job: &MemberBatch) -> Result<bool, StoreError> {
-        let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
-        let row = get.set_key(Some(job_row(tenant, group.as_str()))).send().await.map_err(|e| StoreError::of(&e))?;
-        Ok(row.item.is_some_and(|row| optional_text(&row, "req") == Some(&job.request)))
+    /// Takes away what was written for a batch: of one that was not committed, or that is carried out. The row of work
+    /// goes last, so that what is left is found.
+    pub(in crate::store) async fn discard_batch(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
+        match &group.batch {
+            Some(batch) => self.discard_rows(tenant, &group.id, &batch.request, batch.rows).await,
+            None => Ok(()),
+        }
     }
 
-    /// As [`Self::finish`], as far as there is time in the request; whether all is done. What is left, be it for want of
+    async fn discard_rows(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        request: &str,
+        rows: usize,
+    ) -> Result<(), StoreError> {
+        let numbers: Ids = (0..rows).map(|number| number.to_string()).collect();
+        self.map_concurrently(&numbers, |number| async move {
+            let row = batch_row(tenant, group.as_str(), request, number.parse().unwrap_or(0));
+            self.commit_if_current(Write::delete(Table::Links, row)).await
+        })
+        .await?;
+        self.commit_if_current(complete(tenant, &batch_job(group.as_str(), request), request)).await
+    }
+
+    /// The ids of a group's batch; nothing for a group without.
+    pub(in crate::store) async fn batch_members(
+        &self,
+        tenant: &Tenant,
+        group: &Group,
+    ) -> Result<Option<BatchMembers>, StoreError> {
+        let Some(batch) = &group.batch else { return Ok(None) };
+        let rows = self.partition_of(batch_partition(tenant, group.id.as_str(), &batch.request)).await?;
+        Ok(Some(BatchMembers::read(batch, &rows)))
+    }
+
+    /// Carries out the batch that a request has just committed, as far as there is time. What is left, be it for want of
     /// time or because the store failed, is done by the next who writes the group, or by the worker.
-    pub(super) async fn finish_in_time(&self, tenant: &Tenant, author: &Author, group: &Group) -> bool {
-        let deadline = author.started + Duration::from_secs(JOB_SECONDS_IN_REQUEST);
-        match tokio::time::timeout_at(deadline, self.finish(tenant, group)).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "a committed change of members is left to the worker");
-                false
-            }
-            Err(_) => false,
+    pub(super) async fn finish_in_time(&self, tenant: &Tenant, author: &Author, group: &Group) {
+        if group.batch.is_some()
+            && let Err(error) = self.await_batch(tenant, author, group).await
+        {
+            tracing::warn!(%error, "a committed change of members is left to the worker");
         }
     }
 
-    /// Makes members join or leave, those who have not yet; for a job only as long as that is pending. Some at a time:
-    /// their items are read together, and one question is asked for all.
+    /// Carries out a group's batch, or waits for whoever does, as long as there is time; whether it is done.
+    pub(super) async fn await_batch(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        group: &Group,
+    ) -> Result<bool, StoreError> {
+        let deadline = author.started + Duration::from_secs(JOB_SECONDS_IN_REQUEST);
+        let carrier = Carrier { holder: &author.request, now: &|| author.now() };
+        let work = async {
+            let mut poll = Duration::from_millis(MIN_BATCH_POLL_MS);
+            while !self.carry_out_batch(tenant, group, carrier).await? {
+                tokio::time::sleep(poll).await;
+                poll = (2 * poll).min(Duration::from_millis(MAX_BATCH_POLL_MS));
+                let now = self.group(tenant, &group.id).await?;
+                if now.is_none_or(|now| now.batch != group.batch) {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        tokio::time::timeout_at(deadline, work)
+            .await
+            .map_or(Ok(false), |done: Result<(), StoreError>| done.map(|()| true))
+    }
+
+    /// Carries out a group's batch; `false` if somebody else does.
+    pub(in crate::store) async fn carry_out_batch(
+        &self,
+        tenant: &Tenant,
+        group: &Group,
+        carrier: Carrier<'_>,
+    ) -> Result<bool, StoreError> {
+        let Some(batch) = &group.batch else { return Ok(true) };
+        let Some(mut done) = self.acquire(tenant, group, batch, carrier).await? else { return Ok(false) };
+        let moves = self.moves_of(tenant, group, batch).await?;
+        let (mut size, mut attempt) = (MAX_TRANSACTION_MEMBERS, 0);
+        while let Some(some) = moves.get(done..).filter(|rest| !rest.is_empty()) {
+            let some = some.get(..size).unwrap_or(some);
+            let fence = Fence { batch, carrier, done };
+            match self.advance(tenant, &group.id, some, Some(fence)).await? {
+                Step::Moved(count) => (done, size, attempt) = (done + count, MAX_TRANSACTION_MEMBERS, 0),
+                Step::Fenced => return Ok(false),
+                Step::Again if attempt == MAX_CONFLICT_ATTEMPTS => return Err(StoreError::Contended(attempt)),
+                Step::Again => {
+                    attempt += 1;
+                    // The fewer go together, the rarer one of them changes meanwhile.
+                    size = (size / 2).max(1);
+                    pause(attempt).await;
+                }
+            }
+        }
+        self.close(tenant, group, batch).await.map(|()| true)
+    }
+
+    /// Takes the lease of a batch, if nobody else has it; how many of its moves are done.
+    async fn acquire(
+        &self,
+        tenant: &Tenant,
+        group: &Group,
+        batch: &MemberBatch,
+        carrier: Carrier<'_>,
+    ) -> Result<Option<usize>, StoreError> {
+        let job = batch_job(group.id.as_str(), &batch.request);
+        let now = (carrier.now)();
+        let is_free = Condition::absent_or_equals("holder", s(carrier.holder)).or(Condition::less("until", at(now)));
+        let lease = Write::update(Table::Links, job_row(tenant, &job))
+            .set("holder", s(carrier.holder))
+            .set("until", at(now + LEASE))
+            .require(&Condition::Exists("req").and(is_free));
+        match self.commit(&[lease], "").await {
+            Ok(()) => {}
+            Err(CommitError::Condition(..)) => return Ok(None),
+            Err(CommitError::Store(error)) => return Err(error),
+        }
+        // A whole change is worked out from the rows as they are: nothing of it is done twice.
+        if batch.is_whole {
+            return Ok(Some(0));
+        }
+        Ok(self.job(tenant, &job).await?.map(|job| job.done))
+    }
+
+    /// The moves of a batch, in an order that is always the same. Of a whole change those that are left.
+    async fn moves_of(&self, tenant: &Tenant, group: &Group, batch: &MemberBatch) -> Result<Vec<Move>, StoreError> {
+        let members = self.batch_members(tenant, group).await?.unwrap_or_default();
+        let rows = match batch.is_whole {
+            true => self.first_member_rows(tenant, &group.id, usize::MAX).await?.0,
+            false => Members::new(),
+        };
+        let to = |id: &String, joins| Move { id: id.clone(), joins };
+        let joining = members.add.keys().filter(|id| !rows.contains_key(*id)).map(|id| to(id, true));
+        let leaving = rows.keys().filter(|id| !members.add.contains_key(*id)).chain(&members.remove);
+        Ok(joining.chain(leaving.map(|id| to(id, false))).collect())
+    }
+
+    /// Makes some members join or leave in one transaction, those who have not yet; as many as its bytes allow.
     async fn advance(
         &self,
         tenant: &Tenant,
         group: &GroupId,
-        ids: impl Iterator<Item = &String>,
-        step: BatchPhase<'_>,
-    ) -> Result<(), StoreError> {
-        let mut ids = ids.peekable();
-        while ids.peek().is_some() {
-            let some: Vec<&str> = ids.by_ref().take(MEMBERS_AT_ONCE).map(String::as_str).collect();
-            let members = try_join_all(some.iter().map(|id| self.member_in_turn(tenant, id))).await?;
-            if !self.is_open(tenant, group, step).await? {
-                return Ok(());
+        moves: &[Move],
+        fence: Option<Fence<'_>>,
+    ) -> Result<Step, StoreError> {
+        let ids = moves.iter().map(|each| each.id.clone()).collect();
+        let known = self.prefetch_in_turn(tenant, &ids).await?;
+        let (mut writes, mut bytes, mut count) = (Vec::new(), 0, 0);
+        for each in moves {
+            let member = known.get(&each.id);
+            bytes += member.map_or(0, |member| member.bytes);
+            if bytes > MAX_TRANSACTION_BYTES && count > 0 {
+                break;
             }
-            let moves = some.iter().zip(members).map(|(id, member)| async move {
-                match self.apply(tenant, group, id, member, step).await? {
-                    true => Ok(()),
-                    false => self.roll_forward(tenant, group, id, step).await,
-                }
-            });
-            try_join_all(moves).await?;
+            count += 1;
+            writes.extend(each.writes(tenant, group, member, fence.as_ref().map(|fence| fence.batch.at)));
         }
-        Ok(())
-    }
-
-    /// As [`Self::advance`], for one member whom others are changing.
-    async fn roll_forward(
-        &self,
-        tenant: &Tenant,
-        group: &GroupId,
-        id: &str,
-        step: BatchPhase<'_>,
-    ) -> Result<(), StoreError> {
-        for attempt in 0..MAX_CONFLICT_ATTEMPTS {
-            pause(attempt).await;
-            let member = self.member_in_turn(tenant, id).await?;
-            if !self.is_open(tenant, group, step).await? || self.apply(tenant, group, id, member, step).await? {
-                return Ok(());
-            }
+        if writes.is_empty() {
+            return Ok(Step::Moved(count));
         }
-        Err(StoreError::Contended(MAX_CONFLICT_ATTEMPTS))
-    }
-
-    /// Whether a step may be taken. To be asked after the member was read: a change made since the job was finished has
-    /// raised the member's `gver`.
-    async fn is_open(&self, tenant: &Tenant, group: &GroupId, step: BatchPhase<'_>) -> Result<bool, StoreError> {
-        match step {
-            BatchPhase::Join(job) | BatchPhase::Leave(Some(job)) => self.is_pending(tenant, group, job).await,
-            BatchPhase::Leave(None) => Ok(true),
+        if let Some(fence) = fence {
+            writes.splice(0..0, fence.writes(tenant, group, count));
         }
-    }
-
-    /// Takes a step for a member as it was read; `false` if it is to be read again.
-    async fn apply(
-        &self,
-        tenant: &Tenant,
-        group: &GroupId,
-        id: &str,
-        member: Option<Member>,
-        step: BatchPhase<'_>,
-    ) -> Result<bool, StoreError> {
-        let joins = matches!(step, BatchPhase::Join(_));
-        let Some(member) = member else {
-            // Gone, and with it its rows, but for those of a group that died while it joined.
-            if !joins {
-                self.commit_if_current(Write::delete(Table::Links, member_row(tenant, group.as_str(), id))).await?;
-            }
-            return Ok(true);
-        };
-        if member.membership.groups.contains(group.as_str()) == joins {
-            return Ok(true);
-        }
-        let [row, item] = match step {
-            BatchPhase::Join(job) => join_group(tenant, group, &member, job.at),
-            BatchPhase::Leave(_) => leave_group(tenant, group, &member),
-        };
-        match self.commit(&[row, unchanged(item, &member)], &random_token()).await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Condition(..) | CommitError::Store(StoreError::Throttled(_))) => Ok(false),
+        match self.commit(&writes, &random_token()).await {
+            Ok(()) => Ok(Step::Moved(count)),
+            Err(CommitError::Condition(Guard::Batch, _)) => Ok(Step::Fenced),
+            Err(CommitError::Condition(..) | CommitError::Store(StoreError::Throttled(_))) => Ok(Step::Again),
             Err(CommitError::Store(error)) => Err(error),
         }
     }
 
+    /// Ends a batch: the group has it no more. What it was is taken away after that.
+    async fn close(&self, tenant: &Tenant, group: &Group, batch: &MemberBatch) -> Result<(), StoreError> {
+        let header = Write::update(Table::Groups, group_key(tenant, group.id.as_str()))
+            .remove("memberBatch")
+            .require(&Condition::equals("memberBatch.req", s(&batch.request)))
+            .without_returning_old();
+        // Somebody else may have ended it.
+        self.commit_if_current(header).await?;
+        self.discard_batch(tenant, group).await
+    }
+
+    /// Carries out a batch that its request has left, or takes its rows away if it is not pending; `false` if somebody
+    /// else carries it out.
+    pub(in crate::store) async fn settle_batch(
+        &self,
+        job: &DeferredJob,
+        carrier: Carrier<'_>,
+    ) -> Result<bool, StoreError> {
+        let Some(id) = job.id.split('.').next().and_then(GroupId::parse) else { return Ok(true) };
+        let group = self.group(&job.tenant, &id).await?;
+        if let Some(group) = group
+            && group.batch.as_ref().is_some_and(|batch| batch.request == job.request)
+        {
+            return self.carry_out_batch(&job.tenant, &group, carrier).await;
+        }
+        let rows = self.partition_of(batch_partition(&job.tenant, id.as_str(), &job.request)).await?;
+        self.discard_rows(&job.tenant, &id, &job.request, rows.len()).await.map(|()| true)
+    }
+
     /// Takes every member out of a group that is gone.
     pub(in crate::store) async fn release_members(&self, tenant: &Tenant, group: &GroupId) -> Result<(), StoreError> {
+        let mut attempt = 0;
         loop {
             let rows = self.some_member_rows(tenant, group).await?;
-            if rows.is_empty() {
+            let moves: Vec<Move> =
+                rows.into_keys().take(MAX_TRANSACTION_MEMBERS).map(|id| Move { id, joins: false }).collect();
+            if moves.is_empty() {
                 return Ok(());
             }
-            let ids: Ids = rows.keys().cloned().collect();
-            self.advance(tenant, group, ids.iter(), BatchPhase::Leave(None)).await?;
-            // A row whose member does not know of it, such as a group that was its own member.
-            self.map_concurrently(&ids, |id| {
-                self.commit_if_current(Write::delete(Table::Links, member_row(tenant, group.as_str(), id)))
-            })
-            .await?;
+            match self.advance(tenant, group, &moves, None).await? {
+                Step::Again if attempt == MAX_CONFLICT_ATTEMPTS => return Err(StoreError::Contended(attempt)),
+                Step::Again => attempt += 1,
+                Step::Moved(_) | Step::Fenced => attempt = 0,
+            }
+            pause(attempt).await;
         }
     }
 }
 
-/// As [`edge`], if no membership of the member has changed since it was read.
-fn unchanged(edge: Write, member: &Member) -> Write {
-    edge.require(&Condition::absent_or_equals("gver", n(member.membership.version)))
+impl Move {
+    /// The writes for a member as it was read. Of who is gone, and of a member that does not know of its group, the row
+    /// is left.
+    fn writes(&self, tenant: &Tenant, group: &GroupId, member: Option<&Member>, at: Option<Timestamp>) -> Vec<Write> {
+        match (member, self.joins, at) {
+            (Some(member), true, Some(at)) if !member.is_in(group.as_str()) => {
+                join_group(tenant, group, member, at).to_vec()
+            }
+            (Some(member), false, _) if member.is_in(group.as_str()) => leave_group(tenant, group, member).to_vec(),
+            (_, false, _) => vec![delete_row(tenant, group, &self.id)],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Fence<'_> {
+    /// The group still has the batch, and the row of work is still this carrier's; it says how far the batch is.
+    fn writes(&self, tenant: &Tenant, group: &GroupId, count: usize) -> [Write; 2] {
+        let Self { batch, carrier, done } = self;
+        let pending = Write::check(Table::Groups, group_key(tenant, group.as_str()))
+            .require(&Condition::equals("memberBatch.req", s(&batch.request)))
+            .guard(Guard::Batch)
+            .without_returning_old();
+        let work = Write::update(Table::Links, job_row(tenant, &batch_job(group.as_str(), &batch.request)))
+            .set("done", n(done + count))
+            .set("until", at((carrier.now)() + LEASE))
+            .require(&Condition::equals("holder", s(carrier.holder)))
+            .guard(Guard::Batch);
+        [pending, work]
+    }
 }
 
 fn random_token() -> String {

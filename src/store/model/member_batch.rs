@@ -1,0 +1,127 @@
+//! A change of more members than a transaction takes. The group's item names it from the write that commits it until it
+//! is carried out; the ids stand in rows of their own, so that the group's item stays small.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use super::id::GroupId;
+use super::member::{MemberKind, Members};
+use super::record::{Author, id_set, id_set_value};
+use crate::auth::Tenant;
+use crate::limits::MEMBERS_PER_BATCH_ROW;
+use crate::scim::membership::Ids;
+use crate::store::StoreError;
+use crate::store::dynamo::item::{Item, at, instant, missing_attribute, n, number, s, text};
+use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::Write;
+use crate::store::rows::batch_row;
+
+/// The sets of ids in a row.
+const USERS: &str = "add";
+const GROUPS: &str = "addGroups";
+const REMOVE: &str = "remove";
+
+/// A change of many members, as the group's item names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::store) struct MemberBatch {
+    /// The attempt of a request that committed it: unique.
+    pub(in crate::store) request: String,
+    /// When it was committed.
+    pub(in crate::store) at: Timestamp,
+    /// Whether nobody but who joins is a member afterwards.
+    pub(in crate::store) is_whole: bool,
+    /// How many rows hold the ids.
+    pub(in crate::store) rows: usize,
+}
+
+/// Who joins and who leaves by a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::store) struct BatchMembers {
+    pub(in crate::store) add: Members,
+    pub(in crate::store) remove: Ids,
+    /// As [`MemberBatch::is_whole`].
+    pub(in crate::store) is_whole: bool,
+}
+
+impl MemberBatch {
+    pub(in crate::store) fn new(author: &Author, attempt: usize, members: &BatchMembers) -> Self {
+        Self {
+            request: author.token(attempt),
+            // As it is read again.
+            at: Timestamp::from_millisecond(author.at.as_millisecond()).unwrap_or(author.at),
+            is_whole: members.is_whole,
+            rows: (members.add.len() + members.remove.len()).div_ceil(MEMBERS_PER_BATCH_ROW),
+        }
+    }
+
+    pub(in crate::store) fn value(&self) -> AttributeValue {
+        AttributeValue::M(HashMap::from([
+            ("req".to_owned(), s(&self.request)),
+            ("at".to_owned(), at(self.at)),
+            ("whole".to_owned(), AttributeValue::Bool(self.is_whole)),
+            ("rows".to_owned(), n(self.rows)),
+        ]))
+    }
+
+    /// The batch of a group's item, if it has one.
+    ///
+    /// # Errors
+    /// For one that cannot be read: it is not nothing.
+    pub(in crate::store) fn read(group: &Item) -> Result<Option<Self>, StoreError> {
+        let Some(value) = group.get("memberBatch") else { return Ok(None) };
+        let map = value.as_m().map_err(|_| missing_attribute("memberBatch"))?;
+        let is_whole = map.get("whole").and_then(|whole| whole.as_bool().ok());
+        Ok(Some(Self {
+            request: text(map, "req")?.to_owned(),
+            at: instant(map, "at")?,
+            is_whole: *is_whole.ok_or_else(|| missing_attribute("memberBatch.whole"))?,
+            rows: number(map, "rows")?,
+        }))
+    }
+}
+
+impl BatchMembers {
+    /// Whether and as what somebody is a member once the batch is carried out.
+    pub(in crate::store) fn kind_of(&self, id: &str, before: Option<MemberKind>) -> Option<MemberKind> {
+        match self.add.get(id) {
+            Some(kind) => Some(*kind),
+            None => before.filter(|_| !self.is_whole && !self.remove.contains(id)),
+        }
+    }
+
+    /// Changes a list as the batch does.
+    pub(in crate::store) fn apply(&self, members: &mut Members) {
+        members.retain(|id, _| !self.is_whole && !self.remove.contains(id));
+        members.extend(self.add.iter().map(|(id, kind)| (id.clone(), *kind)));
+    }
+
+    /// The rows that hold the ids.
+    pub(in crate::store) fn writes(&self, tenant: &Tenant, group: &GroupId, batch: &MemberBatch) -> Vec<Write> {
+        let of_kind = |kind| if kind == MemberKind::User { USERS } else { GROUPS };
+        let add = self.add.iter().map(|(id, kind)| (of_kind(*kind), id));
+        let all: Vec<_> = add.chain(self.remove.iter().map(|id| (REMOVE, id))).collect();
+        let row = |(number, ids): (usize, &[(&str, &String)])| {
+            let mut row = batch_row(tenant, group.as_str(), &batch.request, number);
+            for set in [USERS, GROUPS, REMOVE] {
+                let of_set = ids.iter().filter(|(name, _)| *name == set).map(|(_, id)| *id);
+                row.extend(id_set_value(of_set).map(|value| (set.to_owned(), value)));
+            }
+            Write::put(Table::Links, row)
+        };
+        all.chunks(MEMBERS_PER_BATCH_ROW).enumerate().map(row).collect()
+    }
+
+    /// The ids of a batch's rows.
+    pub(in crate::store) fn read(batch: &MemberBatch, rows: &[Item]) -> Self {
+        let mut members = Self { is_whole: batch.is_whole, ..Self::default() };
+        for row in rows {
+            for (set, kind) in [(USERS, MemberKind::User), (GROUPS, MemberKind::Group)] {
+                members.add.extend(id_set(row, set).into_iter().map(|id| (id, kind)));
+            }
+            members.remove.extend(id_set(row, REMOVE));
+        }
+        members
+    }
+}

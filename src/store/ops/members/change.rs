@@ -1,0 +1,341 @@
+//! Changes of a group's members. Each takes effect in one transaction that the group's item is part of: the rows, the
+//! members' own items and the group's version change at one instant, for every reader. What is too much for a
+//! transaction is committed as a batch, by one write of the group's item, and carried out afterwards.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join;
+
+use super::PrefetchedMembers;
+use super::moves::{Moves, delete_row, leave_group};
+use crate::auth::Tenant;
+use crate::limits::{
+    MAX_MEMBER_CHANGES, MAX_REPLACE_ATTEMPTS, MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
+};
+use crate::scim::membership::{Ids, MembershipChange};
+use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::group::{Group, GroupError, group_key};
+use crate::store::model::job::DeferredJob;
+use crate::store::model::member::Members;
+use crate::store::model::member_batch::{BatchMembers, MemberBatch};
+use crate::store::model::member_item::Member;
+use crate::store::model::record::{Author, Membership};
+use crate::store::ops::groups::{self, Precondition};
+use crate::store::ops::idempotency::IdempotencyKey;
+use crate::store::rows::member_row;
+use crate::store::{Store, StoreError};
+
+/// A change of a group as one request asks for it.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupChange<'a> {
+    /// The group as it was read.
+    pub old: &'a Group,
+    /// Its next version.
+    pub new: &'a Group,
+    /// What becomes of its members.
+    pub members: &'a MembershipChange,
+    /// Whether nothing may have changed since `old` was read.
+    pub requires_version: bool,
+    /// Whether it is an error if everything is as asked.
+    pub requires_change: bool,
+    /// Tells the attempts of one request apart.
+    pub attempt: usize,
+}
+
+impl GroupChange<'_> {
+    fn changes_document(&self) -> bool {
+        self.old.record.document != self.new.record.document
+    }
+
+    /// What the group's item must still be, where the members were not read.
+    fn precondition(&self) -> Precondition {
+        match self.requires_version {
+            true => Precondition::Version,
+            false => Precondition::Document,
+        }
+    }
+}
+
+impl Store {
+    /// Creates a group with members.
+    ///
+    /// # Errors
+    /// As [`GroupError`] says; nothing is left of the group then. With an idempotency key, [`GroupError::Changed`] may mean that
+    /// another request has made the group.
+    pub async fn create_group(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        group: &Group,
+        members: &Ids,
+        idempotency: Option<&IdempotencyKey>,
+    ) -> Result<(), GroupError> {
+        for attempt in 0..MAX_WRITE_ATTEMPTS {
+            let join = self.resolve_additions(tenant, &group.id, members, &PrefetchedMembers::default()).await?;
+            let moves = Moves { join, ..Moves::default() };
+            let mut group = group.clone();
+            let mut writes = Vec::new();
+            if moves.fits() {
+                writes.extend(moves.writes(tenant, &group.id, author.at));
+            } else {
+                let members = BatchMembers { add: kinds(&moves.join), ..BatchMembers::default() };
+                group.batch = Some(self.stage(tenant, author, &group, &members, attempt).await?);
+            }
+            writes.splice(0..0, groups::creation(tenant, author, &group));
+            writes.extend(idempotency.map(|key| key.write(tenant, group.id.as_str())));
+            match self.write_group(author, &group, &writes, attempt).await {
+                Ok(()) => {
+                    self.finish_in_time(tenant, author, &group).await;
+                    return Ok(());
+                }
+                Err(error) => self.discard_batch(tenant, &group).await.and(match error {
+                    // The same request has made the group meanwhile, or a member went away.
+                    GroupError::Changed(_) if idempotency.is_none() => Ok(()),
+                    error => return Err(error),
+                })?,
+            }
+        }
+        Err(StoreError::Contended(0).into())
+    }
+
+    /// Changes the members of a group, and with them its document, where `new` is another one. What is `known` of the
+    /// members is not read again.
+    ///
+    /// # Errors
+    /// As [`GroupError`] says; [`GroupError::Changed`] asks for another attempt with the group as it is now.
+    pub async fn change_group(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        change: GroupChange<'_>,
+        known: &PrefetchedMembers,
+    ) -> Result<(), GroupError> {
+        if change.old.batch.is_some() {
+            return match self.await_batch(tenant, author, change.old).await? {
+                true => Err(GroupError::Changed(self.group(tenant, &change.old.id).await?.map(Box::new))),
+                false => Err(StoreError::Contended(0).into()),
+            };
+        }
+        match change.members.is_whole {
+            true => self.replace_members(tenant, author, change).await,
+            false => self.move_members(tenant, author, change, known).await,
+        }
+    }
+
+    /// Some join and some leave, whoever else is a member.
+    async fn move_members(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        change: GroupChange<'_>,
+        known: &PrefetchedMembers,
+    ) -> Result<(), GroupError> {
+        let (id, MembershipChange { add, remove, .. }) = (&change.old.id, change.members);
+        let count = add.len() + remove.len();
+        if count > 2 * MAX_MEMBER_CHANGES {
+            return Err(GroupError::TooManyChanges(count));
+        }
+        let join_reads = self.resolve_additions(tenant, id, add, known);
+        let (join, leave) = join(join_reads, self.resolve_removals(tenant, id, remove, known)).await;
+        let (join, (leave, dead)) = (join?, leave?);
+        let moves = Moves { join, leave, dead };
+        if !change.changes_document() && moves.is_done(id) {
+            if change.requires_change {
+                return Err(GroupError::Unchanged);
+            }
+            // Several members were not read at one instant, unless nothing has happened to the group since.
+            return if count > 1 || change.requires_version { self.confirm(tenant, change.old).await } else { Ok(()) };
+        }
+        if moves.fits() {
+            let moves = moves.writes(tenant, id, author.at);
+            return self.write_change(tenant, author, change, (change.precondition(), None), moves).await;
+        }
+        let members = BatchMembers { add: kinds(&moves.join), remove: remove.clone(), is_whole: false };
+        self.commit_batch(tenant, author, change, &members).await
+    }
+
+    /// The members become those of a list, whoever they were: in one transaction where that can be, and otherwise as a
+    /// batch that no other change can delay.
+    async fn replace_members(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        change: GroupChange<'_>,
+    ) -> Result<(), GroupError> {
+        let (id, wanted) = (&change.old.id, &change.members.add);
+        let (now, is_cut) = self.first_member_rows(tenant, id, 2 * MAX_MEMBER_CHANGES).await?;
+        let add = wanted.iter().filter(|id| !now.contains_key(*id)).cloned().collect();
+        let leaving = || now.keys().filter(|id| !wanted.contains(*id));
+        let join = self.resolve_additions(tenant, id, &add, &PrefetchedMembers::default()).await?;
+        let is_small = !is_cut && leaving().take(MAX_TRANSACTION_MEMBERS + 1).count() <= MAX_TRANSACTION_MEMBERS;
+        if is_small && change.attempt < MAX_REPLACE_ATTEMPTS {
+            let remove = leaving().cloned().collect();
+            let known = PrefetchedMembers::default();
+            let (leave, dead) = self.resolve_removals(tenant, id, &remove, &known).await?;
+            let moves = Moves::of_rows(id, join, leave, dead);
+            if !change.changes_document() && moves.is_done(id) {
+                return self.confirm(tenant, change.old).await;
+            }
+            if moves.fits() {
+                // The version says that nobody else has come or gone.
+                let moves = moves.writes(tenant, id, author.at);
+                return self.write_change(tenant, author, change, (Precondition::Version, None), moves).await;
+            }
+            return self.commit_whole(tenant, author, change, (&now, &moves.join)).await;
+        }
+        self.commit_whole(tenant, author, change, (&now, &join)).await
+    }
+
+    async fn commit_whole(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        change: GroupChange<'_>,
+        (now, join): (&Members, &[Member]),
+    ) -> Result<(), GroupError> {
+        let mut add = kinds(join);
+        add.extend(now.iter().filter(|(id, _)| change.members.add.contains(*id)).map(|(id, kind)| (id.clone(), *kind)));
+        let members = BatchMembers { add, remove: Ids::new(), is_whole: true };
+        self.commit_batch(tenant, author, change, &members).await
+    }
+
+    /// Commits a batch, whatever the members are, and carries it out as far as there is time.
+    async fn commit_batch(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        change: GroupChange<'_>,
+        members: &BatchMembers,
+    ) -> Result<(), GroupError> {
+        let batch = self.stage(tenant, author, change.old, members, change.attempt).await?;
+        let new = Group { batch: Some(batch.clone()), ..change.new.clone() };
+        let commit = (change.precondition(), Some(batch));
+        match self.write_change(tenant, author, change, commit, Vec::new()).await {
+            Ok(()) => {
+                self.finish_in_time(tenant, author, &new).await;
+                Ok(())
+            }
+            Err(error) => {
+                self.discard_batch(tenant, &new).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes a group's next version, with its batch or the moves of its members. If nothing but the time stands against
+    /// it, because another change is of a later one, it is a moment later still.
+    async fn write_change(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        change: GroupChange<'_>,
+        (precondition, batch): (Precondition, Option<MemberBatch>),
+        moves: Vec<Write>,
+    ) -> Result<(), GroupError> {
+        let mut new = Group { batch, ..change.new.clone() };
+        let mut error = GroupError::Changed(None);
+        for late in 0..MAX_WRITE_ATTEMPTS {
+            let mut writes = groups::update(tenant, author, (change.old, &new), precondition);
+            writes.extend(moves.iter().cloned());
+            let attempt = change.attempt + late * MAX_WRITE_ATTEMPTS;
+            error = match self.write_group(author, change.old, &writes, attempt).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            match &error {
+                GroupError::Changed(Some(now))
+                    if now.batch.is_none()
+                        && now.record.modified > new.record.modified
+                        && precondition.holds(change.old, now) =>
+                {
+                    new.record.modified = now.record.after(author.now());
+                }
+                _ => break,
+            }
+        }
+        Err(error)
+    }
+
+    /// Whether a group is as it was read; with that, what was read since was read at one instant.
+    async fn confirm(&self, tenant: &Tenant, old: &Group) -> Result<(), GroupError> {
+        match self.group(tenant, &old.id).await? {
+            Some(now) if now.same_version_as(old) => Ok(()),
+            now => Err(GroupError::Changed(now.map(Box::new))),
+        }
+    }
+
+    /// Deletes a group, with few members in one transaction. Of many, the rows are left to the job that is registered
+    /// with the deletion: nobody sees them, for every reader begins at the group's item.
+    ///
+    /// # Errors
+    /// As [`GroupError`] says.
+    pub async fn delete_group(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        group: &Group,
+        attempt: usize,
+    ) -> Result<(), GroupError> {
+        const FEW: usize = MAX_TRANSACTION_MEMBERS / 2;
+        let id = group.id.as_str();
+        let members = self.some_member_rows(tenant, &group.id).await?;
+        let mut writes = groups::end(tenant, group);
+        let mut touched = BTreeSet::new();
+        if members.len() <= FEW && group.batch.is_none() {
+            let ids: Ids = members.keys().cloned().collect();
+            let (leave, dead) = self.resolve_removals(tenant, &group.id, &ids, &PrefetchedMembers::default()).await?;
+            let leave = || leave.iter().filter(|member| member.is_in(id));
+            writes.extend(leave().flat_map(|member| leave_group(tenant, &group.id, member)));
+            writes.extend(dead.iter().map(|member| delete_row(tenant, &group.id, member)));
+            touched.extend(leave().map(|member| member.id.clone()));
+        }
+        let mut left_in = BTreeSet::new();
+        if group.parents.groups.len() <= FEW && group.parents.groups.is_disjoint(&touched) {
+            let there = self.parents_there(tenant, &group.parents, attempt).await?;
+            writes.extend(departure(tenant, id, &group.parents, &there));
+        } else {
+            left_in.clone_from(&group.parents.groups);
+        }
+        writes.extend(DeferredJob::of_group(tenant, author, id, left_in).enqueue());
+        self.write_group(author, group, &writes, attempt).await
+    }
+
+    /// The groups of a member. At the first attempt nobody asks whether they are there: they nearly always are.
+    pub(in crate::store) async fn parents_there(
+        &self,
+        tenant: &Tenant,
+        membership: &Membership,
+        attempt: usize,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        if attempt == 0 {
+            return Ok(membership.groups.clone());
+        }
+        let groups = self.groups(tenant, membership.groups.iter().cloned()).await?;
+        Ok(groups.into_iter().map(|group| group.id.as_str().to_owned()).collect())
+    }
+}
+
+/// The writes by which what is deleted leaves its groups: its rows, and the versions of those groups that are there.
+pub(in crate::store) fn departure(
+    tenant: &Tenant,
+    member: &str,
+    membership: &Membership,
+    there: &BTreeSet<String>,
+) -> Vec<Write> {
+    let rows = membership.groups.iter().map(|group| Write::delete(Table::Links, member_row(tenant, group, member)));
+    let version = |group: &String| {
+        let write = Write::update(Table::Groups, group_key(tenant, group)).increment("ver");
+        write.require(&Condition::Exists("id")).guard(Guard::Parent)
+    };
+    rows.chain(there.iter().map(version)).collect()
+}
+
+/// How many groups what is deleted can leave in the transaction of its deletion, beside so many other actions.
+pub(in crate::store) fn max_departures(others: usize) -> usize {
+    MAX_TRANSACTION_ACTIONS.saturating_sub(others) / 2
+}
+
+fn kinds(members: &[Member]) -> Members {
+    members.iter().map(|member| (member.id.clone(), member.kind)).collect()
+}

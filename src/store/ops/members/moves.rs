@@ -1,0 +1,110 @@
+//! How one member joins or leaves a group: a row under the group, and the group's id in the member's own item.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use crate::auth::Tenant;
+use crate::limits::{MAX_TRANSACTION_BYTES, MAX_TRANSACTION_MEMBERS};
+use crate::scim::membership::Ids;
+use crate::store::dynamo::item::{at, n, s};
+use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::id::GroupId;
+use crate::store::model::member::MemberKind;
+use crate::store::model::member_item::Member;
+use crate::store::model::record::id_bytes;
+use crate::store::rows::member_row;
+
+/// Who is to be a member of a group and who is not, as they were read.
+#[derive(Debug, Default)]
+pub(super) struct Moves {
+    /// Who is to be a member.
+    pub(super) join: Vec<Member>,
+    /// Who is not to be one.
+    pub(super) leave: Vec<Member>,
+    /// Those whose rows are left, though they are gone.
+    pub(super) dead: Ids,
+}
+
+impl Moves {
+    /// Moves between the rows of a group, all of which are known, and a list: whoever has a row and does not know of the
+    /// group loses the row.
+    pub(super) fn of_rows(group: &GroupId, join: Vec<Member>, leave: Vec<Member>, mut dead: Ids) -> Self {
+        let (leave, strangers): (Vec<_>, Vec<_>) = leave.into_iter().partition(|member| member.is_in(group.as_str()));
+        dead.extend(strangers.into_iter().map(|member| member.id));
+        Self { join: join.into_iter().filter(|member| !member.is_in(group.as_str())).collect(), leave, dead }
+    }
+
+    /// Whether everybody is as asked.
+    pub(super) fn is_done(&self, group: &GroupId) -> bool {
+        self.dead.is_empty() && self.pending(group).next().is_none()
+    }
+
+    /// Whether all fits one transaction, with whatever else a change of a group writes.
+    pub(super) fn fits(&self) -> bool {
+        let all = || self.join.iter().chain(&self.leave);
+        let count = self.join.len() + self.leave.len() + self.dead.len();
+        count <= MAX_TRANSACTION_MEMBERS && all().map(|member| member.bytes).sum::<usize>() <= MAX_TRANSACTION_BYTES
+    }
+
+    /// The writes of a transaction. Who is as asked already is held to it: otherwise what another change does to one of
+    /// them meanwhile would be lost, or half of this change.
+    pub(super) fn writes(&self, tenant: &Tenant, group: &GroupId, now: Timestamp) -> Vec<Write> {
+        let join = self.join.iter().flat_map(|member| match member.is_in(group.as_str()) {
+            true => vec![unchanged(check(member), member)],
+            false => join_group(tenant, group, member, now).to_vec(),
+        });
+        let leave = self.leave.iter().flat_map(|member| match member.is_in(group.as_str()) {
+            true => leave_group(tenant, group, member).to_vec(),
+            false => vec![unchanged(check(member), member)],
+        });
+        join.chain(leave).chain(self.dead.iter().map(|id| delete_row(tenant, group, id))).collect()
+    }
+
+    /// Those who are not as asked.
+    fn pending(&self, group: &GroupId) -> impl Iterator<Item = &Member> {
+        let join = self.join.iter().filter(|member| !member.is_in(group.as_str()));
+        join.chain(self.leave.iter().filter(|member| member.is_in(group.as_str())))
+    }
+}
+
+/// A member joins, if none of its memberships has changed since it was read: a late try of a request that was given up
+/// cannot bring a member back.
+pub(super) fn join_group(tenant: &Tenant, group: &GroupId, member: &Member, now: Timestamp) -> [Write; 2] {
+    let mut row = member_row(tenant, group.as_str(), &member.id);
+    row.insert("created".into(), at(now));
+    row.insert("t".into(), s(if member.kind == MemberKind::User { "User" } else { "Group" }));
+    let item = Write::update(table(member), member.key.clone()).increment("gver");
+    [Write::put(Table::Links, row), unchanged(item.add_to_set("groupIds", id_value(group)), member)]
+}
+
+/// A member leaves, under the same condition.
+pub(super) fn leave_group(tenant: &Tenant, group: &GroupId, member: &Member) -> [Write; 2] {
+    let item = Write::update(table(member), member.key.clone()).increment("gver");
+    [delete_row(tenant, group, &member.id), unchanged(item.delete_from_set("groupIds", id_value(group)), member)]
+}
+
+pub(super) fn delete_row(tenant: &Tenant, group: &GroupId, member: &str) -> Write {
+    Write::delete(Table::Links, member_row(tenant, group.as_str(), member))
+}
+
+fn check(member: &Member) -> Write {
+    Write::check(table(member), member.key.clone())
+}
+
+fn unchanged(write: Write, member: &Member) -> Write {
+    write
+        .require(&Condition::equals("id", s(&member.id)))
+        .require(&Condition::absent_or_equals("gver", n(member.membership.version)))
+        .guard(Guard::Member)
+        .without_returning_old()
+}
+
+fn table(member: &Member) -> Table {
+    if member.kind == MemberKind::User { Table::Users } else { Table::Groups }
+}
+
+/// The id of a group as a value of a member's set.
+fn id_value(group: &GroupId) -> AttributeValue {
+    AttributeValue::Bs(id_bytes(group.as_str()).into_iter().collect())
+}
