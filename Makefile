@@ -24,7 +24,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
 .PHONY: help run test fuzz check names docs fmt lint template openapi reference schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
-	e2e e2e-policies local-invoke local-api bench soak costs clean
+	e2e e2e-policies local-invoke local-api bench soak costs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -158,13 +158,17 @@ soak: ## Ten minutes of mixed load from 16 clients: no 5xx, no lost write, memor
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
 	python3 tests/soak.py target/release/rollcall
 
+requirements: $(VENV)/done ## Lock the Python tools again, with hashes, after a change of a requirements.in
+	for folder in tests tests/e2e; do (cd $$folder && $(CURDIR)/$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-annotate requirements.in -o requirements.txt) || exit 1; done
+
 costs: ## What a tenant costs a month, from the capacity that tests/budget.rs pins and named prices
 	python3 infra/costs.py
 
-# The Python tools, in the project's own folder.
+# The Python tools, in the project's own folder. The lock names every package that they need, with its hashes.
 $(VENV)/done: tests/requirements.txt
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/requirements.txt
 	mkdir -p $(TOOLS)/bin
 	printf '#!/bin/sh\nexec "%s" -m ziglang "$$@"\n' "$(CURDIR)/$(VENV)/bin/python" > $(TOOLS)/bin/zig
 	chmod +x $(TOOLS)/bin/zig
@@ -172,7 +176,7 @@ $(VENV)/done: tests/requirements.txt
 
 $(E2E)/done: tests/e2e/requirements.txt
 	python3 -m venv $(E2E)
-	$(E2E)/bin/pip install --quiet --disable-pip-version-check -r tests/e2e/requirements.txt
+	$(E2E)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/e2e/requirements.txt
 	touch $@
 
 $(TOOLS)/bin/cfn-guard:
