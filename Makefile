@@ -5,6 +5,7 @@ VENV := $(TOOLS)/venv
 CARGO := cargo
 FEATURES := --features local
 E2E := $(TOOLS)/e2e
+NODE := $(TOOLS)/node
 STACK := rollcall
 ROUTE := users.get
 # How long each parser is fuzzed, and from which seed; one of the past repeats its run.
@@ -23,7 +24,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check names docs fmt lint template openapi reference schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
+.PHONY: help run test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
 	e2e e2e-policies local-invoke local-api bench soak costs requirements clean
 
 help: ## List the targets
@@ -69,6 +70,14 @@ openapi: ## Regenerate openapi.json from the route table and the schemas
 
 reference: ## Regenerate the reference pages that are generated from the code
 	$(CARGO) run --quiet --locked $(FEATURES) --bin rollcall -- reference
+
+lint-openapi: $(NODE)/done ## Redocly and Spectral on openapi.json, warnings denied (needs Node)
+	$(NODE)/node_modules/.bin/redocly lint --config tests/openapi/redocly.yaml openapi.json
+	$(NODE)/node_modules/.bin/spectral lint --ruleset tests/openapi/spectral.yaml --fail-severity warn openapi.json
+
+clients: $(VENV)/done $(NODE)/done ## Generate a TypeScript and a Python client, and use both against rollcall serve (needs Node)
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	$(VENV)/bin/python tests/openapi/clients.py target/debug/rollcall
 
 schemathesis: $(VENV)/done ## Schemathesis with openapi.json against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
@@ -172,6 +181,12 @@ $(VENV)/done: tests/requirements.txt
 	mkdir -p $(TOOLS)/bin
 	printf '#!/bin/sh\nexec "%s" -m ziglang "$$@"\n' "$(CURDIR)/$(VENV)/bin/python" > $(TOOLS)/bin/zig
 	chmod +x $(TOOLS)/bin/zig
+	touch $@
+
+# The Node tools: from a lock with hashes, and no package runs a script of its own while it is installed.
+$(NODE)/done: tests/openapi/package.json tests/openapi/package-lock.json tests/openapi/.npmrc
+	mkdir -p $(NODE) && cp $^ $(NODE)/
+	cd $(NODE) && npm ci --silent
 	touch $@
 
 $(E2E)/done: tests/e2e/requirements.txt
