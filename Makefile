@@ -24,7 +24,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
+.PHONY: help run test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies local-invoke local-api bench soak costs requirements clean
 
 help: ## List the targets
@@ -106,6 +106,17 @@ build/x86_64/bootstrap: $(SOURCES) $(VENV)/done
 	$(CROSS) cargo-lambda lambda build --locked --release --x86-64 --bin bootstrap --lambda-dir build/cargo-lambda/x86_64
 	mkdir -p $(@D) && cp build/cargo-lambda/x86_64/bootstrap/bootstrap $@
 
+# The architectures whose Rust target is here. The release workflow names both, and fails without one.
+ARCHITECTURES = $(shell rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
+	for arch in arm64 x86_64; do \
+		[ ! -d "$$(rustc --print target-libdir --target $$(echo $$arch | sed s/arm64/aarch64/)-unknown-linux-gnu)" ] || echo $$arch; done)
+
+release: $(VENV)/done ## What a release has, into build/release: archives, bills of materials, checksums; publishes nothing
+	$(CROSS) $(CARGO) build --locked --release $(FEATURES) --bin rollcall
+	$(MAKE) $(ARCHITECTURES:%=build/%/bootstrap)
+	python3 infra/release.py $$(rustc -vV | sed -n 's/^host: //p') $(ARCHITECTURES:%=build/%/bootstrap)
+	cd build/release && sha256sum --check --quiet SHA256SUMS
+
 cold-start: build/$(HOST_ARCH)/bootstrap ## Size, start to first poll, first request over TLS
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	python3 tests/cold_start.py target/debug/rollcall build/$(HOST_ARCH)/bootstrap
@@ -122,6 +133,9 @@ rules: $(TOOLS)/bin/cfn-guard $(VENV)/done ## Our own rules: encryption, backups
 deny: $(TOOLS)/bin/cargo-deny ## Licences, banned and duplicate crates, sources
 	$(CARGO) fetch --locked
 	$(TOOLS)/bin/cargo-deny --offline --all-features check licenses bans sources
+
+advisories: $(TOOLS)/bin/cargo-deny ## Security advisories for the crates in Cargo.lock; fetches their database
+	$(TOOLS)/bin/cargo-deny --all-features check advisories
 
 sam-build: $(VENV)/done ## Build the functions for the cloud into .aws-sam
 	$(CROSS) sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
