@@ -14,7 +14,7 @@ import sys
 ROOT = pathlib.Path(__file__).parent.parent
 SOURCE = "docs/src"
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)\s#]+)(#[^)\s]*)?(?=\))")
-FENCES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".rs": "rust", ".py": "python"}
+FENCES = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".rs": "rust", ".py": "python", ".ts": "typescript"}
 
 
 def page_of(file):
