@@ -5,6 +5,7 @@ VENV := $(TOOLS)/venv
 CARGO := cargo
 FEATURES := --features local
 E2E := $(TOOLS)/e2e
+NODE := $(TOOLS)/node
 STACK := rollcall
 ROUTE := users.get
 # How long each parser is fuzzed, and from which seed; one of the past repeats its run.
@@ -23,8 +24,8 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check names docs fmt lint template openapi reference schemathesis conformance pages lambda build cold-start validate rules deny sam-build deploy deploy-built \
-	e2e e2e-policies local-invoke local-api bench soak costs clean
+.PHONY: help run test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
+	e2e e2e-policies local-invoke local-api bench soak costs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,8 +46,10 @@ names: $(VENV)/done ## Spelling, retired names, and type names that stand for tw
 	python3 tests/house/names.py
 	$(VENV)/bin/typos
 
-docs: $(VENV)/done ## Links of every page, and the documentation of the code, warnings denied
+docs: $(VENV)/done $(TOOLS)/bin/mdbook ## The book in build/book, links of every page, and the documentation of the code
 	$(VENV)/bin/lychee --offline --include-fragments --no-progress '*.md' 'docs/**/*.md' 'infra/*.md' '.github/**/*.md'
+	$(TOOLS)/bin/mdbook build docs
+	$(VENV)/bin/lychee --offline --include-fragments --no-progress --root-dir $(CURDIR)/build/book 'build/book/**/*.html'
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --lib $(FEATURES)
 
 fmt: ## Format the code
@@ -67,6 +70,14 @@ openapi: ## Regenerate openapi.json from the route table and the schemas
 
 reference: ## Regenerate the reference pages that are generated from the code
 	$(CARGO) run --quiet --locked $(FEATURES) --bin rollcall -- reference
+
+lint-openapi: $(NODE)/done ## Redocly and Spectral on openapi.json, warnings denied (needs Node)
+	$(NODE)/node_modules/.bin/redocly lint --config tests/openapi/redocly.yaml openapi.json
+	$(NODE)/node_modules/.bin/spectral lint --ruleset tests/openapi/spectral.yaml --fail-severity warn openapi.json
+
+clients: $(VENV)/done $(NODE)/done ## Generate a TypeScript and a Python client, and use both against rollcall serve (needs Node)
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	$(VENV)/bin/python tests/openapi/clients.py target/debug/rollcall
 
 schemathesis: $(VENV)/done ## Schemathesis with openapi.json against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
@@ -95,6 +106,17 @@ build/x86_64/bootstrap: $(SOURCES) $(VENV)/done
 	$(CROSS) cargo-lambda lambda build --locked --release --x86-64 --bin bootstrap --lambda-dir build/cargo-lambda/x86_64
 	mkdir -p $(@D) && cp build/cargo-lambda/x86_64/bootstrap/bootstrap $@
 
+# The architectures whose Rust target is here. The release workflow names both, and fails without one.
+ARCHITECTURES = $(shell rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
+	for arch in arm64 x86_64; do \
+		[ ! -d "$$(rustc --print target-libdir --target $$(echo $$arch | sed s/arm64/aarch64/)-unknown-linux-gnu)" ] || echo $$arch; done)
+
+release: $(VENV)/done ## What a release has, into build/release: archives, bills of materials, checksums; publishes nothing
+	$(CROSS) $(CARGO) build --locked --release $(FEATURES) --bin rollcall
+	$(MAKE) $(ARCHITECTURES:%=build/%/bootstrap)
+	python3 infra/release.py $$(rustc -vV | sed -n 's/^host: //p') $(ARCHITECTURES:%=build/%/bootstrap)
+	cd build/release && sha256sum --check --quiet SHA256SUMS
+
 cold-start: build/$(HOST_ARCH)/bootstrap ## Size, start to first poll, first request over TLS
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	python3 tests/cold_start.py target/debug/rollcall build/$(HOST_ARCH)/bootstrap
@@ -111,6 +133,9 @@ rules: $(TOOLS)/bin/cfn-guard $(VENV)/done ## Our own rules: encryption, backups
 deny: $(TOOLS)/bin/cargo-deny ## Licences, banned and duplicate crates, sources
 	$(CARGO) fetch --locked
 	$(TOOLS)/bin/cargo-deny --offline --all-features check licenses bans sources
+
+advisories: $(TOOLS)/bin/cargo-deny ## Security advisories for the crates in Cargo.lock; fetches their database
+	$(TOOLS)/bin/cargo-deny --all-features check advisories
 
 sam-build: $(VENV)/done ## Build the functions for the cloud into .aws-sam
 	$(CROSS) sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
@@ -156,25 +181,39 @@ soak: ## Ten minutes of mixed load from 16 clients: no 5xx, no lost write, memor
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
 	python3 tests/soak.py target/release/rollcall
 
+requirements: $(VENV)/done ## Lock the Python tools again, with hashes, after a change of a requirements.in
+	for folder in tests tests/e2e; do (cd $$folder && $(CURDIR)/$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-annotate requirements.in -o requirements.txt) || exit 1; done
+
 costs: ## What a tenant costs a month, from the capacity that tests/budget.rs pins and named prices
 	python3 infra/costs.py
 
-# The Python tools, in the project's own folder.
+# The Python tools, in the project's own folder. The lock names every package that they need, with its hashes.
 $(VENV)/done: tests/requirements.txt
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/requirements.txt
 	mkdir -p $(TOOLS)/bin
 	printf '#!/bin/sh\nexec "%s" -m ziglang "$$@"\n' "$(CURDIR)/$(VENV)/bin/python" > $(TOOLS)/bin/zig
 	chmod +x $(TOOLS)/bin/zig
 	touch $@
 
+# The Node tools: from a lock with hashes, and no package runs a script of its own while it is installed.
+$(NODE)/done: tests/openapi/package.json tests/openapi/package-lock.json tests/openapi/.npmrc
+	mkdir -p $(NODE) && cp $^ $(NODE)/
+	cd $(NODE) && npm ci --silent
+	touch $@
+
 $(E2E)/done: tests/e2e/requirements.txt
 	python3 -m venv $(E2E)
-	$(E2E)/bin/pip install --quiet --disable-pip-version-check -r tests/e2e/requirements.txt
+	$(E2E)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/e2e/requirements.txt
 	touch $@
 
 $(TOOLS)/bin/cfn-guard:
 	$(CARGO) install --quiet --locked --root $(TOOLS) --version 3.2.1 cfn-guard
+
+# Unoptimised: it compiles in half the time, and a book needs no more speed.
+$(TOOLS)/bin/mdbook:
+	$(CARGO) install --quiet --locked --debug --root $(TOOLS) --version 0.5.4 --no-default-features --features search mdbook
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install --quiet --locked --root $(TOOLS) --version 0.20.2 cargo-deny

@@ -45,7 +45,8 @@ GROUPS_A_USER = 5
 def budgets():
     """Route -> read and write units, from the table of docs/src/benchmarks.md."""
     text = (pathlib.Path(__file__).resolve().parent.parent / "docs/src/benchmarks.md").read_text()
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    table = text[text.index("| Request |"):].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
     is_number = lambda cell: re.fullmatch(r"[\d.]*", cell)
     return {row[0]: (float(row[2] or 0), float(row[3] or 0)) for row in rows
             if len(row) == 4 and is_number(row[2]) and is_number(row[3])}
