@@ -256,6 +256,30 @@ async fn names_move_from_one_to_another_as_if_operations_were_sent_one_by_one() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn operations_on_one_name_are_done_in_the_order_given() {
+    let harness = Harness::new().await;
+    let delete = |bulk_id: &str| json!({"method": "DELETE", "path": format!("/Users/bulkId:{bulk_id}")});
+    for round in 0..10 {
+        let (old, new) = (format!("old-{round}"), format!("new-{round}"));
+        let create = |bulk_id: &str, name: &str| post("/Users", bulk_id, json!({"userName": name}));
+        let data = patch(json!([{"op": "replace", "path": "userName", "value": new}]));
+        let rename = json!({"method": "PATCH", "path": "/Users/bulkId:a", "data": data});
+        let operations = json!([
+            create("a", &old),
+            create("b", &old.to_uppercase()),
+            rename,
+            create("c", &new),
+            create("d", &old),
+            create("e", &old),
+            delete("d"),
+            create("f", &old),
+        ]);
+        let results = send(&harness, operations).await;
+        assert_eq!(statuses(&results), [201, 409, 200, 409, 201, 409, 204, 201], "{results:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn operations_on_one_resource_are_done_in_the_order_given() {
     let harness = Harness::new().await;
     let id = harness.user("bob").await;

@@ -85,6 +85,13 @@ async fn each_broken_endpoint_is_told_its_fault_and_no_other() {
         ("DELETE that does nothing", broken::deletes_nothing, &["delete-group", "delete-user", "clean-up"]),
         ("users of Okta's form are refused", broken::refuses_passwords, &["create-user-okta"]),
         ("a schema of Entra ID's own is refused", broken::refuses_schemas, &["create-group"]),
+        ("a URN joined by a dot is stored aside", broken::ignores_dots, &["urn-dot", "add-member-urn-dot"]),
+        ("URNs are cut after user", broken::cuts_urns, &["undeclared-extension"]),
+        (
+            "single quotes are part of the value",
+            broken::reads_quotes_as_text,
+            &["filter-quotes", "path-quotes", "remove-member-quotes"],
+        ),
         ("no element made for a value path", broken::needs_an_element, &["patch-value-path-new"]),
     ];
     let all = futures_util::future::join_all(cases.map(|(_, broken, _)| tokio::spawn(examined(broken)))).await;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{ScimResponse, encode};
 
-mod population;
+pub mod population;
 mod reference;
 
 use population::{ATTRIBUTES, LISTS, Population, Random};

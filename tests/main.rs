@@ -11,6 +11,7 @@ mod circles;
 mod concurrency;
 mod crash;
 mod credentials;
+mod differential;
 mod doctor;
 mod doors;
 mod filters;

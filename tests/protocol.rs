@@ -82,6 +82,48 @@ async fn a_write_heeds_if_none_match() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn if_none_match_is_heeded_by_writes_of_a_group() {
+    let harness = Harness::new().await;
+    let member = harness.user("bob").await;
+    let made = harness.send("POST", "/Groups", json!({"displayName": "team"})).await.body;
+    let path = format!("/Groups/{}", made["id"].as_str().unwrap());
+    let put = json!({"displayName": "team", "externalId": "x"});
+    let add = patch(json!([{"op": "add", "path": "members", "value": [{"value": member}]}]));
+    for (method, body) in [("PUT", Some(put.clone())), ("PATCH", Some(add.clone())), ("DELETE", None)] {
+        for tag in ["*", "W/\"1\""] {
+            let reply = harness.send_with(method, &path, body.clone(), &[("if-none-match", tag)]).await;
+            assert_eq!(reply.status, 412, "{method} {tag}: {reply:?}");
+        }
+    }
+    assert_eq!(harness.send("GET", &path, None).await.body, made);
+    let other = [("if-none-match", "W/\"9\"")];
+    assert_eq!(harness.send_with("PUT", &path, put, &other).await.status, 200);
+    assert_eq!(harness.send_with("PATCH", &path, add, &other).await.status, 204);
+    assert_eq!(harness.send_with("DELETE", &path, None, &other).await.status, 204);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_whose_members_were_read_has_members_also_if_there_are_none() {
+    let harness = Harness::new().await;
+    let made = harness.send("POST", "/Groups", json!({"displayName": "team"})).await.body;
+    assert_eq!(made["members"], json!([]));
+    let path = format!("/Groups/{}", made["id"].as_str().unwrap());
+    for (query, members) in [
+        ("", Some(json!([]))),
+        ("?attributes=members", Some(json!([]))),
+        ("?attributes=displayName", None),
+        ("?excludedAttributes=members", None),
+    ] {
+        let group = harness.send("GET", &format!("{path}{query}"), None).await.body;
+        assert_eq!(group.get("members"), members.as_ref(), "{query}");
+        let list = harness.send("GET", &format!("/Groups{query}"), None).await.body;
+        assert_eq!(list["Resources"][0].get("members"), members.as_ref(), "{query}");
+    }
+    let found = harness.send("GET", "/Groups?filter=members%20pr", None).await.body;
+    assert_eq!(found["totalResults"], 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_body_is_utf_8_without_an_encoding_and_may_have_a_byte_order_mark() {
     let harness = Harness::new().await;
     let authorization = format!("Bearer {}", harness.acme);

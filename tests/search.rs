@@ -129,6 +129,11 @@ async fn a_cursor_is_good_for_its_query_its_key_and_its_hour() {
     }
     assert_eq!(kind(&harness.send("GET", &format!("/Groups?cursor={next}"), None).await), invalid);
     assert_eq!(kind(&harness.send("GET", "/Users?cursor=forged", None).await), invalid);
+    let of_all = harness.send("GET", "/?cursor=&count=1", None).await.body["nextCursor"].clone();
+    let search = json!({"schemas": [rollcall::scim::SEARCH_URN], "cursor": of_all});
+    let page = harness.send("POST", "/.search", search.clone()).await;
+    assert_eq!((page.status, page.body["itemsPerPage"].as_u64()), (200, Some(1)), "{page:?}");
+    assert_eq!(kind(&harness.send("POST", "/Users/.search", search).await), invalid);
     let header = format!("Bearer {}", harness.globex);
     let uri = format!("/globex/scim/v2/Users?cursor={next}");
     assert_eq!(kind(&harness.raw("GET", &uri, Vec::new(), &[("authorization", &header)]).await), invalid);

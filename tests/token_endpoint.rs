@@ -138,6 +138,10 @@ async fn who_asks_where_tokens_are_had_is_told_without_a_key_and_not_who_is_here
         assert_eq!(reply.body["issuer"], format!("http://scim.example.com/{name}"));
         assert_eq!(reply.body["token_endpoint"], format!("http://scim.example.com/{name}/oauth/token"));
     }
+    for text in ["No%20Name", "a%2Fb", "%22", "UPPER"] {
+        let path = format!("/.well-known/oauth-authorization-server/{text}");
+        assert_eq!(harness.raw("GET", &path, Vec::new(), &[]).await.status, 404, "{text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -76,7 +76,7 @@ fn query(context: &RequestContext<'_>) -> Result<String, ScimError> {
     let query = context.query()?;
     let sort = query.sort.map(|sort| sort.to_string());
     let path = context.path();
-    let endpoint = path.trim_end_matches("/.search");
+    let endpoint = path.strip_suffix("/.search").unwrap_or(&path).trim_end_matches('/');
     let text = serde_json::json!([endpoint, query.filter, sort]).to_string();
     Ok(hex::encode(Sha256::digest(text.as_bytes())))
 }

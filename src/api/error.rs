@@ -1,6 +1,7 @@
 //! What a failure of the store is to a client. The cause goes to the log.
 
 use crate::limits::MAX_SCANNED_PAGES;
+use crate::scim::filter::plan::Indexed;
 use crate::scim::user::INDEXED;
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::StoreError;
@@ -29,13 +30,37 @@ impl From<StoreError> for ScimError {
                 ErrorCode::Misconfigured,
                 "the endpoint is not set up correctly; its operator finds the cause in the log",
             ),
-            StoreError::TooMany(_) => {
-                let indexed: Vec<_> = INDEXED.iter().map(|index| index.attribute).collect();
-                Self::too_many(format!(
-                    "this filter would read more than {MAX_SCANNED_PAGES} MB; add an eq term on one of {}",
-                    indexed.join(", ")
-                ))
-            }
+            StoreError::TooMany(_) => too_much_reading(INDEXED),
         }
+    }
+}
+
+/// What a failure of the store is to who searches resources with these indexes.
+pub(super) fn of_search(error: StoreError, indexed: &[Indexed]) -> ScimError {
+    match error {
+        StoreError::TooMany(_) => too_much_reading(indexed),
+        other => other.into(),
+    }
+}
+
+fn too_much_reading(indexed: &[Indexed]) -> ScimError {
+    let indexed: Vec<_> = indexed.iter().map(|index| index.attribute).collect();
+    ScimError::too_many(format!(
+        "the answer would take reading more than {MAX_SCANNED_PAGES} MB; filter by an eq term on one of {}, or read page \
+         by page with a cursor",
+        indexed.join(", ")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::group;
+
+    #[test]
+    fn a_search_that_reads_too_much_is_told_what_its_own_resources_are_found_by() {
+        let detail = |indexed| of_search(StoreError::TooMany(1), indexed).detail;
+        assert!(detail(group::INDEXED).contains("id, displayName, externalId, members.value"));
+        assert!(detail(INDEXED).contains("userName"));
     }
 }

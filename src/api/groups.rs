@@ -131,7 +131,7 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let (context, author) = (&context, &context.author(&principal));
     let (store, tenant) = (&context.app().store, principal.tenant());
     retry_on_conflict(group, |group: Group, attempt| async move {
-        etag::check_if_match(context.if_match().as_ref(), group.record.version.0)?;
+        context.check_preconditions(group.record.version.0)?;
         match store.delete_group(tenant, author, &group, attempt).await {
             Ok(()) | Err(GroupError::Changed(None)) => Ok(Attempt::Done(())),
             Err(GroupError::Changed(Some(_))) => {
@@ -208,7 +208,7 @@ async fn change(
     let (store, tenant, author) = (&context.app().store, principal.tenant(), &context.author(principal));
     let (requires_version, nothing_known, new) = (context.if_match().is_some(), &PrefetchedMembers::default(), &new);
     retry_on_conflict(group, |current: Group, attempt| async move {
-        etag::check_if_match(context.if_match().as_ref(), current.record.version.0)?;
+        context.check_preconditions(current.record.version.0)?;
         let document = new(&current.record.document)?;
         let keys = validate_for_storage(&document)?;
         if document == current.record.document && members.is_empty() {
@@ -355,7 +355,8 @@ pub(super) fn render(context: &RequestContext<'_>, group: &Group, members: Optio
         };
         json!({"value": id, "$ref": format!("{base_url}/{endpoint}/{id}"), "type": name})
     };
-    if let Some(members) = members.filter(|members| !members.is_empty()) {
+    // Also for none: a client such as authentik takes a missing `members` for members that are not shown.
+    if let Some(members) = members {
         resource::insert(&mut resource, "members", members.iter().map(member).collect());
     }
     resource

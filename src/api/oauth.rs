@@ -16,6 +16,7 @@ use crate::auth::{
 use crate::limits::{MAX_TOKEN_REQUEST_BYTES, MAX_TOKENS_PER_WINDOW, TOKEN_SECONDS};
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::ops::tokens::TokenOutcome;
+use crate::tenant::TenantName;
 
 /// RFC 7523 section 2.2.
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -61,12 +62,17 @@ pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     }
 }
 
-/// GET /.well-known/oauth-authorization-server/{tenant}: the same for every name, so that it tells nobody who is here.
+/// GET /.well-known/oauth-authorization-server/{tenant}: the same for every name that a tenant can have, so that it tells
+/// nobody who is here.
 ///
 /// # Errors
-/// None.
+/// 404 for what is no tenant's name.
 pub async fn metadata(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
-    let issuer = format!("{}/{}", context.origin(), context.tenant_in_url());
+    let tenant: TenantName = context
+        .tenant_in_url()
+        .parse()
+        .map_err(|_| ScimError::new(ErrorCode::NoEndpoint, "the last part of the path is no name of a tenant"))?;
+    let issuer = format!("{}/{}", context.origin(), tenant.as_str());
     let algorithms: Vec<_> = TAKEN.iter().map(|(_, name)| name).collect();
     let body = json!({
         "issuer": issuer,

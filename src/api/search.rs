@@ -6,7 +6,7 @@
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::{RequestContext, ScimResponse, groups, users};
+use super::{RequestContext, ScimResponse, error, groups, users};
 use crate::auth::{Principal, Tenant};
 use crate::limits::MAX_RESPONSE_BYTES;
 use crate::scim::filter::Filter;
@@ -197,7 +197,8 @@ impl<'a> Search<'a> {
                 Ok((page.users.into_iter().map(Found::User).collect(), page.total))
             }
             (None, ResourceKind::Group) => {
-                let (groups, total) = store.page_of_groups(self.tenant(), skipped + 1, count).await?;
+                let page = store.page_of_groups(self.tenant(), skipped + 1, count).await;
+                let (groups, total) = page.map_err(|error| error::of_search(error, part.kind.indexed()))?;
                 Ok((groups.into_iter().map(Found::Group).collect(), total))
             }
             (Some(_), _) => {
@@ -234,7 +235,9 @@ impl<'a> Search<'a> {
                 Ok(users.into_iter().map(Found::User).collect())
             }
             ResourceKind::Group => {
-                self.filter_groups(part, store.find_groups(self.tenant(), &part.access).await?).await
+                let found = store.find_groups(self.tenant(), &part.access).await;
+                let found = found.map_err(|error| error::of_search(error, part.kind.indexed()))?;
+                self.filter_groups(part, found).await
             }
         }
     }

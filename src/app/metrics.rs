@@ -75,6 +75,7 @@ impl RequestRecord<'_> {
             metric("Requests", "Count"),
             metric("ServerErrors", "Count"),
             metric("Throttled", "Count"),
+            metric("Denied", "Count"),
             metric("Milliseconds", "Milliseconds"),
             metric("RoundTrips", "Count"),
             metric("Capacity", "Count"),
@@ -82,8 +83,9 @@ impl RequestRecord<'_> {
         ];
         let line = json!({
             "level": "INFO", "message": "request", "request_id": request_id, "tenant": tenant, "key": key,
-            "status": status, "error": error, "Route": route, "Requests": 1, "ServerErrors": u8::from(*status >= 500),
-            "Throttled": u8::from(*status == 429), "Milliseconds": milliseconds, "RoundTrips": spent.round_trips,
+            "status": status, "error": error, "Route": route, "Requests": 1,
+            "ServerErrors": u8::from(is_server_error(*status)), "Throttled": u8::from(*status == 429),
+            "Denied": u8::from(matches!(*status, 401 | 403)), "Milliseconds": milliseconds, "RoundTrips": spent.round_trips,
             "Calls": spent.calls, "Capacity": spent.capacity, "Conflicts": spent.conflicts,
         });
         let Value::Object(mut fields) = line else { return Value::Null };
@@ -105,9 +107,20 @@ impl RequestRecord<'_> {
     }
 }
 
+/// Whether a status is a fault of the endpoint. 501 is none: the client asks for what the endpoint does not offer.
+fn is_server_error(status: u16) -> bool {
+    status >= 500 && status != 501
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_offered_is_no_server_error() {
+        let counted = [400, 500, 501, 503, 507].map(is_server_error);
+        assert_eq!(counted, [false, true, false, true, true]);
+    }
 
     #[test]
     fn a_line_has_figures_for_each_metric_it_names_and_nothing_personal() {

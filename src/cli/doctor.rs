@@ -21,6 +21,7 @@ mod groups;
 mod lists;
 mod report;
 mod session;
+mod spellings;
 mod updates;
 mod users;
 
@@ -115,6 +116,7 @@ async fn examination(session: &mut Session) -> Result<(), String> {
     let users = users::create_and_match(session).await;
     if let Some(users) = &users {
         updates::run(session, users).await;
+        spellings::run(session, &users.second).await;
         let colleagues = users::create_colleagues(session, groups::MEMBERS).await;
         groups::run(session, &colleagues).await;
         lists::run(session, 2 + colleagues.len()).await;

@@ -226,10 +226,10 @@ fn point_in_time(option: &str, text: Option<&str>, now: Timestamp) -> Result<Opt
             return Some(at);
         }
         if let Ok(day) = text.parse::<civil::Date>() {
-            return Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp());
+            return Some(day.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp());
         }
         let span: Span = text.parse().ok()?;
-        Some(now.to_zoned(TimeZone::UTC).checked_add(span).ok()?.timestamp())
+        Some(now.to_zoned_datetime(TimeZone::UTC).checked_add(span).ok()?.timestamp())
     };
     match at() {
         Some(at) if at > now => Ok(Some(date_time(at))),

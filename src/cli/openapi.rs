@@ -33,8 +33,10 @@ pub fn description() -> Result<String, String> {
             "summary": "SCIM 2.0 (RFC 7643, RFC 7644) for each tenant",
             "description": INTRODUCTION,
             "version": env!("CARGO_PKG_VERSION"),
+            "contact": {"name": "The operator of the endpoint", "url": "https://scim.example.com"},
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
+        "tags": TAGS.map(|(name, description)| json!({"name": name, "description": description})),
         "servers": [{
             "url": "https://{host}/{tenant}/scim/v2",
             "description": "The Tenant URL",
@@ -43,12 +45,10 @@ pub fn description() -> Result<String, String> {
                 "tenant": {"default": "demo", "description": "The tenant that the key is of"},
             },
         }],
-        "security": [{"bearer": []}],
+        "security": security(&[]),
         "paths": paths,
         "components": {
-            "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer", "description": "A key of the tenant (RFC 6750)"},
-            },
+            "securitySchemes": security_schemes(),
             "responses": responses::errors(),
             "schemas": components,
         },
@@ -60,6 +60,40 @@ const INTRODUCTION: &str = "Attribute names, those of query parameters too, are 
     media type, and what no schema declares is stored and returned unchanged. Besides what each operation lists, an \
     address that nothing is at answers 404, one without that method 405 with `Allow`. HEAD is answered wherever GET is, by the same without a body. What RFC 7644 \
     has and this endpoint does not offer answers 501.";
+
+/// The groups of operations.
+const TAGS: [(&str, &str); 11] = [
+    ("Users", "The users of the tenant"),
+    ("Groups", "Its groups, with their members"),
+    ("GroupMembers", "Memberships as resources (draft-zollner-scim-group-members)"),
+    ("Me", "The user in whose name the key acts"),
+    ("All", "Users and groups at once"),
+    ("Bulk", "Several operations in one request"),
+    ("ServiceProviderConfig", "What the endpoint offers"),
+    ("ResourceTypes", "Which resources there are"),
+    ("Schemas", "Which attributes they have"),
+    ("OAuth", "Access tokens for clients"),
+    ("Admin", "Tenants, keys and automation users, for operators"),
+];
+
+/// The ways to authenticate. A tenant's profile says which ones it allows.
+fn security_schemes() -> Value {
+    let scopes = json!({"read": "Read and search", "write": "Create, change and delete"});
+    json!({
+        "bearer": {"type": "http", "scheme": "bearer", "description": "A key of the tenant, or an access token (RFC 6750)"},
+        "basic": {"type": "http", "scheme": "basic", "description": "An automation user and its key (RFC 7617)"},
+        "oauth": {
+            "type": "oauth2",
+            "description": "An OAuth client. The token endpoint is /{tenant}/oauth/token on the same host",
+            "flows": {"clientCredentials": {"tokenUrl": "https://scim.example.com/demo/oauth/token", "scopes": scopes}},
+        },
+    })
+}
+
+/// Any of the ways, by OAuth with these scopes.
+fn security(scopes: &[&str]) -> Value {
+    json!([{"bearer": []}, {"basic": []}, {"oauth": scopes}])
+}
 
 /// The rows of the table by path, in the table's order.
 fn paths() -> Map<String, Value> {
@@ -88,6 +122,7 @@ fn operation(route: &Route) -> Value {
         "tags": [place.tag],
         "summary": summary(route, &place),
         "description": format!("The key needs the scope `{}`.", route.scope.as_str()),
+        "security": security(&[route.scope.as_str()]),
     });
     if let Value::Object(operation) = &mut operation {
         let parameters = parameters::of(route, &place);

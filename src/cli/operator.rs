@@ -147,6 +147,11 @@ fn read(status: StatusCode, answer: &Bytes) -> Result<Value, String> {
     Err(format!("{detail} (status {})", status.as_u16()))
 }
 
+/// Whether a host is this very machine.
+pub(super) fn is_local(host: &str) -> bool {
+    LOCAL_HOSTS.iter().any(|local| host.eq_ignore_ascii_case(local))
+}
+
 /// Whether an admin key may be sent to an address: by TLS, or to this very machine.
 fn check_url(url: &str) -> Result<(), String> {
     let refuse = |why: &str| Err(format!("--url {url}: {why}"));
@@ -163,10 +168,9 @@ fn check_url(url: &str) -> Result<(), String> {
     if uri.query().is_some() {
         return refuse("it has no query");
     }
-    let is_local = LOCAL_HOSTS.iter().any(|host| authority.host().eq_ignore_ascii_case(host));
     match scheme {
         "https" => Ok(()),
-        "http" if is_local => Ok(()),
+        "http" if is_local(authority.host()) => Ok(()),
         _ => refuse("it begins with https://, or the admin key could be read on its way"),
     }
 }

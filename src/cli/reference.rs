@@ -52,12 +52,8 @@ fn endpoints() -> String {
          | Method | Path | Scope | Function |\n|---|---|---|---|\n",
     );
     for route in ROUTES {
-        let base = match route.base {
-            Base::Scim => "",
-            other => other.patterns().first().copied().unwrap_or_default(),
-        };
         let scope = if matches!(route.base, Base::Scim | Base::Admin) { route.scope.as_str() } else { "none" };
-        let _ = writeln!(page, "| {} | `{base}{}` | {scope} | `{}` |", route.method, route.path, route.name);
+        let _ = writeln!(page, "| {} | `{}` | {scope} | `{}` |", route.method, super::openapi::path(route), route.name);
     }
     page
 }

@@ -58,6 +58,12 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let shown_url = public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let store = options.store.open().await?;
     greet(&store, &shown_url, options.store.is_remote()).await?;
+    if public_url.is_none() && !address.ip().is_loopback() {
+        eprintln!(
+            "rollcall: warning: clients on other machines choose the host of the links in answers, by their header Host; \
+             set --public-url"
+        );
+    }
     // In the cloud, the function `stream` does it.
     let worker = (!options.store.aws).then(|| tokio::spawn(worker::run(store.clone(), Clock::System)));
     let app = App { public_url, ..App::new(store).map_err(|e| e.to_string())? };

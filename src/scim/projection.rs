@@ -74,30 +74,30 @@ impl Projection {
         all.try_for_each(|path| schema.check_path(path).map_err(ScimError::invalid_path))
     }
 
-    /// Keeps what was asked for, and what is always returned; never what is `returned: never`, whoever asks for it. No
-    /// attribute is left empty.
+    /// Keeps what was asked for, and what is always returned; what is `returned: request` only if `attributes` names it,
+    /// and what is `returned: never` in no case (RFC 7643 section 7). No attribute is left empty.
     pub fn apply(&self, resource: Map<String, Value>, schema: &ResourceSchema) -> Map<String, Value> {
         let mut resource = resource;
         let is_always = |name: &str| schema.attribute(name).is_some_and(|a| a.returned == Returned::Always);
+        let wanted = Names::of(&self.include, schema);
         if !self.include.is_empty() {
-            let wanted = Names::of(&self.include, schema);
             resource = wanted.kept(resource, &is_always);
         }
         if !self.exclude.is_empty() {
             Names::of(&self.exclude, schema).drop_from(&mut resource, &is_always);
         }
-        drop_never_returned(&mut resource, schema);
+        drop_hidden(&mut resource, schema, &wanted);
         resource
     }
 }
 
-/// Drops what a schema says is never returned (RFC 7643 section 7).
-fn drop_never_returned(resource: &mut Map<String, Value>, schema: &ResourceSchema) {
-    drop_never(resource, &schema.core.attributes);
-    for extension in schema.extensions.iter().filter(|extension| extension.attributes.iter().any(has_never)) {
+/// Drops what a schema says is never returned, or only by request (RFC 7643 section 7).
+fn drop_hidden(resource: &mut Map<String, Value>, schema: &ResourceSchema, wanted: &Names) {
+    drop_hidden_of(resource, &schema.core.attributes, Some(wanted));
+    for extension in schema.extensions.iter().filter(|extension| extension.attributes.iter().any(may_hide)) {
         let Some(name) = member_name(resource, &extension.id) else { continue };
         if let Some(Value::Object(members)) = resource.get_mut(&name) {
-            drop_never(members, &extension.attributes);
+            drop_hidden_of(members, &extension.attributes, wanted.below(&extension.id));
             if members.is_empty() {
                 resource.shift_remove(&name);
             }
@@ -105,32 +105,37 @@ fn drop_never_returned(resource: &mut Map<String, Value>, schema: &ResourceSchem
     }
 }
 
-fn has_never(attribute: &Attribute) -> bool {
-    attribute.returned == Returned::Never || attribute.sub_attributes.iter().any(has_never)
+fn may_hide(attribute: &Attribute) -> bool {
+    matches!(attribute.returned, Returned::Never | Returned::Request) || attribute.sub_attributes.iter().any(may_hide)
 }
 
-fn drop_never(map: &mut Map<String, Value>, attributes: &[Attribute]) {
-    for attribute in attributes.iter().filter(|attribute| has_never(attribute)) {
+/// Drops attributes of an object; `wanted` is what was asked for of it by name.
+fn drop_hidden_of(map: &mut Map<String, Value>, attributes: &[Attribute], wanted: Option<&Names>) {
+    for attribute in attributes.iter().filter(|attribute| may_hide(attribute)) {
         let Some(name) = member_name(map, &attribute.name) else { continue };
-        let is_left = match map.get_mut(&name) {
-            Some(value) if attribute.returned != Returned::Never => leaves_after_never(value, attribute),
-            _ => false,
+        // Who names the whole names its parts.
+        let wanted = wanted.and_then(|all| all.below(&attribute.name).or_else(|| all.is_whole.then_some(all)));
+        let is_hidden = match attribute.returned {
+            Returned::Never => true,
+            Returned::Request => wanted.is_none(),
+            Returned::Always | Returned::Default => false,
         };
+        let is_left = !is_hidden && map.get_mut(&name).is_some_and(|value| leaves_shown(value, attribute, wanted));
         if !is_left {
             map.shift_remove(&name);
         }
     }
 }
 
-/// Drops from a complex value what is never returned of it; whether anything is left.
-fn leaves_after_never(value: &mut Value, attribute: &Attribute) -> bool {
+/// Drops from a complex value what is hidden of it; whether anything is left.
+fn leaves_shown(value: &mut Value, attribute: &Attribute, wanted: Option<&Names>) -> bool {
     match value {
         Value::Array(items) => {
-            items.retain_mut(|item| leaves_after_never(item, attribute));
+            items.retain_mut(|item| leaves_shown(item, attribute, wanted));
             !items.is_empty()
         }
         Value::Object(members) => {
-            drop_never(members, &attribute.sub_attributes);
+            drop_hidden_of(members, &attribute.sub_attributes, wanted);
             !members.is_empty()
         }
         _ => true,
@@ -175,6 +180,11 @@ impl Names {
             node = node.inner.entry(name.to_ascii_lowercase()).or_default();
         }
         node.is_whole = true;
+    }
+
+    /// What is named of an attribute.
+    fn below(&self, name: &str) -> Option<&Self> {
+        self.inner.get(&name.to_ascii_lowercase())
     }
 
     fn kept(&self, map: Map<String, Value>, is_always: &impl Fn(&str) -> bool) -> Map<String, Value> {
@@ -286,6 +296,33 @@ mod tests {
             json!({"schemas": ["s"], "id": "1", "userName": "bob", "name": {"familyName": "O"},
                 ENTERPRISE_URN: {"manager": {"value": "m", "displayName": "n"}}, "shoe": 9})
         );
+    }
+
+    #[test]
+    fn what_is_returned_by_request_is_returned_only_where_it_is_named() {
+        let mut user = Schemas::standard().unwrap().user;
+        for attribute in &mut user.core.attributes {
+            match attribute.name.as_str() {
+                "title" => attribute.returned = Returned::Request,
+                "name" => attribute.sub_attributes.iter_mut().for_each(|sub| {
+                    if sub.name == "familyName" {
+                        sub.returned = Returned::Request;
+                    }
+                }),
+                _ => {}
+            }
+        }
+        let shown = |attributes: &str, excluded: &str| {
+            let bob = json!({"id": "1", "title": "t", "name": {"givenName": "B", "familyName": "O"}});
+            let projection = Projection::parse(Some(attributes), Some(excluded)).unwrap();
+            Value::Object(projection.apply(bob.as_object().unwrap().clone(), &user))
+        };
+        let without = json!({"id": "1", "name": {"givenName": "B"}});
+        assert_eq!(shown("", ""), without);
+        assert_eq!(shown("", "meta"), without);
+        assert_eq!(shown("name", ""), json!({"id": "1", "name": {"givenName": "B", "familyName": "O"}}));
+        assert_eq!(shown("name.givenName", ""), without);
+        assert_eq!(shown("TITLE,name.familyName", ""), json!({"id": "1", "title": "t", "name": {"familyName": "O"}}));
     }
 
     #[test]

@@ -189,6 +189,28 @@ pub fn has_no_groups(real: Arc<Real>, asked: Asked) -> Answering {
     })
 }
 
+pub fn ignores_dots(real: Arc<Real>, asked: Asked) -> Answering {
+    let is_dotted = |asked: &Asked| path_of(asked).contains("2.0:User.") || path_of(asked).contains("2.0:Group.");
+    does_nothing_if(real, asked, is_dotted)
+}
+
+pub fn cuts_urns(real: Arc<Real>, asked: Asked) -> Answering {
+    after(real, asked, |_, mut reply| {
+        let whole = "urn:rollcall:doctor:1.0:user:custom";
+        if let Some(members) = reply.body.as_object_mut().and_then(|body| body.remove(whole)) {
+            reply.body["urn:rollcall:doctor:1.0:user"] = json!({"custom": members});
+        }
+        reply
+    })
+}
+
+pub fn reads_quotes_as_text(real: Arc<Real>, mut asked: Asked) -> Answering {
+    if asked.path.contains("%27") {
+        asked.path = asked.path.split("filter=").next().unwrap().to_owned() + "filter=userName+eq+%22nobody%22";
+    }
+    does_nothing_if(real, asked, |asked| path_of(asked).contains('\''))
+}
+
 pub fn is_busy_now_and_then(real: Arc<Real>, asked: Asked) -> Answering {
     Box::pin(async move {
         let key = asked.method.clone() + &asked.path;
@@ -207,6 +229,19 @@ pub fn is_slow(real: Arc<Real>, asked: Asked) -> Answering {
         tokio::time::sleep(Duration::from_millis(60)).await;
         real.answer(&asked).await
     })
+}
+
+/// A PATCH that is answered, and changes nothing.
+fn does_nothing_if(real: Arc<Real>, mut asked: Asked, is_ignored: fn(&Asked) -> bool) -> Answering {
+    if is_ignored(&asked) {
+        asked = Asked { method: "GET".into(), body: Value::Null, ..asked };
+    }
+    not_at_all(real, asked)
+}
+
+/// The path of a PATCH's first operation.
+fn path_of(asked: &Asked) -> &str {
+    asked.body["Operations"][0]["path"].as_str().unwrap_or_default()
 }
 
 fn after(real: Arc<Real>, asked: Asked, change: fn(&Asked, ScimResponse) -> ScimResponse) -> Answering {

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Verdict};
-use super::bodies::{self, entra_group, entra_members, okta_group};
+use super::bodies::{self, CORE_GROUP, entra_group, entra_members, okta_group};
 use super::report::{Check, Level};
 use super::session::{Session, search};
 
@@ -101,6 +101,21 @@ const REMOVE_ABSENT: Check = Check {
     expected: "200 or 204, and the group as it was",
     change: "Let the removal of who is no member succeed: a repeated request fails in every cycle otherwise.",
 };
+// apache/directory-scimple issue 704.
+const ADD_DOT: Check = Check {
+    name: "add-member-urn-dot",
+    title: "a member is added by the URN of groups joined by a dot",
+    level: Level::Fault,
+    expected: "200 or 204, and the member in the group; or 400, and the group as it was",
+    change: "Read urn:ietf:params:scim:schemas:core:2.0:Group.members as members, or refuse it with 400 invalidPath.",
+};
+const REMOVE_QUOTES: Check = Check {
+    name: "remove-member-quotes",
+    title: "a member is removed by a path in single quotes",
+    level: Level::Fault,
+    expected: "200 or 204, and this member gone; or 400, and the group as it was",
+    change: "Refuse members[value eq 'id'] with 400 invalidPath, or read it as \"id\": with a success the member keeps its access.",
+};
 const CONCURRENT: Check = Check {
     name: "concurrent-members",
     title: "five members are added at the same time",
@@ -165,6 +180,7 @@ pub(super) async fn run(session: &mut Session, ids: &[String]) {
     find(session, &group).await;
     add(session, &group, ids).await;
     remove(session, &group, ids).await;
+    spellings(session, &group.path, ids).await;
     push(session, ids).await;
     delete(session, &group, ids).await;
 }
@@ -215,6 +231,30 @@ async fn remove(session: &mut Session, group: &SampleGroup, ids: &[String]) {
     let by_path = json!({"op": "remove", "path": format!("members[value eq \"{target}\"]")});
     if change(session, &REMOVE_PATH, path, &by_path, &some(ids, 1, 4)).await {
         change(session, &REMOVE_ABSENT, path, &by_path, &some(ids, 1, 4)).await;
+    }
+}
+
+/// Spellings that are understood or refused.
+async fn spellings(session: &mut Session, path: &str, ids: &[String]) {
+    let [_, leaver, _, _, joiner, ..] = ids else { return };
+    let add = json!({"op": "add", "path": format!("{CORE_GROUP}.members"), "value": [{"value": joiner}]});
+    let remove = json!({"op": "remove", "path": format!("members[value eq '{leaver}']")});
+    for (check, operation) in [(&ADD_DOT, add), (&REMOVE_QUOTES, remove)] {
+        let before = members(&session.endpoint.get(path).await);
+        let mut after = before.clone();
+        match check.name == ADD_DOT.name {
+            true => after.push(joiner.clone()),
+            false => after.retain(|id| id != leaver),
+        }
+        let answer = session.endpoint.patch(path, &bodies::patch(&[operation])).await;
+        let verdict = match answer.is(&[400]) {
+            Ok(()) => has_members(session, path, &before).await,
+            Err(_) => match answer.is(&[200, 204]) {
+                Ok(()) => has_members(session, path, &after).await,
+                refused => refused,
+            },
+        };
+        session.report.note(check, &answer.sent, verdict);
     }
 }
 
@@ -317,12 +357,17 @@ async fn change(
     session.report.note(check, &answer.sent, verdict)
 }
 
+fn members(group: &Answer) -> Vec<String> {
+    let members = group.body.get("members").and_then(Value::as_array).into_iter().flatten();
+    members.filter_map(|member| Some(member.get("value")?.as_str()?.to_owned())).collect()
+}
+
 /// Whether these are the members, each once.
 async fn has_members(session: &Session, path: &str, expected: &[String]) -> Verdict {
     let read = session.endpoint.get(path).await;
     read.is(&[200])?;
-    let members = read.body.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
-    let ids: Vec<_> = members.iter().filter_map(|member| member.get("value")?.as_str()).collect();
+    let members = members(&read);
+    let ids: Vec<_> = members.iter().map(String::as_str).collect();
     let (now, wanted): (BTreeSet<_>, BTreeSet<_>) =
         (ids.iter().copied().collect(), expected.iter().map(String::as_str).collect());
     if now == wanted && ids.len() == wanted.len() {

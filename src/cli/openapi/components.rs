@@ -188,13 +188,18 @@ fn error() -> Value {
     object(properties, &["schemas", "status", "detail"])
 }
 
-/// RFC 7644 section 3.5.2; the capitals are Entra's.
+/// RFC 7644 section 3.5.2. No `enum` of each case: Entra ID writes `Add`, and generators make one name of `add` and `Add`.
 fn patch_op() -> Value {
     let operation = json!({
         "type": "object",
         "required": ["op"],
         "properties": {
-            "op": {"type": "string", "enum": ["add", "remove", "replace", "Add", "Remove", "Replace"]},
+            "op": {
+                "type": "string",
+                "description": "`add`, `remove` or `replace`, in any case",
+                "pattern": "^([Aa][Dd][Dd]|[Rr][Ee][Mm][Oo][Vv][Ee]|[Rr][Ee][Pp][Ll][Aa][Cc][Ee])$",
+                "examples": ["add", "remove", "replace"],
+            },
             "path": {"type": "string", "format": "scim-path"},
             "value": {},
         },

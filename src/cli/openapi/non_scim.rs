@@ -12,6 +12,8 @@ struct NonScimOperation {
     summary: &'static str,
     /// Media type and schema of the body.
     body: Option<(&'static str, &'static str)>,
+    /// What there is to know besides.
+    description: &'static str,
     /// Status and schema of success; none for an answer without a body.
     success: (u16, Option<&'static str>),
     /// Further statuses.
@@ -23,6 +25,7 @@ const JSON: &str = "application/json";
 const PLAIN: &[NonScimOperation] = &[
     NonScimOperation {
         route: "oauth.token",
+        description: "The client authenticates in the body, or by HTTP Basic with its id and secret.",
         tag: "OAuth",
         summary: "Get an access token by client credentials (RFC 6749 section 4.4) or a client assertion (RFC 7523)",
         body: Some(("application/x-www-form-urlencoded", "TokenRequest")),
@@ -31,14 +34,16 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "oauth.metadata",
+        description: "The answer is the same for every tenant name, so it does not tell which tenants exist.",
         tag: "OAuth",
         summary: "Where access tokens are had (RFC 8414)",
         body: None,
         success: (200, Some("AuthorizationServer")),
-        refusals: &[],
+        refusals: &[404],
     },
     NonScimOperation {
         route: "admin.tenants.list",
+        description: "The tenants are sorted by name.",
         tag: "Admin",
         summary: "List the tenants",
         body: None,
@@ -47,6 +52,7 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "admin.tenants.create",
+        description: "A tenant without `profile` has the profile `default`.",
         tag: "Admin",
         summary: "Make a tenant",
         body: Some((JSON, "TenantRequest")),
@@ -55,6 +61,7 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "admin.tenants.get",
+        description: "The answer also lists the types of credential of the profile, and what it requires.",
         tag: "Admin",
         summary: "Show a tenant: its profile and settings",
         body: None,
@@ -63,6 +70,7 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "admin.tenants.patch",
+        description: "The change applies to every key of the tenant.",
         tag: "Admin",
         summary: "Change a tenant's profile or settings; what is not named stays (RFC 7396)",
         body: Some((JSON, "TenantRequest")),
@@ -71,6 +79,7 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "admin.keys.list",
+        description: "Keys that are expired or revoked are in the list.",
         tag: "Admin",
         summary: "List the keys of a tenant, never their secrets",
         body: None,
@@ -79,6 +88,7 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "admin.keys.create",
+        description: "The secret cannot be read again.",
         tag: "Admin",
         summary: "Make a key; its secret is in this answer alone",
         body: Some((JSON, "KeyRequest")),
@@ -87,6 +97,7 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "admin.keys.rotate",
+        description: "Without a body, the old key works on for a day.",
         tag: "Admin",
         summary: "Make a key like another, which works on for a while",
         body: Some((JSON, "RotateRequest")),
@@ -95,6 +106,7 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "admin.keys.revoke",
+        description: "The key is refused from the next request on.",
         tag: "Admin",
         summary: "Revoke a key, and the access tokens that were given for it",
         body: None,
@@ -103,6 +115,7 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "admin.automation.list",
+        description: "The users are sorted by name.",
         tag: "Admin",
         summary: "List the automation users of a tenant",
         body: None,
@@ -111,6 +124,7 @@ const PLAIN: &[NonScimOperation] = &[
     },
     NonScimOperation {
         route: "admin.automation.put",
+        description: "A key whose automation user was never activated does not work.",
         tag: "Admin",
         summary: "Make an automation user, or activate it, and with it its keys",
         body: Some((JSON, "AutomationRequest")),
@@ -157,17 +171,27 @@ pub(super) fn operation(route: &Route) -> Value {
         ("tags".to_owned(), json!([plain.tag])),
         ("summary".to_owned(), json!(plain.summary)),
     ]);
-    match route.base {
-        Base::Admin => operation
-            .insert("description".to_owned(), json!("The key is one of the operators', with the scope `admin`.")),
-        _ => operation.insert("security".to_owned(), json!([])),
+    let (description, security) = match route.base {
+        Base::Admin => (
+            format!("{} The key is one of the operators', with the scope `admin`.", plain.description),
+            admin_security(),
+        ),
+        _ => (plain.description.to_owned(), json!([])),
     };
+    operation.insert("description".to_owned(), json!(description));
+    operation.insert("security".to_owned(), security);
     if let Some((media_type, schema)) = plain.body {
-        let body = json!({"required": true, "content": {media_type: {"schema": reference(schema)}}});
+        let is_required = route.name != "admin.keys.rotate";
+        let body = json!({"required": is_required, "content": {media_type: {"schema": reference(schema)}}});
         operation.insert("requestBody".to_owned(), body);
     }
     operation.insert("responses".to_owned(), answers(route, plain).into());
     operation.into()
+}
+
+/// What opens the admin API. Access tokens never have its scope.
+fn admin_security() -> Value {
+    json!([{"bearer": []}, {"basic": []}])
 }
 
 fn answers(route: &Route, plain: &NonScimOperation) -> Map<String, Value> {

@@ -3,7 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{BulkOperation, shown, visit};
+use serde_json::Value;
+
+use super::{BulkOperation, reference, shown, visit};
+use crate::scim::fold::fold;
+use crate::scim::json::member;
 use crate::scim::membership::canonical;
 use crate::scim::{ErrorCode, ScimError};
 
@@ -140,7 +144,7 @@ impl Placing<'_> {
     }
 }
 
-/// The steps so far that have to do with a resource.
+/// The steps so far that have to do with a resource, or with a name that one resource alone has.
 #[derive(Default)]
 struct RelatedSteps {
     /// The last one on it.
@@ -150,20 +154,24 @@ struct RelatedSteps {
 }
 
 /// The steps that each must wait for because of a resource that one has in its path, and the other in its path or
-/// data: a member is added before it is deleted, if the request says so.
+/// data: a member is added before it is deleted, if the request says so. What gives a name waits for what gave or took
+/// it before.
 fn follows(operations: &[BulkOperation], order: &[usize]) -> Vec<BTreeSet<usize>> {
     let on = operations.iter().filter_map(BulkOperation::resource).map(canonical);
     let mut seen: BTreeMap<String, RelatedSteps> = on.map(|resource| (resource, RelatedSteps::default())).collect();
-    let ordered = order.iter().filter_map(|index| operations.get(*index));
+    let names = names(operations);
+    seen.extend(names.iter().flatten().map(|name| (name.clone(), RelatedSteps::default())));
+    let ordered = order.iter().filter_map(|index| operations.get(*index).zip(names.get(*index)));
     let mut all = Vec::with_capacity(operations.len());
-    for (step, operation) in ordered.enumerate() {
+    for (step, (operation, names)) in ordered.enumerate() {
         let mut follows = BTreeSet::new();
         for named in named(operation) {
             let Some(seen) = seen.get_mut(&named) else { continue };
             follows.extend(seen.on);
             seen.naming.push(step);
         }
-        if let Some(seen) = operation.resource().and_then(|resource| seen.get_mut(&canonical(resource))) {
+        for key in operation.resource().map(canonical).iter().chain(names) {
+            let Some(seen) = seen.get_mut(key) else { continue };
             follows.extend(seen.on.replace(step));
             follows.extend(seen.naming.drain(..));
         }
@@ -171,6 +179,44 @@ fn follows(operations: &[BulkOperation], order: &[usize]) -> Vec<BTreeSet<usize>
         all.push(follows);
     }
     all
+}
+
+/// The names that each operation gives or takes, as far as the request tells: `userName` of users and `displayName` of
+/// groups that it writes, and that the POST writes which creates its resource.
+fn names(operations: &[BulkOperation]) -> Vec<BTreeSet<String>> {
+    let given: Vec<BTreeSet<String>> = operations.iter().map(given_names).collect();
+    let posts = operations.iter().zip(&given).filter(|(operation, _)| operation.is_post());
+    let of_post: BTreeMap<&str, &BTreeSet<String>> =
+        posts.filter_map(|(operation, given)| Some((operation.bulk_id.as_deref()?, given))).collect();
+    let all = operations.iter().zip(&given).map(|(operation, given)| {
+        let created = operation.resource().and_then(reference).and_then(|bulk_id| of_post.get(bulk_id));
+        given.iter().chain(created.into_iter().copied().flatten()).cloned().collect()
+    });
+    all.collect()
+}
+
+/// The names that an operation writes, with what they are unique among.
+fn given_names(operation: &BulkOperation) -> BTreeSet<String> {
+    let (among, attribute) = match operation.path.split('/').nth(1) {
+        Some("Users") => ("Users", "userName"),
+        Some("Groups") => ("Groups", "displayName"),
+        _ => return BTreeSet::new(),
+    };
+    let is_it = |text: &str| text.rsplit([':', '.']).next().is_some_and(|end| end.eq_ignore_ascii_case(attribute));
+    let of_object = |value: &Value| -> Vec<String> {
+        let members = value.as_object().into_iter().flatten().filter(|(name, _)| is_it(name));
+        members.filter_map(|(_, value)| value.as_str().map(str::to_owned)).collect()
+    };
+    let mut given = of_object(&operation.data);
+    let changes = operation.data.as_object().and_then(|data| member(data, "Operations")).and_then(Value::as_array);
+    for change in changes.into_iter().flatten().filter_map(Value::as_object) {
+        match (member(change, "path").and_then(Value::as_str), member(change, "value")) {
+            (Some(path), Some(Value::String(name))) if is_it(path) => given.push(name.clone()),
+            (None, Some(value)) => given.extend(of_object(value)),
+            _ => {}
+        }
+    }
+    given.into_iter().map(|name| format!("{among} {}", fold(&name))).collect()
 }
 
 /// What an operation names besides the resource it is on; the id of a membership is made of two.
@@ -185,7 +231,7 @@ fn named(operation: &BulkOperation) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::super::Method;
     use super::*;
@@ -259,6 +305,24 @@ mod tests {
         assert_eq!(order, [5, 0, 1, 2, 3, 4], "the first is not overtaken by the second");
         let follows: Vec<_> = steps.iter().map(|step| step.follows.iter().copied().collect::<Vec<_>>()).collect();
         assert_eq!(follows, [vec![], vec![], vec![1], vec![2], vec![2, 3], vec![]]);
+    }
+
+    #[test]
+    fn operations_that_give_or_take_one_name_follow_each_other() {
+        let user = |bulk_id, name: &str| operation(Method::Post, "/Users", Some(bulk_id), json!({"userName": name}));
+        let change = |path: &str, change: Value| {
+            operation(Method::Patch, path, None, json!({"Operations": [{"op": "replace", "value": change}]}))
+        };
+        let operations = [
+            user("a", "Zoë"),
+            change("/Users/bulkId:a", json!({"urn:ietf:params:scim:schemas:core:2.0:User:userName": "new"})),
+            user("b", "ZOË"),
+            user("c", "other"),
+            operation(Method::Post, "/Groups", None, json!({"displayName": "zoë"})),
+            operation(Method::Put, "/Users/1", None, json!({"USERNAME": "New"})),
+        ];
+        let follows: Vec<Vec<_>> = steps(&operations).into_iter().map(|s| s.follows.into_iter().collect()).collect();
+        assert_eq!(follows, [vec![], vec![0], vec![1], vec![], vec![], vec![1]]);
     }
 
     #[test]

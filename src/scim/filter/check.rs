@@ -164,7 +164,7 @@ pub(in crate::scim) fn as_instant(value: &Value) -> Option<jiff::Timestamp> {
     let text = value.as_str()?;
     text.parse::<jiff::Timestamp>().ok().or_else(|| {
         let local: jiff::civil::DateTime = text.parse().ok()?;
-        Some(local.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+        Some(local.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp())
     })
 }
 
