@@ -77,7 +77,14 @@ async fn work(store: &Store) -> Result<(), Error> {
 
 fn store() -> Result<Store, String> {
     let names = TableNames::each(|table| need(&table.variable()))?;
-    Ok(Store::new(client::from_lambda_environment(variable)?, names))
+    let store = Store::new(client::from_lambda_environment(variable)?, names);
+    match variable("CHANGES_RETENTION_DAYS") {
+        None => Ok(store),
+        Some(days) => {
+            let days = days.parse().map_err(|_| "CHANGES_RETENTION_DAYS: it is a number of days".to_owned())?;
+            Ok(store.with_retention_days(days))
+        }
+    }
 }
 
 fn need(name: &str) -> Result<String, String> {

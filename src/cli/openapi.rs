@@ -6,6 +6,7 @@ use crate::api::{Base, ROUTES, Route};
 use crate::scim::Schemas;
 
 mod components;
+mod events;
 mod non_scim;
 mod operation_target;
 mod parameters;
@@ -45,6 +46,7 @@ pub fn description() -> Result<String, String> {
         }],
         "security": [{"bearer": []}],
         "paths": paths,
+        "webhooks": events::webhooks(),
         "components": {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A key of the tenant (RFC 6750)"},

@@ -56,7 +56,8 @@ fn endpoints() -> String {
             Base::Scim => "",
             other => other.patterns().first().copied().unwrap_or_default(),
         };
-        let scope = if matches!(route.base, Base::Scim | Base::Admin) { route.scope.as_str() } else { "none" };
+        let scope =
+            if matches!(route.base, Base::Scim | Base::Admin | Base::Events) { route.scope.as_str() } else { "none" };
         let _ = writeln!(page, "| {} | `{base}{}` | {scope} | `{}` |", route.method, route.path, route.name);
     }
     page

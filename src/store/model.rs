@@ -1,11 +1,14 @@
 //! What items mean: users, groups, members, records. Nothing here reads or writes a table.
 
+pub mod change;
+pub mod change_record;
 pub(super) mod credential;
 pub mod group;
 pub mod id;
 pub mod job;
 pub mod member;
 pub mod record;
+pub(super) mod signature;
 pub mod tenant;
 pub(super) mod token;
 pub mod user;

@@ -31,9 +31,9 @@ pub(super) const CREATE_USER: &[P] = &[P::USERS_BY_ID, P::USERS_PUT, P::LINKS_GE
 /// An update in place, or for a rename a new item and the end of the old one.
 pub(super) const CHANGE_USER: &[P] = &[P::USERS_UPDATE, P::USERS_PUT, P::USERS_DELETE, P::LINKS_PUT, P::LINKS_DELETE];
 
-/// A user and its memberships; of many, a job.
+/// A user and its memberships, of many a job; and who deleted it.
 pub(super) const DELETE_USER: &[P] =
-    &[P::USERS_BY_ID, P::USERS_DELETE, P::GROUPS_UPDATE, P::LINKS_PUT, P::LINKS_DELETE];
+    &[P::USERS_BY_ID, P::USERS_DELETE, P::GROUPS_UPDATE, P::LINKS_PUT, P::LINKS_DELETE, P::CHANGES_PUT];
 
 /// A group by id, and its members.
 pub(super) const READ_GROUP: &[P] = &[P::GROUPS_GET, P::LINKS_QUERY];
@@ -65,8 +65,11 @@ pub(super) const CHANGE_MEMBERS: &[P] = &[
 /// A new group.
 pub(super) const PUT_GROUP: &[P] = &[P::GROUPS_PUT];
 
-/// The end of a group.
-pub(super) const DELETE_GROUP: &[P] = &[P::GROUPS_DELETE];
+/// The end of a group, and who ended it.
+pub(super) const DELETE_GROUP: &[P] = &[P::GROUPS_DELETE, P::CHANGES_PUT];
+
+/// What has happened.
+pub(super) const READ_FEED: &[P] = &[P::CHANGES_QUERY];
 
 /// The row of one member.
 pub(super) const READ_MEMBERSHIP: &[P] = &[P::LINKS_GET];

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{reference, responses};
+use super::{events, reference, responses};
 use crate::api::{Base, Route};
 
 /// One operation.
@@ -117,6 +117,22 @@ const PLAIN: &[NonScimOperation] = &[
         success: (200, Some("AutomationUser")),
         refusals: &[400, 404],
     },
+    NonScimOperation {
+        route: "events.list",
+        tag: "Events",
+        summary: "Read what has happened to the tenant's users and groups, in order",
+        body: None,
+        success: (200, Some("EventPage")),
+        refusals: &[400, 410],
+    },
+    NonScimOperation {
+        route: "admin.events.list",
+        tag: "Events",
+        summary: "Read what has happened to a tenant's users and groups, in order",
+        body: None,
+        success: (200, Some("EventPage")),
+        refusals: &[400, 404, 410],
+    },
 ];
 
 fn plain(route: &Route) -> Option<&'static NonScimOperation> {
@@ -160,8 +176,12 @@ pub(super) fn operation(route: &Route) -> Value {
     match route.base {
         Base::Admin => operation
             .insert("description".to_owned(), json!("The key is one of the operators', with the scope `admin`.")),
+        Base::Events => operation.insert("description".to_owned(), json!("The key needs the scope `events`.")),
         _ => operation.insert("security".to_owned(), json!([])),
     };
+    if plain.tag == "Events" {
+        operation.insert("parameters".to_owned(), events::parameters());
+    }
     if let Some((media_type, schema)) = plain.body {
         let body = json!({"required": true, "content": {media_type: {"schema": reference(schema)}}});
         operation.insert("requestBody".to_owned(), body);
@@ -193,5 +213,7 @@ fn answers(route: &Route, plain: &NonScimOperation) -> Map<String, Value> {
 /// # Errors
 /// When the file is no JSON object; the test that compares `openapi.json` reads it.
 pub(super) fn schemas() -> Result<Map<String, Value>, String> {
-    serde_json::from_str(include_str!("non_scim.json")).map_err(|e| e.to_string())
+    let mut schemas = serde_json::from_str(include_str!("non_scim.json")).map_err(|e| e.to_string())?;
+    events::complete(&mut schemas);
+    Ok(schemas)
 }

@@ -282,7 +282,8 @@ mod tests {
             assert!(plan.contains("INDEX rollcall_stream_records (table_name="), "{query}: {plan}");
         }
         // An hour later, by the engine's own numbers.
-        let insert = "INSERT INTO _stream_records (table_name, event_name, keys_json, sequence_number, shard_id, created_at)
+        let insert =
+            "INSERT INTO _stream_records (table_name, event_name, keys_json, sequence_number, shard_id, created_at)
              SELECT table_name, event_name, keys_json, CAST(sequence_number AS INTEGER) + 3600000001, shard_id, 0
              FROM _stream_records";
         connection.execute_batch(insert).unwrap();

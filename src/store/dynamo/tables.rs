@@ -78,8 +78,7 @@ pub const DEFINITIONS: &[TableDefinition] = &[
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 6] =
-        [Self::Keys, Self::Tokens, Self::Users, Self::Groups, Self::Links, Self::Changes];
+    pub const ALL: [Self; 6] = [Self::Keys, Self::Tokens, Self::Users, Self::Groups, Self::Links, Self::Changes];
 
     /// The name in the environment variable `<NAME>_TABLE`, in the template, and after the prefix of a local table.
     pub fn as_str(self) -> &'static str {

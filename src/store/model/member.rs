@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::record::{Author, Membership, id_set, id_set_value};
+use super::signature::Signature;
 use super::user::User;
 use crate::auth::Tenant;
 use crate::limits::MAX_TRANSACTION_MEMBERS;
@@ -53,6 +54,7 @@ pub(in crate::store) struct MemberBatch {
     pub(in crate::store) remove: Ids,
     pub(in crate::store) at: Timestamp,
     pub(in crate::store) request: String,
+    pub(in crate::store) signature: Signature,
 }
 
 impl MemberBatch {
@@ -64,6 +66,7 @@ impl MemberBatch {
             // As it is read again.
             at: Timestamp::from_millisecond(author.at.as_millisecond()).unwrap_or(author.at),
             request: author.request.clone(),
+            signature: Signature::of(author),
         })
     }
 
@@ -75,7 +78,9 @@ impl MemberBatch {
             (REMOVE, id_set_value(&self.remove)),
         ];
         let sets = sets.into_iter().filter_map(|(name, ids)| Some((name.to_owned(), ids?)));
-        AttributeValue::M(sets.chain([("req".to_owned(), s(&self.request)), ("at".to_owned(), at(self.at))]).collect())
+        let signature = ("mby".to_owned(), self.signature.value());
+        let rest = [("req".to_owned(), s(&self.request)), ("at".to_owned(), at(self.at)), signature];
+        AttributeValue::M(sets.chain(rest).collect())
     }
 
     pub(in crate::store) fn read(value: &AttributeValue) -> Option<Self> {
@@ -89,6 +94,7 @@ impl MemberBatch {
             remove: id_set(map, REMOVE),
             at: optional_instant(map, "at")?,
             request: map.get("req")?.as_s().ok()?.clone(),
+            signature: map.get("mby").map(Signature::read).unwrap_or_default(),
         })
     }
 }

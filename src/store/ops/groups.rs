@@ -11,6 +11,7 @@ use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError, group_key};
 use crate::store::model::job::DeferredJob;
 use crate::store::model::record::{Author, Requests};
+use crate::store::model::signature::signed;
 use crate::store::rows::name_row;
 use crate::store::{Store, StoreError};
 
@@ -25,7 +26,7 @@ impl Store {
         writes: &[Write],
         attempt: usize,
     ) -> Result<(), GroupError> {
-        match self.commit(writes, &author.token(attempt)).await {
+        match self.commit(&signed(writes, author), &author.token(attempt)).await {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(Guard::Version, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
             Err(CommitError::Condition(Guard::Version, now)) => Err(changed(now)?),
@@ -60,6 +61,7 @@ pub(in crate::store) fn update(tenant: &Tenant, author: &Author, (old, new): (&G
         .set("ver", n(new.record.version.0))
         .set("modified", at(new.record.modified))
         .set("by", s(author.key.as_str()))
+        .set("how", s(author.how()))
         .set("req", old.record.requests.with(author))
         .set("name", s(&new.keys.name))
         .set_or_remove("externalId", new.keys.external_id.as_ref().map(s))

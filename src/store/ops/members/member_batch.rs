@@ -17,6 +17,7 @@ use crate::store::model::group::{Group, group_key};
 use crate::store::model::id::GroupId;
 use crate::store::model::member::{Member, MemberBatch};
 use crate::store::model::record::Author;
+use crate::store::model::signature::Signature;
 use crate::store::ops::jobs::complete;
 use crate::store::rows::{job_row, member_row};
 use crate::store::{Store, StoreError};
@@ -153,6 +154,7 @@ impl Store {
             BatchPhase::Join(job) => join_group(tenant, group, &member, job.at),
             BatchPhase::Leave(_) => leave_group(tenant, group, &member),
         };
+        let item = signature_of(step, group).sign(item);
         match self.commit(&[row, unchanged(item, &member)], &random_token()).await {
             Ok(()) => Ok(true),
             Err(CommitError::Condition(..) | CommitError::Store(StoreError::Throttled(_))) => Ok(false),
@@ -175,6 +177,14 @@ impl Store {
             })
             .await?;
         }
+    }
+}
+
+/// Who a step is taken for: who has committed the job, or who has deleted the group.
+fn signature_of(step: BatchPhase<'_>, group: &GroupId) -> Signature {
+    match step {
+        BatchPhase::Join(job) | BatchPhase::Leave(Some(job)) => job.signature.clone(),
+        BatchPhase::Leave(None) => Signature::of_deleted_group(group.as_str()),
     }
 }
 
