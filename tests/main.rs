@@ -13,6 +13,7 @@ mod crash;
 mod credentials;
 mod doctor;
 mod doors;
+mod feed;
 mod filters;
 mod fuzz;
 mod group_members;
