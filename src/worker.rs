@@ -30,6 +30,7 @@ pub const ACCESS: AccessList = &[&[
     TablePermission::LINKS_QUERY,
     TablePermission::LINKS_PUT,
     TablePermission::LINKS_DELETE,
+    TablePermission::KEYS_GET,
     TablePermission::KEYS_BATCH_GET,
     TablePermission::GROUPS_BATCH_GET,
     TablePermission::CHANGES_BATCH_GET,
@@ -83,7 +84,8 @@ pub async fn handle(store: &Store, clock: &Clock, event: StreamEvent) -> StreamR
     });
     let failures = futures_util::stream::iter(done).buffer_unordered(WORKS_AT_ONCE).filter_map(std::future::ready);
     let mut batch_item_failures: Vec<_> = failures.collect().await;
-    batch_item_failures.extend(feed::write(store, clock, others).await);
+    let of_feed = feed::write(store, clock, others).await;
+    batch_item_failures.extend(of_feed.into_iter().map(|item_identifier| BatchItemFailure { item_identifier }));
     StreamResponse { batch_item_failures }
 }
 

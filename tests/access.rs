@@ -125,6 +125,7 @@ async fn drive_operators(harness: &Harness) {
     ask("PUT", robot, json!({"active": true})).await;
     ask("GET", "/tenants/initech/automation-users", Value::Null).await;
     ask("GET", keys, Value::Null).await;
+    ask("GET", "/tenants/initech/events", Value::Null).await;
     ask("POST", &format!("{keys}/{}/rotate", made["id"].as_str().unwrap()), json!({})).await;
     ask("DELETE", &format!("{keys}/{}", made["id"].as_str().unwrap()), Value::Null).await;
     let client = ask("POST", keys, new("client")).await;

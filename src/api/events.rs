@@ -64,7 +64,7 @@ async fn answer(
     let position = store.feed_position(tenant, query.start.clone(), &heads, context.now()).await?;
     if store.is_expired(&position, context.now()) {
         let oldest = store.oldest_event(tenant).await?.map(date_time);
-        return Err(gone(oldest));
+        return Err(cursor_gone(oldest));
     }
     let page = page(context, tenant, &query, (position, heads)).await?;
     let body = json!({"events": page.events, "nextCursor": page.next.to_text(), "caughtUp": page.is_caught_up});
@@ -164,7 +164,7 @@ fn number(name: &str, value: &str, least: usize, most: usize) -> Result<usize, S
     number.ok_or_else(|| ScimError::invalid_value(format!("{name}: it is a number from {least} to {most}")))
 }
 
-fn gone(oldest: Option<String>) -> ScimError {
+fn cursor_gone(oldest: Option<String>) -> ScimError {
     let is_of =
         oldest.as_ref().map_or_else(|| "there is none".to_owned(), |oldest| format!("the oldest is of {oldest}"));
     let detail = format!("events after this cursor may be gone; {is_of}. Read the whole state, then begin anew");

@@ -89,7 +89,7 @@ pub(super) async fn events(options: EventsOptions) -> Result<(), String> {
 pub(super) async fn consume(options: ConsumeOptions) -> Result<(), String> {
     let file = options.cursor.unwrap_or_else(|| PathBuf::from(format!("rollcall-{}.cursor", options.tenant)));
     let mut feed = Feed { client: options.operator.open().await?, tenant: options.tenant, types: options.types };
-    let mut place = Place::read(&file)?;
+    let mut place = ConsumerPlace::read(&file)?;
     loop {
         let query = if place.cursor.is_empty() { String::new() } else { format!("&cursor={}", place.cursor) };
         let page = feed.page(&query, !options.once).await?;
@@ -106,7 +106,7 @@ pub(super) async fn consume(options: ConsumeOptions) -> Result<(), String> {
             place.write(&file)?;
         }
         if page.next != place.cursor {
-            place = Place { cursor: page.next, event: String::new() };
+            place = ConsumerPlace { cursor: page.next, event: String::new() };
             place.write(&file)?;
         }
         if page.is_caught_up && options.once {
@@ -121,12 +121,12 @@ fn id(event: &Value) -> &str {
 
 /// Where a consumer is: the cursor of a page, and the last event of that page that is done.
 #[derive(Debug, Default)]
-struct Place {
+struct ConsumerPlace {
     cursor: String,
     event: String,
 }
 
-impl Place {
+impl ConsumerPlace {
     fn read(file: &Path) -> Result<Self, String> {
         match std::fs::read_to_string(file) {
             Ok(text) => {

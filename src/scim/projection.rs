@@ -92,7 +92,7 @@ impl Projection {
 }
 
 /// Drops what a schema says is never returned (RFC 7643 section 7).
-fn drop_never_returned(resource: &mut Map<String, Value>, schema: &ResourceSchema) {
+pub fn drop_never_returned(resource: &mut Map<String, Value>, schema: &ResourceSchema) {
     drop_never(resource, &schema.core.attributes);
     for extension in schema.extensions.iter().filter(|extension| extension.attributes.iter().any(has_never)) {
         let Some(name) = member_name(resource, &extension.id) else { continue };

@@ -1,16 +1,20 @@
 //! From change records of users and groups to the counts and the feed, tenant by tenant.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
-use super::BatchItemFailure;
 use crate::app::Clock;
+use crate::app::profile_cache::Profiles;
 use crate::store::model::change_record::{ChangeRecord, ChangedItem};
 use crate::store::{Store, StoreError};
-use crate::tenant::TenantName;
+use crate::tenant::{Profile, TenantName};
+
+/// Those of every tenant that has come by.
+static PROFILES: LazyLock<Profiles> = LazyLock::new(Profiles::default);
 
 /// Counts who came and went, and writes what has happened; the first record of those that are to be handed over again.
 /// A tenant whose name is none has no feed.
-pub(super) async fn write(store: &Store, clock: &Clock, records: Vec<ChangeRecord>) -> Vec<BatchItemFailure> {
+pub(super) async fn write(store: &Store, clock: &Clock, records: Vec<ChangeRecord>) -> Vec<String> {
     let mut lanes = BTreeMap::<(String, bool), Vec<ChangeRecord>>::new();
     for record in records {
         let lane = match record.item() {
@@ -25,15 +29,21 @@ pub(super) async fn write(store: &Store, clock: &Clock, records: Vec<ChangeRecor
         let Ok(tenant) = tenant.parse::<TenantName>() else { continue };
         let written = async {
             count(store, clock, &tenant, &records).await?;
-            store.write_changes(&tenant, &records).await
+            let profile = profile(store, &tenant).await?;
+            store.write_changes(&tenant, &profile.schemas, &records).await
         };
         if let Err(error) = written.await {
             tracing::error!(%error, tenant = tenant.as_str(), "changes are neither counted nor in the feed");
-            let first = records.first().map(|record| record.sequence().to_owned());
-            failures.extend(first.map(|item_identifier| BatchItemFailure { item_identifier }));
+            failures.extend(records.first().map(|record| record.sequence().to_owned()));
         }
     }
     failures
+}
+
+/// What the users and groups of a tenant are like.
+async fn profile(store: &Store, tenant: &TenantName) -> Result<Arc<Profile>, StoreError> {
+    let config = store.tenant(tenant).await?.map(|tenant| tenant.config).unwrap_or_default();
+    PROFILES.of(store, tenant, &config.profile).await
 }
 
 async fn count(store: &Store, clock: &Clock, tenant: &TenantName, records: &[ChangeRecord]) -> Result<(), StoreError> {

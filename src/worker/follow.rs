@@ -34,7 +34,7 @@ impl Follower {
         let mut streams = Vec::new();
         for definition in DEFINITIONS.iter().filter(|definition| definition.is_followed) {
             let table = store.names().of(definition.table).to_owned();
-            let after = store.followed(&table).await.map_err(|e| e.to_string())?;
+            let after = store.follower_position(&table).await.map_err(|e| e.to_string())?;
             if let Some(position) = engine.stream_position(&table, after.as_deref())? {
                 streams.push((table, position));
             }
@@ -55,7 +55,7 @@ impl Follower {
                 count += records.len();
                 let event: StreamEvent =
                     serde_json::from_value(json!({"Records": records})).map_err(|e| e.to_string())?;
-                let answer = handed(&self.store, &self.clock, event).await;
+                let answer = hand_over(&self.store, &self.clock, event).await;
                 if let Some(failure) = answer.batch_item_failures.first() {
                     return Err(format!("the change {} of {table} is left", failure.item_identifier));
                 }

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall::auth::Scope;
+use rollcall::tenant::{Profile, ProfileRef, TenantConfig, TenantName};
 use serde_json::{Value, json};
 
 use super::{group, member, send, types};
@@ -171,4 +172,43 @@ async fn a_large_change_and_a_deleted_group_are_told_member_by_member_with_who_d
     let removed = events.iter().find(|event| event["type"] == "group.member_removed").unwrap();
     assert_eq!(removed["cause"], json!({"type": "group.deleted", "group": small}));
     assert_eq!(events.len(), 4, "{events:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_never_returned_is_in_no_event() {
+    if !is_embedded() {
+        return;
+    }
+    const APP: &str = "urn:example:params:scim:app:2.0:User";
+    let harness = Harness::new().await;
+    let text = json!({"name": "secretive", "credentials": ["bearer"], "attributes": ["userName", "title"], "schemas": [{"id": APP, "name": "App",
+        "attributes": [{"name": "pin", "type": "string", "returned": "never", "mutability": "writeOnly"}]}]})
+    .to_string();
+    let profile = ProfileRef::own(&Profile::parse_own(&text).unwrap(), &text);
+    let tenant: TenantName = "hidden".parse().unwrap();
+    let store = &harness.app.store;
+    store.add_profile(&tenant, profile.digest().unwrap(), &text).await.unwrap();
+    let config = TenantConfig { profile, ..TenantConfig::default() };
+    assert!(store.add_tenant(&tenant, &config, Timestamp::now()).await.unwrap());
+    let all = key(store, &tenant, |record| record.scopes = Scope::ALL.to_vec()).await;
+    let header = format!("Bearer {all}");
+    let send = async |method: &str, path: &str, body: Value| {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let reply = harness.raw(method, &format!("/hidden{path}"), body, &[("authorization", &header)]).await;
+        assert!(reply.status < 300, "{method} {path}: {reply:?}");
+        reply.body
+    };
+    let user = |name: &str, pin: &str| json!({"userName": name, "title": pin.len(), APP: {"pin": pin}});
+    let made = send("POST", "/scim/v2/Users", user("a", "c0de1")).await;
+    let path = format!("/scim/v2/Users/{}", made["id"].as_str().unwrap());
+    send("PUT", &path, user("a", "c0de22")).await;
+    send("PUT", &path, user("b", "c0de333")).await;
+    send("PUT", &path, user("b", "c0de444")).await;
+    send("DELETE", &path, Value::Null).await;
+    Pump::new(&harness).run(&harness).await;
+    let events = send("GET", "/events", Value::Null).await;
+    // A change of nothing but what is never returned is not told.
+    let told = events["events"].as_array().unwrap();
+    assert_eq!(types(told), ["user.created", "user.updated", "user.updated", "user.deleted"]);
+    assert!(!events.to_string().contains("c0de"), "{events:#}");
 }

@@ -10,8 +10,9 @@ use super::record::id_set;
 use super::signature::{FORMER, Signature};
 use super::tenant::read_config;
 use crate::limits::{MAX_EVENT_BYTES, MAX_EVENT_GROUPS};
-use crate::scim::etag;
+use crate::scim::projection::drop_never_returned;
 use crate::scim::resource::date_time;
+use crate::scim::{Schemas, etag};
 use crate::store::dynamo::item::{Item, optional_number, optional_text};
 
 mod difference;
@@ -95,8 +96,9 @@ pub(in crate::store) struct Event {
 }
 
 /// What events tell besides what is in the record: looked up beforehand.
-#[derive(Debug, Default)]
-pub(in crate::store) struct Context {
+pub(in crate::store) struct EventContext<'s> {
+    /// What users and groups are like: what is never returned is in no event.
+    pub(in crate::store) schemas: &'s Schemas,
     /// Who deleted a resource, by its id: the rows that deletions leave.
     pub(in crate::store) deletions: HashMap<String, Item>,
     /// Description and automation user of keys, by their ids.
@@ -134,7 +136,13 @@ impl Lookup {
     }
 }
 
-impl Context {
+impl<'s> EventContext<'s> {
+    /// Without anything.
+    pub(in crate::store) fn new(schemas: &'s Schemas) -> Self {
+        let (deletions, keys) = (HashMap::new(), HashMap::new());
+        Self { schemas, deletions, keys, groups: BTreeMap::new(), renamed: BTreeSet::new() }
+    }
+
     /// The keys that signed what is gone.
     pub(in crate::store) fn keys_of_deletions(&self) -> impl Iterator<Item = String> {
         self.deletions.values().filter_map(|row| Signature::of_map(row).key)
@@ -149,7 +157,8 @@ impl Context {
     /// The events of a record; none for a change that alters nothing.
     pub(in crate::store) fn events(&self, lane: Lane, record: &ChangeRecord) -> Vec<Event> {
         let images = record.old.iter().chain(&record.new);
-        if images.into_iter().any(|image| document(image).is_none() || optional_text(image, "id").is_none()) {
+        if images.into_iter().any(|image| self.document(lane, image).is_none() || optional_text(image, "id").is_none())
+        {
             return vec![Event { kind: EventType::FeedGap, at: record.at, fields: Map::new() }];
         }
         match (&record.old, &record.new) {
@@ -164,25 +173,26 @@ impl Context {
     fn arrival(&self, lane: Lane, record: &ChangeRecord, new: &Item) -> Vec<Event> {
         let is_rename = optional_number(new, "ver").is_some_and(|version: u64| version > 1);
         if is_rename && lane == Lane::Users {
-            let former = optional_text(new, FORMER).and_then(|text| serde_json::from_str(text).ok());
-            let after = document(new).unwrap_or_default();
+            let former = optional_text(new, FORMER).and_then(|text| self.parse_document(lane, text));
+            let after = self.document(lane, new).unwrap_or_default();
             let difference = Difference::after_rename(former, &after);
-            return vec![self.changed(lane, record, new, difference)];
+            return vec![self.update_event(lane, record, new, difference)];
         }
         let kind = if lane == Lane::Users { EventType::UserCreated } else { EventType::GroupCreated };
         let mut event = self.event(kind, lane, record, new, &Signature::of_document(new));
-        event.fields.insert("data".to_owned(), document(new).unwrap_or_default().into());
+        event.fields.insert("data".to_owned(), self.document(lane, new).unwrap_or_default().into());
         std::iter::once(event).chain(self.memberships(lane, record, None, new)).collect()
     }
 
     fn change(&self, lane: Lane, record: &ChangeRecord, old: &Item, new: &Item) -> Vec<Event> {
-        let (before, after) = (document(old).unwrap_or_default(), document(new).unwrap_or_default());
+        let document = |image| self.document(lane, image).unwrap_or_default();
+        let (before, after) = (document(old), document(new));
         let difference = Difference::between(&before, &after);
-        let changed = (!difference.changed.is_empty()).then(|| self.changed(lane, record, new, difference));
+        let changed = (!difference.changed.is_empty()).then(|| self.update_event(lane, record, new, difference));
         changed.into_iter().chain(self.memberships(lane, record, Some(old), new)).collect()
     }
 
-    fn changed(&self, lane: Lane, record: &ChangeRecord, new: &Item, difference: Difference) -> Event {
+    fn update_event(&self, lane: Lane, record: &ChangeRecord, new: &Item, difference: Difference) -> Event {
         let kind = match (lane, difference.activation()) {
             (Lane::Groups, _) => EventType::GroupUpdated,
             (Lane::Users, Some(false)) => EventType::UserDeactivated,
@@ -205,7 +215,7 @@ impl Context {
         }
         let kind = if lane == Lane::Users { EventType::UserDeleted } else { EventType::GroupDeleted };
         let mut event = self.event(kind, lane, record, old, &signature.unwrap_or_default());
-        event.fields.insert("before".to_owned(), document(old)?.into());
+        event.fields.insert("before".to_owned(), self.document(lane, old)?.into());
         let groups = id_set(old, "groupIds");
         if !groups.is_empty() {
             let some: Vec<&String> = groups.iter().take(MAX_EVENT_GROUPS).collect();
@@ -252,7 +262,8 @@ impl Context {
     fn event(&self, kind: EventType, lane: Lane, record: &ChangeRecord, image: &Item, by: &Signature) -> Event {
         let at = by.at.unwrap_or(record.at);
         let mut fields = Map::new();
-        fields.insert("resource".to_owned(), resource(lane, image).into());
+        let document = self.document(lane, image).unwrap_or_default();
+        fields.insert("resource".to_owned(), resource(lane, image, &document).into());
         fields.insert("actor".to_owned(), self.actor(by).into());
         let (how, _) = words(by);
         fields.extend(by.request.as_ref().map(|request| ("request".to_owned(), request.as_str().into())));
@@ -264,6 +275,18 @@ impl Context {
             fields.insert("settings".to_owned(), shown);
         }
         Event { kind, at, fields }
+    }
+
+    /// The document of an item, without what is never returned.
+    fn document(&self, lane: Lane, image: &Item) -> Option<Map<String, Value>> {
+        self.parse_document(lane, optional_text(image, "doc")?)
+    }
+
+    fn parse_document(&self, lane: Lane, text: &str) -> Option<Map<String, Value>> {
+        let mut document = serde_json::from_str(text).ok()?;
+        let schema = if lane == Lane::Users { &self.schemas.user } else { &self.schemas.group };
+        drop_never_returned(&mut document, schema);
+        Some(document)
     }
 
     fn actor(&self, by: &Signature) -> Map<String, Value> {
@@ -342,12 +365,7 @@ fn moves(old: Option<&Item>, new: &Item) -> (Vec<String>, Vec<String>) {
     (after.difference(&before).cloned().collect(), before.difference(&after).cloned().collect())
 }
 
-fn document(image: &Item) -> Option<Map<String, Value>> {
-    serde_json::from_str(optional_text(image, "doc")?).ok()
-}
-
-fn resource(lane: Lane, image: &Item) -> Map<String, Value> {
-    let document = document(image).unwrap_or_default();
+fn resource(lane: Lane, image: &Item, document: &Map<String, Value>) -> Map<String, Value> {
     let name = if lane == Lane::Users { "userName" } else { "displayName" };
     let mut resource = Map::new();
     resource.insert("type".to_owned(), lane.resource().into());

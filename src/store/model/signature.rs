@@ -100,7 +100,7 @@ impl Signature {
 }
 
 /// The writes, those that change the groups of a member with their author's signature.
-pub(in crate::store) fn signed(writes: &[Write], author: &Author) -> Vec<Write> {
+pub(in crate::store) fn sign_memberships(writes: &[Write], author: &Author) -> Vec<Write> {
     let signature = Signature::of(author);
     let sign = |write: &Write| match write.updates("groupIds") {
         true => signature.sign(write.clone()),

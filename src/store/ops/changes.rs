@@ -4,18 +4,19 @@
 //! A tenant has two lanes. A lane's rows are keyed by the record's place in the stream, and its head, moved after the
 //! rows, says up to where all are there: no reader passes a row that is still to come.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::try_join;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::auth::Tenant;
+use crate::scim::Schemas;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, number, optional_number, optional_text, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::change::{Context, Event, EventType, Lane, Lookup};
+use crate::store::model::change::{Event, EventContext, EventType, Lane, Lookup};
 use crate::store::model::change_record::{ChangeRecord, ChangedItem};
 use crate::store::model::group::group_key;
 use crate::store::model::id::UserId;
@@ -51,7 +52,7 @@ impl Head {
     /// Of a lane without rows.
     fn before_all() -> Self {
         let (generation, count) = (0, 0);
-        Self { generation, stream: String::new(), sequence: padded("0"), count, hour: String::new() }
+        Self { generation, stream: String::new(), sequence: pad("0"), count, hour: String::new() }
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
@@ -89,7 +90,7 @@ impl Head {
     /// Whether a record's rows are there already, or it is of a stream that has ended.
     fn is_past(&self, record: &ChangeRecord) -> bool {
         match record.stream.is_empty() || record.stream == self.stream || self.stream.is_empty() {
-            true => padded(&record.sequence) <= self.sequence,
+            true => pad(&record.sequence) <= self.sequence,
             false => record.stream < self.stream,
         }
     }
@@ -124,7 +125,7 @@ impl Rows<'_> {
         if is_new {
             self.head.stream.clone_from(&record.stream);
         }
-        self.head.sequence = padded(&record.sequence);
+        self.head.sequence = pad(&record.sequence);
         for (number, event) in events.into_iter().enumerate() {
             self.mark_hour(event.at);
             self.head.count += 1;
@@ -161,12 +162,17 @@ impl Rows<'_> {
 
 impl Store {
     /// Writes the events of a tenant's change records, all of one table, in the order of the stream. Those that are
-    /// written already change nothing.
+    /// written already change nothing. What the schemas never return is in none.
     ///
     /// # Errors
     /// As the store's; [`StoreError::Contended`] when somebody else has written meanwhile. Nothing that is not complete
     /// is seen by a reader then.
-    pub async fn write_changes(&self, tenant: &TenantName, records: &[ChangeRecord]) -> Result<usize, StoreError> {
+    pub async fn write_changes(
+        &self,
+        tenant: &TenantName,
+        schemas: &Schemas,
+        records: &[ChangeRecord],
+    ) -> Result<usize, StoreError> {
         let lane = match records.first().map(ChangeRecord::item) {
             Some(ChangedItem::User(_)) => Lane::Users,
             Some(ChangedItem::Group(_)) => Lane::Groups,
@@ -178,7 +184,7 @@ impl Store {
         if new.is_empty() {
             return Ok(0);
         }
-        let context = self.context_of(tenant, &new).await?;
+        let context = self.context_of(tenant, schemas, &new).await?;
         let expires_after = self.retention.as_secs();
         let mut rows = Rows { tenant, lane, head, expires_after, items: Vec::new() };
         for record in new {
@@ -201,7 +207,12 @@ impl Store {
     }
 
     /// What the events of records tell besides what is in them.
-    async fn context_of(&self, tenant: &TenantName, records: &[&ChangeRecord]) -> Result<Context, StoreError> {
+    async fn context_of<'s>(
+        &self,
+        tenant: &TenantName,
+        schemas: &'s Schemas,
+        records: &[&ChangeRecord],
+    ) -> Result<EventContext<'s>, StoreError> {
         let mut lookup = Lookup::default();
         records.iter().for_each(|record| lookup.add(record));
         let rows = lookup.deletions.iter().map(|id| deletion_row(tenant.as_str(), id)).collect();
@@ -209,23 +220,24 @@ impl Store {
         let groups = lookup.groups.iter().map(|id| group_key(&owner, id)).collect();
         let (rows, groups) = try_join(self.items(Table::Changes, rows), self.items(Table::Groups, groups)).await?;
         let by_id = |item: Item, name: &str| Some((optional_text(&item, name)?.to_owned(), item));
-        let deletions: HashMap<_, _> = rows.into_iter().filter_map(|row| by_id(row, "sk")).collect();
-        let mut context = Context { deletions, groups: names(&groups), ..Context::default() };
+        let mut context = EventContext { groups: names(&groups), ..EventContext::new(schemas) };
+        context.deletions = rows.into_iter().filter_map(|row| by_id(row, "sk")).collect();
         let keys: BTreeSet<String> = lookup.keys.into_iter().chain(context.keys_of_deletions()).collect();
         let keys = keys.iter().map(|key| credential_key(tenant, key)).collect();
-        let renamed = self.renamed(&owner, records, &context);
+        let renamed = self.find_renamed(&owner, records, &context);
         let (keys, renamed) = try_join(self.items(Table::Keys, keys), renamed).await?;
-        context.keys = keys.iter().filter_map(|key| Some((text(key, "keyId").ok()?.to_owned(), shown(key)))).collect();
+        context.keys =
+            keys.iter().filter_map(|key| Some((text(key, "keyId").ok()?.to_owned(), key_fields(key)))).collect();
         context.renamed = renamed;
         Ok(context)
     }
 
     /// Those of the users who are still there under another name.
-    async fn renamed(
+    async fn find_renamed(
         &self,
         tenant: &Tenant,
         records: &[&ChangeRecord],
-        context: &Context,
+        context: &EventContext<'_>,
     ) -> Result<BTreeSet<String>, StoreError> {
         let mut renamed = BTreeSet::new();
         for record in records {
@@ -267,13 +279,13 @@ fn names(groups: &[Item]) -> BTreeMap<String, String> {
 }
 
 /// What an event tells of a key.
-fn shown(key: &Item) -> Map<String, Value> {
+fn key_fields(key: &Item) -> Map<String, Value> {
     let fields = [("description", "description"), ("automation", "automationUser")];
     let field = |(name, shown): (&str, &str)| Some((shown.to_owned(), Value::from(optional_text(key, name)?)));
     fields.into_iter().filter_map(field).collect()
 }
 
-fn padded(sequence: &str) -> String {
+fn pad(sequence: &str) -> String {
     format!("{sequence:0>SEQUENCE_DIGITS$}")
 }
 
@@ -300,7 +312,7 @@ impl Store {
     ///
     /// # Errors
     /// As the store's.
-    pub async fn followed(&self, table: &str) -> Result<Option<String>, StoreError> {
+    pub async fn follower_position(&self, table: &str) -> Result<Option<String>, StoreError> {
         let got = self.items(Table::Changes, vec![follower_key(table)]).await?;
         Ok(got.first().and_then(|item| optional_text(item, "seq")).map(str::to_owned))
     }

@@ -11,7 +11,7 @@ use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError, group_key};
 use crate::store::model::job::DeferredJob;
 use crate::store::model::record::{Author, Requests};
-use crate::store::model::signature::signed;
+use crate::store::model::signature::sign_memberships;
 use crate::store::rows::name_row;
 use crate::store::{Store, StoreError};
 
@@ -26,7 +26,7 @@ impl Store {
         writes: &[Write],
         attempt: usize,
     ) -> Result<(), GroupError> {
-        match self.commit(&signed(writes, author), &author.token(attempt)).await {
+        match self.commit(&sign_memberships(writes, author), &author.token(attempt)).await {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(Guard::Version, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
             Err(CommitError::Condition(Guard::Version, now)) => Err(changed(now)?),

@@ -23,7 +23,7 @@ use crate::store::model::id::{GroupId, UserId};
 use crate::store::model::job::DeferredJob;
 use crate::store::model::member::{Member, MemberBatch, MemberKind, Members, member_of_row};
 use crate::store::model::record::{Author, Membership, id_bytes};
-use crate::store::model::signature::{deletion, signed};
+use crate::store::model::signature::{deletion, sign_memberships};
 use crate::store::ops::groups;
 use crate::store::ops::idempotency::IdempotencyKey;
 use crate::store::rows::{member_partition, member_row};
@@ -158,7 +158,7 @@ impl Store {
         writes: Vec<Write>,
         attempt: usize,
     ) -> Result<(), GroupError> {
-        match self.commit(&signed(&writes, author), &author.token(attempt)).await {
+        match self.commit(&sign_memberships(&writes, author), &author.token(attempt)).await {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(..)) => Err(GroupError::Changed(Some(Box::new(old.clone())))),
             Err(CommitError::Store(error)) => Err(error.into()),

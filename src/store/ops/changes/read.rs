@@ -86,7 +86,7 @@ impl FeedPosition {
 }
 
 /// What was read of one lane.
-struct Run {
+struct LaneRows {
     lane: Lane,
     rows: VecDeque<Item>,
     /// Whether there are more rows than these.
@@ -173,7 +173,7 @@ impl Store {
         after: &str,
         heads: &FeedHeads,
         limit: usize,
-    ) -> Result<Run, StoreError> {
+    ) -> Result<LaneRows, StoreError> {
         let (mut rows, mut has_more) = (VecDeque::new(), false);
         if let Some(head) = heads.0.get(&lane) {
             // A blank makes the place the least that is greater.
@@ -182,7 +182,7 @@ impl Store {
                 (rows, has_more) = self.lane_rows(tenant, lane, &from, &to, limit + 1).await?;
             }
         }
-        Ok(Run { lane, rows, has_more })
+        Ok(LaneRows { lane, rows, has_more })
     }
 
     /// The first rows between two places, and whether there are more.
@@ -227,7 +227,7 @@ impl Store {
 
 /// Two lanes as one, by time; a lane's own order stands.
 fn merge(
-    runs: [Run; 2],
+    runs: [LaneRows; 2],
     start: &FeedPosition,
     (types, limit): (&[EventType], usize),
     now: Timestamp,
@@ -262,8 +262,8 @@ fn merge(
     Ok(FeedPage { events, next, is_caught_up })
 }
 
-fn comes_first(a: &Run, b: &Run) -> Result<bool, StoreError> {
-    let at = |run: &Run| run.rows.front().map(|row| instant(row, "at")).transpose();
+fn comes_first(a: &LaneRows, b: &LaneRows) -> Result<bool, StoreError> {
+    let at = |run: &LaneRows| run.rows.front().map(|row| instant(row, "at")).transpose();
     Ok(match (at(a)?, at(b)?) {
         (Some(a), Some(b)) => a <= b,
         (a, _) => a.is_some(),
