@@ -168,5 +168,8 @@ fn cursor_gone(oldest: Option<String>) -> ScimError {
     let is_of =
         oldest.as_ref().map_or_else(|| "there is none".to_owned(), |oldest| format!("the oldest is of {oldest}"));
     let detail = format!("events after this cursor may be gone; {is_of}. Read the whole state, then begin anew");
-    ScimError { oldest: oldest.map(Value::from), ..ScimError::new(ErrorCode::CursorGone, detail) }
+    ScimError {
+        oldest: oldest.map(|oldest| Box::new(Value::from(oldest))),
+        ..ScimError::new(ErrorCode::CursorGone, detail)
+    }
 }

@@ -22,7 +22,7 @@ pub struct ScimError {
     /// How to authenticate, for a 401 that says otherwise than most.
     pub challenges: Option<&'static str>,
     /// The time of the oldest event that is kept, for a 410 of the feed.
-    pub oldest: Option<Value>,
+    pub oldest: Option<Box<Value>>,
 }
 
 /// Detail error keywords of RFC 7644 table 9 and RFC 9865 section 2.1.
@@ -197,7 +197,7 @@ impl ScimError {
                 map.insert("scimType".into(), scim_type.as_str().into());
             }
             map.insert("detail".into(), self.detail.as_str().into());
-            map.extend(self.oldest.clone().map(|oldest| ("oldest".to_owned(), oldest)));
+            map.extend(self.oldest.as_deref().map(|oldest| ("oldest".to_owned(), oldest.clone())));
         }
         body
     }

@@ -81,7 +81,7 @@ impl Follower {
 }
 
 /// Boxed, so that the compiler sees that it may go from thread to thread.
-fn handed<'a>(
+fn hand_over<'a>(
     store: &'a Store,
     clock: &'a Clock,
     event: StreamEvent,

@@ -54,7 +54,7 @@ pub(in crate::store) struct MemberBatch {
     pub(in crate::store) remove: Ids,
     pub(in crate::store) at: Timestamp,
     pub(in crate::store) request: String,
-    pub(in crate::store) signature: Signature,
+    pub(in crate::store) signature: Box<Signature>,
 }
 
 impl MemberBatch {
@@ -66,7 +66,7 @@ impl MemberBatch {
             // As it is read again.
             at: Timestamp::from_millisecond(author.at.as_millisecond()).unwrap_or(author.at),
             request: author.request.clone(),
-            signature: Signature::of(author),
+            signature: Box::new(Signature::of(author)),
         })
     }
 
@@ -94,7 +94,7 @@ impl MemberBatch {
             remove: id_set(map, REMOVE),
             at: optional_instant(map, "at")?,
             request: map.get("req")?.as_s().ok()?.clone(),
-            signature: map.get("mby").map(Signature::read).unwrap_or_default(),
+            signature: Box::new(map.get("mby").map(Signature::read).unwrap_or_default()),
         })
     }
 }

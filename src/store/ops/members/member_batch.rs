@@ -183,7 +183,7 @@ impl Store {
 /// Who a step is taken for: who has committed the job, or who has deleted the group.
 fn signature_of(step: BatchPhase<'_>, group: &GroupId) -> Signature {
     match step {
-        BatchPhase::Join(job) | BatchPhase::Leave(Some(job)) => job.signature.clone(),
+        BatchPhase::Join(job) | BatchPhase::Leave(Some(job)) => (*job.signature).clone(),
         BatchPhase::Leave(None) => Signature::of_deleted_group(group.as_str()),
     }
 }
