@@ -58,6 +58,15 @@ pub struct StreamEvent {
 #[serde(rename_all = "camelCase")]
 pub struct StreamResponse {
     batch_item_failures: Vec<BatchItemFailure>,
+    #[serde(skip)]
+    feed_lag: Option<u64>,
+}
+
+impl StreamResponse {
+    /// How old in milliseconds the oldest change was when it was in the feed; none if there was none.
+    pub fn feed_lag(&self) -> Option<u64> {
+        self.feed_lag
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -84,9 +93,11 @@ pub async fn handle(store: &Store, clock: &Clock, event: StreamEvent) -> StreamR
     });
     let failures = futures_util::stream::iter(done).buffer_unordered(WORKS_AT_ONCE).filter_map(std::future::ready);
     let mut batch_item_failures: Vec<_> = failures.collect().await;
+    let oldest = others.first().cloned();
     let of_feed = feed::write(store, clock, others).await;
+    let feed_lag = oldest.filter(|_| of_feed.is_empty()).and_then(|record| record.age(clock.now()));
     batch_item_failures.extend(of_feed.into_iter().map(|item_identifier| BatchItemFailure { item_identifier }));
-    StreamResponse { batch_item_failures }
+    StreamResponse { batch_item_failures, feed_lag }
 }
 
 async fn settle(store: &Store, clock: &Clock, pk: &str, sk: &str) -> Result<(), StoreError> {

@@ -83,10 +83,14 @@ class State:
         elif kind.endswith(".created"):
             documents[resource["id"]] = event["data"]
         elif kind.endswith(".deleted"):
-            documents.pop(resource["id"])
+            if documents.pop(resource["id"], None) is None:
+                self.faults.append(f"deleted and not there: {event['id']}")
             self.members = {pair for pair in self.members if resource["id"] not in pair}
         else:
-            document = documents[resource["id"]]
+            document = documents.get(resource["id"])
+            if document is None:
+                self.faults.append(f"changed and not there: {event['id']}")
+                return
             for name, value in event["before"].items():
                 if document.get(name) != value:
                     self.faults.append(f"not as it was: {event['id']}")

@@ -56,6 +56,11 @@ impl ChangeRecord {
         &self.sequence
     }
 
+    /// How long ago the change was, to the second, in milliseconds; none if nobody says.
+    pub fn age(&self, now: Timestamp) -> Option<u64> {
+        u64::try_from(now.duration_since(self.at).as_millis()).ok()
+    }
+
     /// Who came or went, of a record of a user; none for who has only changed.
     pub fn user_change(&self) -> Option<UserChange> {
         let (image, came) = match (&self.old, &self.new) {

@@ -232,7 +232,7 @@ impl Store {
         Ok(context)
     }
 
-    /// Those of the users who are still there under another name.
+    /// Those of the users who are there under another name, or were when the record was written.
     async fn find_renamed(
         &self,
         tenant: &Tenant,
@@ -244,7 +244,10 @@ impl Store {
             let (Some(old), None) = (&record.old, &record.new) else { continue };
             let id = optional_text(old, "id").filter(|id| !context.deletions.contains_key(*id)).and_then(UserId::parse);
             let Some(id) = id.filter(|_| matches!(record.item(), ChangedItem::User(_))) else { continue };
-            if self.user(tenant, &id).await?.is_some() {
+            // Who is gone only now was renamed before: the row of a deletion is there before its record.
+            let is_there = self.user(tenant, &id).await?.is_some();
+            let row = deletion_row(tenant.as_str(), id.as_str());
+            if is_there || !self.items(Table::Changes, vec![row]).await?.is_empty() {
                 renamed.insert(id.as_str().to_owned());
             }
         }
