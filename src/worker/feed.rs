@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
+use futures_util::future::try_join;
+
 use crate::app::Clock;
 use crate::app::profile_cache::Profiles;
 use crate::store::model::change_record::{ChangeRecord, ChangedItem};
@@ -28,9 +30,11 @@ pub(super) async fn write(store: &Store, clock: &Clock, records: Vec<ChangeRecor
     for ((tenant, _), records) in lanes {
         let Ok(tenant) = tenant.parse::<TenantName>() else { continue };
         let written = async {
-            count(store, clock, &tenant, &records).await?;
-            let profile = profile(store, &tenant).await?;
-            store.write_changes(&tenant, &profile.schemas, &records).await
+            let events = async {
+                let profile = profile(store, &tenant).await?;
+                store.write_changes(&tenant, &profile.schemas, &records).await
+            };
+            try_join(count(store, clock, &tenant, &records), events).await
         };
         if let Err(error) = written.await {
             tracing::error!(%error, tenant = tenant.as_str(), "changes are neither counted nor in the feed");

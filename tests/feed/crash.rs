@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::{group, member, send};
 use crate::support::crash::Crash;
 use crate::support::feed::{Pump, Reader, all_events, hand_over};
+use crate::support::pause::Pause;
 use crate::support::wire::Layer;
 use crate::support::{Harness, Item, is_embedded, patch};
 
@@ -172,4 +173,42 @@ async fn a_record_that_is_not_ours_is_a_gap_and_no_silence() {
     assert_eq!(hand_over(&harness.app.store, &records[1]).await, nothing_failed());
     let events = Reader::new(&harness).await.read(&harness, 1_000).await;
     assert_eq!((&events[0]["type"], &events[0]["resource"]["type"]), (&json!("feed.gap"), &json!("Feed")));
+}
+
+/// The record of the old name comes alone, and the user is deleted between the worker's two looks.
+#[tokio::test(start_paused = true)]
+async fn a_rename_is_no_deletion_although_the_user_is_deleted_while_the_worker_looks() {
+    if !is_embedded() {
+        return;
+    }
+    for at in 1..8 {
+        let harness = Harness::new().await;
+        let path = format!("/Users/{}", harness.user("bob").await);
+        send(&harness, "PUT", &path, json!({"userName": "eve"})).await;
+        let records = Pump::new(&harness).peek(&harness, 9).swap_remove(0);
+        let names: Vec<_> = records.iter().map(|record| record["eventName"].as_str().unwrap()).collect();
+        assert_eq!(names, ["INSERT", "REMOVE", "INSERT"]);
+        let pause = Pause::at_call("Query", at);
+        let slow = harness.again(vec![pause.clone() as Arc<dyn Layer>]).await;
+        let one_by_one = async {
+            for record in &records {
+                assert_eq!(hand_over(&slow.app.store, std::slice::from_ref(record)).await, nothing_failed());
+            }
+        };
+        let meanwhile = async {
+            tokio::select! {
+                () = pause.reached() => send(&harness, "DELETE", &path, None).await,
+                // Fewer calls than that.
+                () = tokio::time::sleep(std::time::Duration::from_secs(5)) => Value::Null,
+            };
+            pause.go_on();
+        };
+        futures_util::future::join(one_by_one, meanwhile).await;
+        let events = all_events(&harness).await;
+        let told = super::types(&events);
+        assert!(
+            told == ["user.created", "user.updated"] || told == ["user.created", "user.updated", "user.deleted"],
+            "{told:?}"
+        );
+    }
 }

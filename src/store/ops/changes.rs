@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::auth::Tenant;
 use crate::scim::Schemas;
+use crate::scim::membership::Ids;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, number, optional_number, optional_text, s, text};
 use crate::store::dynamo::tables::Table;
@@ -239,19 +240,23 @@ impl Store {
         records: &[&ChangeRecord],
         context: &EventContext<'_>,
     ) -> Result<BTreeSet<String>, StoreError> {
-        let mut renamed = BTreeSet::new();
-        for record in records {
-            let (Some(old), None) = (&record.old, &record.new) else { continue };
-            let id = optional_text(old, "id").filter(|id| !context.deletions.contains_key(*id)).and_then(UserId::parse);
-            let Some(id) = id.filter(|_| matches!(record.item(), ChangedItem::User(_))) else { continue };
+        let came = records.iter().filter(|record| record.old.is_none()).filter_map(|record| record.new.as_ref());
+        let came: BTreeSet<&str> = came.filter_map(|new| optional_text(new, "id")).collect();
+        let is_open = |id: &&str| !context.deletions.contains_key(*id);
+        let went = records.iter().filter(|record| matches!(record.item(), ChangedItem::User(_)));
+        let went = went.filter(|record| record.new.is_none()).filter_map(|record| record.old.as_ref());
+        let went: Ids = went.filter_map(|old| optional_text(old, "id")).filter(is_open).map(str::to_owned).collect();
+        // Nearly always the other half of a rename is in the same batch, and nothing is to be read.
+        let (told, open): (Ids, Ids) = went.into_iter().partition(|id| came.contains(id.as_str()));
+        let found = self.map_concurrently(&open, |id| async move {
+            let Some(user) = UserId::parse(id) else { return Ok(None) };
             // Who is gone only now was renamed before: the row of a deletion is there before its record.
-            let is_there = self.user(tenant, &id).await?.is_some();
-            let row = deletion_row(tenant.as_str(), id.as_str());
-            if is_there || !self.items(Table::Changes, vec![row]).await?.is_empty() {
-                renamed.insert(id.as_str().to_owned());
-            }
-        }
-        Ok(renamed)
+            let is_there = self.user(tenant, &user).await?.is_some();
+            let row = deletion_row(tenant.as_str(), id);
+            let is_renamed = is_there || !self.items(Table::Changes, vec![row]).await?.is_empty();
+            Ok(is_renamed.then(|| id.to_owned()))
+        });
+        Ok(found.await?.into_iter().flatten().chain(told).collect())
     }
 
     async fn head(&self, tenant: &TenantName, lane: Lane) -> Result<Option<Head>, StoreError> {
