@@ -285,6 +285,32 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_table_of_an_earlier_release_gets_its_stream() {
+        let engine = Engine::in_memory().unwrap();
+        let names = TableNames::prefixed("test");
+        let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
+        let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+        let index = |name: &str, attribute: &str| {
+            json!({"IndexName": name, "Projection": {"ProjectionType": "KEYS_ONLY"},
+            "KeySchema": [key("tenant", "HASH"), key(attribute, "RANGE")]})
+        };
+        let request = json!({"TableName": names.of(Table::Groups), "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [key("tenant", "HASH"), key("id", "RANGE")],
+            "AttributeDefinitions": [text("tenant"), text("id"), text("name"), text("externalId")],
+            "LocalSecondaryIndexes": [index("byName", "name"), index("byExternalId", "externalId")]});
+        assert_eq!(engine.call("CreateTable", request.to_string().as_bytes()).0, 200);
+        assert_eq!(engine.stream_position(names.of(Table::Groups), None).unwrap(), None);
+        put(&engine, &names, "before");
+        let client = from_connector(engine.http_client());
+        for _ in 0..2 {
+            create_missing(&client, &names).await.unwrap();
+        }
+        put(&engine, &names, "after");
+        let start = engine.stream_position(names.of(Table::Groups), None).unwrap().unwrap();
+        assert_eq!(engine.stream_records(&start, 9).unwrap().0.len(), 1);
+    }
+
+    #[tokio::test]
     async fn what_the_engine_asks_at_each_write_it_finds_by_the_index() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let path = file.path().to_str().unwrap();
