@@ -14,8 +14,8 @@ use crate::store::dynamo::tables::DEFINITIONS;
 /// How often it looks whether there is something new: an event is read within a second of its write.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Records handed over at once, as on Lambda.
-const BATCH: usize = 1_000;
+/// Records handed over at once: fewer than on Lambda, for here the two tables take turns.
+const BATCH: usize = 200;
 
 /// Who follows the engine's streams.
 pub struct Follower {
@@ -42,27 +42,36 @@ impl Follower {
         Ok(Self { store, engine, clock, streams })
     }
 
-    /// Works off what there is; how many records there were. What fails is left for the next time.
+    /// Works off what there is, the tables in turn; how many records there were. What fails is left for the next time.
     ///
     /// # Errors
     /// What the engine or the store says.
     pub async fn catch_up(&mut self) -> Result<usize, String> {
         let mut count = 0;
-        for (table, position) in &mut self.streams {
-            loop {
-                let (records, next) = self.engine.stream_records(position, BATCH)?;
-                let Some(last) = records.last().and_then(sequence).map(str::to_owned) else { break };
-                count += records.len();
-                let event: StreamEvent =
-                    serde_json::from_value(json!({"Records": records})).map_err(|e| e.to_string())?;
-                let answer = hand_over(&self.store, &self.clock, event).await;
-                if let Some(failure) = answer.batch_item_failures.first() {
-                    return Err(format!("the change {} of {table} is left", failure.item_identifier));
-                }
-                self.store.follow(table, &last).await.map_err(|e| e.to_string())?;
-                *position = next;
+        loop {
+            let before = count;
+            for at in 0..self.streams.len() {
+                count += self.work_off(at).await?;
+            }
+            if count == before {
+                return Ok(count);
             }
         }
+    }
+
+    /// Works off the next records of a stream; how many there were.
+    async fn work_off(&mut self, at: usize) -> Result<usize, String> {
+        let Some((table, position)) = self.streams.get_mut(at) else { return Ok(0) };
+        let (records, next) = self.engine.stream_records(position, BATCH)?;
+        let Some(last) = records.last().and_then(sequence).map(str::to_owned) else { return Ok(0) };
+        let count = records.len();
+        let event: StreamEvent = serde_json::from_value(json!({"Records": records})).map_err(|e| e.to_string())?;
+        let answer = hand_over(&self.store, &self.clock, event).await;
+        if let Some(failure) = answer.batch_item_failures.first() {
+            return Err(format!("the change {} of {table} is left", failure.item_identifier));
+        }
+        self.store.follow(table, &last).await.map_err(|e| e.to_string())?;
+        *position = next;
         Ok(count)
     }
 
