@@ -24,9 +24,9 @@ METRIC_MONTH = 0.30
 ALARM_MONTH = 0.10
 
 # Whatever the tenants: three metrics of each route and nine of all, if each is called every hour; and the alarms.
-ROUTES = 43
+ROUTES = 45
 METRICS = 3 * ROUTES + 9
-ALARMS = 15
+ALARMS = 16
 
 MEMORY_GB = 0.5
 SECONDS_A_REQUEST = 0.02
@@ -40,6 +40,10 @@ CREATED = 0.02  # and who are created, with their groups: a lookup, a POST, five
 DELETED = 0.01
 LOOKED_UP = 10  # filters and reads: Entra's cycles ask for whom they watch
 GROUPS_A_USER = 5
+
+# The feed: an event of 1.6 KB is two write units, its lane's head is written once in five events, and 30 days are kept.
+WRITES_AN_EVENT = 2.2
+EVENT_GB = 1.6e-6
 
 
 def budgets():
@@ -65,9 +69,11 @@ def month(users, budget):
     reads = sum(count * budget[name][0] for name, count in calls.items())
     writes = sum(count * budget[name][1] for name, count in calls.items())
     stored = users * (USER_GB + GROUPS_A_USER * MEMBERSHIP_GB)
+    events = users * (CHANGED + CREATED * (1 + GROUPS_A_USER) + DELETED)
     return {
         "DynamoDB requests": reads / 1e6 * READ_UNITS_MILLION + writes / 1e6 * WRITE_UNITS_MILLION,
         "DynamoDB storage and backup": stored * (STORAGE_GB_MONTH + BACKUP_GB_MONTH),
+        "Feed": events * (WRITES_AN_EVENT / 1e6 * WRITE_UNITS_MILLION + EVENT_GB * (STORAGE_GB_MONTH + BACKUP_GB_MONTH)),
         "Lambda": requests / 1e6 * LAMBDA_REQUESTS_MILLION + requests * SECONDS_A_REQUEST * MEMORY_GB * LAMBDA_GB_SECOND_ARM,
         "HTTP API": requests / 1e6 * HTTP_API_MILLION,
         "Logs and metrics": requests * LOG_BYTES_A_REQUEST / 1e9 * LOG_GB,

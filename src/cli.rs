@@ -16,6 +16,7 @@ use crate::worker;
 mod automation;
 mod data_folder;
 mod doctor;
+mod events;
 mod explain;
 mod keys;
 mod listener;
@@ -35,6 +36,7 @@ Examples:
   rollcall serve                                        run an endpoint here
   rollcall tenant create acme --profile jostle          create a tenant
   rollcall key create acme --description 'Entra ID'     create its key
+  rollcall events acme --follow                         print what happens to its users
   rollcall doctor URL                                   check an endpoint
 
 Exit status:
@@ -66,6 +68,12 @@ enum Command {
     /// Create, activate and list automation users
     #[command(subcommand)]
     Automation(automation::AutomationCommand),
+    /// Print what has happened to a tenant's users and groups, one event a line
+    #[command(after_help = events::EVENTS_EXAMPLES)]
+    Events(Box<events::EventsOptions>),
+    /// Run a command for each event of a tenant, and keep the place in a file
+    #[command(after_help = events::CONSUME_EXAMPLES)]
+    Consume(Box<events::ConsumeOptions>),
     /// Explain which index answers a filter, and how much it reads
     Explain(explain::ExplainOptions),
     /// Check a SCIM endpoint as Entra ID and Okta use it, and report what to change
@@ -191,6 +199,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Profile(command) => tenants::profile(&command),
         Command::Key(command) => keys::key(*command).await,
         Command::Automation(command) => automation::run(command).await,
+        Command::Events(options) => events::events(*options).await,
+        Command::Consume(options) => events::consume(*options).await,
         Command::Explain(options) => explain::run(options).await,
         Command::Work { store } => {
             let done = worker::sweep(&store.open().await?, &Clock::System).await.map_err(|e| e.to_string())?;

@@ -262,3 +262,39 @@ pub const SERVE_SHUTDOWN_SECONDS: u64 = 5;
 
 /// How long in seconds a command waits for another one that has the local store open: each takes less than a second.
 pub const DATA_LOCK_SECONDS: u64 = 5;
+
+/// How long in seconds the embedded engine keeps the change records of a table: the worker reads them within a second,
+/// and at start before the first request.
+pub const LOCAL_STREAM_SECONDS: i64 = 60 * 60;
+
+/// How many days the feed keeps an event, if nobody says: a consumer may be down for a holiday.
+pub const CHANGES_RETENTION_DAYS: i64 = 30;
+
+/// Most days that the feed keeps events: before-images are personal data, and a year and a month is what auditors ask.
+pub const MAX_CHANGES_RETENTION_DAYS: i64 = 400;
+
+/// Longest event in bytes: an item holds 400 KB. A longer one leaves out the old values, then the new ones.
+pub const MAX_EVENT_BYTES: usize = 350_000;
+
+/// Longest text in bytes of what a rename has changed, kept in the renamed user's item: the item holds the whole user,
+/// and both must fit 400 KB.
+pub const MAX_FORMER_BYTES: usize = 32 * 1024;
+
+/// How long in seconds it is kept who deleted a resource: twice as long as a stream keeps the record of the deletion.
+pub const DELETION_AUTHOR_SECONDS: i64 = 2 * 24 * 60 * 60;
+
+/// Most ids of groups in the event of a deleted user: all of 2,000 would be 80 KB that nobody reads.
+pub const MAX_EVENT_GROUPS: usize = 100;
+
+/// Events on a page of the feed when the client names no `limit`.
+pub const DEFAULT_EVENTS: usize = 100;
+
+/// Most events on a page of the feed.
+pub const MAX_EVENTS: usize = 1_000;
+
+/// Longest that a request to the feed waits for an event, in seconds: below [`REQUEST_SECONDS`], so that there is an
+/// answer.
+pub const MAX_EVENT_WAIT_SECONDS: u64 = 20;
+
+/// Most types of events that a request to the feed names: there are fewer.
+pub const MAX_EVENT_TYPES: usize = 32;

@@ -3,6 +3,9 @@
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use jiff::SignedDuration;
+
+use crate::limits::{CHANGES_RETENTION_DAYS, MAX_CHANGES_RETENTION_DAYS};
 
 pub mod dynamo;
 pub mod model;
@@ -16,6 +19,8 @@ use dynamo::tables::{Table, TableNames};
 pub struct Store {
     client: Client,
     names: TableNames,
+    /// How long the feed keeps an event.
+    retention: SignedDuration,
 }
 
 /// Why the store did not do what was asked. Conditions that did not hold are in the methods' own results.
@@ -50,7 +55,14 @@ pub enum StoreError {
 impl Store {
     /// A store on a client.
     pub fn new(client: Client, names: TableNames) -> Self {
-        Self { client, names }
+        Self { client, names, retention: SignedDuration::from_hours(24 * CHANGES_RETENTION_DAYS) }
+    }
+
+    /// The same store, whose feed keeps events for so many days.
+    #[must_use]
+    pub fn with_retention_days(self, days: i64) -> Self {
+        let days = days.clamp(1, MAX_CHANGES_RETENTION_DAYS);
+        Self { retention: SignedDuration::from_hours(24 * days), ..self }
     }
 
     /// The client, for what is not a tenant's data: creating tables.

@@ -1,18 +1,20 @@
-//! Counts users, and finishes what requests have committed and not carried out (see [`DeferredJob`](crate::store::model::job::DeferredJob)): on Lambda from
-//! the change records of the links table, locally by looking from time to time. Doing it twice does no harm.
+//! Counts users, writes the feed, and finishes what requests have committed and not carried out (see
+//! [`DeferredJob`](crate::store::model::job::DeferredJob)): from the change records of the tables, for unfinished work
+//! locally by looking from time to time. Doing it twice does no harm.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Clock;
 use crate::store::dynamo::tables::{AccessList, TablePermission};
-use crate::store::ops::counts::UserChange;
+use crate::store::model::change_record::{ChangeRecord, ChangedItem};
 use crate::store::{Store, StoreError};
-use crate::tenant::TenantName;
+
+mod feed;
+#[cfg(feature = "local")]
+pub mod follow;
 
 /// The function's handler string.
 pub const HANDLER: &str = "stream";
@@ -30,6 +32,13 @@ pub const ACCESS: AccessList = &[&[
     TablePermission::LINKS_PUT,
     TablePermission::LINKS_UPDATE,
     TablePermission::LINKS_DELETE,
+    TablePermission::KEYS_GET,
+    TablePermission::KEYS_BATCH_GET,
+    TablePermission::GROUPS_BATCH_GET,
+    TablePermission::CHANGES_BATCH_GET,
+    TablePermission::CHANGES_QUERY,
+    TablePermission::CHANGES_PUT,
+    TablePermission::CHANGES_BATCH_WRITE,
 ]];
 
 /// Works done side by side, each with some calls of its own: more would want more connections than a function has.
@@ -38,48 +47,12 @@ const WORKS_AT_ONCE: usize = 4;
 /// How often a local server looks.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Change records of the tables `links` and `users`, as Lambda hands them over. Of work, its key: the rest is read from
-/// the table. An event without records, once a day, has the worker look for what was given up.
+/// Change records of the tables `links`, `users` and `groups`, as Lambda hands them over. Of work, its key: the rest is
+/// read from the table. An event without records, once a day, has the worker look for what was given up.
 #[derive(Debug, Deserialize)]
 pub struct StreamEvent {
     #[serde(rename = "Records", default)]
-    records: Vec<StreamRecord>,
-}
-
-#[derive(Debug, Deserialize)]
-struct StreamRecord {
-    dynamodb: StreamChange,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct StreamChange {
-    keys: Keys,
-    new_image: Option<Image>,
-    old_image: Option<Image>,
-    sequence_number: String,
-    /// Seconds.
-    approximate_creation_date_time: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Keys {
-    /// Of table `links`.
-    Link { pk: Text, sk: Text },
-    /// Of table `users`.
-    User { tenant: Text },
-}
-
-#[derive(Debug, Deserialize)]
-struct Image {
-    id: Option<Text>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Text {
-    #[serde(rename = "S")]
-    text: String,
+    records: Vec<ChangeRecord>,
 }
 
 /// Which records are to be handed over again (`ReportBatchItemFailures`).
@@ -87,6 +60,15 @@ struct Text {
 #[serde(rename_all = "camelCase")]
 pub struct StreamResponse {
     batch_item_failures: Vec<BatchItemFailure>,
+    #[serde(skip)]
+    feed_lag: Option<u64>,
+}
+
+impl StreamResponse {
+    /// How old in milliseconds the oldest change was when it was in the feed; none if there was none.
+    pub fn feed_lag(&self) -> Option<u64> {
+        self.feed_lag
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -103,60 +85,21 @@ pub async fn handle(store: &Store, clock: &Clock, event: StreamEvent) -> StreamR
             Err(error) => tracing::error!(%error, "work is left"),
         }
     }
-    let (of_users, of_links): (Vec<_>, Vec<_>) =
-        event.records.into_iter().map(|record| record.dynamodb).partition(|c| matches!(c.keys, Keys::User { .. }));
-    let done = of_links.into_iter().map(|change| async move {
-        let Keys::Link { pk, sk } = &change.keys else { return None };
-        match settle(store, clock, &pk.text, &sk.text).await {
-            Ok(()) => None,
-            Err(error) => {
-                tracing::error!(%error, "work is left");
-                Some(BatchItemFailure { item_identifier: change.sequence_number })
-            }
-        }
+    let (links, others): (Vec<_>, Vec<_>) =
+        event.records.into_iter().partition(|record| matches!(record.item(), ChangedItem::Link(..)));
+    let done = links.into_iter().map(|record| async move {
+        let ChangedItem::Link(pk, sk) = record.item() else { return None };
+        let error = settle(store, clock, pk, sk).await.err()?;
+        tracing::error!(%error, "work is left");
+        Some(BatchItemFailure { item_identifier: record.sequence().to_owned() })
     });
     let failures = futures_util::stream::iter(done).buffer_unordered(WORKS_AT_ONCE).filter_map(std::future::ready);
     let mut batch_item_failures: Vec<_> = failures.collect().await;
-    batch_item_failures.extend(count(store, clock, of_users).await);
-    StreamResponse { batch_item_failures }
-}
-
-/// Counts who came and who went, tenant by tenant; the first record of those that are to be handed over again.
-async fn count(store: &Store, clock: &Clock, changes: Vec<StreamChange>) -> Vec<BatchItemFailure> {
-    let mut by_tenant = BTreeMap::<String, Vec<UserChange>>::new();
-    for change in changes {
-        if let Keys::User { tenant } = &change.keys {
-            by_tenant.entry(tenant.text.clone()).or_default().extend(change.of_user());
-        }
-    }
-    let mut failures = Vec::new();
-    for (tenant, changes) in by_tenant {
-        let Ok(tenant) = tenant.parse::<TenantName>() else { continue };
-        if let Err(error) = store.count_changes(&tenant, &changes, clock.now()).await {
-            tracing::error!(%error, "users are not counted");
-            let first = changes.first().map(|change| change.sequence.clone());
-            failures.extend(first.map(|item_identifier| BatchItemFailure { item_identifier }));
-        }
-    }
-    failures
-}
-
-impl StreamChange {
-    /// Who came or went; none for who has only changed.
-    fn of_user(&self) -> Option<UserChange> {
-        let (image, came) = match (&self.old_image, &self.new_image) {
-            (None, Some(new)) => (new, true),
-            (Some(old), None) => (old, false),
-            _ => return None,
-        };
-        let second = self.approximate_creation_date_time.unwrap_or(f64::MAX) as i64;
-        Some(UserChange {
-            id: image.id.as_ref()?.text.clone(),
-            came,
-            sequence: self.sequence_number.clone(),
-            at: Timestamp::from_second(second).unwrap_or(Timestamp::MAX),
-        })
-    }
+    let oldest = others.first().cloned();
+    let of_feed = feed::write(store, clock, others).await;
+    let feed_lag = oldest.filter(|_| of_feed.is_empty()).and_then(|record| record.age(clock.now()));
+    batch_item_failures.extend(of_feed.into_iter().map(|item_identifier| BatchItemFailure { item_identifier }));
+    StreamResponse { batch_item_failures, feed_lag }
 }
 
 async fn settle(store: &Store, clock: &Clock, pk: &str, sk: &str) -> Result<(), StoreError> {
@@ -184,16 +127,16 @@ pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Looks for settled work of every tenant, again and again.
-pub async fn run(store: Store, clock: Clock) {
+/// Looks for settled work of every tenant, again and again; where no stream tells who comes and goes, users are counted
+/// anew each time.
+pub async fn run(store: Store, clock: Clock, counts: bool) {
     loop {
         match sweep(&store, &clock).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "work was carried out"),
             Err(error) => tracing::error!(%error, "work is left"),
         }
-        // The embedded engine has no streams.
-        if let Err(error) = recount(&store, &clock).await {
+        if counts && let Err(error) = recount(&store, &clock).await {
             tracing::error!(%error, "users are not counted");
         }
         tokio::time::sleep(INTERVAL).await;

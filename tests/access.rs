@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::access::{ROLE, USED, role};
 use crate::support::crash::Crash;
+use crate::support::feed::all_events;
 use crate::support::{Harness, encode, is_embedded, key, patch};
 use crate::token_endpoint::FORM;
 
@@ -69,6 +70,7 @@ async fn every_declared_access_is_needed() {
     drive_me(&harness).await;
     drive_operators(&harness).await;
     drive_uses(&harness).await;
+    all_events(&harness).await;
     let daily = serde_json::from_str("{}").unwrap();
     let of_worker = Some((worker::HANDLER, worker::ACCESS));
     ROLE.scope(of_worker, worker::handle(&harness.app.store, &Clock::System, daily)).await;
@@ -123,6 +125,7 @@ async fn drive_operators(harness: &Harness) {
     ask("PUT", robot, json!({"active": true})).await;
     ask("GET", "/tenants/initech/automation-users", Value::Null).await;
     ask("GET", keys, Value::Null).await;
+    ask("GET", "/tenants/initech/events", Value::Null).await;
     ask("POST", &format!("{keys}/{}/rotate", made["id"].as_str().unwrap()), json!({})).await;
     ask("DELETE", &format!("{keys}/{}", made["id"].as_str().unwrap()), Value::Null).await;
     let client = ask("POST", keys, new("client")).await;
@@ -153,10 +156,10 @@ async fn access_token(harness: &Harness, name: &str) -> String {
 async fn drive_uses(harness: &Harness) {
     let store = &harness.app.store;
     let tokens = [access_token(harness, "acme").await, access_token(harness, "admin").await];
-    for route in ROUTES.iter().filter(|route| matches!(route.base, Base::Scim | Base::Admin)) {
+    for route in ROUTES.iter().filter(|route| matches!(route.base, Base::Scim | Base::Admin | Base::Events)) {
         let tenant: TenantName = if route.base == Base::Admin { "admin" } else { "acme" }.parse().unwrap();
         let key = key(store, &tenant, |record| {
-            (record.used, record.scopes) = (None, vec![Scope::Read, Scope::Write, Scope::Admin]);
+            (record.used, record.scopes) = (None, Scope::ALL.to_vec());
         })
         .await;
         let path = route.path.replace("{tenant}", "nobody").replace("{id}", "x").replace("{key}", "x");

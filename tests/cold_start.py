@@ -157,7 +157,7 @@ def starts(rollcall, bootstrap):
                 "PATH": os.environ["PATH"], "_HANDLER": "users.list", "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x",
                 "AWS_SECRET_ACCESS_KEY": "x", "AWS_LAMBDA_FUNCTION_NAME": "f", "AWS_LAMBDA_FUNCTION_VERSION": "1",
                 "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512", "AWS_LAMBDA_LOG_GROUP_NAME": "g", "AWS_LAMBDA_LOG_STREAM_NAME": "s",
-                **{f"{table.upper()}_TABLE": f"rollcall-{table}" for table in ("keys", "tokens", "users", "groups", "links")},
+                **{f"{table.upper()}_TABLE": f"rollcall-{table}" for table in ("keys", "tokens", "users", "groups", "links", "changes")},
             }
             plain = {**environment, "AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{port}"}
             ssl = {**environment, "AWS_ENDPOINT_URL_DYNAMODB": f"https://localhost:{secure}", "ROLLCALL_CA_FILE": f"{folder}/ca.pem"}

@@ -177,7 +177,7 @@ def endpoint(bootstrap):
         environment = {
             "PATH": os.environ["PATH"], "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
             "AWS_ENDPOINT_URL_DYNAMODB": f"http://{HOST}:{engine_port}", "AWS_LAMBDA_FUNCTION_TIMEOUT": "15",
-            **{f"{table.upper()}_TABLE": f"rollcall-{table}" for table in ("keys", "tokens", "users", "groups", "links")},
+            **{f"{table.upper()}_TABLE": f"rollcall-{table}" for table in ("keys", "tokens", "users", "groups", "links", "changes")},
         }
         routes = functions()
         running = {

@@ -14,6 +14,7 @@ mod credentials;
 mod differential;
 mod doctor;
 mod doors;
+mod feed;
 mod filters;
 mod fuzz;
 mod group_members;

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use rollcall::api::ROUTES;
+use rollcall::api::{Base, ROUTES};
+use rollcall::auth::Scope;
 use rollcall::tenant::{Profile, ProfileRef, TenantConfig, TenantName};
 use serde_json::{Value, json};
 
@@ -18,6 +19,9 @@ async fn head_is_get_without_the_body_wherever_get_is() {
     let (bob, admin) = (harness.user("bob").await, harness.operator().await);
     let authorization = format!("Bearer {}", harness.acme);
     let operator = format!("Bearer {admin}");
+    let reader = key(&harness.app.store, &"acme".parse().unwrap(), |record| record.scopes = vec![Scope::Events]).await;
+    let reader = format!("Bearer {reader}");
+    let reader = [("authorization", reader.as_str())];
     let tag = [("authorization", authorization.as_str()), ("if-none-match", "W/\"1\"")];
     let nobody = [];
     let mut cases: Vec<(String, &[(&str, &str)])> = vec![
@@ -31,7 +35,12 @@ async fn head_is_get_without_the_body_wherever_get_is() {
         for base in route.base.patterns() {
             let path = format!("{base}{}", route.path.trim_end_matches('/'));
             let path = path.replace("{tenant}", "acme").replace("{id}", &bob);
-            cases.push((path, if route.base == rollcall::api::Base::Admin { &operators } else { &tenant }));
+            let headers = match route.base {
+                Base::Admin => &operators,
+                Base::Events => &reader,
+                _ => &tenant,
+            };
+            cases.push((path, headers));
         }
     }
     let mut seen = BTreeSet::new();

@@ -155,7 +155,7 @@ fn mistakes_on_the_command_line_are_told_plainly() {
         (vec!["tenant", "create", "demo"], "is there already"),
         (vec!["key", "create", "nobody", "--description", "x"], "there is no tenant nobody"),
         (vec!["key", "create", "demo", "--description", ""], "description: it has"),
-        (vec!["key", "create", "demo", "--description", "x", "--scope", "root"], "read, write and admin"),
+        (vec!["key", "create", "demo", "--description", "x", "--scope", "root"], "read, write, admin and events"),
         (vec!["key", "create", "demo", "--description", "x", "--expires", "2001-01-01"], "in the past"),
         (vec!["key", "revoke", "demo", "nonsense"], "is not a key's id"),
         (vec!["key", "revoke", "demo", "00000000000000"], "key 00000000000000 not found"),

@@ -204,7 +204,7 @@ fn check(new: &NewKey, now: Timestamp) -> Result<(), AdminError> {
         return refuse(format!("description: it has 1 to {MAX_DESCRIPTION_BYTES} bytes"));
     }
     if new.scopes.is_empty() {
-        return refuse("scopes: at least one of read, write and admin".to_owned());
+        return refuse("scopes: at least one of read, write, admin and events".to_owned());
     }
     if new.scopes.contains(&Scope::Admin) && new.tenant.as_str() != OPERATOR_TENANT {
         return refuse(format!(

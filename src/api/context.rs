@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::client_kind::client_kind;
 use super::path::{Base, RequestTarget};
 use super::response::ScimResponse;
 use crate::app::App;
@@ -154,6 +155,11 @@ impl<'a> RequestContext<'a> {
         self.request.body()
     }
 
+    /// The query as it came; empty for none.
+    pub(super) fn raw_query(&self) -> &str {
+        self.request.uri().query().unwrap_or_default()
+    }
+
     /// The author of what this request writes.
     pub fn author(&self, principal: &Principal) -> Author {
         Author {
@@ -162,6 +168,8 @@ impl<'a> RequestContext<'a> {
             at: self.now(),
             started: self.started,
             settings: principal.settings(),
+            route: self.route.name,
+            client: client_kind(self.request.headers(), self.request.body()),
         }
     }
 

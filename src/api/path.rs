@@ -16,6 +16,8 @@ pub enum Base {
     WellKnown,
     /// `/admin/v1`: what operators do.
     Admin,
+    /// `/{tenant}/events`: the feed of what has happened.
+    Events,
 }
 
 impl Base {
@@ -26,6 +28,7 @@ impl Base {
             Self::OAuth => &["/{tenant}/oauth"],
             Self::WellKnown => &["/.well-known/oauth-authorization-server/{tenant}"],
             Self::Admin => &["/admin/v1"],
+            Self::Events => &["/{tenant}/events"],
         }
     }
 }
@@ -56,6 +59,7 @@ impl RequestTarget {
             [first, name, tenant] if first == ".well-known" && name == "oauth-authorization-server" => {
                 (Base::WellKnown, tenant.as_str(), &[][..])
             }
+            [tenant, name] if name == "events" => (Base::Events, tenant.as_str(), &[][..]),
             [tenant, name, rest @ ..] if name == "oauth" => (Base::OAuth, tenant.as_str(), rest),
             [tenant, name, version, rest @ ..] if name == "scim" && version == "v2" => {
                 (Base::Scim, tenant.as_str(), rest)

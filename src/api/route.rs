@@ -8,7 +8,7 @@ use http::Method;
 
 use super::context::Route;
 use super::path::Base;
-use super::{admin, bulk, discovery, group_members, groups, me, oauth, search, users};
+use super::{admin, bulk, discovery, events, group_members, groups, me, oauth, search, users};
 use crate::auth::Scope;
 
 mod access;
@@ -63,6 +63,7 @@ routes! {
     GET     Scim      "/Schemas/{id}"         "schemas.get"          Read   [AUTHENTICATE]                                   discovery::schema;
     POST    OAuth     "/token"                "oauth.token"          Read   [ISSUE_TOKEN]                                    oauth::token;
     GET     WellKnown "/"                     "oauth.metadata"       Read   []                                               oauth::metadata;
+    GET     Events    "/"                     "events.list"          Events [AUTHENTICATE READ_FEED]                         events::list;
     GET     Admin     "/tenants"                                    "admin.tenants.list"    Admin [AUTHENTICATE LIST_TENANTS]  admin::list_tenants;
     POST    Admin     "/tenants"                                    "admin.tenants.create"  Admin [AUTHENTICATE CREATE_TENANT] admin::create_tenant;
     GET     Admin     "/tenants/{tenant}"                           "admin.tenants.get"     Admin [AUTHENTICATE]               admin::show_tenant;
@@ -73,6 +74,7 @@ routes! {
     DELETE  Admin     "/tenants/{tenant}/keys/{key}"                "admin.keys.revoke"     Admin [REVOKE_KEY]                 admin::revoke_key;
     GET     Admin     "/tenants/{tenant}/automation-users"          "admin.automation.list" Admin [AUTHENTICATE LIST_KEYS]     admin::list_automation_users;
     PUT     Admin     "/tenants/{tenant}/automation-users/{name}"   "admin.automation.put"  Admin [CHANGE_KEYS]                admin::put_automation_user;
+    GET     Admin     "/tenants/{tenant}/events"                    "admin.events.list"     Admin [AUTHENTICATE READ_FEED]     events::list_of_tenant;
 }
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::Request;
-use http::header::HOST;
+use http::header::{HOST, USER_AGENT};
 
 use super::context::{Origin, RequestContext, Route};
 use super::path::RequestTarget;
@@ -47,6 +47,9 @@ impl<'a> RequestContext<'a> {
         let mut request = Request::builder().method(method).uri(uri).body(Bytes::new())?;
         if let Some(host) = self.request.headers().get(HOST) {
             request.headers_mut().insert(HOST, host.clone());
+        }
+        if let Some(agent) = self.request.headers().get(USER_AGENT) {
+            request.headers_mut().insert(USER_AGENT, agent.clone());
         }
         if let Some(origin) = self.request.extensions().get::<Origin>() {
             request.extensions_mut().insert(origin.clone());

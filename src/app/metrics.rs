@@ -66,6 +66,25 @@ impl Observer {
     }
 }
 
+impl Observer {
+    /// Tells how old in milliseconds the oldest change of a batch was when it was in the feed.
+    pub fn record_feed_lag(&self, milliseconds: u64) {
+        match self {
+            Self::Log => tracing::debug!(milliseconds, "feed"),
+            Self::EmbeddedMetrics(namespace) => {
+                println!("{}", feed_lag_metrics(namespace, milliseconds, jiff::Timestamp::now().as_millisecond()));
+            }
+        }
+    }
+}
+
+fn feed_lag_metrics(namespace: &str, milliseconds: u64, timestamp: i64) -> Value {
+    let metrics = json!([{"Name": "FeedLag", "Unit": "Milliseconds"}]);
+    let directives = json!([{"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics}]);
+    json!({"level": "INFO", "message": "feed", "FeedLag": milliseconds,
+        "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": directives}})
+}
+
 impl RequestRecord<'_> {
     /// The line (docs.aws.amazon.com, CloudWatch_Embedded_Metric_Format_Specification).
     fn metrics(&self, namespace: &str, timestamp: i64) -> Value {
@@ -120,6 +139,13 @@ mod tests {
     fn what_is_not_offered_is_no_server_error() {
         let counted = [400, 500, 501, 503, 507].map(is_server_error);
         assert_eq!(counted, [false, true, false, true, true]);
+    }
+
+    #[test]
+    fn the_feed_tells_its_lag() {
+        let line = feed_lag_metrics("Rollcall/test", 1_234, 5);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!((&directive["Metrics"][0]["Name"], &line["FeedLag"]), (&json!("FeedLag"), &json!(1_234)));
     }
 
     #[test]

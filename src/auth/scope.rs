@@ -11,11 +11,13 @@ pub enum Scope {
     Write,
     /// Manage tenants and keys.
     Admin,
+    /// Read what has happened to users and groups.
+    Events,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Write, Self::Admin];
+    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Admin, Self::Events];
 
     /// The name in a key record.
     pub fn as_str(self) -> &'static str {
@@ -23,6 +25,7 @@ impl Scope {
             Self::Read => "read",
             Self::Write => "write",
             Self::Admin => "admin",
+            Self::Events => "events",
         }
     }
 }
@@ -34,6 +37,6 @@ impl FromStr for Scope {
         Self::ALL
             .into_iter()
             .find(|scope| scope.as_str() == text)
-            .ok_or_else(|| format!("{text} is not a scope; the scopes are read, write and admin"))
+            .ok_or_else(|| format!("{text} is not a scope; the scopes are read, write, admin and events"))
     }
 }

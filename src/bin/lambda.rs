@@ -48,7 +48,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let handler = need("_HANDLER")?;
     if handler == worker::HANDLER {
-        return Box::pin(work(&store()?)).await;
+        return Box::pin(work(&store()?, &observer())).await;
     }
     let selection = Selection::parse(&handler).map_err(|e| format!("_HANDLER: {e}"))?;
     let store = store()?;
@@ -57,8 +57,7 @@ async fn run() -> Result<(), Error> {
         store.connect().await;
     }
     let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
-    let observer = variable("METRICS_NAMESPACE").map_or(Observer::Log, Observer::EmbeddedMetrics);
-    let app = App { public_url, observer, ..App::new(store)? };
+    let app = App { public_url, observer: observer(), ..App::new(store)? };
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;
@@ -67,17 +66,30 @@ async fn run() -> Result<(), Error> {
     .await
 }
 
-/// Carries out what requests have left, as the change records of the links table say.
-async fn work(store: &Store) -> Result<(), Error> {
+/// Carries out what requests have left, and writes the feed, as the change records of the tables say.
+async fn work(store: &Store, observer: &Observer) -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<worker::StreamEvent>| async move {
-        Ok::<_, Error>(Box::pin(worker::handle(store, &Clock::System, event.payload)).await)
+        let answer = Box::pin(worker::handle(store, &Clock::System, event.payload)).await;
+        answer.feed_lag().into_iter().for_each(|milliseconds| observer.record_feed_lag(milliseconds));
+        Ok::<_, Error>(answer)
     }))
     .await
 }
 
+fn observer() -> Observer {
+    variable("METRICS_NAMESPACE").map_or(Observer::Log, Observer::EmbeddedMetrics)
+}
+
 fn store() -> Result<Store, String> {
     let names = TableNames::each(|table| need(&table.variable()))?;
-    Ok(Store::new(client::from_lambda_environment(variable)?, names))
+    let store = Store::new(client::from_lambda_environment(variable)?, names);
+    match variable("CHANGES_RETENTION_DAYS") {
+        None => Ok(store),
+        Some(days) => {
+            let days = days.parse().map_err(|_| "CHANGES_RETENTION_DAYS: it is a number of days".to_owned())?;
+            Ok(store.with_retention_days(days))
+        }
+    }
 }
 
 fn need(name: &str) -> Result<String, String> {

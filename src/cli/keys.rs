@@ -42,7 +42,7 @@ pub(super) enum KeyCommand {
         credential_type: TypeArgument,
         #[command(flatten)]
         trust: TrustOptions,
-        /// A scope of the key: read, write or admin; repeat it for several
+        /// A scope of the key: read, write, admin or events; repeat it for several
         #[arg(long = "scope", value_name = "SCOPE", default_values = ["read", "write"])]
         scopes: Vec<Scope>,
         /// When the key stops working: 2027-01-31, 2027-01-31T12:00:00Z, a time from now such as 90d, or never; a year

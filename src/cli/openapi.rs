@@ -6,6 +6,7 @@ use crate::api::{Base, ROUTES, Route};
 use crate::scim::Schemas;
 
 mod components;
+mod events;
 mod non_scim;
 mod operation_target;
 mod parameters;
@@ -47,6 +48,7 @@ pub fn description() -> Result<String, String> {
         }],
         "security": security(&[]),
         "paths": paths,
+        "webhooks": events::webhooks(),
         "components": {
             "securitySchemes": security_schemes(),
             "responses": responses::errors(),

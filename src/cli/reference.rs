@@ -52,7 +52,8 @@ fn endpoints() -> String {
          | Method | Path | Scope | Function |\n|---|---|---|---|\n",
     );
     for route in ROUTES {
-        let scope = if matches!(route.base, Base::Scim | Base::Admin) { route.scope.as_str() } else { "none" };
+        let scope =
+            if matches!(route.base, Base::Scim | Base::Admin | Base::Events) { route.scope.as_str() } else { "none" };
         let _ = writeln!(page, "| {} | `{}` | {scope} | `{}` |", route.method, super::openapi::path(route), route.name);
     }
     page

@@ -22,6 +22,7 @@ use crate::scim::{ErrorCode, ScimError};
 use crate::store::Store;
 use crate::tenant::{TenantConfig, TenantName};
 use crate::worker;
+use crate::worker::follow::Follower;
 
 /// The tenant of a new store.
 const DEMO: &str = "demo";
@@ -56,7 +57,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
     let shown_url = public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let store = options.store.open().await?;
+    let (store, follower) = open(&options.store).await?;
     greet(&store, &shown_url, options.store.is_remote()).await?;
     if public_url.is_none() && !address.ip().is_loopback() {
         eprintln!(
@@ -64,8 +65,12 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
              set --public-url"
         );
     }
-    // In the cloud, the function `stream` does it.
-    let worker = (!options.store.aws).then(|| tokio::spawn(worker::run(store.clone(), Clock::System)));
+    let mut workers = follower.map(|follower| tokio::spawn(follower.run())).into_iter().collect::<Vec<_>>();
+    // In the cloud, the function `stream` does it; elsewhere streams are read of the embedded engine alone.
+    let counts = workers.is_empty();
+    if !options.store.aws {
+        workers.push(tokio::spawn(worker::run(store.clone(), Clock::System, counts)));
+    }
     let app = App { public_url, ..App::new(store).map_err(|e| e.to_string())? };
     let folder = (!options.store.is_remote()).then_some(options.store.data);
     let secret = folder.as_ref().map(|_| local_operator::new_secret()).transpose()?;
@@ -80,12 +85,26 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     .await;
     folder.iter().for_each(|folder| data_folder::withdraw(folder));
     // A runtime that ends while the worker waits for the store would panic in it.
-    if let Some(worker) = worker {
+    for worker in workers {
         worker.abort();
         // Whether it ended by itself or was aborted is the same here.
         let _ = worker.await;
     }
     served
+}
+
+/// The store; of an embedded one, who follows its streams. What an earlier process has left is worked off first.
+async fn open(options: &StoreOptions) -> Result<(Store, Option<Follower>), String> {
+    if options.is_remote() {
+        return Ok((options.open().await?, None));
+    }
+    let engine = data_folder::open_alone(&options.data).await?;
+    let store = options.store_on(&engine).await?;
+    let mut follower = Follower::new(store.clone(), engine, Clock::System).await?;
+    if let Err(error) = follower.catch_up().await {
+        tracing::error!(%error, "the feed stands still");
+    }
+    Ok((store, Some(follower)))
 }
 
 async fn answer(app: &App, secret: Option<&str>, address: SocketAddr, request: Request<Bytes>) -> Response<Bytes> {

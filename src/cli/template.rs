@@ -86,7 +86,8 @@ fn error_alarms() -> String {
 const WORKER_SETTINGS: &str = "      Timeout: 900\n";
 
 /// What is not done is handed over again, with what follows it in its shard; given up, it is told to the operator, and
-/// looked for once a day.
+/// unfinished work is looked for once a day. A change of a user or group is not given up before the stream forgets it:
+/// the feed must not pass it over.
 const WORKER_EVENTS: &str = "        Links:
           Type: DynamoDB
           Properties:
@@ -106,10 +107,22 @@ const WORKER_EVENTS: &str = "        Links:
             StartingPosition: TRIM_HORIZON
             BatchSize: 1000
             MaximumBatchingWindowInSeconds: 1
-            FilterCriteria: {Filters: [{Pattern: '{\"eventName\":[\"INSERT\",\"REMOVE\"]}'}]}
+            ParallelizationFactor: 10
             FunctionResponseTypes: [ReportBatchItemFailures]
             BisectBatchOnFunctionError: true
-            MaximumRetryAttempts: 100
+            MaximumRetryAttempts: -1
+            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
+        Groups:
+          Type: DynamoDB
+          Properties:
+            Stream: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-groups-stream\"}
+            StartingPosition: TRIM_HORIZON
+            BatchSize: 1000
+            MaximumBatchingWindowInSeconds: 1
+            ParallelizationFactor: 10
+            FunctionResponseTypes: [ReportBatchItemFailures]
+            BisectBatchOnFunctionError: true
+            MaximumRetryAttempts: -1
             DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
         Daily:
           Type: ScheduleV2
@@ -122,6 +135,7 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
                 Resource:
                   - !ImportValue {\"Fn::Sub\": \"${TablePrefix}-links-stream\"}
                   - !ImportValue {\"Fn::Sub\": \"${TablePrefix}-users-stream\"}
+                  - !ImportValue {\"Fn::Sub\": \"${TablePrefix}-groups-stream\"}
               - Effect: Allow
                 Action: [sqs:SendMessage]
                 Resource: !GetAtt FailedWork.Arn

@@ -21,6 +21,8 @@ pub struct ScimError {
     pub retry_after: Option<u32>,
     /// How to authenticate, for a 401 that says otherwise than most.
     pub challenges: Option<&'static str>,
+    /// The time of the oldest event that is kept, for a 410 of the feed.
+    pub oldest: Option<Box<Value>>,
 }
 
 /// Detail error keywords of RFC 7644 table 9 and RFC 9865 section 2.1.
@@ -62,7 +64,7 @@ impl ScimType {
 impl ScimError {
     /// An error of that code.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), retry_after: None, challenges: None }
+        Self { code, detail: detail.into(), retry_after: None, challenges: None, oldest: None }
     }
 
     /// The HTTP status.
@@ -195,6 +197,7 @@ impl ScimError {
                 map.insert("scimType".into(), scim_type.as_str().into());
             }
             map.insert("detail".into(), self.detail.as_str().into());
+            map.extend(self.oldest.as_deref().map(|oldest| ("oldest".to_owned(), oldest.clone())));
         }
         body
     }

@@ -91,13 +91,19 @@ impl Projection {
     }
 }
 
+/// Drops what a schema says is never returned (RFC 7643 section 7), as if all else were asked for by name.
+pub fn drop_never_returned(resource: &mut Map<String, Value>, schema: &ResourceSchema) {
+    drop_hidden(resource, schema, &Names { is_whole: true, ..Names::default() });
+}
+
 /// Drops what a schema says is never returned, or only by request (RFC 7643 section 7).
 fn drop_hidden(resource: &mut Map<String, Value>, schema: &ResourceSchema, wanted: &Names) {
     drop_hidden_of(resource, &schema.core.attributes, Some(wanted));
     for extension in schema.extensions.iter().filter(|extension| extension.attributes.iter().any(may_hide)) {
         let Some(name) = member_name(resource, &extension.id) else { continue };
         if let Some(Value::Object(members)) = resource.get_mut(&name) {
-            drop_hidden_of(members, &extension.attributes, wanted.below(&extension.id));
+            let below = wanted.below(&extension.id).or_else(|| wanted.is_whole.then_some(wanted));
+            drop_hidden_of(members, &extension.attributes, below);
             if members.is_empty() {
                 resource.shift_remove(&name);
             }

@@ -1,6 +1,7 @@
 //! What is done with tenants' data: each file has the operations of one kind of resource.
 
 pub mod automation;
+pub mod changes;
 pub mod counts;
 pub mod group_members;
 mod groups;

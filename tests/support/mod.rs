@@ -26,6 +26,7 @@ pub mod access;
 pub mod budget;
 pub mod conflict;
 pub mod crash;
+pub mod feed;
 pub mod issuer;
 pub mod pause;
 pub mod stale;

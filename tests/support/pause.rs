@@ -1,4 +1,5 @@
-//! Holds the n-th transaction back until it is told to go on: the moment between a request's reads and its write.
+//! Holds the n-th call of an operation back until it is told to go on: for transactions, the moment between a request's
+//! reads and its write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +10,8 @@ use super::wire::{DynamoCall, Layer};
 
 #[derive(Debug)]
 pub struct Pause {
-    /// The transaction that waits, from 1.
+    operation: &'static str,
+    /// The call that waits, from 1.
     at: usize,
     seen: AtomicUsize,
     reached: Notify,
@@ -18,7 +20,11 @@ pub struct Pause {
 
 impl Pause {
     pub fn at_transaction(at: usize) -> Arc<Self> {
-        Arc::new(Self { at, seen: AtomicUsize::new(0), reached: Notify::new(), go_on: Notify::new() })
+        Self::at_call("TransactWriteItems", at)
+    }
+
+    pub fn at_call(operation: &'static str, at: usize) -> Arc<Self> {
+        Arc::new(Self { operation, at, seen: AtomicUsize::new(0), reached: Notify::new(), go_on: Notify::new() })
     }
 
     pub async fn reached(&self) {
@@ -33,7 +39,7 @@ impl Pause {
 impl Layer for Pause {
     fn hold<'a>(&'a self, call: &'a DynamoCall) -> super::wire::Held<'a> {
         Box::pin(async move {
-            if call.operation != "TransactWriteItems" || self.seen.fetch_add(1, Ordering::SeqCst) + 1 != self.at {
+            if call.operation != self.operation || self.seen.fetch_add(1, Ordering::SeqCst) + 1 != self.at {
                 return;
             }
             self.reached.notify_one();

@@ -31,7 +31,7 @@ pub(super) const CREATE_USER: &[P] = &[P::USERS_BY_ID, P::USERS_PUT, P::LINKS_GE
 /// An update in place, or for a rename a new item and the end of the old one.
 pub(super) const CHANGE_USER: &[P] = &[P::USERS_UPDATE, P::USERS_PUT, P::USERS_DELETE, P::LINKS_PUT, P::LINKS_DELETE];
 
-/// A user and its memberships; of many, a job.
+/// A user and its memberships, of many a job; and who deleted it.
 pub(super) const DELETE_USER: &[P] = &[
     P::USERS_BY_ID,
     P::USERS_DELETE,
@@ -40,6 +40,7 @@ pub(super) const DELETE_USER: &[P] = &[
     P::LINKS_QUERY,
     P::LINKS_PUT,
     P::LINKS_DELETE,
+    P::CHANGES_PUT,
 ];
 
 /// A group by id, and its members.
@@ -79,8 +80,11 @@ pub(super) const HOLD_MEMBERS: &[P] = &[P::USERS_CHECK];
 /// A new group.
 pub(super) const PUT_GROUP: &[P] = &[P::GROUPS_PUT];
 
-/// The end of a group.
-pub(super) const DELETE_GROUP: &[P] = &[P::GROUPS_BATCH_GET, P::GROUPS_DELETE];
+/// The end of a group, and who ended it.
+pub(super) const DELETE_GROUP: &[P] = &[P::GROUPS_BATCH_GET, P::GROUPS_DELETE, P::CHANGES_PUT];
+
+/// What has happened.
+pub(super) const READ_FEED: &[P] = &[P::CHANGES_QUERY];
 
 /// The row of one member.
 pub(super) const READ_MEMBERSHIP: &[P] = &[P::LINKS_GET];

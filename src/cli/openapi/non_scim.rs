@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{reference, responses};
+use super::{events, reference, responses};
 use crate::api::{Base, Route};
 
 /// One operation.
@@ -131,6 +131,24 @@ const PLAIN: &[NonScimOperation] = &[
         success: (200, Some("AutomationUser")),
         refusals: &[400, 404],
     },
+    NonScimOperation {
+        route: "events.list",
+        description: "The page ends with a cursor, also where nothing is left: what comes later follows it.",
+        tag: "Events",
+        summary: "Read what has happened to the tenant's users and groups, in order",
+        body: None,
+        success: (200, Some("EventPage")),
+        refusals: &[400, 410],
+    },
+    NonScimOperation {
+        route: "admin.events.list",
+        description: "The page ends with a cursor, also where nothing is left: what comes later follows it.",
+        tag: "Events",
+        summary: "Read what has happened to a tenant's users and groups, in order",
+        body: None,
+        success: (200, Some("EventPage")),
+        refusals: &[400, 404, 410],
+    },
 ];
 
 fn plain(route: &Route) -> Option<&'static NonScimOperation> {
@@ -176,10 +194,14 @@ pub(super) fn operation(route: &Route) -> Value {
             format!("{} The key is one of the operators', with the scope `admin`.", plain.description),
             admin_security(),
         ),
+        Base::Events => (format!("{} The key needs the scope `events`.", plain.description), admin_security()),
         _ => (plain.description.to_owned(), json!([])),
     };
     operation.insert("description".to_owned(), json!(description));
     operation.insert("security".to_owned(), security);
+    if plain.tag == "Events" {
+        operation.insert("parameters".to_owned(), events::parameters());
+    }
     if let Some((media_type, schema)) = plain.body {
         let is_required = route.name != "admin.keys.rotate";
         let body = json!({"required": is_required, "content": {media_type: {"schema": reference(schema)}}});
@@ -217,5 +239,7 @@ fn answers(route: &Route, plain: &NonScimOperation) -> Map<String, Value> {
 /// # Errors
 /// When the file is no JSON object; the test that compares `openapi.json` reads it.
 pub(super) fn schemas() -> Result<Map<String, Value>, String> {
-    serde_json::from_str(include_str!("non_scim.json")).map_err(|e| e.to_string())
+    let mut schemas = serde_json::from_str(include_str!("non_scim.json")).map_err(|e| e.to_string())?;
+    events::complete(&mut schemas);
+    Ok(schemas)
 }

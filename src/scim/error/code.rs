@@ -73,6 +73,7 @@ codes! {
     MethodNotAllowed "method-not-allowed" 405 None, "The endpoint does not take this method.", "Use one of the methods in `Allow`.";
     Taken "taken" 409 Some(T::Uniqueness), "A unique value belongs to another resource.", "Change the value, or match the existing resource by it.";
     BulkReference "bulk-reference" 409 None, "An operation refers to one that failed, or to itself.", "Correct the operation that it refers to.";
+    CursorGone "cursor-gone" 410 None, "Events after the cursor of the feed may be gone.", "Read the whole state, then follow the feed from `cursor=now`.";
     VersionMismatch "version-mismatch" 412 None, "`If-Match` names an older version, or `If-None-Match` the current one.", "Read the resource again.";
     BodyTooSlow "body-too-slow" 408 None, "The body did not arrive in time.", "Send the request again.";
     BodyTooLarge "body-too-large" 413 None, "The body is longer than Rollcall accepts.", "Send less in one request.";

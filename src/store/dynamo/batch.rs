@@ -1,6 +1,8 @@
-//! Many items by their keys.
+//! Many items by their keys, and many items put.
 
-use aws_sdk_dynamodb::types::KeysAndAttributes;
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
 
 use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_GROUPS_PER_USER};
 use crate::store::dynamo::commit::pause;
@@ -10,6 +12,12 @@ use crate::store::{Store, StoreError};
 
 /// Most items of one BatchGetItem.
 const BATCH: usize = 100;
+
+/// Most items of one BatchWriteItem.
+const WRITE_BATCH: usize = 25;
+
+/// Such calls side by side.
+const WRITE_BATCHES_AT_ONCE: usize = 4;
 
 /// Such calls side by side: what concerns the groups of one user, at the most, in one round trip.
 const BATCHES_AT_ONCE: usize = MAX_GROUPS_PER_USER / BATCH;
@@ -23,6 +31,36 @@ impl Store {
             items.extend(futures_util::future::try_join_all(batches).await?.into_iter().flatten());
         }
         Ok(items)
+    }
+
+    /// Puts items, in any order and without a condition. If it fails, some may be there.
+    pub(in crate::store) async fn put_items(&self, table: Table, items: Vec<Item>) -> Result<(), StoreError> {
+        for some in items.chunks(WRITE_BATCH * WRITE_BATCHES_AT_ONCE) {
+            let batches = some.chunks(WRITE_BATCH).map(|batch| self.write_batch(table, batch));
+            futures_util::future::try_join_all(batches).await?;
+        }
+        Ok(())
+    }
+
+    async fn write_batch(&self, table: Table, items: &[Item]) -> Result<(), StoreError> {
+        let table = self.table(table);
+        let put = |item: &Item| {
+            let put = PutRequest::builder().set_item(Some(item.clone())).build();
+            put.map(|put| WriteRequest::builder().put_request(put).build())
+        };
+        let requests = items.iter().map(put).collect::<Result<Vec<_>, _>>();
+        let mut left = HashMap::from([(table.to_owned(), requests.map_err(|e| StoreError::Refused(e.to_string()))?)]);
+        for attempt in 0..MAX_CONFLICT_ATTEMPTS {
+            if attempt > 0 {
+                pause(attempt).await;
+            }
+            let written = self.client.batch_write_item().set_request_items(Some(left)).send().await;
+            left = written.map_err(|e| StoreError::of(&e))?.unprocessed_items.unwrap_or_default();
+            if left.values().all(Vec::is_empty) {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Throttled("BatchWriteItem left items unprocessed".to_owned()))
     }
 
     async fn batch(&self, table: Table, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {

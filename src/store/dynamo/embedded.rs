@@ -1,4 +1,5 @@
-//! DynamoDB inside the process, for `rollcall serve` and for tests: the SDK's connector calls the engine directly.
+//! DynamoDB inside the process, for `rollcall serve` and for tests: the SDK's connector calls the engine directly, and
+//! the worker reads the engine's streams.
 
 use std::sync::Arc;
 
@@ -12,6 +13,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
 use dynoxide::errors::DynoxideError;
+use serde_json::{Value, json};
+
+mod stream_index;
 
 /// An engine.
 #[derive(Clone)]
@@ -29,7 +33,9 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn in_memory() -> Result<Self, String> {
-        Database::memory().map(|db| Self(Arc::new(db))).map_err(|e| e.to_string())
+        let name = getrandom::u64().map_err(|e| e.to_string())?;
+        // A name of its own, so that the index can be made beside the engine.
+        Self::open(&format!("file:rollcall-{name:016x}?mode=memory&cache=shared"))
     }
 
     /// An engine that keeps its data in a file; several processes may have it open.
@@ -37,7 +43,13 @@ impl Engine {
     /// # Errors
     /// What the engine says, such as that the file cannot be opened.
     pub fn in_file(path: &str) -> Result<Self, String> {
-        Database::new(path).map(|db| Self(Arc::new(db))).map_err(|e| e.to_string())
+        Self::open(path)
+    }
+
+    fn open(path: &str) -> Result<Self, String> {
+        let database = Database::new(path).map_err(|e| e.to_string())?;
+        stream_index::create(path)?;
+        Ok(Self(Arc::new(database)))
     }
 
     /// The engine as the SDK's transport.
@@ -48,6 +60,11 @@ impl Engine {
     /// Carries out one call: the operation's name as in `x-amz-target`, and its JSON body. Answers with the HTTP
     /// status and JSON body that DynamoDB would.
     pub fn call(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        if operation == "BatchWriteItem"
+            && let Some(answer) = self.write_together(body)
+        {
+            return answer;
+        }
         let db = &self.0;
         macro_rules! dispatch {
             ($($name:literal => $method:ident),* $(,)?) => {
@@ -60,6 +77,7 @@ impl Engine {
         dispatch!(
             "CreateTable" => create_table,
             "DescribeTable" => describe_table,
+            "UpdateTable" => update_table,
             "DeleteTable" => delete_table,
             "ListTables" => list_tables,
             "GetItem" => get_item,
@@ -74,6 +92,86 @@ impl Engine {
             "TransactGetItems" => transact_get_items,
         )
     }
+}
+
+/// Where a reader of a stream is, as the engine says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamPosition {
+    /// The stream's name, another one each time that it is switched on.
+    arn: String,
+    iterator: String,
+}
+
+impl Engine {
+    /// The place in a table's stream after the record of that sequence number; without one, the oldest record. `None`
+    /// for a table without a stream.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn stream_position(&self, table: &str, after: Option<&str>) -> Result<Option<StreamPosition>, String> {
+        let listed = self.ask(|db| Ok(db.list_streams(from_json(json!({"TableName": table}))?)))?;
+        let Some(arn) = listed.pointer("/Streams/0/StreamArn").and_then(Value::as_str) else { return Ok(None) };
+        let shards = self.ask(|db| Ok(db.describe_stream(from_json(json!({"StreamArn": arn}))?)))?;
+        let shard = shards.pointer("/StreamDescription/Shards/0/ShardId").cloned().unwrap_or_default();
+        let kind = if after.is_some() { "AFTER_SEQUENCE_NUMBER" } else { "TRIM_HORIZON" };
+        let mut request = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": kind});
+        if let (Some(after), Some(request)) = (after, request.as_object_mut()) {
+            request.insert("SequenceNumber".to_owned(), after.into());
+        }
+        let found = self.ask(|db| Ok(db.get_shard_iterator(from_json(request)?)))?;
+        let iterator = found.get("ShardIterator").and_then(Value::as_str).unwrap_or_default();
+        Ok(Some(StreamPosition { arn: arn.to_owned(), iterator: iterator.to_owned() }))
+    }
+
+    /// The records after a place, at most so many, as Lambda would hand them over; and the place after them.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub fn stream_records(
+        &self,
+        position: &StreamPosition,
+        limit: usize,
+    ) -> Result<(Vec<Value>, StreamPosition), String> {
+        let request = json!({"ShardIterator": position.iterator, "Limit": limit});
+        let mut answer = self.ask(|db| Ok(db.get_records(from_json(request)?)))?;
+        let mut records = match answer.get_mut("Records").map(Value::take) {
+            Some(Value::Array(records)) => records,
+            _ => Vec::new(),
+        };
+        for record in records.iter_mut().filter_map(Value::as_object_mut) {
+            record.insert("eventSourceARN".to_owned(), position.arn.as_str().into());
+        }
+        let next = answer.get("NextShardIterator").and_then(Value::as_str).unwrap_or(&position.iterator);
+        Ok((records, StreamPosition { iterator: next.to_owned(), ..position.clone() }))
+    }
+
+    /// A batch of writes as one transaction: by itself, the engine would wait for the disk at each of them. None for a
+    /// batch that cannot be one.
+    fn write_together(&self, body: &[u8]) -> Option<(u16, Vec<u8>)> {
+        let batch: Value = serde_json::from_slice(body).ok()?;
+        let mut writes = Vec::new();
+        for (table, requests) in batch.get("RequestItems")?.as_object()? {
+            for request in requests.as_array()? {
+                let item = request.pointer("/PutRequest/Item")?;
+                writes.push(json!({"Put": {"TableName": table, "Item": item}}));
+            }
+        }
+        let request = from_json(json!({"TransactItems": writes})).ok()?;
+        self.0.transact_write_items(request).ok()?;
+        Some((200, json!({"UnprocessedItems": {}}).to_string().into_bytes()))
+    }
+
+    fn ask<T: serde::Serialize>(
+        &self,
+        call: impl FnOnce(&Database) -> Result<Result<T, DynoxideError>, String>,
+    ) -> Result<Value, String> {
+        let answer = off_the_reactor(|| call(&self.0))?.map_err(|e| e.to_string())?;
+        serde_json::to_value(answer).map_err(|e| e.to_string())
+    }
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(request: Value) -> Result<T, String> {
+    serde_json::from_value(request).map_err(|e| e.to_string())
 }
 
 fn answer<T: serde::Serialize>(outcome: serde_json::Result<Result<T, DynoxideError>>) -> (u16, Vec<u8>) {
@@ -139,5 +237,104 @@ fn off_the_reactor<T>(work: impl FnOnce() -> T) -> T {
 impl HttpClient for Engine {
     fn http_connector(&self, _: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
         SharedHttpConnector::new(self.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::dynamo::client::from_connector;
+    use crate::store::dynamo::tables::{Table, TableNames, create_missing};
+
+    async fn engine(engine: Engine) -> (Engine, TableNames) {
+        let names = TableNames::prefixed("test");
+        create_missing(&from_connector(engine.http_client()), &names).await.unwrap();
+        (engine, names)
+    }
+
+    fn put(engine: &Engine, names: &TableNames, id: &str) {
+        let item = json!({"tenant": {"S": "acme"}, "id": {"S": id}});
+        let request = json!({"TableName": names.of(Table::Groups), "Item": item});
+        assert_eq!(engine.call("PutItem", request.to_string().as_bytes()).0, 200);
+    }
+
+    #[tokio::test]
+    async fn a_stream_tells_each_change_once_and_goes_on_after_any() {
+        for file in [None, Some(tempfile::NamedTempFile::new().unwrap())] {
+            let made = match &file {
+                None => Engine::in_memory(),
+                Some(file) => Engine::in_file(file.path().to_str().unwrap()),
+            };
+            let (engine, names) = engine(made.unwrap()).await;
+            let table = names.of(Table::Groups);
+            let start = engine.stream_position(table, None).unwrap().unwrap();
+            for id in ["a", "b", "c"] {
+                put(&engine, &names, id);
+            }
+            let (records, _) = engine.stream_records(&start, 2).unwrap();
+            let keys: Vec<_> = records.iter().map(|record| &record["dynamodb"]["Keys"]["id"]["S"]).collect();
+            assert_eq!(keys, ["a", "b"]);
+            let last = records[1]["dynamodb"]["SequenceNumber"].as_str().unwrap();
+            let (rest, end) =
+                engine.stream_records(&engine.stream_position(table, Some(last)).unwrap().unwrap(), 9).unwrap();
+            assert_eq!(rest.len(), 1);
+            assert!(rest[0]["eventSourceARN"].as_str().unwrap().contains(table));
+            assert!(engine.stream_records(&end, 9).unwrap().0.is_empty());
+            assert_eq!(engine.stream_position(names.of(Table::Keys), None).unwrap(), None);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_table_of_an_earlier_release_gets_its_stream() {
+        let engine = Engine::in_memory().unwrap();
+        let names = TableNames::prefixed("test");
+        let key = |name: &str, kind: &str| json!({"AttributeName": name, "KeyType": kind});
+        let text = |name: &str| json!({"AttributeName": name, "AttributeType": "S"});
+        let index = |name: &str, attribute: &str| {
+            json!({"IndexName": name, "Projection": {"ProjectionType": "KEYS_ONLY"},
+            "KeySchema": [key("tenant", "HASH"), key(attribute, "RANGE")]})
+        };
+        let request = json!({"TableName": names.of(Table::Groups), "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [key("tenant", "HASH"), key("id", "RANGE")],
+            "AttributeDefinitions": [text("tenant"), text("id"), text("name"), text("externalId")],
+            "LocalSecondaryIndexes": [index("byName", "name"), index("byExternalId", "externalId")]});
+        assert_eq!(engine.call("CreateTable", request.to_string().as_bytes()).0, 200);
+        assert_eq!(engine.stream_position(names.of(Table::Groups), None).unwrap(), None);
+        put(&engine, &names, "before");
+        let client = from_connector(engine.http_client());
+        for _ in 0..2 {
+            create_missing(&client, &names).await.unwrap();
+        }
+        put(&engine, &names, "after");
+        let start = engine.stream_position(names.of(Table::Groups), None).unwrap().unwrap();
+        assert_eq!(engine.stream_records(&start, 9).unwrap().0.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_the_engine_asks_at_each_write_it_finds_by_the_index() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let path = file.path().to_str().unwrap();
+        let (engine, names) = engine(Engine::in_file(path).unwrap()).await;
+        put(&engine, &names, "a");
+        drop(engine);
+        let connection = rusqlite::Connection::open(path).unwrap();
+        for query in [
+            "SELECT COALESCE(MAX(CAST(sequence_number AS INTEGER)), 0) + 1 FROM _stream_records WHERE table_name = 'x'",
+            "DELETE FROM _stream_records WHERE table_name = 'x' AND CAST(sequence_number AS INTEGER) < 5",
+            "SELECT event_name FROM _stream_records WHERE table_name = 'x' AND shard_id = 'y' \
+             AND CAST(sequence_number AS INTEGER) > 5 ORDER BY CAST(sequence_number AS INTEGER) ASC LIMIT 4",
+        ] {
+            let plan: String =
+                connection.query_row(&format!("EXPLAIN QUERY PLAN {query}"), [], |row| row.get(3)).unwrap();
+            assert!(plan.contains("INDEX rollcall_stream_records (table_name="), "{query}: {plan}");
+        }
+        // An hour later, by the engine's own numbers.
+        let insert =
+            "INSERT INTO _stream_records (table_name, event_name, keys_json, sequence_number, shard_id, created_at)
+             SELECT table_name, event_name, keys_json, CAST(sequence_number AS INTEGER) + 3600000001, shard_id, 0
+             FROM _stream_records";
+        connection.execute_batch(insert).unwrap();
+        let left: i64 = connection.query_row("SELECT COUNT(*) FROM _stream_records", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 1);
     }
 }

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, LocalSecondaryIndex, Projection, ProjectionType,
-    ScalarAttributeType,
+    ScalarAttributeType, StreamSpecification, StreamViewType,
 };
 
 /// A table.
@@ -20,6 +20,8 @@ pub enum Table {
     Groups,
     /// What an index cannot hold: members of groups, names of groups, a user's further e-mail addresses.
     Links,
+    /// What has happened to users and groups, in order.
+    Changes,
 }
 
 /// Lookup of a user by `id`.
@@ -47,30 +49,36 @@ pub struct TableDefinition {
     pub sort: &'static str,
     /// Local secondary indexes.
     pub indexes: &'static [(&'static str, &'static str)],
+    /// Whether the worker follows its changes where the engine is embedded. What it follows in the cloud besides, the
+    /// template says.
+    pub is_followed: bool,
 }
 
 /// Every table.
 pub const DEFINITIONS: &[TableDefinition] = &[
-    TableDefinition { table: Table::Keys, partition: "tenant", sort: "keyId", indexes: &[] },
-    TableDefinition { table: Table::Tokens, partition: "tenant", sort: "tokenId", indexes: &[] },
+    TableDefinition { table: Table::Keys, partition: "tenant", sort: "keyId", indexes: &[], is_followed: false },
+    TableDefinition { table: Table::Tokens, partition: "tenant", sort: "tokenId", indexes: &[], is_followed: false },
     TableDefinition {
         table: Table::Users,
         partition: "tenant",
         sort: "userName",
         indexes: &[(BY_ID, "id"), (BY_EXTERNAL_ID, "externalId"), (BY_EMAIL, "email"), (BY_HOUR, "hour")],
+        is_followed: true,
     },
     TableDefinition {
         table: Table::Groups,
         partition: "tenant",
         sort: "id",
         indexes: &[(BY_NAME, "name"), (BY_EXTERNAL_ID, "externalId")],
+        is_followed: true,
     },
-    TableDefinition { table: Table::Links, partition: "pk", sort: "sk", indexes: &[] },
+    TableDefinition { table: Table::Links, partition: "pk", sort: "sk", indexes: &[], is_followed: false },
+    TableDefinition { table: Table::Changes, partition: "pk", sort: "sk", indexes: &[], is_followed: false },
 ];
 
 impl Table {
     /// Every table.
-    pub const ALL: [Self; 5] = [Self::Keys, Self::Tokens, Self::Users, Self::Groups, Self::Links];
+    pub const ALL: [Self; 6] = [Self::Keys, Self::Tokens, Self::Users, Self::Groups, Self::Links, Self::Changes];
 
     /// The name in the environment variable `<NAME>_TABLE`, in the template, and after the prefix of a local table.
     pub fn as_str(self) -> &'static str {
@@ -80,6 +88,7 @@ impl Table {
             Self::Users => "users",
             Self::Groups => "groups",
             Self::Links => "links",
+            Self::Changes => "changes",
         }
     }
 
@@ -107,13 +116,14 @@ impl TableNames {
 
     /// The name of a table.
     pub fn of(&self, table: Table) -> &str {
-        let [keys, tokens, users, groups, links] = &self.0;
+        let [keys, tokens, users, groups, links, changes] = &self.0;
         match table {
             Table::Keys => keys,
             Table::Tokens => tokens,
             Table::Users => users,
             Table::Groups => groups,
             Table::Links => links,
+            Table::Changes => changes,
         }
     }
 }
@@ -146,6 +156,7 @@ const fn update_of_keys(attributes: &'static [&'static str]) -> TablePermission 
 #[allow(missing_docs, reason = "the names say it")]
 impl TablePermission {
     pub const KEYS_GET: Self = access(Table::Keys, "GetItem", None);
+    pub const KEYS_BATCH_GET: Self = access(Table::Keys, "BatchGetItem", None);
     pub const KEYS_PUT: Self = access(Table::Keys, "PutItem", None);
     pub const KEYS_UPDATE: Self = access(Table::Keys, "UpdateItem", None);
     pub const KEYS_UPDATE_LAST_USED: Self = update_of_keys(&["tenant", "keyId", "used"]);
@@ -181,22 +192,48 @@ impl TablePermission {
     pub const LINKS_PUT: Self = access(Table::Links, "PutItem", None);
     pub const LINKS_UPDATE: Self = access(Table::Links, "UpdateItem", None);
     pub const LINKS_DELETE: Self = access(Table::Links, "DeleteItem", None);
+    pub const CHANGES_BATCH_GET: Self = access(Table::Changes, "BatchGetItem", None);
+    pub const CHANGES_QUERY: Self = access(Table::Changes, "Query", None);
+    pub const CHANGES_PUT: Self = access(Table::Changes, "PutItem", None);
+    pub const CHANGES_UPDATE: Self = access(Table::Changes, "UpdateItem", None);
+    pub const CHANGES_BATCH_WRITE: Self = access(Table::Changes, "BatchWriteItem", None);
 }
 
-/// Creates the tables that are not there. For local engines: in the cloud the template does it.
+/// Creates the tables that are not there, and the streams of those that are. For local engines: in the cloud the
+/// template does it.
 ///
 /// # Errors
 /// What the engine said.
 pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), String> {
     for definition in DEFINITIONS {
-        let created = create(client, definition, names.of(definition.table)).await;
-        match created {
-            Err((Some(code), _)) if code == "ResourceInUseException" => {}
+        let name = names.of(definition.table);
+        match create(client, definition, name).await {
+            Err((Some(code), _)) if code == "ResourceInUseException" => {
+                if definition.is_followed {
+                    follow(client, name).await?;
+                }
+            }
             Err((_, context)) => return Err(context),
             Ok(()) => {}
         }
     }
     Ok(())
+}
+
+/// Switches the stream of a table on, where a release before this one has made the table without.
+async fn follow(client: &Client, name: &str) -> Result<(), String> {
+    let described = client.describe_table().table_name(name).send().await;
+    let described = described.map_err(|e| DisplayErrorContext(&e).to_string())?;
+    if described.table().and_then(|table| table.stream_specification()).is_some_and(|stream| stream.stream_enabled()) {
+        return Ok(());
+    }
+    let stream = stream_of_images().map_err(|e| e.to_string())?;
+    let switched = client.update_table().table_name(name).stream_specification(stream).send().await;
+    switched.map(drop).map_err(|e| DisplayErrorContext(&e).to_string())
+}
+
+fn stream_of_images() -> Result<StreamSpecification, aws_sdk_dynamodb::error::BuildError> {
+    StreamSpecification::builder().stream_enabled(true).stream_view_type(StreamViewType::NewAndOldImages).build()
 }
 
 async fn create(client: &Client, definition: &TableDefinition, name: &str) -> Result<(), (Option<String>, String)> {
@@ -220,6 +257,9 @@ async fn create(client: &Client, definition: &TableDefinition, name: &str) -> Re
             .key_schema(key(attribute, KeyType::Range).map_err(build)?)
             .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
         request = request.local_secondary_indexes(index.build().map_err(build)?);
+    }
+    if definition.is_followed {
+        request = request.stream_specification(stream_of_images().map_err(build)?);
     }
     match request.send().await {
         Ok(_) => Ok(()),

@@ -220,6 +220,11 @@ impl Write {
         self.expression(|expression| expression.delete.push(format!("{name} {values}")))
     }
 
+    /// Whether it is an update that names an attribute.
+    pub(in crate::store) fn updates(&self, attribute: &str) -> bool {
+        matches!(self.kind, WriteKind::Update(..)) && self.names.values().any(|name| name == attribute)
+    }
+
     /// Changes the expression; of what is no update there is none.
     fn expression(mut self, change: impl FnOnce(&mut UpdateExpression)) -> Self {
         if let WriteKind::Update(_, expression) = &mut self.kind {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::id::GroupId;
 use super::member::{MemberKind, Members};
 use super::record::{Author, id_set, id_set_value};
+use super::signature::Signature;
 use crate::auth::Tenant;
 use crate::limits::MEMBERS_PER_BATCH_ROW;
 use crate::scim::membership::Ids;
@@ -34,6 +35,8 @@ pub(in crate::store) struct MemberBatch {
     pub(in crate::store) is_whole: bool,
     /// How many rows hold the ids.
     pub(in crate::store) rows: usize,
+    /// Who committed it, for the members that it moves.
+    pub(in crate::store) signature: Box<Signature>,
 }
 
 /// Who joins and who leaves by a batch.
@@ -53,6 +56,7 @@ impl MemberBatch {
             at: Timestamp::from_millisecond(author.at.as_millisecond()).unwrap_or(author.at),
             is_whole: members.is_whole,
             rows: (members.add.len() + members.remove.len()).div_ceil(MEMBERS_PER_BATCH_ROW),
+            signature: Box::new(Signature::of(author)),
         }
     }
 
@@ -62,6 +66,7 @@ impl MemberBatch {
             ("at".to_owned(), at(self.at)),
             ("whole".to_owned(), AttributeValue::Bool(self.is_whole)),
             ("rows".to_owned(), n(self.rows)),
+            ("mby".to_owned(), self.signature.value()),
         ]))
     }
 
@@ -78,6 +83,7 @@ impl MemberBatch {
             at: instant(map, "at")?,
             is_whole: *is_whole.ok_or_else(|| missing_attribute("memberBatch.whole"))?,
             rows: number(map, "rows")?,
+            signature: Box::new(map.get("mby").map(Signature::read).unwrap_or_default()),
         }))
     }
 }

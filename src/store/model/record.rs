@@ -33,6 +33,10 @@ pub struct Author {
     pub started: Instant,
     /// The tenant's settings, told with each change of a user.
     pub settings: Settings,
+    /// How: the name of the route, such as `users.patch`.
+    pub route: &'static str,
+    /// What kind of client sent the request, such as `entra`.
+    pub client: &'static str,
 }
 
 impl Author {
@@ -40,6 +44,11 @@ impl Author {
     pub(in crate::store) fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.started.elapsed()).unwrap_or_default();
         self.at.checked_add(passed).unwrap_or(self.at)
+    }
+
+    /// How and by what kind of client, as it stands in items.
+    pub(in crate::store) fn how(&self) -> String {
+        format!("{} {}", self.route, self.client)
     }
 
     /// The token of a transaction: the same for every try of one attempt, another for another.
@@ -110,6 +119,7 @@ impl Record {
         item.insert("created".into(), at(self.created));
         item.insert("modified".into(), at(self.modified));
         item.insert("by".into(), s(author.key.as_str()));
+        item.insert("how".into(), s(author.how()));
         item.insert("req".into(), self.requests.with(author));
     }
 

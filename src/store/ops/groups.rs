@@ -9,6 +9,7 @@ use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError, group_key};
 use crate::store::model::member_batch::MemberBatch;
 use crate::store::model::record::{Author, Requests};
+use crate::store::model::signature::Signature;
 use crate::store::rows::name_row;
 use crate::store::{Store, StoreError};
 
@@ -24,7 +25,7 @@ impl Store {
         writes: &[Write],
         attempt: usize,
     ) -> Result<(), GroupError> {
-        match self.commit(writes, &author.token(attempt)).await {
+        match self.commit(&Signature::of(author).sign_memberships(writes), &author.token(attempt)).await {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(Guard::Version, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
             Err(CommitError::Condition(Guard::Version, Some(now))) if is_batch_of(&now, author, attempt) => Ok(()),
@@ -88,6 +89,7 @@ pub(in crate::store) fn update(
         .increment("ver")
         .set("modified", at(new.record.modified))
         .set("by", s(author.key.as_str()))
+        .set("how", s(author.how()))
         .require(&Condition::Exists("id").and(Condition::Absent("memberBatch")))
         .require(&Condition::at_most("modified", at(new.record.modified)))
         .guard(Guard::Version);

@@ -9,6 +9,7 @@ use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::job::DeferredJob;
 use crate::store::model::record::{Author, Requests};
+use crate::store::model::signature::{FORMER, deletion, former};
 use crate::store::model::tenant::settings;
 use crate::store::model::user::{User, UserWriteError, hour, user_key};
 use crate::store::ops::idempotency::IdempotencyKey;
@@ -93,6 +94,7 @@ impl Store {
     ) -> Result<(), UserWriteError> {
         let mut writes = vec![require_membership_version(Write::delete(Table::Users, user_key(tenant, &old.key)), old)];
         writes.extend(email_changes(tenant, old.id.as_str(), old.further_emails(), &[]));
+        writes.push(deletion(tenant, author, old.id.as_str(), old.record.version));
         if old.membership.groups.len() > max_departures(writes.len()) {
             let groups = old.membership.groups.clone();
             writes.extend(DeferredJob::of_user(tenant, author, old.id.as_str(), groups).enqueue());
@@ -118,6 +120,8 @@ fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &U
         .set("modified", at(new.record.modified))
         .set("hour", s(hour(new.record.modified)))
         .set("by", s(author.key.as_str()))
+        .set("how", s(author.how()))
+        .remove(FORMER)
         .set("req", old.record.requests.with(author))
         .set("settings", settings(author.settings))
         .set_or_remove("externalId", keys.external_id.as_ref().map(s))
@@ -128,9 +132,9 @@ fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &U
 /// The old item goes and the new one comes, or neither.
 fn rename(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &UserKeys) -> [Write; 2] {
     let delete = require_membership_version(Write::delete(Table::Users, user_key(tenant, &old.key)), old);
-    let put = Write::put(Table::Users, new.item(tenant, keys, author))
-        .require(&Condition::Absent("tenant"))
-        .guard(Guard::Name);
+    let mut item = new.item(tenant, keys, author);
+    item.extend(former(&old.record.document, &new.record.document).map(|former| (FORMER.to_owned(), s(former))));
+    let put = Write::put(Table::Users, item).require(&Condition::Absent("tenant")).guard(Guard::Name);
     [delete, put]
 }
 

@@ -21,6 +21,7 @@ use crate::store::model::member::Members;
 use crate::store::model::member_batch::{BatchMembers, MemberBatch};
 use crate::store::model::member_item::Member;
 use crate::store::model::record::{Author, Membership};
+use crate::store::model::signature::deletion;
 use crate::store::ops::groups::{self, Precondition};
 use crate::store::ops::idempotency::IdempotencyKey;
 use crate::store::rows::member_row;
@@ -298,6 +299,7 @@ impl Store {
             left_in.clone_from(&group.parents.groups);
         }
         writes.extend(DeferredJob::of_group(tenant, author, id, left_in).enqueue());
+        writes.push(deletion(tenant, author, id, group.record.version));
         self.write_group(author, group, &writes, attempt).await
     }
 

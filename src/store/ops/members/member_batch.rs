@@ -27,6 +27,7 @@ use crate::store::model::member::Members;
 use crate::store::model::member_batch::{BatchMembers, MemberBatch};
 use crate::store::model::member_item::Member;
 use crate::store::model::record::Author;
+use crate::store::model::signature::Signature;
 use crate::store::rows::{batch_job, batch_partition, batch_row, job_row};
 use crate::store::{Store, StoreError};
 
@@ -247,6 +248,11 @@ impl Store {
         if writes.is_empty() {
             return Ok(Step::Moved(count));
         }
+        let signature = match &fence {
+            Some(fence) => (*fence.batch.signature).clone(),
+            None => Signature::of_deleted_group(group.as_str()),
+        };
+        let mut writes = signature.sign_memberships(&writes);
         if let Some(fence) = fence {
             writes.splice(0..0, fence.writes(tenant, group, count));
         }
