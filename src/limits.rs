@@ -67,8 +67,9 @@ pub const MAX_BATCH_POLL_MS: u64 = 1_000;
 /// out afterwards, which no other change can delay.
 pub const MAX_REPLACE_ATTEMPTS: usize = 3;
 
-/// Attempts to read a group and its members at one instant, beside changes without a pause.
-pub const MAX_SETTLE_ATTEMPTS: usize = 8;
+/// Attempts to read a group and its members at one instant, during changes without a pause. A small group is read in a
+/// millisecond or a few, and one of so many reads meets no change.
+pub const MAX_SETTLE_ATTEMPTS: usize = 64;
 
 /// Most members in an answer: 10,000 take about 3 MB of Lambda's 6.
 pub const MAX_MEMBERS_RETURNED: usize = 10_000;

@@ -7,6 +7,7 @@ use super::{RequestContext, ScimResponse, cursor};
 use crate::auth::{Principal, Tenant};
 use crate::limits::{
     DEFAULT_PAGE, MAX_MEMBERS_RETURNED, MAX_MEMBERSHIPS_PAGE, MAX_MEMBERSHIPS_READ, MAX_RESPONSE_BYTES,
+    MAX_SETTLE_ATTEMPTS,
 };
 use crate::scim::filter::check::parse_for;
 use crate::scim::filter::{Filter, eval};
@@ -163,6 +164,30 @@ impl MembershipList<'_> {
     }
 
     async fn by_index(&self, query: &Query, count: usize) -> Result<Value, ScimError> {
+        let mut before = self.group().await?;
+        let mut all = self.all().await?;
+        // The pages of one group are of one instant.
+        for _ in 1..MAX_SETTLE_ATTEMPTS {
+            let now = self.group().await?;
+            if before.zip(now.clone()).is_none_or(|(before, now)| now.same_version_as(&before)) {
+                break;
+            }
+            (before, all) = (now, self.all().await?);
+        }
+        let total = all.len();
+        let page: Vec<_> = all.into_iter().skip(query.start_index - 1).take(count).collect();
+        Ok(list::response(self.shown(&page, query), total, query.start_index))
+    }
+
+    /// The group that the list is of, if it is of one.
+    async fn group(&self) -> Result<Option<Group>, ScimError> {
+        match &self.among.group {
+            Some(id) if self.among.member.is_none() => find(self.context, self.tenant, id).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn all(&self) -> Result<Vec<GroupMember>, ScimError> {
         let (mut all, mut after) = (Vec::new(), None);
         for _ in 0..=MAX_MEMBERS_RETURNED / MAX_MEMBERSHIPS_PAGE {
             let (found, next) = self.after(after, MAX_MEMBERSHIPS_PAGE).await?;
@@ -178,9 +203,7 @@ impl MembershipList<'_> {
                  startIndex; leave it out and follow nextCursor, or filter by group.value or member.value"
             )));
         }
-        let total = all.len();
-        let page: Vec<_> = all.into_iter().skip(query.start_index - 1).take(count).collect();
-        Ok(list::response(self.shown(&page, query), total, query.start_index))
+        Ok(all)
     }
 
     fn satisfies(&self, member: &GroupMember) -> bool {

@@ -133,9 +133,11 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     retry_on_conflict(group, |group: Group, attempt| async move {
         context.check_preconditions(group.record.version.0)?;
         match store.delete_group(tenant, author, &group, attempt).await {
-            Ok(()) | Err(GroupError::Changed(None)) => Ok(Attempt::Done(())),
+            Ok(()) => Ok(Attempt::Done(())),
+            Err(GroupError::Changed(None)) => Err(not_found(context)),
             Err(GroupError::Changed(Some(_))) => {
-                Ok(store.group(tenant, &group.id).await?.map_or(Attempt::Done(()), Attempt::Conflict))
+                let now = store.group(tenant, &group.id).await?;
+                now.map(Attempt::Conflict).ok_or_else(|| not_found(context))
             }
             Err(error) => Err(to_scim_error(error, &group)),
         }

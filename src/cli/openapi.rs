@@ -64,7 +64,7 @@ const INTRODUCTION: &str = "Attribute names, those of query parameters too, are 
     has and this endpoint does not offer answers 501.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 11] = [
+const TAGS: [(&str, &str); 12] = [
     ("Users", "The users of the tenant"),
     ("Groups", "Its groups, with their members"),
     ("GroupMembers", "Memberships as resources (draft-zollner-scim-group-members)"),
@@ -75,6 +75,7 @@ const TAGS: [(&str, &str); 11] = [
     ("ResourceTypes", "Which resources there are"),
     ("Schemas", "Which attributes they have"),
     ("OAuth", "Access tokens for clients"),
+    ("Events", "What has happened to users and groups, in order"),
     ("Admin", "Tenants, keys and automation users, for operators"),
 ];
 

@@ -8,7 +8,7 @@ use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 
 use crate::auth::Tenant;
-use crate::limits::{MAX_SETTLE_ATTEMPTS, MAX_WRITE_ATTEMPTS};
+use crate::limits::MAX_SETTLE_ATTEMPTS;
 use crate::scim::membership::canonical;
 use crate::store::dynamo::item::{Item, optional_instant, optional_text, text};
 use crate::store::dynamo::tables::Table;
@@ -136,7 +136,7 @@ impl Store {
         after: Option<&str>,
         limit: usize,
     ) -> Result<MembershipPage, StoreError> {
-        for attempt in 1..=MAX_WRITE_ATTEMPTS {
+        for attempt in 1..2 * MAX_SETTLE_ATTEMPTS {
             let page = self.page_of_members(tenant, &group, after, limit).await?;
             let Some(now) = self.group(tenant, &group.id).await? else { return Ok(MembershipPage::default()) };
             if now.same_version_as(&group) || (attempt >= MAX_SETTLE_ATTEMPTS && now.batch == group.batch) {

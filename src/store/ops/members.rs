@@ -6,9 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::future::{join, try_join, try_join_all};
 
 use crate::auth::Tenant;
-use crate::limits::{
-    MAX_GROUPS_PER_USER, MAX_MEMBERS_RETURNED, MAX_SETTLE_ATTEMPTS, MAX_WRITE_ATTEMPTS, MEMBERS_AT_ONCE,
-};
+use crate::limits::{MAX_GROUPS_PER_USER, MAX_MEMBERS_RETURNED, MAX_SETTLE_ATTEMPTS, MEMBERS_AT_ONCE};
 use crate::scim::membership::{Ids, canonical};
 use crate::store::dynamo::item::{Item, s};
 use crate::store::dynamo::tables::Table;
@@ -60,7 +58,7 @@ impl Store {
         tenant: &Tenant,
         mut group: Group,
     ) -> Result<Option<(Group, Option<Members>)>, StoreError> {
-        for attempt in 1..=MAX_WRITE_ATTEMPTS {
+        for attempt in 1..2 * MAX_SETTLE_ATTEMPTS {
             let members = match self.members(tenant, &group).await {
                 Err(StoreError::TooMany(_)) => return Ok(Some((group, None))),
                 members => members?,

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use crate::limits::LOCAL_STREAM_SECONDS;
 
-/// Makes both where they are not there. The engine has the file open, and no call of it is under way.
+/// Creates both where they are not there. The engine has created its tables, and no call of it is under way.
 ///
 /// # Errors
 /// What SQLite says.
