@@ -97,9 +97,11 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
         match store.delete_user(tenant, author, &user, attempt).await {
             Ok(()) => Ok(Attempt::Done(())),
             Err(UserWriteError::Changed(Some(newer))) => Ok(Attempt::Conflict(*newer)),
-            // Gone from its place: renamed meanwhile, or deleted, perhaps by this very request.
+            // Gone from its place: renamed meanwhile, or deleted by another request. A lost answer to this one's
+            // transaction is none: it is known by its token.
             Err(UserWriteError::Changed(None)) => {
-                Ok(store.user(tenant, &user.id).await?.map_or(Attempt::Done(()), Attempt::Conflict))
+                let now = store.user(tenant, &user.id).await?;
+                now.map(Attempt::Conflict).ok_or_else(|| not_found(context))
             }
             Err(error) => Err(to_scim_error(error, &user)),
         }

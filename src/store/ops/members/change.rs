@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join;
 
 use super::PrefetchedMembers;
+use super::member_batch::KnownMembers;
 use super::moves::{Moves, delete_row, leave_group};
 use crate::auth::Tenant;
 use crate::limits::{
@@ -87,7 +88,7 @@ impl Store {
             writes.extend(idempotency.map(|key| key.write(tenant, group.id.as_str())));
             match self.write_group(author, &group, &writes, attempt).await {
                 Ok(()) => {
-                    self.finish_in_time(tenant, author, &group).await;
+                    self.finish_in_time(tenant, author, &group, &by_id(moves.join)).await;
                     return Ok(());
                 }
                 Err(error) => self.discard_batch(tenant, &group).await.and(match error {
@@ -113,7 +114,7 @@ impl Store {
         known: &PrefetchedMembers,
     ) -> Result<(), GroupError> {
         if change.old.batch.is_some() {
-            return match self.await_batch(tenant, author, change.old).await? {
+            return match self.await_batch(tenant, author, change.old, &KnownMembers::new()).await? {
                 true => Err(GroupError::Changed(self.group(tenant, &change.old.id).await?.map(Box::new))),
                 false => Err(StoreError::Contended(0).into()),
             };
@@ -153,7 +154,8 @@ impl Store {
             return self.write_change(tenant, author, change, (change.precondition(), None), moves).await;
         }
         let members = BatchMembers { add: kinds(&moves.join), remove: remove.clone(), is_whole: false };
-        self.commit_batch(tenant, author, change, &members).await
+        let known = by_id(moves.join.into_iter().chain(moves.leave));
+        self.commit_batch(tenant, author, change, (&members, &known)).await
     }
 
     /// The members become those of a list, whoever they were: in one transaction where that can be, and otherwise as a
@@ -183,9 +185,9 @@ impl Store {
                 let moves = moves.writes(tenant, id, author.at);
                 return self.write_change(tenant, author, change, (Precondition::Version, None), moves).await;
             }
-            return self.commit_whole(tenant, author, change, (&now, &moves.join)).await;
+            return self.commit_whole(tenant, author, change, (&now, moves.join)).await;
         }
-        self.commit_whole(tenant, author, change, (&now, &join)).await
+        self.commit_whole(tenant, author, change, (&now, join)).await
     }
 
     async fn commit_whole(
@@ -193,12 +195,12 @@ impl Store {
         tenant: &Tenant,
         author: &Author,
         change: GroupChange<'_>,
-        (now, join): (&Members, &[Member]),
+        (now, join): (&Members, Vec<Member>),
     ) -> Result<(), GroupError> {
-        let mut add = kinds(join);
+        let mut add = kinds(&join);
         add.extend(now.iter().filter(|(id, _)| change.members.add.contains(*id)).map(|(id, kind)| (id.clone(), *kind)));
         let members = BatchMembers { add, remove: Ids::new(), is_whole: true };
-        self.commit_batch(tenant, author, change, &members).await
+        self.commit_batch(tenant, author, change, (&members, &by_id(join))).await
     }
 
     /// Commits a batch, whatever the members are, and carries it out as far as there is time.
@@ -207,14 +209,14 @@ impl Store {
         tenant: &Tenant,
         author: &Author,
         change: GroupChange<'_>,
-        members: &BatchMembers,
+        (members, known): (&BatchMembers, &KnownMembers),
     ) -> Result<(), GroupError> {
         let batch = self.stage(tenant, author, change.old, members, change.attempt).await?;
         let new = Group { batch: Some(batch.clone()), ..change.new.clone() };
         let commit = (change.precondition(), Some(batch));
         match self.write_change(tenant, author, change, commit, Vec::new()).await {
             Ok(()) => {
-                self.finish_in_time(tenant, author, &new).await;
+                self.finish_in_time(tenant, author, &new, known).await;
                 Ok(())
             }
             Err(error) => {
@@ -336,6 +338,10 @@ pub(in crate::store) fn departure(
 /// How many groups what is deleted can leave in the transaction of its deletion, beside so many other actions.
 pub(in crate::store) fn max_departures(others: usize) -> usize {
     MAX_TRANSACTION_ACTIONS.saturating_sub(others) / 2
+}
+
+fn by_id(members: impl IntoIterator<Item = Member>) -> KnownMembers {
+    members.into_iter().map(|member| (member.id.clone(), member)).collect()
 }
 
 fn kinds(members: &[Member]) -> Members {

@@ -5,6 +5,7 @@
 //! batch moves members, in transactions that hold its row of work and the group's item to it. Whoever holds the lease
 //! carries it out; who has lost it finds that his transactions fail.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -30,6 +31,9 @@ use crate::store::model::record::Author;
 use crate::store::model::signature::Signature;
 use crate::store::rows::{batch_job, batch_partition, batch_row, job_row};
 use crate::store::{Store, StoreError};
+
+/// Members as they were read for a change, by id. Each transaction holds them to that.
+pub(super) type KnownMembers = BTreeMap<String, Member>;
 
 /// One member that joins or leaves.
 #[derive(Debug, Clone)]
@@ -122,9 +126,10 @@ impl Store {
 
     /// Carries out the batch that a request has just committed, as far as there is time. What is left, be it for want of
     /// time or because the store failed, is done by the next who writes the group, or by the worker.
-    pub(super) async fn finish_in_time(&self, tenant: &Tenant, author: &Author, group: &Group) {
+    /// What is `known` of the members is not read again.
+    pub(super) async fn finish_in_time(&self, tenant: &Tenant, author: &Author, group: &Group, known: &KnownMembers) {
         if group.batch.is_some()
-            && let Err(error) = self.await_batch(tenant, author, group).await
+            && let Err(error) = self.await_batch(tenant, author, group, known).await
         {
             tracing::warn!(%error, "a committed change of members is left to the worker");
         }
@@ -136,12 +141,13 @@ impl Store {
         tenant: &Tenant,
         author: &Author,
         group: &Group,
+        known: &KnownMembers,
     ) -> Result<bool, StoreError> {
         let deadline = author.started + Duration::from_secs(JOB_SECONDS_IN_REQUEST);
         let carrier = Carrier { holder: &author.request, now: &|| author.now() };
         let work = async {
             let mut poll = Duration::from_millis(MIN_BATCH_POLL_MS);
-            while !self.carry_out_batch(tenant, group, carrier).await? {
+            while !self.carry_out_batch(tenant, group, carrier, known).await? {
                 tokio::time::sleep(poll).await;
                 poll = (2 * poll).min(Duration::from_millis(MAX_BATCH_POLL_MS));
                 let now = self.group(tenant, &group.id).await?;
@@ -162,6 +168,7 @@ impl Store {
         tenant: &Tenant,
         group: &Group,
         carrier: Carrier<'_>,
+        known: &KnownMembers,
     ) -> Result<bool, StoreError> {
         let Some(batch) = &group.batch else { return Ok(true) };
         let Some(mut done) = self.acquire(tenant, group, batch, carrier).await? else { return Ok(false) };
@@ -170,7 +177,9 @@ impl Store {
         while let Some(some) = moves.get(done..).filter(|rest| !rest.is_empty()) {
             let some = some.get(..size).unwrap_or(some);
             let fence = Fence { batch, carrier, done };
-            match self.advance(tenant, &group.id, some, Some(fence)).await? {
+            // What was known is old by the second attempt.
+            let known = if attempt == 0 { known } else { &KnownMembers::new() };
+            match self.advance(tenant, &group.id, (some, known), Some(fence)).await? {
                 Step::Moved(count) => (done, size, attempt) = (done + count, MAX_TRANSACTION_MEMBERS, 0),
                 Step::Fenced => return Ok(false),
                 Step::Again if attempt == MAX_CONFLICT_ATTEMPTS => return Err(StoreError::Contended(attempt)),
@@ -230,14 +239,14 @@ impl Store {
         &self,
         tenant: &Tenant,
         group: &GroupId,
-        moves: &[Move],
+        (moves, known): (&[Move], &KnownMembers),
         fence: Option<Fence<'_>>,
     ) -> Result<Step, StoreError> {
-        let ids = moves.iter().map(|each| each.id.clone()).collect();
-        let known = self.prefetch_in_turn(tenant, &ids).await?;
+        let ids = moves.iter().map(|each| &each.id).filter(|id| !known.contains_key(*id)).cloned().collect();
+        let read = self.prefetch_in_turn(tenant, &ids).await?;
         let (mut writes, mut bytes, mut count) = (Vec::new(), 0, 0);
         for each in moves {
-            let member = known.get(&each.id);
+            let member = known.get(&each.id).or_else(|| read.get(&each.id));
             bytes += member.map_or(0, |member| member.bytes);
             if bytes > MAX_TRANSACTION_BYTES && count > 0 {
                 break;
@@ -287,7 +296,7 @@ impl Store {
         if let Some(group) = group
             && group.batch.as_ref().is_some_and(|batch| batch.request == job.request)
         {
-            return self.carry_out_batch(&job.tenant, &group, carrier).await;
+            return self.carry_out_batch(&job.tenant, &group, carrier, &KnownMembers::new()).await;
         }
         let rows = self.partition_of(batch_partition(&job.tenant, id.as_str(), &job.request)).await?;
         self.discard_rows(&job.tenant, &id, &job.request, rows.len()).await.map(|()| true)
@@ -303,7 +312,7 @@ impl Store {
             if moves.is_empty() {
                 return Ok(());
             }
-            match self.advance(tenant, group, &moves, None).await? {
+            match self.advance(tenant, group, (&moves, &KnownMembers::new()), None).await? {
                 Step::Again if attempt == MAX_CONFLICT_ATTEMPTS => return Err(StoreError::Contended(attempt)),
                 Step::Again => attempt += 1,
                 Step::Moved(_) | Step::Fenced => attempt = 0,
