@@ -12,6 +12,7 @@ use crate::support::budget::Budget;
 use crate::support::conflict::Conflict;
 use crate::support::crash::Crash;
 use crate::support::pause::Pause;
+use crate::support::wire::{Answer, DynamoCall, Layer, Lost};
 use crate::support::{Harness, ScimResponse, encode, is_embedded, patch};
 
 async fn users(harness: &Harness, prefix: &str, count: usize) -> Vec<String> {
@@ -334,6 +335,40 @@ async fn what_a_dead_process_has_committed_the_worker_finishes_even_if_it_dies_i
         let names = if deletes { 1 } else { 2 };
         assert_eq!(harness.count(Table::Links).await, joined_now.len() + deleted_now.len() + names);
     }
+}
+
+/// Loses every answer to the write that commits a large change.
+struct LostCommit;
+
+impl Layer for LostCommit {
+    fn loses_answers(&self) -> bool {
+        true
+    }
+
+    fn after(&self, call: &DynamoCall, _: &Answer) -> Result<(), Lost> {
+        let is_commit =
+            call.operation == "UpdateItem" && call.body["ExpressionAttributeValues"].to_string().contains("\"whole\"");
+        if is_commit { Err(Lost) } else { Ok(()) }
+    }
+}
+
+/// Nobody knows then whether it is committed: what it has written must not be taken away.
+#[tokio::test(start_paused = true)]
+async fn a_large_change_whose_commit_has_no_answer_is_whole() {
+    if !is_embedded() {
+        return;
+    }
+    let harness = Harness::new().await;
+    let ids = users(&harness, "u", 120).await;
+    let (before, after) = ids.split_at(60);
+    let group = group(&harness, "team", before).await;
+    let lossy = harness.again(vec![Arc::new(LostCommit)]).await;
+    let put = json!({"displayName": "team", "members": values(after)});
+    assert_eq!(lossy.send("PUT", &format!("/Groups/{group}"), put).await.status, 503);
+    assert_eq!(members_of(&harness, &group).await, set(after));
+    harness.settle().await;
+    assert_eq!(members_of(&harness, &group).await, set(after));
+    assert_eq!(who_shows(&harness, &group, &ids).await, set(after));
 }
 
 /// A request that has read the group before it was deleted adds a member after it: nobody sees that, and it is swept.

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use rollcall::api::{Base, ROUTES};
 use rollcall::auth::Scope;
-use rollcall::tenant::{Profile, ProfileRef, TenantConfig, TenantName};
+use rollcall::tenant::Profile;
 use serde_json::{Value, json};
 
 use crate::bulk::{bulk, detail, names, statuses, user};
-use crate::support::{Harness, encode, key, patch};
+use crate::support::{Harness, encode, key, patch, tenant_with_profile};
 
 const BASE: &str = "/acme/scim/v2";
 
@@ -390,13 +389,8 @@ async fn what_is_never_returned_is_kept_and_not_returned_and_a_profile_may_show_
         ]}],
     })
     .to_string();
-    let profile = ProfileRef::own(&Profile::parse_own(&text).unwrap(), &text);
-    let tenant: TenantName = "hidden".parse().unwrap();
-    let store = &harness.app.store;
-    store.add_profile(&tenant, profile.digest().unwrap(), &text).await.unwrap();
-    let config = TenantConfig { profile, ..TenantConfig::default() };
-    assert!(store.add_tenant(&tenant, &config, Timestamp::now()).await.unwrap());
-    let authorization = format!("Bearer {}", key(store, &tenant, |_| {}).await);
+    let tenant = tenant_with_profile(&harness, "hidden", &text).await;
+    let authorization = format!("Bearer {}", key(&harness.app.store, &tenant, |_| {}).await);
     let send = async |method: &str, path: &str, body: Value| {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
         let uri = format!("/hidden/scim/v2{path}");

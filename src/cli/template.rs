@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::api::ROUTES;
 use crate::api::route::FALLBACK;
-use crate::store::dynamo::tables::{AccessList, TablePermission};
+use crate::store::dynamo::tables::{AccessList, Table, TablePermission};
 use crate::worker;
 
 /// The line before the generated block.
@@ -31,7 +31,9 @@ pub fn functions() -> String {
         function(&mut yaml, route.name, "", &events);
         role(&mut yaml, route.name, &statements(route.access));
     }
-    function(&mut yaml, worker::HANDLER, WORKER_SETTINGS, WORKER_EVENTS);
+    let feed = feed_mapping("Users", Table::Users) + &feed_mapping("Groups", Table::Groups);
+    let events = format!("{WORKER_LINKS}{feed}{WORKER_SCHEDULE}");
+    function(&mut yaml, worker::HANDLER, WORKER_SETTINGS, &events);
     role(&mut yaml, worker::HANDLER, &format!("{}{WORKER_STATEMENTS}", statements(worker::ACCESS)));
     let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
     function(&mut yaml, FALLBACK, "", rest);
@@ -85,10 +87,8 @@ fn error_alarms() -> String {
 /// The worker may take as long as Lambda lets it.
 const WORKER_SETTINGS: &str = "      Timeout: 900\n";
 
-/// What is not done is handed over again, with what follows it in its shard; given up, it is told to the operator, and
-/// unfinished work is looked for once a day. A change of a user or group is not given up before the stream forgets it:
-/// the feed must not pass it over.
-const WORKER_EVENTS: &str = "        Links:
+/// What is not done is handed over again, with what follows it in its shard; given up, it is told to the operator.
+const WORKER_LINKS: &str = "        Links:
           Type: DynamoDB
           Properties:
             Stream: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-links-stream\"}
@@ -100,10 +100,16 @@ const WORKER_EVENTS: &str = "        Links:
             BisectBatchOnFunctionError: true
             MaximumRetryAttempts: 100
             DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
-        Users:
+";
+
+/// The changes of a table that the feed is written from. None is given up before the stream forgets it: the feed must not
+/// pass it over.
+fn feed_mapping(name: &str, table: Table) -> String {
+    format!(
+        "        {name}:
           Type: DynamoDB
           Properties:
-            Stream: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-users-stream\"}
+            Stream: !ImportValue {{\"Fn::Sub\": \"${{TablePrefix}}-{}-stream\"}}
             StartingPosition: TRIM_HORIZON
             BatchSize: 1000
             MaximumBatchingWindowInSeconds: 1
@@ -111,20 +117,14 @@ const WORKER_EVENTS: &str = "        Links:
             FunctionResponseTypes: [ReportBatchItemFailures]
             BisectBatchOnFunctionError: true
             MaximumRetryAttempts: -1
-            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
-        Groups:
-          Type: DynamoDB
-          Properties:
-            Stream: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-groups-stream\"}
-            StartingPosition: TRIM_HORIZON
-            BatchSize: 1000
-            MaximumBatchingWindowInSeconds: 1
-            ParallelizationFactor: 10
-            FunctionResponseTypes: [ReportBatchItemFailures]
-            BisectBatchOnFunctionError: true
-            MaximumRetryAttempts: -1
-            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
-        Daily:
+            DestinationConfig: {{OnFailure: {{Type: SQS, Destination: !GetAtt FailedWork.Arn}}}}
+",
+        table.as_str()
+    )
+}
+
+/// Once a day the worker looks for what was given up.
+const WORKER_SCHEDULE: &str = "        Daily:
           Type: ScheduleV2
           Properties: {Name: !Sub \"${AWS::StackName}-daily\", ScheduleExpression: rate(1 day), RoleArn: !GetAtt DailyRole.Arn}
 ";

@@ -2,12 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 use rollcall::auth::Scope;
-use rollcall::tenant::{Profile, ProfileRef, TenantConfig, TenantName};
 use serde_json::{Value, json};
 
 use super::{group, member, send, types};
 use crate::support::feed::{Pump, Reader, all_events};
-use crate::support::{Harness, encode, is_embedded, key, patch};
+use crate::support::{Harness, encode, is_embedded, key, patch, tenant_with_profile};
 
 #[tokio::test(start_paused = true)]
 async fn a_query_chooses_types_time_and_length() {
@@ -184,13 +183,8 @@ async fn what_is_never_returned_is_in_no_event() {
     let text = json!({"name": "secretive", "credentials": ["bearer"], "attributes": ["userName", "title"], "schemas": [{"id": APP, "name": "App",
         "attributes": [{"name": "pin", "type": "string", "returned": "never", "mutability": "writeOnly"}]}]})
     .to_string();
-    let profile = ProfileRef::own(&Profile::parse_own(&text).unwrap(), &text);
-    let tenant: TenantName = "hidden".parse().unwrap();
-    let store = &harness.app.store;
-    store.add_profile(&tenant, profile.digest().unwrap(), &text).await.unwrap();
-    let config = TenantConfig { profile, ..TenantConfig::default() };
-    assert!(store.add_tenant(&tenant, &config, Timestamp::now()).await.unwrap());
-    let all = key(store, &tenant, |record| record.scopes = Scope::ALL.to_vec()).await;
+    let tenant = tenant_with_profile(&harness, "hidden", &text).await;
+    let all = key(&harness.app.store, &tenant, |record| record.scopes = Scope::ALL.to_vec()).await;
     let header = format!("Bearer {all}");
     let send = async |method: &str, path: &str, body: Value| {
         let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };

@@ -18,7 +18,7 @@ use rollcall::store::Store;
 use rollcall::store::dynamo::client;
 use rollcall::store::dynamo::embedded::Engine;
 use rollcall::store::dynamo::tables::{Table, TableNames, create_missing};
-use rollcall::tenant::{OPERATOR_TENANT, TenantConfig, TenantName};
+use rollcall::tenant::{OPERATOR_TENANT, Profile, ProfileRef, TenantConfig, TenantName};
 use rollcall::worker;
 use serde_json::{Value, json};
 
@@ -310,6 +310,17 @@ async fn tenant(store: &Store, name: &str) -> String {
     let tenant: TenantName = name.parse().unwrap();
     store.add_tenant(&tenant, &TenantConfig::default(), Timestamp::now()).await.unwrap();
     key(store, &tenant, |_| {}).await
+}
+
+/// Creates a tenant with a profile of its own.
+pub async fn tenant_with_profile(harness: &Harness, name: &str, text: &str) -> TenantName {
+    let profile = ProfileRef::own(&Profile::parse_own(text).unwrap(), text);
+    let tenant: TenantName = name.parse().unwrap();
+    let store = &harness.app.store;
+    store.add_profile(&tenant, profile.digest().unwrap(), text).await.unwrap();
+    let config = TenantConfig { profile, ..TenantConfig::default() };
+    assert!(store.add_tenant(&tenant, &config, Timestamp::now()).await.unwrap());
+    tenant
 }
 
 /// Makes a key whose record is first changed.

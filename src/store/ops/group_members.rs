@@ -8,7 +8,6 @@ use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 
 use crate::auth::Tenant;
-use crate::limits::MAX_SETTLE_ATTEMPTS;
 use crate::scim::membership::canonical;
 use crate::store::dynamo::item::{Item, optional_instant, optional_text, text};
 use crate::store::dynamo::tables::Table;
@@ -94,11 +93,14 @@ impl Store {
         group: &Group,
         member: &str,
     ) -> Result<Option<GroupMember>, StoreError> {
-        let reads = try_join(self.member_row_of(tenant, &group.id, member), self.tombstones(tenant));
-        let ((row, tombstones), batch) = try_join(reads, self.batch_members(tenant, group)).await?;
-        let member = &canonical(member);
-        let found = GroupMember::of(group, batch.as_ref(), member, row.as_ref());
-        Ok(found.filter(|_| !tombstones.contains(member)))
+        let read = |group: Group| async move {
+            let reads = try_join(self.member_row_of(tenant, &group.id, member), self.tombstones(tenant));
+            let ((row, tombstones), batch) = try_join(reads, self.batch_members(tenant, &group)).await?;
+            let member = &canonical(member);
+            let found = GroupMember::of(&group, batch.as_ref(), member, row.as_ref());
+            Ok(found.filter(|_| !tombstones.contains(member)))
+        };
+        self.settled_row(tenant, group, read).await.map(Option::flatten)
     }
 
     /// The memberships after a place, from at most about `limit` rows.
@@ -127,24 +129,16 @@ impl Store {
         }
     }
 
-    /// A page of a group's memberships at one instant, as [`Store::group_with_members`] has all of them; of a group that
-    /// is gone none.
+    /// A page of a group's memberships at one instant; of a group that is gone none.
     async fn settled_page(
         &self,
         tenant: &Tenant,
-        mut group: Group,
+        group: Group,
         after: Option<&str>,
         limit: usize,
     ) -> Result<MembershipPage, StoreError> {
-        for attempt in 1..2 * MAX_SETTLE_ATTEMPTS {
-            let page = self.page_of_members(tenant, &group, after, limit).await?;
-            let Some(now) = self.group(tenant, &group.id).await? else { return Ok(MembershipPage::default()) };
-            if now.same_version_as(&group) || (attempt >= MAX_SETTLE_ATTEMPTS && now.batch == group.batch) {
-                return Ok(page);
-            }
-            group = now;
-        }
-        Err(StoreError::Contended(0))
+        let read = |group: Group| async move { self.page_of_members(tenant, &group, after, limit).await };
+        Ok(self.settled(tenant, group, read).await?.map(|(_, page)| page).unwrap_or_default())
     }
 
     async fn page_of_members(
@@ -194,15 +188,13 @@ impl Store {
         let rows = ids.iter().map(|group| member_row(tenant, group, &member)).collect();
         let (groups, rows) = try_join(self.groups(tenant, ids), self.items(Table::Links, rows)).await?;
         let rows: HashMap<&str, &Item> = rows.iter().filter_map(|row| Some((optional_text(row, "pk")?, row))).collect();
-        let batches = try_join_all(groups.iter().map(|group| self.batch_members(tenant, group))).await?;
-        let mut members: Vec<_> = groups
-            .iter()
-            .zip(&batches)
-            .filter_map(|(group, batch)| {
-                let row = rows.get(member_partition(tenant, group.id.as_str()).as_str()).copied();
-                GroupMember::of(group, batch.as_ref(), &member, row)
-            })
-            .collect();
+        let (pending, settled): (Vec<_>, Vec<_>) = groups.iter().partition(|group| group.batch.is_some());
+        let pending = pending.into_iter().map(|group| self.group_member(tenant, group, &member));
+        let mut members: Vec<_> = try_join_all(pending).await?.into_iter().flatten().collect();
+        members.extend(settled.into_iter().filter_map(|group| {
+            let row = rows.get(member_partition(tenant, group.id.as_str()).as_str()).copied();
+            GroupMember::of(group, None, &member, row)
+        }));
         members.sort_by(|a, b| a.group.cmp(&b.group));
         Ok(MembershipPage { members, next })
     }

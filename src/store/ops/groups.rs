@@ -7,7 +7,6 @@ use crate::store::dynamo::item::{Item, at, n, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError, group_key};
-use crate::store::model::member_batch::MemberBatch;
 use crate::store::model::record::{Author, Requests};
 use crate::store::model::signature::Signature;
 use crate::store::rows::name_row;
@@ -28,7 +27,6 @@ impl Store {
         match self.commit(&Signature::of(author).sign_memberships(writes), &author.token(attempt)).await {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(Guard::Version, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
-            Err(CommitError::Condition(Guard::Version, Some(now))) if is_batch_of(&now, author, attempt) => Ok(()),
             Err(CommitError::Condition(Guard::Version, now)) => Err(changed(now)?),
             Err(CommitError::Condition(Guard::Name, _)) => Err(GroupError::NameTaken),
             // A member went away or was renamed: it is looked up anew.
@@ -36,11 +34,6 @@ impl Store {
             Err(CommitError::Store(error)) => Err(error.into()),
         }
     }
-}
-
-/// Whether the batch of a group's item is of that attempt: its answer was lost.
-fn is_batch_of(now: &Item, author: &Author, attempt: usize) -> bool {
-    MemberBatch::read(now).is_ok_and(|batch| batch.is_some_and(|batch| batch.request == author.token(attempt)))
 }
 
 /// What stands in the place of a group now.

@@ -45,33 +45,67 @@ impl Store {
         Ok(PrefetchedMembers(found.into_iter().collect()))
     }
 
-    /// A group with its members at one instant, read again if the group has changed meanwhile; `None` if it is gone. No
-    /// members, if they are more than [`MAX_MEMBERS_RETURNED`].
-    ///
-    /// Beside changes without a pause, the last list is returned with the version from before it was read: it may hold
-    /// changes that are later than the version, and lacks none that is earlier.
+    /// A group with its members at one instant, as [`Self::settled`] reads them; `None` if it is gone. No members, if they
+    /// are more than [`MAX_MEMBERS_RETURNED`].
     ///
     /// # Errors
     /// As the store's.
     pub async fn group_with_members(
         &self,
         tenant: &Tenant,
-        mut group: Group,
+        group: Group,
     ) -> Result<Option<(Group, Option<Members>)>, StoreError> {
+        let read = |group: Group| async move {
+            match self.members(tenant, &group).await {
+                Err(StoreError::TooMany(_)) => Ok(None),
+                members => members.map(Some),
+            }
+        };
+        self.settled(tenant, group, read).await
+    }
+
+    /// A group with what is read of its rows, at one instant: read again if the group has changed meanwhile; `None` if it
+    /// is gone. The rows of a batch are there for as long as the group names it.
+    ///
+    /// During changes without a pause, the last value is returned with the version from before it was read: it may hold
+    /// changes that are later than the version, and lacks none that is earlier.
+    ///
+    /// # Errors
+    /// Those of `read`, and the store's.
+    pub(in crate::store) async fn settled<T, F>(
+        &self,
+        tenant: &Tenant,
+        mut group: Group,
+        read: impl Fn(Group) -> F,
+    ) -> Result<Option<(Group, T)>, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
         for attempt in 1..2 * MAX_SETTLE_ATTEMPTS {
-            let members = match self.members(tenant, &group).await {
-                Err(StoreError::TooMany(_)) => return Ok(Some((group, None))),
-                members => members?,
-            };
+            let value = read(group.clone()).await?;
             let Some(now) = self.group(tenant, &group.id).await? else { return Ok(None) };
-            let is_settled =
-                now.same_version_as(&group) || (attempt >= MAX_SETTLE_ATTEMPTS && now.batch == group.batch);
-            if is_settled {
-                return Ok(Some((group, Some(members))));
+            if now.same_version_as(&group) || (attempt >= MAX_SETTLE_ATTEMPTS && now.batch == group.batch) {
+                return Ok(Some((group, value)));
             }
             group = now;
         }
         Err(StoreError::Contended(0))
+    }
+
+    /// As [`Self::settled`], for one row: without a batch, one read is of one instant.
+    pub(in crate::store) async fn settled_row<T, F>(
+        &self,
+        tenant: &Tenant,
+        group: &Group,
+        read: impl Fn(Group) -> F,
+    ) -> Result<Option<T>, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        match group.batch {
+            None => read(group.clone()).await.map(Some),
+            Some(_) => Ok(self.settled(tenant, group.clone(), read).await?.map(|(_, value)| value)),
+        }
     }
 
     /// The members of a group, as they are once its batch is carried out.
@@ -103,18 +137,24 @@ impl Store {
     /// # Errors
     /// As the store's.
     pub async fn members_among(&self, tenant: &Tenant, group: &Group, ids: &[String]) -> Result<Members, StoreError> {
-        let reads = ids.iter().map(|given| async move {
-            let row = self.member_row_of(tenant, &group.id, given).await?;
-            Ok::<_, StoreError>((given.clone(), row.as_ref().map(member_kind)))
-        });
-        let reads = try_join(try_join_all(reads), self.tombstones(tenant));
-        let ((rows, tombstones), batch) = try_join(reads, self.batch_members(tenant, group)).await?;
-        let is_member = |(given, kind): (String, Option<MemberKind>)| {
-            let id = canonical(&given);
-            let kind = batch.as_ref().map_or(kind, |batch| batch.kind_of(&id, kind));
-            kind.filter(|_| !tombstones.contains(&id)).map(|kind| (given, kind))
+        let read = |group: Group| async move {
+            let reads = ids.iter().map(|given| {
+                let group = &group;
+                async move {
+                    let row = self.member_row_of(tenant, &group.id, given).await?;
+                    Ok::<_, StoreError>((given.clone(), row.as_ref().map(member_kind)))
+                }
+            });
+            let reads = try_join(try_join_all(reads), self.tombstones(tenant));
+            let ((rows, tombstones), batch) = try_join(reads, self.batch_members(tenant, &group)).await?;
+            let is_member = |(given, kind): (String, Option<MemberKind>)| {
+                let id = canonical(&given);
+                let kind = batch.as_ref().map_or(kind, |batch| batch.kind_of(&id, kind));
+                kind.filter(|_| !tombstones.contains(&id)).map(|kind| (given, kind))
+            };
+            Ok(rows.into_iter().filter_map(is_member).collect())
         };
-        Ok(rows.into_iter().filter_map(is_member).collect())
+        self.settled_row(tenant, group, read).await.map(Option::unwrap_or_default)
     }
 
     /// The row of a member in a group, if the id can be one.

@@ -91,11 +91,9 @@ impl Store {
                     self.finish_in_time(tenant, author, &group, &by_id(moves.join)).await;
                     return Ok(());
                 }
-                Err(error) => self.discard_batch(tenant, &group).await.and(match error {
-                    // The same request has made the group meanwhile, or a member went away.
-                    GroupError::Changed(_) if idempotency.is_none() => Ok(()),
-                    error => return Err(error),
-                })?,
+                // A member went away; with an idempotency key, the same request may have created the group meanwhile.
+                Err(GroupError::Changed(_)) if idempotency.is_none() => self.discard_batch(tenant, &group).await?,
+                Err(error) => return Err(error),
             }
         }
         Err(StoreError::Contended(0).into())
@@ -212,18 +210,21 @@ impl Store {
         (members, known): (&BatchMembers, &KnownMembers),
     ) -> Result<(), GroupError> {
         let batch = self.stage(tenant, author, change.old, members, change.attempt).await?;
-        let new = Group { batch: Some(batch.clone()), ..change.new.clone() };
-        let commit = (change.precondition(), Some(batch));
+        let new = Group { batch: Some(batch), ..change.new.clone() };
+        let commit = (change.precondition(), new.batch.clone());
         match self.write_change(tenant, author, change, commit, Vec::new()).await {
-            Ok(()) => {
-                self.finish_in_time(tenant, author, &new, known).await;
-                Ok(())
-            }
-            Err(error) => {
+            Ok(()) => {}
+            // It is committed, and the answer to that was lost.
+            Err(GroupError::Changed(Some(now))) if now.batch == new.batch => {}
+            Err(error @ (GroupError::Changed(_) | GroupError::NameTaken)) => {
                 self.discard_batch(tenant, &new).await?;
-                Err(error)
+                return Err(error);
             }
+            // Of any other error nobody knows whether it is committed: the ids stay, and the worker finds out.
+            Err(error) => return Err(error),
         }
+        self.finish_in_time(tenant, author, &new, known).await;
+        Ok(())
     }
 
     /// Writes a group's next version, with its batch or the moves of its members. If nothing but the time stands against
