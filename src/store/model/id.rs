@@ -75,3 +75,8 @@ fn random_bytes() -> Result<[u8; 16], getrandom::Error> {
 fn text(bytes: [u8; 16]) -> String {
     uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
+
+/// 32 characters that no other request or worker has: what a batch and the holder of a lease are named by.
+pub(in crate::store) fn random_token() -> String {
+    format!("{:032x}", u128::from(getrandom::u64().unwrap_or(0)) << 64 | u128::from(getrandom::u64().unwrap_or(0)))
+}

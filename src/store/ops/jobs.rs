@@ -14,7 +14,7 @@ use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::id::GroupId;
+use crate::store::model::id::{GroupId, random_token};
 use crate::store::model::job::{DeferredJob, JobKind, SETTLES, complete};
 use crate::store::model::record::{Author, Membership};
 use crate::store::ops::members::Carrier;
@@ -59,7 +59,7 @@ impl Store {
     /// As the store's; what is left is done at the next attempt.
     pub async fn carry_out(&self, work: &DeferredJob, now: &(dyn Fn() -> Timestamp + Sync)) -> Result<(), StoreError> {
         if work.kind == JobKind::Batch {
-            let holder = uuid::Uuid::new_v4().simple().to_string();
+            let holder = random_token();
             return match self.settle_batch(work, Carrier { holder: &holder, now }).await? {
                 true => Ok(()),
                 // Somebody else carries it out, or has died while he did.

@@ -22,7 +22,7 @@ use crate::store::dynamo::item::{at, n, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, group_key};
-use crate::store::model::id::GroupId;
+use crate::store::model::id::{GroupId, random_token};
 use crate::store::model::job::{DeferredJob, LEASE, complete};
 use crate::store::model::member::Members;
 use crate::store::model::member_batch::{BatchMembers, MemberBatch};
@@ -352,8 +352,4 @@ impl Fence<'_> {
             .guard(Guard::Batch);
         [pending, work]
     }
-}
-
-fn random_token() -> String {
-    format!("{:032x}", u128::from(getrandom::u64().unwrap_or(0)) << 64 | u128::from(getrandom::u64().unwrap_or(0)))
 }
