@@ -45,8 +45,8 @@ impl Store {
         Ok(PrefetchedMembers(found.into_iter().collect()))
     }
 
-    /// A group with its members at one instant, as [`Self::settled`] reads them; `None` if it is gone. No members, if they
-    /// are more than [`MAX_MEMBERS_RETURNED`].
+    /// A group with its members at one instant, read again if the group changes meanwhile; `None` if it is gone. No
+    /// members, if they are more than [`MAX_MEMBERS_RETURNED`].
     ///
     /// # Errors
     /// As the store's.
