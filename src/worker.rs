@@ -23,7 +23,9 @@ pub const HANDLER: &str = "stream";
 pub const ACCESS: AccessList = &[&[
     TablePermission::KEYS_SCAN,
     TablePermission::USERS_BY_ID,
+    TablePermission::USERS_BATCH_GET,
     TablePermission::USERS_UPDATE,
+    TablePermission::USERS_CHECK,
     TablePermission::GROUPS_GET,
     TablePermission::GROUPS_UPDATE,
     TablePermission::GROUPS_CHECK,

@@ -74,6 +74,15 @@ pub(super) fn batch_row(tenant: &Tenant, group: &str, request: &str, number: usi
     Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(format!("{number:04}")))])
 }
 
+/// What the sort key of a member begins with that a later change has settled, in the partition of a batch.
+pub(super) const SETTLED: &str = "member#";
+
+/// The key of the row that takes a member out of a batch: a later change has settled whether it is one.
+pub(super) fn settled_row(tenant: &Tenant, group: &str, request: &str, member: &str) -> Item {
+    let pk = batch_partition(tenant, group, request);
+    Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(format!("{SETTLED}{member}")))])
+}
+
 /// The id of the work that a batch of members is.
 pub(super) fn batch_job(group: &str, request: &str) -> String {
     format!("{group}.{request}")

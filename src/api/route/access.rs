@@ -62,6 +62,7 @@ pub(super) const LIST_GROUPS: &[P] = &[
 /// of work.
 pub(super) const CHANGE_MEMBERS: &[P] = &[
     P::USERS_BY_ID,
+    P::USERS_BATCH_GET,
     P::USERS_UPDATE,
     P::GROUPS_GET,
     P::GROUPS_UPDATE,
@@ -71,8 +72,8 @@ pub(super) const CHANGE_MEMBERS: &[P] = &[
     P::LINKS_DELETE,
 ];
 
-/// What carries a batch out: its row of work, and the group that has it.
-pub(super) const CARRY_OUT_BATCH: &[P] = &[P::GROUPS_CHECK, P::LINKS_UPDATE];
+/// What carries a batch out: its row of work, the group that has it, and members that stay as they are.
+pub(super) const CARRY_OUT_BATCH: &[P] = &[P::USERS_CHECK, P::GROUPS_CHECK, P::LINKS_UPDATE];
 
 /// Members that a change of others depends on.
 pub(super) const HOLD_MEMBERS: &[P] = &[P::USERS_CHECK];

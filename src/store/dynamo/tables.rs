@@ -168,6 +168,7 @@ impl TablePermission {
     pub const TOKENS_PUT: Self = access(Table::Tokens, "PutItem", None);
     pub const TOKENS_UPDATE: Self = access(Table::Tokens, "UpdateItem", None);
     pub const USERS_GET: Self = access(Table::Users, "GetItem", None);
+    pub const USERS_BATCH_GET: Self = access(Table::Users, "BatchGetItem", None);
     pub const USERS_PUT: Self = access(Table::Users, "PutItem", None);
     pub const USERS_UPDATE: Self = access(Table::Users, "UpdateItem", None);
     pub const USERS_DELETE: Self = access(Table::Users, "DeleteItem", None);

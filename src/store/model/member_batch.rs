@@ -14,10 +14,10 @@ use crate::auth::Tenant;
 use crate::limits::MEMBERS_PER_BATCH_ROW;
 use crate::scim::membership::Ids;
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, at, instant, missing_attribute, n, number, s, text};
+use crate::store::dynamo::item::{Item, at, instant, missing_attribute, n, number, optional_text, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::Write;
-use crate::store::rows::batch_row;
+use crate::store::rows::{SETTLED, batch_row};
 
 /// The sets of ids in a row.
 const USERS: &str = "add";
@@ -46,6 +46,8 @@ pub(in crate::store) struct BatchMembers {
     pub(in crate::store) remove: Ids,
     /// As [`MemberBatch::is_whole`].
     pub(in crate::store) is_whole: bool,
+    /// Whom a later change has settled. The batch says nothing of them: their own rows do.
+    pub(in crate::store) settled: Ids,
 }
 
 impl MemberBatch {
@@ -92,6 +94,7 @@ impl BatchMembers {
     /// Whether and as what somebody is a member once the batch is carried out.
     pub(in crate::store) fn kind_of(&self, id: &str, before: Option<MemberKind>) -> Option<MemberKind> {
         match self.add.get(id) {
+            _ if self.settled.contains(id) => before,
             Some(kind) => Some(*kind),
             None => before.filter(|_| !self.is_whole && !self.remove.contains(id)),
         }
@@ -99,8 +102,10 @@ impl BatchMembers {
 
     /// Changes a list as the batch does.
     pub(in crate::store) fn apply(&self, members: &mut Members) {
-        members.retain(|id, _| !self.is_whole && !self.remove.contains(id));
-        members.extend(self.add.iter().map(|(id, kind)| (id.clone(), *kind)));
+        let is_settled = |id: &String| self.settled.contains(id);
+        members.retain(|id, _| is_settled(id) || (!self.is_whole && !self.remove.contains(id)));
+        let add = self.add.iter().filter(|(id, _)| !is_settled(id));
+        members.extend(add.map(|(id, kind)| (id.clone(), *kind)));
     }
 
     /// The rows that hold the ids.
@@ -119,7 +124,7 @@ impl BatchMembers {
         all.chunks(MEMBERS_PER_BATCH_ROW).enumerate().map(row).collect()
     }
 
-    /// The ids of a batch's rows.
+    /// The ids of a batch's rows, and those whom a later change has settled.
     pub(in crate::store) fn read(batch: &MemberBatch, rows: &[Item]) -> Self {
         let mut members = Self { is_whole: batch.is_whole, ..Self::default() };
         for row in rows {
@@ -127,7 +132,13 @@ impl BatchMembers {
                 members.add.extend(id_set(row, set).into_iter().map(|id| (id, kind)));
             }
             members.remove.extend(id_set(row, REMOVE));
+            members.settled.extend(settled_member(row));
         }
         members
     }
+}
+
+/// Whom a row takes out of its batch.
+pub(in crate::store) fn settled_member(row: &Item) -> Option<String> {
+    optional_text(row, "sk")?.strip_prefix(SETTLED).map(str::to_owned)
 }

@@ -83,7 +83,11 @@ pub(in crate::store) fn update(
         .set("modified", at(new.record.modified))
         .set("by", s(author.key.as_str()))
         .set("how", s(author.how()))
-        .require(&Condition::Exists("id").and(Condition::Absent("memberBatch")))
+        .require(&Condition::Exists("id"))
+        .require(&match &old.batch {
+            Some(batch) => Condition::equals("memberBatch.req", s(&batch.request)),
+            None => Condition::Absent("memberBatch"),
+        })
         .require(&Condition::at_most("modified", at(new.record.modified)))
         .guard(Guard::Version);
     if precondition == Precondition::Version {

@@ -3,21 +3,23 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::future::{join, try_join, try_join_all};
+use futures_util::future::{try_join, try_join_all};
 
 use crate::auth::Tenant;
-use crate::limits::{MAX_GROUPS_PER_USER, MAX_MEMBERS_RETURNED, MAX_SETTLE_ATTEMPTS, MEMBERS_AT_ONCE};
+use crate::limits::{MAX_MEMBERS_RETURNED, MAX_SETTLE_ATTEMPTS, MEMBERS_AT_ONCE};
 use crate::scim::membership::{Ids, canonical};
 use crate::store::dynamo::item::{Item, s};
 use crate::store::dynamo::tables::Table;
-use crate::store::model::group::{Group, GroupError};
+use crate::store::model::group::Group;
 use crate::store::model::id::{GroupId, UserId};
 use crate::store::model::member::{MemberKind, Members, member_kind, member_of_row};
+use crate::store::model::member_batch::BatchMembers;
 use crate::store::model::member_item::Member;
 use crate::store::rows::{member_partition, member_row};
 use crate::store::{Store, StoreError};
 
 pub mod change;
+mod lookup;
 mod member_batch;
 mod moves;
 
@@ -117,7 +119,7 @@ impl Store {
         let leaving = batch.as_ref().map_or(0, |batch| batch.remove.len());
         let rows = async {
             match batch.as_ref().is_some_and(|batch| batch.is_whole) {
-                true => Ok((Members::new(), false)),
+                true => Ok((self.settled_rows(tenant, &group.id, batch.as_ref()).await?, false)),
                 false => self.first_member_rows(tenant, &group.id, MAX_MEMBERS_RETURNED + leaving).await,
             }
         };
@@ -172,6 +174,18 @@ impl Store {
         Ok(row.map_err(|e| StoreError::of(&e))?.item)
     }
 
+    /// The rows of those whom a later change has taken out of a batch.
+    async fn settled_rows(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        batch: Option<&BatchMembers>,
+    ) -> Result<Members, StoreError> {
+        let Some(batch) = batch else { return Ok(Members::new()) };
+        let keys = batch.settled.iter().map(|member| member_row(tenant, group.as_str(), member));
+        Ok(self.items(Table::Links, keys.collect()).await?.iter().filter_map(member_of_row).collect())
+    }
+
     /// The groups of a user or group, with its canonical id.
     pub(in crate::store) async fn groups_of_member(
         &self,
@@ -222,91 +236,6 @@ impl Store {
             .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", "pk")
             .expression_attribute_values(":pk", s(member_partition(tenant, group.as_str())))
-    }
-
-    /// The members-to-be, members already or not; every one must exist.
-    async fn resolve_additions(
-        &self,
-        tenant: &Tenant,
-        group: &GroupId,
-        ids: &Ids,
-        known: &PrefetchedMembers,
-    ) -> Result<Vec<Member>, GroupError> {
-        if ids.contains(group.as_str()) {
-            return Err(GroupError::OwnMember);
-        }
-        let found = self.map_concurrently(ids, |id| self.known_member(tenant, id, known)).await?;
-        let mut members = Vec::new();
-        for (id, member) in ids.iter().cloned().zip(found) {
-            let member = member.ok_or_else(|| GroupError::NoSuchMember(id.clone()))?;
-            if !member.is_in(group.as_str()) && member.membership.groups.len() >= MAX_GROUPS_PER_USER {
-                return Err(GroupError::TooManyGroups(id));
-            }
-            members.push(member);
-        }
-        Ok(members)
-    }
-
-    /// Those of the ids that are there, members or not; and those that have a row and are no more. A group is not its own
-    /// member.
-    async fn resolve_removals(
-        &self,
-        tenant: &Tenant,
-        group: &GroupId,
-        ids: &Ids,
-        known: &PrefetchedMembers,
-    ) -> Result<(Vec<Member>, Ids), StoreError> {
-        let found = self.map_concurrently(ids, |id| self.known_member(tenant, id, known)).await?;
-        let absent = ids.iter().zip(&found).filter(|(_, member)| member.is_none()).map(|(id, _)| id.clone());
-        let dead = self.map_concurrently(&absent.collect(), |id| self.row_of_nobody(tenant, group, id)).await?;
-        let members = found.into_iter().flatten().filter(|member| member.id != group.as_str());
-        Ok((members.collect(), dead.into_iter().flatten().collect()))
-    }
-
-    /// The members of those ids that are there, by id.
-    async fn prefetch_in_turn(&self, tenant: &Tenant, ids: &Ids) -> Result<BTreeMap<String, Member>, StoreError> {
-        let found = self.map_concurrently(ids, |id| self.member_in_turn(tenant, id)).await?;
-        Ok(found.into_iter().flatten().map(|member| (member.id.clone(), member)).collect())
-    }
-
-    async fn row_of_nobody(&self, tenant: &Tenant, group: &GroupId, id: &str) -> Result<Option<String>, StoreError> {
-        Ok(self.member_row_of(tenant, group, id).await?.map(|_| id.to_owned()))
-    }
-
-    async fn known_member(
-        &self,
-        tenant: &Tenant,
-        id: &str,
-        known: &PrefetchedMembers,
-    ) -> Result<Option<Member>, StoreError> {
-        match known.0.get(id) {
-            Some(member) => Ok(member.clone()),
-            None => self.member_in_turn(tenant, id).await,
-        }
-    }
-
-    /// The user of that id, or else the group: for many, of whom nearly all are users.
-    async fn member_in_turn(&self, tenant: &Tenant, id: &str) -> Result<Option<Member>, StoreError> {
-        let Some(user_id) = UserId::parse(id) else { return Ok(None) };
-        match self.user_once(tenant, &user_id).await? {
-            Some(user) => Ok(Some(Member::of_user(tenant, user))),
-            None => self.member(tenant, id).await,
-        }
-    }
-
-    /// The user or group of that id.
-    async fn member(&self, tenant: &Tenant, id: &str) -> Result<Option<Member>, StoreError> {
-        let (Some(user_id), Some(group_id)) = (UserId::parse(id), GroupId::parse(id)) else { return Ok(None) };
-        let (user, group) = join(self.user_once(tenant, &user_id), self.group(tenant, &group_id)).await;
-        if let Some(group) = group? {
-            return Ok(Some(Member::of_group(tenant, group)));
-        }
-        // A rename may hide a user from one read of the index.
-        let user = match user? {
-            None => self.user_once(tenant, &user_id).await?,
-            found => found,
-        };
-        Ok(user.map(|user| Member::of_user(tenant, user)))
     }
 
     /// Does something for each id, some at a time.

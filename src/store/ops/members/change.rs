@@ -8,7 +8,7 @@ use futures_util::future::join;
 
 use super::PrefetchedMembers;
 use super::member_batch::KnownMembers;
-use super::moves::{Moves, delete_row, leave_group};
+use super::moves::{Moves, Pending, delete_row, leave_group};
 use crate::auth::Tenant;
 use crate::limits::{
     MAX_MEMBER_CHANGES, MAX_REPLACE_ATTEMPTS, MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
@@ -78,8 +78,8 @@ impl Store {
             let moves = Moves { join, ..Moves::default() };
             let mut group = group.clone();
             let mut writes = Vec::new();
-            if moves.fits() {
-                writes.extend(moves.writes(tenant, &group.id, author.at));
+            if moves.fits(None) {
+                writes.extend(moves.writes(tenant, &group.id, None, author.at));
             } else {
                 let members = BatchMembers { add: kinds(&moves.join), ..BatchMembers::default() };
                 group.batch = Some(self.stage(tenant, author, &group, &members, attempt).await?);
@@ -111,19 +111,23 @@ impl Store {
         change: GroupChange<'_>,
         known: &PrefetchedMembers,
     ) -> Result<(), GroupError> {
-        if change.old.batch.is_some() {
-            return match self.await_batch(tenant, author, change.old, &KnownMembers::new()).await? {
-                true => Err(GroupError::Changed(self.group(tenant, &change.old.id).await?.map(Box::new))),
-                false => Err(StoreError::Contended(0).into()),
-            };
-        }
-        match change.members.is_whole {
-            true => self.replace_members(tenant, author, change).await,
-            false => self.move_members(tenant, author, change, known).await,
+        match (change.members.is_whole, &change.old.batch) {
+            (false, _) => self.move_members(tenant, author, change, known).await,
+            (true, None) => self.replace_members(tenant, author, change).await,
+            (true, Some(_)) => self.await_turn(tenant, author, change.old).await,
         }
     }
 
-    /// Some join and some leave, whoever else is a member.
+    /// Waits until a group's batch is carried out, and asks for another attempt.
+    async fn await_turn(&self, tenant: &Tenant, author: &Author, group: &Group) -> Result<(), GroupError> {
+        match self.await_batch(tenant, author, group, &KnownMembers::new()).await? {
+            true => Err(GroupError::Changed(self.group(tenant, &group.id).await?.map(Box::new))),
+            false => Err(StoreError::Contended(0).into()),
+        }
+    }
+
+    /// Some join and some leave, whoever else is a member. Next to a pending batch, few are taken out of it; for many,
+    /// the change waits.
     async fn move_members(
         &self,
         tenant: &Tenant,
@@ -140,18 +144,25 @@ impl Store {
         let (join, leave) = join(join_reads, self.resolve_removals(tenant, id, remove, known)).await;
         let (join, (leave, dead)) = (join?, leave?);
         let moves = Moves { join, leave, dead };
-        if !change.changes_document() && moves.is_done(id) {
-            if change.requires_change {
-                return Err(GroupError::Unchanged);
+        // After the members: who takes one of them out of the batch meanwhile, changes that member.
+        let batch_members = self.batch_members(tenant, change.old).await?;
+        let pending = change.old.batch.as_ref().zip(batch_members.as_ref());
+        let pending = pending.map(|(batch, members)| Pending { batch, members });
+        if !change.changes_document() && moves.is_done(id, pending) {
+            // What was read one after the other was so at one instant, unless something has happened to the group since.
+            if count > 1 || change.requires_version || pending.is_some() {
+                self.confirm(tenant, change.old).await?;
             }
-            // Several members were not read at one instant, unless nothing has happened to the group since.
-            return if count > 1 || change.requires_version { self.confirm(tenant, change.old).await } else { Ok(()) };
+            return if change.requires_change { Err(GroupError::Unchanged) } else { Ok(()) };
         }
-        if moves.fits() {
-            let moves = moves.writes(tenant, id, author.at);
+        if moves.fits(pending) {
+            let moves = moves.writes(tenant, id, pending, author.at);
             return self.write_change(tenant, author, change, (change.precondition(), None), moves).await;
         }
-        let members = BatchMembers { add: kinds(&moves.join), remove: remove.clone(), is_whole: false };
+        if pending.is_some() {
+            return self.await_turn(tenant, author, change.old).await;
+        }
+        let members = BatchMembers { add: kinds(&moves.join), remove: remove.clone(), ..BatchMembers::default() };
         let known = by_id(moves.join.into_iter().chain(moves.leave));
         self.commit_batch(tenant, author, change, (&members, &known)).await
     }
@@ -175,12 +186,12 @@ impl Store {
             let known = PrefetchedMembers::default();
             let (leave, dead) = self.resolve_removals(tenant, id, &remove, &known).await?;
             let moves = Moves::of_rows(id, join, leave, dead);
-            if !change.changes_document() && moves.is_done(id) {
+            if !change.changes_document() && moves.is_done(id, None) {
                 return self.confirm(tenant, change.old).await;
             }
-            if moves.fits() {
+            if moves.fits(None) {
                 // The version says that nobody else has come or gone.
-                let moves = moves.writes(tenant, id, author.at);
+                let moves = moves.writes(tenant, id, None, author.at);
                 return self.write_change(tenant, author, change, (Precondition::Version, None), moves).await;
             }
             return self.commit_whole(tenant, author, change, (&now, moves.join)).await;
@@ -197,7 +208,7 @@ impl Store {
     ) -> Result<(), GroupError> {
         let mut add = kinds(&join);
         add.extend(now.iter().filter(|(id, _)| change.members.add.contains(*id)).map(|(id, kind)| (id.clone(), *kind)));
-        let members = BatchMembers { add, remove: Ids::new(), is_whole: true };
+        let members = BatchMembers { add, is_whole: true, ..BatchMembers::default() };
         self.commit_batch(tenant, author, change, (&members, &by_id(join))).await
     }
 
@@ -249,7 +260,7 @@ impl Store {
             };
             match &error {
                 GroupError::Changed(Some(now))
-                    if now.batch.is_none()
+                    if now.batch == change.old.batch
                         && now.record.modified > new.record.modified
                         && precondition.holds(change.old, now) =>
                 {

@@ -1,36 +1,42 @@
 //! What is too much for one transaction: a change of many members, committed by one write and carried out after it, and
 //! the sweeping of a deleted group. Every step may be done twice.
 //!
-//! While a group has a batch, every other change of it waits: each has the condition that there is none. So only the
-//! batch moves members, in transactions that hold its row of work and the group's item to it. Whoever holds the lease
-//! carries it out; who has lost it finds that his transactions fail.
+//! While a group has a batch, every other large change of it waits. A small one settles its members at once: it takes
+//! them out of the batch in its own transaction, which also changes what the batch holds them to. The batch moves members
+//! in transactions that hold its row of work and the group's item to it. Whoever holds the lease carries it out; who has
+//! lost it finds that his transactions fail.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use jiff::Timestamp;
 
-use super::moves::{delete_row, join_group, leave_group};
+use super::moves::{delete_row, hold, join_group, leave_group};
 use crate::auth::Tenant;
 use crate::limits::{
     JOB_SECONDS_IN_REQUEST, MAX_BATCH_POLL_MS, MAX_CONFLICT_ATTEMPTS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_MEMBERS,
-    MIN_BATCH_POLL_MS,
+    MEMBERS_AT_ONCE, MIN_BATCH_POLL_MS,
 };
 use crate::scim::membership::Ids;
 use crate::store::dynamo::commit::{CommitError, pause};
-use crate::store::dynamo::item::{at, n, s};
+use crate::store::dynamo::item::{Item, at, n, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, group_key};
 use crate::store::model::id::{GroupId, random_token};
 use crate::store::model::job::{DeferredJob, LEASE, complete};
 use crate::store::model::member::Members;
-use crate::store::model::member_batch::{BatchMembers, MemberBatch};
+use crate::store::model::member_batch::{BatchMembers, MemberBatch, settled_member};
 use crate::store::model::member_item::Member;
 use crate::store::model::record::Author;
 use crate::store::model::signature::Signature;
-use crate::store::rows::{batch_job, batch_partition, batch_row, job_row};
+use crate::store::rows::{SETTLED, batch_job, batch_partition, batch_row, job_row};
 use crate::store::{Store, StoreError};
+
+/// Moves whose members are looked up at once, before they are carried out: so many cost a few reads of an index, and
+/// hold some MB.
+const MOVES_LOOKED_UP: usize = 1_000;
 
 /// Members as they were read for a change, by id. Each transaction holds them to that.
 pub(super) type KnownMembers = BTreeMap<String, Member>;
@@ -50,6 +56,7 @@ pub(in crate::store) struct Carrier<'a> {
 }
 
 /// What holds the transactions of a batch to it.
+#[derive(Clone, Copy)]
 struct Fence<'a> {
     batch: &'a MemberBatch,
     carrier: Carrier<'a>,
@@ -65,6 +72,14 @@ enum Step {
     Again,
     /// The batch is done, or somebody else carries it out.
     Fenced,
+}
+
+/// What is known of the members of some moves.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    members: &'a KnownMembers,
+    /// Whom a later change has settled, read after the members.
+    settled: &'a Ids,
 }
 
 impl Store {
@@ -104,12 +119,12 @@ impl Store {
         request: &str,
         rows: usize,
     ) -> Result<(), StoreError> {
-        let numbers: Ids = (0..rows).map(|number| number.to_string()).collect();
-        self.map_concurrently(&numbers, |number| async move {
-            let row = batch_row(tenant, group.as_str(), request, number.parse().unwrap_or(0));
-            self.commit_if_current(Write::delete(Table::Links, row)).await
-        })
-        .await?;
+        let settled = self.settled_keys(batch_partition(tenant, group.as_str(), request)).await?;
+        let numbered = (0..rows).map(|number| batch_row(tenant, group.as_str(), request, number));
+        for some in numbered.chain(settled).collect::<Vec<_>>().chunks(MEMBERS_AT_ONCE) {
+            let ends = some.iter().map(|row| self.commit_if_current(Write::delete(Table::Links, row.clone())));
+            try_join_all(ends).await?;
+        }
         self.commit_if_current(complete(tenant, &batch_job(group.as_str(), request), request)).await
     }
 
@@ -122,6 +137,29 @@ impl Store {
         let Some(batch) = &group.batch else { return Ok(None) };
         let rows = self.partition_of(batch_partition(tenant, group.id.as_str(), &batch.request)).await?;
         Ok(Some(BatchMembers::read(batch, &rows)))
+    }
+
+    /// Whom later changes have taken out of a batch.
+    async fn settled_members(&self, tenant: &Tenant, group: &GroupId, batch: &MemberBatch) -> Result<Ids, StoreError> {
+        let keys = self.settled_keys(batch_partition(tenant, group.as_str(), &batch.request)).await?;
+        Ok(keys.iter().filter_map(settled_member).collect())
+    }
+
+    async fn settled_keys(&self, partition: String) -> Result<Vec<Item>, StoreError> {
+        let query = self.client.query().table_name(self.table(Table::Links)).consistent_read(true);
+        let mut pages = query
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :settled)")
+            .expression_attribute_names("#pk", "pk")
+            .expression_attribute_names("#sk", "sk")
+            .expression_attribute_values(":pk", s(partition))
+            .expression_attribute_values(":settled", s(SETTLED))
+            .into_paginator()
+            .send();
+        let mut keys = Vec::new();
+        while let Some(page) = pages.next().await {
+            keys.extend(page.map_err(|e| StoreError::of(&e))?.items.unwrap_or_default());
+        }
+        Ok(keys)
     }
 
     /// Carries out the batch that a request has just committed, as far as there is time. What is left, be it for want of
@@ -173,13 +211,49 @@ impl Store {
         let Some(batch) = &group.batch else { return Ok(true) };
         let Some(mut done) = self.acquire(tenant, group, batch, carrier).await? else { return Ok(false) };
         let moves = self.moves_of(tenant, group, batch).await?;
-        let (mut size, mut attempt) = (MAX_TRANSACTION_MEMBERS, 0);
-        while let Some(some) = moves.get(done..).filter(|rest| !rest.is_empty()) {
-            let some = some.get(..size).unwrap_or(some);
+        while let Some(rest) = moves.get(done..).filter(|rest| !rest.is_empty()) {
+            let some = rest.get(..MOVES_LOOKED_UP).unwrap_or(rest);
+            let members = &self.members_of(tenant, some, known).await?;
+            let settled = &self.settled_members(tenant, &group.id, batch).await?;
             let fence = Fence { batch, carrier, done };
-            // What was known is old by the second attempt.
-            let known = if attempt == 0 { known } else { &KnownMembers::new() };
-            match self.advance(tenant, &group.id, (some, known), Some(fence)).await? {
+            if !self.carry_out_moves(tenant, &group.id, (some, Known { members, settled }), fence).await? {
+                return Ok(false);
+            }
+            done += some.len();
+        }
+        self.close(tenant, group, batch).await.map(|()| true)
+    }
+
+    /// The members of some moves, as far as they are there: what is known, and what is read.
+    async fn members_of(
+        &self,
+        tenant: &Tenant,
+        moves: &[Move],
+        known: &KnownMembers,
+    ) -> Result<KnownMembers, StoreError> {
+        let unknown = moves.iter().map(|each| &each.id).filter(|id| !known.contains_key(*id)).cloned().collect();
+        let read = self.prefetch_in_turn(tenant, &unknown).await?;
+        let known =
+            moves.iter().filter_map(|each| known.get(&each.id)).map(|member| (member.id.clone(), member.clone()));
+        Ok(known.chain(read).collect())
+    }
+
+    /// Carries out some moves of a batch, in transactions; `false` if the batch is done, or somebody else has it.
+    async fn carry_out_moves(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        (moves, known): (&[Move], Known<'_>),
+        fence: Fence<'_>,
+    ) -> Result<bool, StoreError> {
+        let nothing = Known { members: &KnownMembers::new(), settled: &Ids::new() };
+        let (mut done, mut size, mut attempt) = (0, MAX_TRANSACTION_MEMBERS, 0);
+        while let Some(rest) = moves.get(done..).filter(|rest| !rest.is_empty()) {
+            let some = rest.get(..size).unwrap_or(rest);
+            let fence = Fence { done: fence.done + done, ..fence };
+            // What was read is old by the second attempt.
+            let known = if attempt == 0 { known } else { nothing };
+            match self.advance(tenant, group, (some, known), Some(fence)).await? {
                 Step::Moved(count) => (done, size, attempt) = (done + count, MAX_TRANSACTION_MEMBERS, 0),
                 Step::Fenced => return Ok(false),
                 Step::Again if attempt == MAX_CONFLICT_ATTEMPTS => return Err(StoreError::Contended(attempt)),
@@ -191,7 +265,7 @@ impl Store {
                 }
             }
         }
-        self.close(tenant, group, batch).await.map(|()| true)
+        Ok(true)
     }
 
     /// Takes the lease of a batch, if nobody else has it; how many of its moves are done.
@@ -239,19 +313,27 @@ impl Store {
         &self,
         tenant: &Tenant,
         group: &GroupId,
-        (moves, known): (&[Move], &KnownMembers),
+        (moves, known): (&[Move], Known<'_>),
         fence: Option<Fence<'_>>,
     ) -> Result<Step, StoreError> {
-        let ids = moves.iter().map(|each| &each.id).filter(|id| !known.contains_key(*id)).cloned().collect();
+        let ids: Ids =
+            moves.iter().map(|each| &each.id).filter(|id| !known.members.contains_key(*id)).cloned().collect();
         let read = self.prefetch_in_turn(tenant, &ids).await?;
+        let settled = match &fence {
+            Some(fence) if !ids.is_empty() => self.settled_members(tenant, group, fence.batch).await?,
+            _ => known.settled.clone(),
+        };
         let (mut writes, mut bytes, mut count) = (Vec::new(), 0, 0);
         for each in moves {
-            let member = known.get(&each.id).or_else(|| read.get(&each.id));
+            let member = known.members.get(&each.id).or_else(|| read.get(&each.id));
             bytes += member.map_or(0, |member| member.bytes);
             if bytes > MAX_TRANSACTION_BYTES && count > 0 {
                 break;
             }
             count += 1;
+            if settled.contains(&each.id) {
+                continue;
+            }
             writes.extend(each.writes(tenant, group, member, fence.as_ref().map(|fence| fence.batch.at)));
         }
         if writes.is_empty() {
@@ -312,7 +394,8 @@ impl Store {
             if moves.is_empty() {
                 return Ok(());
             }
-            match self.advance(tenant, group, (&moves, &KnownMembers::new()), None).await? {
+            let nothing = Known { members: &KnownMembers::new(), settled: &Ids::new() };
+            match self.advance(tenant, group, (&moves, nothing), None).await? {
                 Step::Again if attempt == MAX_CONFLICT_ATTEMPTS => return Err(StoreError::Contended(attempt)),
                 Step::Again => attempt += 1,
                 Step::Moved(_) | Step::Fenced => attempt = 0,
@@ -324,13 +407,14 @@ impl Store {
 
 impl Move {
     /// The writes for a member as it was read. Of who is gone, and of a member that does not know of its group, the row
-    /// is left.
+    /// is left; as long as the group is there, such a member is held to that.
     fn writes(&self, tenant: &Tenant, group: &GroupId, member: Option<&Member>, at: Option<Timestamp>) -> Vec<Write> {
         match (member, self.joins, at) {
             (Some(member), true, Some(at)) if !member.is_in(group.as_str()) => {
                 join_group(tenant, group, member, at).to_vec()
             }
             (Some(member), false, _) if member.is_in(group.as_str()) => leave_group(tenant, group, member).to_vec(),
+            (Some(member), false, Some(_)) => vec![delete_row(tenant, group, &self.id), hold(member)],
             (_, false, _) => vec![delete_row(tenant, group, &self.id)],
             _ => Vec::new(),
         }

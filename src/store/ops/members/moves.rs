@@ -11,9 +11,18 @@ use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::id::GroupId;
 use crate::store::model::member::MemberKind;
+use crate::store::model::member_batch::{BatchMembers, MemberBatch};
 use crate::store::model::member_item::Member;
 use crate::store::model::record::id_bytes;
-use crate::store::rows::member_row;
+use crate::store::rows::{member_row, settled_row};
+
+/// The batch that a group has, while a smaller change is committed next to it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pending<'a> {
+    pub(super) batch: &'a MemberBatch,
+    /// Its ids, read after the members of the smaller change.
+    pub(super) members: &'a BatchMembers,
+}
 
 /// Who is to be a member of a group and who is not, as they were read.
 #[derive(Debug, Default)]
@@ -36,36 +45,49 @@ impl Moves {
     }
 
     /// Whether everybody is as asked.
-    pub(super) fn is_done(&self, group: &GroupId) -> bool {
-        self.dead.is_empty() && self.pending(group).next().is_none()
+    pub(super) fn is_done(&self, group: &GroupId, pending: Option<Pending<'_>>) -> bool {
+        self.dead.is_empty()
+            && self.join.iter().all(|member| is_member(member, group, pending))
+            && !self.leave.iter().any(|member| is_member(member, group, pending))
     }
 
     /// Whether all fits one transaction, with whatever else a change of a group writes.
-    pub(super) fn fits(&self) -> bool {
+    pub(super) fn fits(&self, pending: Option<Pending<'_>>) -> bool {
+        let limit = if pending.is_some() { MAX_TRANSACTION_MEMBERS * 2 / 3 } else { MAX_TRANSACTION_MEMBERS };
         let all = || self.join.iter().chain(&self.leave);
         let count = self.join.len() + self.leave.len() + self.dead.len();
-        count <= MAX_TRANSACTION_MEMBERS && all().map(|member| member.bytes).sum::<usize>() <= MAX_TRANSACTION_BYTES
+        count <= limit && all().map(|member| member.bytes).sum::<usize>() <= MAX_TRANSACTION_BYTES
     }
 
     /// The writes of a transaction. Who is as asked already is held to it: otherwise what another change does to one of
-    /// them meanwhile would be lost, or half of this change.
-    pub(super) fn writes(&self, tenant: &Tenant, group: &GroupId, now: Timestamp) -> Vec<Write> {
-        let join = self.join.iter().flat_map(|member| match member.is_in(group.as_str()) {
-            true => vec![unchanged(check(member), member)],
-            false => join_group(tenant, group, member, now).to_vec(),
+    /// them meanwhile would be lost, or half of this change. Who is not, is taken out of a pending batch.
+    pub(super) fn writes(
+        &self,
+        tenant: &Tenant,
+        group: &GroupId,
+        pending: Option<Pending<'_>>,
+        now: Timestamp,
+    ) -> Vec<Write> {
+        let settle = |member: &Member| {
+            let row = |batch: Pending<'_>| settled_row(tenant, group.as_str(), &batch.batch.request, &member.id);
+            pending.map(|batch| Write::put(Table::Links, row(batch)))
+        };
+        let join = self.join.iter().flat_map(|member| match is_member(member, group, pending) {
+            true => vec![hold(member)],
+            false => join_group(tenant, group, member, now).into_iter().chain(settle(member)).collect(),
         });
-        let leave = self.leave.iter().flat_map(|member| match member.is_in(group.as_str()) {
-            true => leave_group(tenant, group, member).to_vec(),
-            false => vec![unchanged(check(member), member)],
+        let leave = self.leave.iter().flat_map(|member| match is_member(member, group, pending) {
+            true => leave_group(tenant, group, member).into_iter().chain(settle(member)).collect(),
+            false => vec![hold(member)],
         });
         join.chain(leave).chain(self.dead.iter().map(|id| delete_row(tenant, group, id))).collect()
     }
+}
 
-    /// Those who are not as asked.
-    fn pending(&self, group: &GroupId) -> impl Iterator<Item = &Member> {
-        let join = self.join.iter().filter(|member| !member.is_in(group.as_str()));
-        join.chain(self.leave.iter().filter(|member| member.is_in(group.as_str())))
-    }
+/// Whether somebody is a member once a pending batch is carried out.
+fn is_member(member: &Member, group: &GroupId, pending: Option<Pending<'_>>) -> bool {
+    let now = member.is_in(group.as_str()).then_some(member.kind);
+    pending.map_or(now, |pending| pending.members.kind_of(&member.id, now)).is_some()
 }
 
 /// A member joins, if none of its memberships has changed since it was read: a late try of a request that was given up
@@ -88,8 +110,9 @@ pub(super) fn delete_row(tenant: &Tenant, group: &GroupId, member: &str) -> Writ
     Write::delete(Table::Links, member_row(tenant, group.as_str(), member))
 }
 
-fn check(member: &Member) -> Write {
-    Write::check(table(member), member.key.clone())
+/// A member stays as it was read.
+pub(super) fn hold(member: &Member) -> Write {
+    unchanged(Write::check(table(member), member.key.clone()), member)
 }
 
 fn unchanged(write: Write, member: &Member) -> Write {

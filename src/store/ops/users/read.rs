@@ -212,6 +212,17 @@ impl Store {
             .expression_attribute_values(":tenant", AttributeValue::S(tenant.as_str().to_owned()))
     }
 
+    /// The keys of the users whose ids lie between two, both included.
+    pub(in crate::store) fn user_ids_between(&self, tenant: &Tenant, first: &str, last: &str) -> QueryFluentBuilder {
+        self.partition(tenant)
+            .index_name(BY_ID)
+            .select(Select::AllProjectedAttributes)
+            .key_condition_expression("#tenant = :tenant AND #id BETWEEN :first AND :last")
+            .expression_attribute_names("#id", "id")
+            .expression_attribute_values(":first", s(first))
+            .expression_attribute_values(":last", s(last))
+    }
+
     fn equals(&self, tenant: &Tenant, index: &str, attribute: &str, value: &str) -> QueryFluentBuilder {
         self.partition(tenant)
             .index_name(index)
