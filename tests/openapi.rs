@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 
 use rollcall::api::{Base, ROUTES};
+use rollcall::auth::Scope;
 use rollcall::cli::openapi;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn shipped() -> Value {
     serde_json::from_str(include_str!("../openapi.json")).unwrap()
@@ -73,6 +74,15 @@ fn generators_find_each_required_property_and_no_two_names_of_one_value() {
         assert_eq!(all, different, "{schema}");
     }
     assert!(objects.len() > 10 && choices.len() > 3);
+}
+
+#[test]
+fn keys_may_have_every_scope() {
+    let scopes: Vec<_> = Scope::ALL.map(Scope::as_str).to_vec();
+    for schema in ["Key", "KeyRequest"] {
+        let pointer = format!("/components/schemas/{schema}/properties/scopes/items/enum");
+        assert_eq!(shipped().pointer(&pointer), Some(&json!(scopes)), "{schema}");
+    }
 }
 
 #[test]
