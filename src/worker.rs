@@ -25,7 +25,6 @@ pub const ACCESS: AccessList = &[&[
     TablePermission::USERS_BY_ID,
     TablePermission::USERS_BATCH_GET,
     TablePermission::USERS_UPDATE,
-    TablePermission::USERS_CHECK,
     TablePermission::GROUPS_GET,
     TablePermission::GROUPS_UPDATE,
     TablePermission::GROUPS_CHECK,

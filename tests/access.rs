@@ -175,7 +175,7 @@ async fn drive_uses(harness: &Harness) {
 /// Groups through all that they may need: members by transaction and by job, names, parents, deletion with many.
 async fn drive_groups(harness: &Harness) {
     let mut users = Vec::new();
-    for i in 0..60 {
+    for i in 0..70 {
         users.push(json!({"value": harness.user(&format!("m{i}")).await}));
     }
     let group = async |body: serde_json::Value| {
@@ -259,7 +259,7 @@ async fn drive_groups(harness: &Harness) {
     drive_memberships(harness, &of_busy[3..5], &users[30..]).await;
     drive_searches(harness, users[30]["value"].as_str().unwrap()).await;
     // A change that is left to the worker, and adds.
-    let dying = harness.again(vec![Crash::after(66)]).await;
+    let dying = harness.again(vec![Crash::after(8)]).await;
     let many = patch(json!([{"op": "add", "path": "members", "value": users[1..]}]));
     assert_eq!(dying.send("PATCH", &format!("/Groups/{}", of_busy[6]), many).await.status, 204);
     harness.settle().await;
@@ -375,8 +375,8 @@ async fn drive_bulk(harness: &Harness) {
     let on = |method: &str, path: &str, data: serde_json::Value| json!({"method": method, "path": path, "data": data});
     let title = patch(json!([{"op": "add", "path": "title", "value": "x"}]));
     let named = |i: usize| format!("of-bulk-{i}");
-    let mut operations: Vec<_> = (0..60).map(|i| post("/Users", &named(i), json!({"userName": named(i)}))).collect();
-    let members: Vec<_> = (0..60).map(|i| json!({"value": format!("bulkId:{}", named(i))})).collect();
+    let mut operations: Vec<_> = (0..70).map(|i| post("/Users", &named(i), json!({"userName": named(i)}))).collect();
+    let members: Vec<_> = (0..70).map(|i| json!({"value": format!("bulkId:{}", named(i))})).collect();
     let first = "/Users/bulkId:of-bulk-0";
     operations.extend([
         post("/Groups", "g", json!({"displayName": "of-bulk", "members": members})),

@@ -42,12 +42,12 @@ routes! {
     GET     Scim      "/Groups/{id}"          "groups.get"           Read   [AUTHENTICATE READ_GROUP]                        groups::get;
     PUT     Scim      "/Groups/{id}"          "groups.replace"       Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH]    groups::replace;
     PATCH   Scim      "/Groups/{id}"          "groups.patch"         Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH HOLD_MEMBERS] groups::patch;
-    DELETE  Scim      "/Groups/{id}"          "groups.delete"        Write  [AUTHENTICATE CHANGE_MEMBERS DELETE_GROUP]       groups::delete;
+    DELETE  Scim      "/Groups/{id}"          "groups.delete"        Write  [AUTHENTICATE CHANGE_MEMBERS REMOVE_MEMBERS DELETE_GROUP]       groups::delete;
     POST    Scim      "/Groups/.search"       "groups.search"        Read   [AUTHENTICATE LIST_GROUPS]                       search::groups;
-    POST    Scim      "/GroupMembers"         "groupmembers.create"  Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH]    group_members::create;
+    POST    Scim      "/GroupMembers"         "groupmembers.create"  Write  [AUTHENTICATE CHANGE_MEMBERS]                    group_members::create;
     GET     Scim      "/GroupMembers"         "groupmembers.list"    Read   [AUTHENTICATE LIST_MEMBERSHIPS]                  group_members::list;
     GET     Scim      "/GroupMembers/{id}"    "groupmembers.get"     Read   [AUTHENTICATE READ_GROUP READ_MEMBERSHIP]        group_members::get;
-    DELETE  Scim      "/GroupMembers/{id}"    "groupmembers.delete"  Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH]    group_members::delete;
+    DELETE  Scim      "/GroupMembers/{id}"    "groupmembers.delete"  Write  [AUTHENTICATE CHANGE_MEMBERS REMOVE_MEMBERS]                    group_members::delete;
     POST    Scim      "/GroupMembers/.search" "groupmembers.search"  Read   [AUTHENTICATE LIST_MEMBERSHIPS]                  group_members::list;
     GET     Scim      "/"                     "all.list"             Read   [AUTHENTICATE LIST_USERS LIST_GROUPS]            search::all;
     POST    Scim      "/.search"              "all.search"           Read   [AUTHENTICATE LIST_USERS LIST_GROUPS]            search::all;

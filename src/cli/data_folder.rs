@@ -17,7 +17,7 @@ use crate::limits::DATA_LOCK_SECONDS;
 use crate::store::dynamo::embedded::Engine;
 
 /// What the folder's `format` file holds: the layout of the tables that this release reads and writes.
-const DATA_FORMAT: &str = "5";
+const DATA_FORMAT: &str = "6";
 
 /// The file of the store, and what SQLite keeps beside it.
 const STORE_FILES: [&str; 3] = ["rollcall.db", "rollcall.db-wal", "rollcall.db-shm"];

@@ -68,13 +68,14 @@ pub(super) fn batch_partition(tenant: &Tenant, group: &str, request: &str) -> St
     format!("{}#batch#{group}#{request}", tenant.as_str())
 }
 
-/// The key of one of its rows.
-pub(super) fn batch_row(tenant: &Tenant, group: &str, request: &str, number: usize) -> Item {
+/// The key of one of its rows: of the ids from that one on.
+pub(super) fn batch_row(tenant: &Tenant, group: &str, request: &str, first: &str) -> Item {
     let pk = batch_partition(tenant, group, request);
-    Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(format!("{number:04}")))])
+    Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(first))])
 }
 
-/// What the sort key of a member begins with that a later change has settled, in the partition of a batch.
+/// What the sort key of a member begins with that a later change has settled, in the partition of a batch: it is after
+/// every id.
 pub(super) const SETTLED: &str = "member#";
 
 /// The key of the row that takes a member out of a batch: a later change has settled whether it is one.

@@ -60,20 +60,14 @@ pub(super) const LIST_GROUPS: &[P] = &[
 
 /// The group, its name, and for each member that changes a row and the member's own item; for many, a batch and its row
 /// of work.
-pub(super) const CHANGE_MEMBERS: &[P] = &[
-    P::USERS_BY_ID,
-    P::USERS_BATCH_GET,
-    P::USERS_UPDATE,
-    P::GROUPS_GET,
-    P::GROUPS_UPDATE,
-    P::LINKS_GET,
-    P::LINKS_QUERY,
-    P::LINKS_PUT,
-    P::LINKS_DELETE,
-];
+pub(super) const CHANGE_MEMBERS: &[P] =
+    &[P::USERS_BY_ID, P::USERS_UPDATE, P::GROUPS_GET, P::GROUPS_UPDATE, P::LINKS_GET, P::LINKS_QUERY, P::LINKS_PUT];
 
-/// What carries a batch out: its row of work, the group that has it, and members that stay as they are.
-pub(super) const CARRY_OUT_BATCH: &[P] = &[P::USERS_CHECK, P::GROUPS_CHECK, P::LINKS_UPDATE];
+/// The end of a membership.
+pub(super) const REMOVE_MEMBERS: &[P] = &[P::LINKS_DELETE];
+
+/// What carries a batch out: its row of work, the group that has it, many members at once, and the end of its rows.
+pub(super) const CARRY_OUT_BATCH: &[P] = &[P::USERS_BATCH_GET, P::GROUPS_CHECK, P::LINKS_UPDATE, P::LINKS_DELETE];
 
 /// Members that a change of others depends on.
 pub(super) const HOLD_MEMBERS: &[P] = &[P::USERS_CHECK];

@@ -14,7 +14,7 @@ use crate::auth::Tenant;
 use crate::limits::MEMBERS_PER_BATCH_ROW;
 use crate::scim::membership::Ids;
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, at, instant, missing_attribute, n, number, optional_text, s, text};
+use crate::store::dynamo::item::{Item, at, instant, missing_attribute, optional_text, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::Write;
 use crate::store::rows::{SETTLED, batch_row};
@@ -33,8 +33,6 @@ pub(in crate::store) struct MemberBatch {
     pub(in crate::store) at: Timestamp,
     /// Whether nobody but who joins is a member afterwards.
     pub(in crate::store) is_whole: bool,
-    /// How many rows hold the ids.
-    pub(in crate::store) rows: usize,
     /// Who committed it, for the members that it moves.
     pub(in crate::store) signature: Box<Signature>,
 }
@@ -57,7 +55,6 @@ impl MemberBatch {
             // As it is read again.
             at: Timestamp::from_millisecond(author.at.as_millisecond()).unwrap_or(author.at),
             is_whole: members.is_whole,
-            rows: (members.add.len() + members.remove.len()).div_ceil(MEMBERS_PER_BATCH_ROW),
             signature: Box::new(Signature::of(author)),
         }
     }
@@ -67,7 +64,6 @@ impl MemberBatch {
             ("req".to_owned(), s(&self.request)),
             ("at".to_owned(), at(self.at)),
             ("whole".to_owned(), AttributeValue::Bool(self.is_whole)),
-            ("rows".to_owned(), n(self.rows)),
             ("mby".to_owned(), self.signature.value()),
         ]))
     }
@@ -84,7 +80,6 @@ impl MemberBatch {
             request: text(map, "req")?.to_owned(),
             at: instant(map, "at")?,
             is_whole: *is_whole.ok_or_else(|| missing_attribute("memberBatch.whole"))?,
-            rows: number(map, "rows")?,
             signature: Box::new(map.get("mby").map(Signature::read).unwrap_or_default()),
         }))
     }
@@ -108,20 +103,22 @@ impl BatchMembers {
         members.extend(add.map(|(id, kind)| (id.clone(), *kind)));
     }
 
-    /// The rows that hold the ids.
+    /// The rows that hold the ids, in their order.
     pub(in crate::store) fn writes(&self, tenant: &Tenant, group: &GroupId, batch: &MemberBatch) -> Vec<Write> {
         let of_kind = |kind| if kind == MemberKind::User { USERS } else { GROUPS };
-        let add = self.add.iter().map(|(id, kind)| (of_kind(*kind), id));
-        let all: Vec<_> = add.chain(self.remove.iter().map(|id| (REMOVE, id))).collect();
-        let row = |(number, ids): (usize, &[(&str, &String)])| {
-            let mut row = batch_row(tenant, group.as_str(), &batch.request, number);
+        let add = self.add.iter().map(|(id, kind)| (id, of_kind(*kind)));
+        let mut all: Vec<_> = add.chain(self.remove.iter().map(|id| (id, REMOVE))).collect();
+        all.sort_unstable();
+        let row = |ids: &[(&String, &str)]| {
+            let first = ids.first().map_or("", |(id, _)| id);
+            let mut row = batch_row(tenant, group.as_str(), &batch.request, first);
             for set in [USERS, GROUPS, REMOVE] {
-                let of_set = ids.iter().filter(|(name, _)| *name == set).map(|(_, id)| *id);
+                let of_set = ids.iter().filter(|(_, name)| *name == set).map(|(id, _)| *id);
                 row.extend(id_set_value(of_set).map(|value| (set.to_owned(), value)));
             }
             Write::put(Table::Links, row)
         };
-        all.chunks(MEMBERS_PER_BATCH_ROW).enumerate().map(row).collect()
+        all.chunks(MEMBERS_PER_BATCH_ROW).map(row).collect()
     }
 
     /// The ids of a batch's rows, and those whom a later change has settled.

@@ -94,8 +94,9 @@ impl Store {
         member: &str,
     ) -> Result<Option<GroupMember>, StoreError> {
         let read = |group: Group| async move {
+            let batch = self.batch_members_among(tenant, &group, &[canonical(member)].into()).await?;
             let reads = try_join(self.member_row_of(tenant, &group.id, member), self.tombstones(tenant));
-            let ((row, tombstones), batch) = try_join(reads, self.batch_members(tenant, &group)).await?;
+            let (row, tombstones) = reads.await?;
             let member = &canonical(member);
             let found = GroupMember::of(&group, batch.as_ref(), member, row.as_ref());
             Ok(found.filter(|_| !tombstones.contains(member)))
@@ -154,8 +155,8 @@ impl Store {
             let page = self.rows_query(tenant, &group.id).limit(limit).set_exclusive_start_key(start).send().await;
             page.map_err(|e| StoreError::of(&e))
         };
-        let reads = try_join(rows, self.tombstones(tenant));
-        let ((page, tombstones), batch) = try_join(reads, self.batch_members(tenant, group)).await?;
+        let batch = self.batch_members(tenant, group).await?;
+        let (page, tombstones) = try_join(rows, self.tombstones(tenant)).await?;
         let last = page.last_evaluated_key().map(|key| text(key, "sk").map(str::to_owned)).transpose()?;
         let rows: BTreeMap<&str, &Item> =
             page.items().iter().filter_map(|row| Some((optional_text(row, "sk")?, row))).collect();

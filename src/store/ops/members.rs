@@ -94,7 +94,8 @@ impl Store {
         Err(StoreError::Contended(0))
     }
 
-    /// As [`Self::settled`], for one row: without a batch, one read is of one instant.
+    /// As [`Self::settled`], for rows of which each may be of an instant of its own. Without a batch, a row is read at one;
+    /// with it, if what the batch says is read first, and the batch is still pending afterwards.
     pub(in crate::store) async fn settled_row<T, F>(
         &self,
         tenant: &Tenant,
@@ -104,10 +105,19 @@ impl Store {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        match group.batch {
-            None => read(group.clone()).await.map(Some),
-            Some(_) => Ok(self.settled(tenant, group.clone(), read).await?.map(|(_, value)| value)),
+        let mut group = group.clone();
+        for _ in 0..MAX_SETTLE_ATTEMPTS {
+            let value = read(group.clone()).await?;
+            if group.batch.is_none() {
+                return Ok(Some(value));
+            }
+            let Some(now) = self.group(tenant, &group.id).await? else { return Ok(None) };
+            if now.batch == group.batch {
+                return Ok(Some(value));
+            }
+            group = now;
         }
+        Err(StoreError::Contended(0))
     }
 
     /// The members of a group, as they are once its batch is carried out.
@@ -147,8 +157,9 @@ impl Store {
                     Ok::<_, StoreError>((given.clone(), row.as_ref().map(member_kind)))
                 }
             });
-            let reads = try_join(try_join_all(reads), self.tombstones(tenant));
-            let ((rows, tombstones), batch) = try_join(reads, self.batch_members(tenant, &group)).await?;
+            let among = ids.iter().map(|id| canonical(id)).collect();
+            let batch = self.batch_members_among(tenant, &group, &among).await?;
+            let (rows, tombstones) = try_join(try_join_all(reads), self.tombstones(tenant)).await?;
             let is_member = |(given, kind): (String, Option<MemberKind>)| {
                 let id = canonical(&given);
                 let kind = batch.as_ref().map_or(kind, |batch| batch.kind_of(&id, kind));
@@ -169,9 +180,13 @@ impl Store {
         if UserId::parse(member).is_none() {
             return Ok(None);
         }
+        self.link(member_row(tenant, group.as_str(), &canonical(member))).await
+    }
+
+    /// The row of that key.
+    pub(in crate::store) async fn link(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
-        let row = get.set_key(Some(member_row(tenant, group.as_str(), &canonical(member)))).send().await;
-        Ok(row.map_err(|e| StoreError::of(&e))?.item)
+        Ok(get.set_key(Some(key)).send().await.map_err(|e| StoreError::of(&e))?.item)
     }
 
     /// The rows of those whom a later change has taken out of a batch.
@@ -182,8 +197,13 @@ impl Store {
         batch: Option<&BatchMembers>,
     ) -> Result<Members, StoreError> {
         let Some(batch) = batch else { return Ok(Members::new()) };
-        let keys = batch.settled.iter().map(|member| member_row(tenant, group.as_str(), member));
-        Ok(self.items(Table::Links, keys.collect()).await?.iter().filter_map(member_of_row).collect())
+        let read = |member| {
+            let query = self.rows_query(tenant, group).key_condition_expression("#pk = :pk AND #sk = :sk");
+            query.expression_attribute_names("#sk", "sk").expression_attribute_values(":sk", s(member)).send()
+        };
+        let read = |member| async move { read(member).await.map_err(|e| StoreError::of(&e)) };
+        let pages = self.map_concurrently(&batch.settled, read).await?;
+        Ok(pages.iter().flat_map(|page| page.items()).filter_map(member_of_row).collect())
     }
 
     /// The groups of a user or group, with its canonical id.

@@ -145,7 +145,8 @@ impl Store {
         let (join, (leave, dead)) = (join?, leave?);
         let moves = Moves { join, leave, dead };
         // After the members: who takes one of them out of the batch meanwhile, changes that member.
-        let batch_members = self.batch_members(tenant, change.old).await?;
+        let touched = add.union(remove).cloned().collect();
+        let batch_members = self.batch_members_among(tenant, change.old, &touched).await?;
         let pending = change.old.batch.as_ref().zip(batch_members.as_ref());
         let pending = pending.map(|(batch, members)| Pending { batch, members });
         if !change.changes_document() && moves.is_done(id, pending) {

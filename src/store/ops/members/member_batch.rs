@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 
-use super::moves::{delete_row, hold, join_group, leave_group};
+use super::moves::{delete_row, join_group, leave_group};
 use crate::auth::Tenant;
 use crate::limits::{
     JOB_SECONDS_IN_REQUEST, MAX_BATCH_POLL_MS, MAX_CONFLICT_ATTEMPTS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_MEMBERS,
@@ -24,19 +24,22 @@ use crate::store::dynamo::item::{Item, at, n, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, group_key};
-use crate::store::model::id::{GroupId, random_token};
+use crate::store::model::id::{GroupId, UserId, random_token};
 use crate::store::model::job::{DeferredJob, LEASE, complete};
 use crate::store::model::member::Members;
 use crate::store::model::member_batch::{BatchMembers, MemberBatch, settled_member};
 use crate::store::model::member_item::Member;
 use crate::store::model::record::Author;
 use crate::store::model::signature::Signature;
-use crate::store::rows::{SETTLED, batch_job, batch_partition, batch_row, job_row};
+use crate::store::rows::{SETTLED, batch_job, batch_partition, job_row, settled_row};
 use crate::store::{Store, StoreError};
 
 /// Moves whose members are looked up at once, before they are carried out: so many cost a few reads of an index, and
 /// hold some MB.
 const MOVES_LOOKED_UP: usize = 1_000;
+
+/// Most members whose rows of a batch are picked out; of more, all of them are read.
+const MAX_BATCH_ROWS_PICKED: usize = 8;
 
 /// Members as they were read for a change, by id. Each transaction holds them to that.
 pub(super) type KnownMembers = BTreeMap<String, Member>;
@@ -107,22 +110,16 @@ impl Store {
     /// goes last, so that what is left is found.
     pub(in crate::store) async fn discard_batch(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
         match &group.batch {
-            Some(batch) => self.discard_rows(tenant, &group.id, &batch.request, batch.rows).await,
+            Some(batch) => self.discard_rows(tenant, &group.id, &batch.request).await,
             None => Ok(()),
         }
     }
 
-    async fn discard_rows(
-        &self,
-        tenant: &Tenant,
-        group: &GroupId,
-        request: &str,
-        rows: usize,
-    ) -> Result<(), StoreError> {
-        let settled = self.settled_keys(batch_partition(tenant, group.as_str(), request)).await?;
-        let numbered = (0..rows).map(|number| batch_row(tenant, group.as_str(), request, number));
-        for some in numbered.chain(settled).collect::<Vec<_>>().chunks(MEMBERS_AT_ONCE) {
-            let ends = some.iter().map(|row| self.commit_if_current(Write::delete(Table::Links, row.clone())));
+    async fn discard_rows(&self, tenant: &Tenant, group: &GroupId, request: &str) -> Result<(), StoreError> {
+        let rows = self.partition_of(batch_partition(tenant, group.as_str(), request)).await?;
+        for some in rows.chunks(MEMBERS_AT_ONCE) {
+            let ends =
+                some.iter().filter_map(key_of).map(|key| self.commit_if_current(Write::delete(Table::Links, key)));
             try_join_all(ends).await?;
         }
         self.commit_if_current(complete(tenant, &batch_job(group.as_str(), request), request)).await
@@ -137,6 +134,41 @@ impl Store {
         let Some(batch) = &group.batch else { return Ok(None) };
         let rows = self.partition_of(batch_partition(tenant, group.id.as_str(), &batch.request)).await?;
         Ok(Some(BatchMembers::read(batch, &rows)))
+    }
+
+    /// What a group's batch says of some members, of few without reading all its ids; nothing for a group without.
+    pub(in crate::store) async fn batch_members_among(
+        &self,
+        tenant: &Tenant,
+        group: &Group,
+        ids: &Ids,
+    ) -> Result<Option<BatchMembers>, StoreError> {
+        let Some(batch) = &group.batch else { return Ok(None) };
+        if ids.len() > MAX_BATCH_ROWS_PICKED {
+            return self.batch_members(tenant, group).await;
+        }
+        let ids = || ids.iter().filter(|id| UserId::parse(id).is_some());
+        let settled = ids().map(|id| self.link(settled_row(tenant, group.id.as_str(), &batch.request, id)));
+        let partition = &batch_partition(tenant, group.id.as_str(), &batch.request);
+        let rows = ids().map(|id| self.batch_row_of(partition, id));
+        let (rows, settled) = try_join(try_join_all(rows), try_join_all(settled)).await?;
+        let rows: Vec<Item> = rows.into_iter().flatten().chain(settled.into_iter().flatten()).collect();
+        Ok(Some(BatchMembers::read(batch, &rows)))
+    }
+
+    /// The row of a batch that an id would be in.
+    async fn batch_row_of(&self, partition: &str, id: &str) -> Result<Vec<Item>, StoreError> {
+        let query = self.client.query().table_name(self.table(Table::Links)).consistent_read(true);
+        let row = query
+            .key_condition_expression("#pk = :pk AND #sk <= :id")
+            .expression_attribute_names("#pk", "pk")
+            .expression_attribute_names("#sk", "sk")
+            .expression_attribute_values(":pk", s(partition))
+            .expression_attribute_values(":id", s(id))
+            .scan_index_forward(false)
+            .limit(1)
+            .send();
+        Ok(row.await.map_err(|e| StoreError::of(&e))?.items.unwrap_or_default())
     }
 
     /// Whom later changes have taken out of a batch.
@@ -380,8 +412,7 @@ impl Store {
         {
             return self.carry_out_batch(&job.tenant, &group, carrier, &KnownMembers::new()).await;
         }
-        let rows = self.partition_of(batch_partition(&job.tenant, id.as_str(), &job.request)).await?;
-        self.discard_rows(&job.tenant, &id, &job.request, rows.len()).await.map(|()| true)
+        self.discard_rows(&job.tenant, &id, &job.request).await.map(|()| true)
     }
 
     /// Takes every member out of a group that is gone.
@@ -406,15 +437,16 @@ impl Store {
 }
 
 impl Move {
-    /// The writes for a member as it was read. Of who is gone, and of a member that does not know of its group, the row
-    /// is left; as long as the group is there, such a member is held to that.
+    /// The writes for a member as it was read. Of who is gone, the row is left, and of a deleted group that of a
+    /// member that does not know of it. As long as the group is there, such a member is held to what it was.
     fn writes(&self, tenant: &Tenant, group: &GroupId, member: Option<&Member>, at: Option<Timestamp>) -> Vec<Write> {
         match (member, self.joins, at) {
             (Some(member), true, Some(at)) if !member.is_in(group.as_str()) => {
                 join_group(tenant, group, member, at).to_vec()
             }
-            (Some(member), false, _) if member.is_in(group.as_str()) => leave_group(tenant, group, member).to_vec(),
-            (Some(member), false, Some(_)) => vec![delete_row(tenant, group, &self.id), hold(member)],
+            (Some(member), false, at) if at.is_some() || member.is_in(group.as_str()) => {
+                leave_group(tenant, group, member).to_vec()
+            }
             (_, false, _) => vec![delete_row(tenant, group, &self.id)],
             _ => Vec::new(),
         }
@@ -436,4 +468,10 @@ impl Fence<'_> {
             .guard(Guard::Batch);
         [pending, work]
     }
+}
+
+/// The key of a row that was read.
+fn key_of(row: &Item) -> Option<Item> {
+    let part = |name: &str| Some((name.to_owned(), row.get(name)?.clone()));
+    Some(Item::from([part("pk")?, part("sk")?]))
 }

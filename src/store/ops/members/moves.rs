@@ -111,7 +111,7 @@ pub(super) fn delete_row(tenant: &Tenant, group: &GroupId, member: &str) -> Writ
 }
 
 /// A member stays as it was read.
-pub(super) fn hold(member: &Member) -> Write {
+fn hold(member: &Member) -> Write {
     unchanged(Write::check(table(member), member.key.clone()), member)
 }
 
