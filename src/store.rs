@@ -44,7 +44,7 @@ pub enum StoreError {
     /// An item is not what Rollcall writes.
     #[error("the item is not as it was written: {0}")]
     Corrupt(String),
-    /// What was to be made is there already.
+    /// The item exists already.
     #[error("it is there already")]
     Exists,
     /// More work than one request may do.

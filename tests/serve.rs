@@ -112,7 +112,7 @@ fn a_first_start_prints_what_a_client_needs_and_a_second_one_how_to_get_it() {
 }
 
 #[test]
-fn tenants_and_keys_are_made_and_revoked_while_the_server_runs() {
+fn tenants_and_keys_are_created_and_revoked_while_the_server_runs() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let url = server.url().replace("/demo/", "/acme/");
@@ -145,7 +145,7 @@ fn tenants_and_keys_are_made_and_revoked_while_the_server_runs() {
 }
 
 #[test]
-fn mistakes_on_the_command_line_are_told_plainly() {
+fn mistakes_on_the_command_line_are_reported_plainly() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let address = server.url().strip_prefix("http://").unwrap().split('/').next().unwrap();

@@ -28,8 +28,8 @@ fn the_functions_are_those_of_the_route_table() {
 fn a_rollout_heeds_every_alarm_on_functions() {
     let text = read("template.yaml");
     let heeded = text.lines().find(|line| line.trim_start().starts_with("Alarms:")).unwrap();
-    for made in template::functions().lines().filter(|line| line.starts_with("  FunctionErrors")) {
-        assert!(heeded.contains(made.trim().trim_end_matches(':')), "{made}");
+    for creation in template::functions().lines().filter(|line| line.starts_with("  FunctionErrors")) {
+        assert!(heeded.contains(creation.trim().trim_end_matches(':')), "{creation}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Keys: made, shown once, rotated, and automation users, in whose name they act.
+//! Creates, rotates and revokes keys. Creates the automation users in whose name keys act.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,7 +25,7 @@ pub struct NewKey {
     pub not_before: Option<Timestamp>,
     /// When it stops working.
     pub expires: Expiry,
-    /// How it is shown.
+    /// The type of its credential.
     pub credential_type: NewCredentialType,
 }
 
@@ -62,15 +62,15 @@ pub enum NewCredentialType {
     Federation(FederatedIssuer),
 }
 
-/// A key just made.
+/// A new key, with its secret.
 pub struct CreatedKey {
     /// What is stored of it.
     pub record: KeyRecord,
-    /// What its holder shows, known this once; none where an identity provider has its own.
+    /// The secret. Nothing stores it. None where an identity provider has its own.
     pub secret: Option<String>,
 }
 
-/// Makes a key.
+/// Creates a key.
 ///
 /// # Errors
 /// When the request is wrong, its automation user is not there, or the store fails.
@@ -82,21 +82,21 @@ pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<CreatedKe
         Some(name) => !is_active(store, &new.tenant, name).await?,
         None => false,
     };
-    let made = made(new, tenant.config, awaiting_activation, now)?;
-    store.add_key(&made.record).await.map_err(|error| match error {
+    let new_key = new_key(new, tenant.config, awaiting_activation, now)?;
+    store.add_key(&new_key.record).await.map_err(|error| match error {
         StoreError::Exists => {
             AdminError::Conflict("a key for that issuer and audience is there already; revoke it first".to_owned())
         }
         error => error.into(),
     })?;
     // Activated meanwhile, the user has not seen the new key.
-    if let (true, Some(name)) = (awaiting_activation, &made.record.automation)
-        && is_active(store, &made.record.tenant, name).await.unwrap_or_default()
+    if let (true, Some(name)) = (awaiting_activation, &new_key.record.automation)
+        && is_active(store, &new_key.record.tenant, name).await.unwrap_or_default()
     {
-        // The key is there, whatever comes of this: its secret must be told. Activating the user again does the same.
-        let _ = store.activate_key(&made.record.tenant, &made.record.id).await;
+        // The key exists even if this fails, so its secret must be returned. Activating the user again does the same.
+        let _ = store.activate_key(&new_key.record.tenant, &new_key.record.id).await;
     }
-    Ok(made)
+    Ok(new_key)
 }
 
 /// A key that was rotated.
@@ -107,7 +107,7 @@ pub struct Rotation {
     pub ends: Timestamp,
 }
 
-/// Makes a key like another, which works on for a while: whoever uses it has that long to take the new one.
+/// Creates a key like another, which works on for a while: whoever uses it has that long to take the new one.
 ///
 /// # Errors
 /// When there is no such key, it cannot be rotated, or the store fails.
@@ -162,7 +162,7 @@ pub async fn find(store: &Store, tenant: &TenantName, id: &KeyId) -> Result<KeyR
     found.ok_or_else(|| AdminError::NotFound(format!("the tenant {tenant} has no key {id}")))
 }
 
-/// Makes an automation user if it is not there, and activates it, and with it the keys that wait for it. What is
+/// Creates an automation user if it is not there, and activates it, and with it the keys that wait for it. What is
 /// activated stays so.
 ///
 /// # Errors
@@ -250,7 +250,7 @@ fn check_credential_type(profile: &Profile, credential_type: &NewCredentialType)
     )))
 }
 
-fn made(
+fn new_key(
     new: NewKey,
     config: TenantConfig,
     awaiting_activation: bool,

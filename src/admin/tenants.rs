@@ -1,4 +1,4 @@
-//! Tenants: made, shown, and changed in profile and settings.
+//! Creates tenants, and changes their profiles and settings.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl Chosen {
     }
 }
 
-/// Makes a tenant.
+/// Creates a tenant.
 ///
 /// # Errors
 /// When it is there already, or the store fails.

@@ -65,7 +65,7 @@ fn is_secure(uri: &Uri, is_local: bool) -> bool {
 
 /// Whether a URL is secure and leads beyond this network, as far as it says, or locally to this machine.
 fn is_fetched_safely(uri: &Uri, is_local: bool) -> bool {
-    let place = uri.host().map_or(Place::Within, Place::of);
+    let place = uri.host().map_or(Place::Internal, Place::of);
     is_secure(uri, is_local) && (place == Place::Public || (is_local && place == Place::Here))
 }
 
@@ -74,8 +74,8 @@ fn is_fetched_safely(uri: &Uri, is_local: bool) -> bool {
 enum Place {
     /// On this machine.
     Here,
-    /// Within a network, or nowhere.
-    Within,
+    /// An address of a private network, or of none.
+    Internal,
     /// Anywhere: a name, which is not looked up, or a public address.
     Public,
 }
@@ -89,7 +89,7 @@ impl Place {
             Ok(IpAddr::V6(address)) => Self::of_v6(address),
             Err(_) if host == "localhost" || host.ends_with(".localhost") => Self::Here,
             // `127.1`, `0x7f000001` and `2130706433` are addresses to some who look them up.
-            Err(_) if is_number(&host) || host.is_empty() => Self::Within,
+            Err(_) if is_number(&host) || host.is_empty() => Self::Internal,
             Err(_) => Self::Public,
         }
     }
@@ -97,12 +97,12 @@ impl Place {
     fn of_v4(address: Ipv4Addr) -> Self {
         let [first, second, ..] = address.octets();
         let is_shared = first == 100 && (64..128).contains(&second);
-        let is_within = address.is_private() || address.is_link_local() || is_shared;
+        let is_internal = address.is_private() || address.is_link_local() || is_shared;
         // 240.0.0.0/4 is reserved, with the broadcast address in it.
         let is_nowhere = first == 0 || address.is_multicast() || first >= 240;
         match address.is_loopback() {
             true => Self::Here,
-            false if is_within || is_nowhere => Self::Within,
+            false if is_internal || is_nowhere => Self::Internal,
             false => Self::Public,
         }
     }
@@ -114,11 +114,11 @@ impl Place {
             let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
             return Self::of_v4(Ipv4Addr::new(a, b, c, d));
         }
-        let is_within = address.is_unique_local() || address.is_unicast_link_local();
+        let is_internal = address.is_unique_local() || address.is_unicast_link_local();
         let is_nowhere = address.is_multicast() || address.is_unspecified() || [a, b, c, d, e, f] == [0; 6];
         match address.is_loopback() {
             true => Self::Here,
-            false if is_within || is_nowhere => Self::Within,
+            false if is_internal || is_nowhere => Self::Internal,
             false => Self::Public,
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{RequestContext, ScimResponse};
 use crate::admin::keys::{CreatedKey, Expiry, NewCredentialType, NewKey};
 use crate::admin::tenants::Chosen;
-use crate::admin::{AdminError, keys, show, tenants};
+use crate::admin::{AdminError, keys, render, tenants};
 use crate::app::App;
 use crate::auth::{FederatedIssuer, KeyId, Scope, TrustedSubject, jwt};
 use crate::limits::ROTATION_OVERLAP_SECONDS;
@@ -26,7 +26,7 @@ pub async fn list_tenants(context: RequestContext<'_>) -> Result<ScimResponse, S
     let caller = context.authenticate().await?;
     let mut all = Vec::new();
     for tenant in context.app().store.tenants().await? {
-        all.push(shown(&context, &tenant).await?);
+        all.push(render_tenant(&context, &tenant).await?);
     }
     done(&caller, StatusCode::OK, json!({"tenants": all}))
 }
@@ -43,7 +43,7 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let profile = profile.map_or_else(|| Chosen::shipped("default"), chosen)?;
     let settings = settings.unwrap_or_default().over(Settings::default())?;
     let tenant = tenants::add(&context.app().store, &name, &profile, settings, context.now()).await?;
-    done(&caller, StatusCode::CREATED, shown(&context, &tenant).await?)
+    done(&caller, StatusCode::CREATED, render_tenant(&context, &tenant).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}
@@ -53,7 +53,7 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
 pub async fn show_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
-    done(&caller, StatusCode::OK, shown(&context, &tenant).await?)
+    done(&caller, StatusCode::OK, render_tenant(&context, &tenant).await?)
 }
 
 /// PATCH /admin/v1/tenants/{tenant}: what is not named stays (RFC 7396).
@@ -71,7 +71,7 @@ pub async fn change_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     change.over(Settings::default())?;
     let set = |held| change.over(held).unwrap_or(held);
     let tenant = tenants::set(&context.app().store, &named(&context)?, profile.as_ref(), set, context.now()).await?;
-    done(&caller, StatusCode::OK, shown(&context, &tenant).await?)
+    done(&caller, StatusCode::OK, render_tenant(&context, &tenant).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}/keys
@@ -82,7 +82,7 @@ pub async fn list_keys(context: RequestContext<'_>) -> Result<ScimResponse, Scim
     let caller = context.authenticate().await?;
     let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
     let all = context.app().store.keys(&tenant.name).await?;
-    let all: Vec<_> = all.iter().map(|record| show::key(record, context.now())).collect();
+    let all: Vec<_> = all.iter().map(|record| render::key(record, context.now())).collect();
     done(&caller, StatusCode::OK, json!({"keys": all}))
 }
 
@@ -93,8 +93,8 @@ pub async fn list_keys(context: RequestContext<'_>) -> Result<ScimResponse, Scim
 pub async fn create_key(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let new = body::<KeyRequest>(&context)?.new_key(named(&context)?)?;
-    let made = keys::add(&context.app().store, new, context.now()).await?;
-    done(&caller, StatusCode::CREATED, shown_once(&context, made).into())
+    let new_key = keys::add(&context.app().store, new, context.now()).await?;
+    done(&caller, StatusCode::CREATED, render_new_key(&context, new_key).into())
 }
 
 /// POST /admin/v1/tenants/{tenant}/keys/{key}/rotate
@@ -112,9 +112,9 @@ pub async fn rotate_key(context: RequestContext<'_>) -> Result<ScimResponse, Sci
     let overlap = SignedDuration::from_secs(overlap);
     let (tenant, key) = (named(&context)?, key_id(&context)?);
     let rotation = keys::rotate(&context.app().store, &tenant, &key, overlap, expires, context.now()).await?;
-    let mut shown = shown_once(&context, rotation.successor);
-    shown.insert("replaces".to_owned(), json!({"id": key.as_str(), "expires": date_time(rotation.ends)}));
-    done(&caller, StatusCode::CREATED, shown.into())
+    let mut fields = render_new_key(&context, rotation.successor);
+    fields.insert("replaces".to_owned(), json!({"id": key.as_str(), "expires": date_time(rotation.ends)}));
+    done(&caller, StatusCode::CREATED, fields.into())
 }
 
 /// DELETE /admin/v1/tenants/{tenant}/keys/{key}: revokes it; its record stays.
@@ -138,11 +138,11 @@ pub async fn list_automation_users(context: RequestContext<'_>) -> Result<ScimRe
     let caller = context.authenticate().await?;
     let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
     let all = context.app().store.automation_users(&tenant.name).await?;
-    let all: Vec<_> = all.iter().map(show::automation_user).collect();
+    let all: Vec<_> = all.iter().map(render::automation_user).collect();
     done(&caller, StatusCode::OK, json!({"automationUsers": all}))
 }
 
-/// PUT /admin/v1/tenants/{tenant}/automation-users/{name}: makes it if it is not there, and activates it for good.
+/// PUT /admin/v1/tenants/{tenant}/automation-users/{name}: creates it if it does not exist, and activates it for good.
 ///
 /// # Errors
 /// 400, 401, 403, 404, 503.
@@ -154,10 +154,10 @@ pub async fn put_automation_user(context: RequestContext<'_>) -> Result<ScimResp
     let user =
         keys::put_automation_user(store, &tenant.name, context.path_param("{name}"), request.active, context.now())
             .await?;
-    done(&caller, StatusCode::OK, show::automation_user(&user))
+    done(&caller, StatusCode::OK, render::automation_user(&user))
 }
 
-/// Of a tenant that is made or changed.
+/// Of a tenant that is created or changed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TenantRequest {
@@ -290,16 +290,16 @@ fn done(caller: &crate::auth::Principal, status: StatusCode, body: Value) -> Res
     Ok(ScimResponse::plain(Some(caller.key().clone()), status, body))
 }
 
-async fn shown(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
+async fn render_tenant(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
     let App { store, profiles, .. } = context.app();
     let profile = profiles.of(store, &tenant.name, &tenant.config.profile).await?;
-    Ok(show::tenant(tenant, &profile))
+    Ok(render::tenant(tenant, &profile))
 }
 
-fn shown_once(context: &RequestContext<'_>, made: CreatedKey) -> Map<String, Value> {
-    let mut shown = show::key(&made.record, context.now());
-    shown.extend(made.secret.map(|secret| ("secret".to_owned(), secret.into())));
-    shown
+fn render_new_key(context: &RequestContext<'_>, new_key: CreatedKey) -> Map<String, Value> {
+    let mut fields = render::key(&new_key.record, context.now());
+    fields.extend(new_key.secret.map(|secret| ("secret".to_owned(), secret.into())));
+    fields
 }
 
 fn body<T: DeserializeOwned>(context: &RequestContext<'_>) -> Result<T, ScimError> {

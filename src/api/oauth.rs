@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{RequestContext, ScimResponse};
 use crate::auth::credential::client_of;
-use crate::auth::jwt::TAKEN;
+use crate::auth::jwt::ASSERTION_ALGORITHMS;
 use crate::auth::{
     AccessToken, Denial, KeyId, KeyRecord, PresentedCredential, Rejection, Scope, StoredCredential, TokenRecord,
 };
@@ -62,8 +62,8 @@ pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     }
 }
 
-/// GET /.well-known/oauth-authorization-server/{tenant}: the same for every name that a tenant can have, so that it tells
-/// nobody who is here.
+/// GET /.well-known/oauth-authorization-server/{tenant}: the same for every name that a tenant can have, so that it reveals
+/// no tenant.
 ///
 /// # Errors
 /// 404 for what is no tenant's name.
@@ -73,7 +73,7 @@ pub async fn metadata(context: RequestContext<'_>) -> Result<ScimResponse, ScimE
         .parse()
         .map_err(|_| ScimError::new(ErrorCode::NoEndpoint, "the last part of the path is no name of a tenant"))?;
     let issuer = format!("{}/{}", context.origin(), tenant.as_str());
-    let algorithms: Vec<_> = TAKEN.iter().map(|(_, name)| name).collect();
+    let algorithms: Vec<_> = ASSERTION_ALGORITHMS.iter().map(|(_, name)| name).collect();
     let body = json!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/oauth/token"),
@@ -87,11 +87,11 @@ pub async fn metadata(context: RequestContext<'_>) -> Result<ScimResponse, ScimE
 
 /// A token request, read.
 struct Request {
-    shown: Shown,
+    proof: ClientProof,
     scope: Option<String>,
 }
 
-enum Shown {
+enum ClientProof {
     Secret { id: String, secret: String },
     Assertion(String),
 }
@@ -126,32 +126,33 @@ impl Request {
         if ways > 1 {
             return Err(Refused::bad("invalid_request", "a client proves itself in one way (RFC 6749 section 2.3)"));
         }
-        let shown = match (header, secret, assertion) {
+        let proof = match (header, secret, assertion) {
             (Some(header), ..) => {
                 let (client, secret) = client_of(header).map_err(|_| Refused::unknown_client())?;
                 if id.is_some_and(|id| id != client) {
                     return Err(Refused::bad("invalid_request", "client_id is another than that of the header"));
                 }
-                Shown::Secret { id: client, secret }
+                ClientProof::Secret { id: client, secret }
             }
-            (_, Some(secret), _) => {
-                Shown::Secret { id: id.ok_or_else(|| Refused::bad("invalid_request", "client_id is missing"))?, secret }
-            }
+            (_, Some(secret), _) => ClientProof::Secret {
+                id: id.ok_or_else(|| Refused::bad("invalid_request", "client_id is missing"))?,
+                secret,
+            },
             (.., Some(assertion)) if form.take("client_assertion_type").as_deref() == Some(JWT_BEARER) => {
-                Shown::Assertion(assertion)
+                ClientProof::Assertion(assertion)
             }
             (.., Some(_)) => {
                 return Err(Refused::bad("invalid_request", format!("the client_assertion_type is {JWT_BEARER}")));
             }
             (None, None, None) => return Err(Refused::unknown_client()),
         };
-        Ok(Self { shown, scope: form.take("scope") })
+        Ok(Self { proof, scope: form.take("scope") })
     }
 
     fn claim(&self, tenant: &str) -> Result<PresentedCredential, Rejection> {
-        match &self.shown {
-            Shown::Secret { id, secret } => PresentedCredential::of_client(id, secret, tenant),
-            Shown::Assertion(assertion) => PresentedCredential::of_assertion(assertion, tenant),
+        match &self.proof {
+            ClientProof::Secret { id, secret } => PresentedCredential::of_client(id, secret, tenant),
+            ClientProof::Assertion(assertion) => PresentedCredential::of_assertion(assertion, tenant),
         }
     }
 

@@ -16,13 +16,13 @@ use crate::tenant::TenantName;
 /// How long a consumer waits before it runs a command again that has failed, or asks a server again.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Shown below the help of `events`.
+/// Printed below the help of `events`.
 pub(super) const EVENTS_EXAMPLES: &str = "\
 Examples:
   rollcall events acme --since 2027-01-31T12:00:00Z
   rollcall events acme --follow --types 'user.*'";
 
-/// Shown below the help of `consume`.
+/// Printed below the help of `consume`.
 pub(super) const CONSUME_EXAMPLES: &str = "\
 Example:
   rollcall consume acme --exec ./on-event.sh

@@ -17,7 +17,7 @@ use crate::tenant::{OPERATOR_TENANT, TenantName};
 /// The columns of the list.
 const COLUMNS: [&str; 9] = ["id", "type", "state", "scopes", "created", "expires", "used", "automation", "description"];
 
-/// Shown below the help of `key create`.
+/// Printed below the help of `key create`.
 const CREATE_EXAMPLES: &str = "\
 Examples:
   rollcall key create acme --description 'Entra ID' --expires 365d
@@ -162,9 +162,9 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             let expires = expiry(expires.as_deref(), now)?;
             let body = json!({"overlapSeconds": overlap.as_secs(), "expires": expires});
             let path = format!("/tenants/{tenant}/keys/{}/rotate", key_id(&key)?);
-            let made = operator.open().await?.ask(Method::POST, &path, Some(&body)).await?;
-            show(&made);
-            let ends = made.get("replaces").map_or("", |replaced| text(replaced, "expires"));
+            let answer = operator.open().await?.ask(Method::POST, &path, Some(&body)).await?;
+            show(&answer);
+            let ends = answer.get("replaces").map_or("", |replaced| text(replaced, "expires"));
             match ends.parse::<Timestamp>().is_ok_and(|ends| ends <= now) {
                 true => eprintln!("The old key {key} has stopped working."),
                 false => eprintln!("The old key {key} works until {ends}."),

@@ -1,4 +1,4 @@
-//! The OpenAPI description of the endpoint, `openapi.json`: made from the route table and the published schemas.
+//! The OpenAPI description of the endpoint, `openapi.json`: generated from the route table and the published schemas.
 
 use serde_json::{Map, Value, json};
 

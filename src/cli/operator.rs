@@ -1,5 +1,5 @@
 //! What operators ask for, by the admin API: of a deployment over HTTPS with an admin key, or of the tables themselves,
-//! within this process, with the credentials that open them.
+//! in this process, with the credentials that open them.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -42,7 +42,7 @@ pub(super) struct OperatorOptions {
     store: StoreOptions,
 }
 
-/// A key of the operators. `Debug` shows nothing of it.
+/// A key of the operators. `Debug` prints nothing of it.
 #[derive(Clone)]
 struct AdminKey(String);
 
@@ -109,11 +109,11 @@ impl OperatorClient {
         read(status, &answer)
     }
 
-    /// Makes the operators' own tenant if it is not there: with its first key there must be a place for it, and only who
-    /// holds the tables can make that.
+    /// Creates the operators' tenant if it does not exist. Their first key needs it, and only
+    /// who holds the tables can create it.
     pub(super) async fn need_operators(&self) -> Result<(), String> {
         let Self::Direct(app) = self else { return Ok(()) };
-        make_operators(&app.store).await
+        create_operators(&app.store).await
     }
 }
 
@@ -130,8 +130,8 @@ pub(super) async fn ask_server(
     let Some(secret) = &server.secret else {
         return Err(format!("rollcall engine serves this store; add --endpoint-url {} instead of --data", server.url));
     };
-    let shown = (HeaderName::from_static(local_operator::SECRET), secret.clone());
-    let (status, answer) = sent(format!("{}{path}", server.url), shown, method, body).await?;
+    let header = (HeaderName::from_static(local_operator::SECRET), secret.clone());
+    let (status, answer) = sent(format!("{}{path}", server.url), header, method, body).await?;
     read(status, &answer)
 }
 
@@ -179,12 +179,12 @@ fn check_url(url: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// When the store does not do it.
-pub(super) async fn make_operators(store: &Store) -> Result<(), String> {
+pub(super) async fn create_operators(store: &Store) -> Result<(), String> {
     let name: TenantName = OPERATOR_TENANT.parse().map_err(|e: crate::tenant::BadTenantName| e.to_string())?;
     if store.tenant(&name).await.map_err(|e| e.to_string())?.is_none() {
         let profile = Chosen::shipped("default").map_err(|e| e.to_string())?;
-        let made = tenants::add(store, &name, &profile, Settings::default(), Clock::System.now()).await;
-        made.map_err(|e| e.to_string())?;
+        let result = tenants::add(store, &name, &profile, Settings::default(), Clock::System.now()).await;
+        result.map_err(|e| e.to_string())?;
     }
     Ok(())
 }

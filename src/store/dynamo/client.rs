@@ -18,7 +18,7 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("client/amazon-roots.pem");
 
 /// One attempt of one call: an order of magnitude above DynamoDB's slow percentile.
 const ATTEMPT: Duration = Duration::from_secs(1);
-/// A call with its retries: well within a function's time-out.
+/// A call with its retries: well below a function's time-out.
 const OPERATION: Duration = Duration::from_secs(5);
 
 /// A client for a Lambda function.

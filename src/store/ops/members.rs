@@ -38,18 +38,18 @@ impl Store {
     /// Looks members up, for a change that is to follow.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn prefetch_members(&self, tenant: &Tenant, ids: &Ids) -> Result<PrefetchedMembers, StoreError> {
         let found =
             self.map_concurrently(ids, |id| async move { Ok((id.to_owned(), self.member(tenant, id).await?)) }).await?;
         Ok(PrefetchedMembers(found.into_iter().collect()))
     }
 
-    /// A group with its members at one instant, as [`Self::settled`] reads them; `None` if it is gone. No members, if they
+    /// A group with its members at one instant, as `read_stable` reads them; `None` if it is gone. No members, if they
     /// are more than [`MAX_MEMBERS_RETURNED`].
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn group_with_members(
         &self,
         tenant: &Tenant,
@@ -61,7 +61,7 @@ impl Store {
                 members => members.map(Some),
             }
         };
-        self.settled(tenant, group, read).await
+        self.read_stable(tenant, group, read).await
     }
 
     /// A group with what is read of its rows, at one instant: read again if the group has changed meanwhile; `None` if it
@@ -72,7 +72,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of `read`, and the store's.
-    pub(in crate::store) async fn settled<T, F>(
+    pub(in crate::store) async fn read_stable<T, F>(
         &self,
         tenant: &Tenant,
         mut group: Group,
@@ -92,7 +92,7 @@ impl Store {
         Err(StoreError::Contended(0))
     }
 
-    /// As [`Self::settled`], for one row: without a batch, one read is of one instant.
+    /// As `read_stable`, for one row: without a batch, one read is of one instant.
     pub(in crate::store) async fn settled_row<T, F>(
         &self,
         tenant: &Tenant,
@@ -104,7 +104,7 @@ impl Store {
     {
         match group.batch {
             None => read(group.clone()).await.map(Some),
-            Some(_) => Ok(self.settled(tenant, group.clone(), read).await?.map(|(_, value)| value)),
+            Some(_) => Ok(self.read_stable(tenant, group.clone(), read).await?.map(|(_, value)| value)),
         }
     }
 
@@ -135,7 +135,7 @@ impl Store {
     /// Those of the ids that are members of a group, as the ids were given.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn members_among(&self, tenant: &Tenant, group: &Group, ids: &[String]) -> Result<Members, StoreError> {
         let read = |group: Group| async move {
             let reads = ids.iter().map(|given| {

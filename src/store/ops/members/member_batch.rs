@@ -88,7 +88,7 @@ impl Store {
         }
     }
 
-    /// Takes away what was written for a batch: of one that was not committed, or that is carried out. The row of work
+    /// Deletes what was written for a batch: of one that was not committed, or that is carried out. The row of work
     /// goes last, so that what is left is found.
     pub(in crate::store) async fn discard_batch(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
         match &group.batch {
@@ -273,7 +273,7 @@ impl Store {
         }
     }
 
-    /// Ends a batch: the group has it no more. What it was is taken away after that.
+    /// Ends a batch: the group no longer names it. Its rows are deleted after that.
     async fn close(&self, tenant: &Tenant, group: &Group, batch: &MemberBatch) -> Result<(), StoreError> {
         let header = Write::update(Table::Groups, group_key(tenant, group.id.as_str()))
             .remove("memberBatch")
