@@ -45,7 +45,7 @@ pub enum StoreError {
     #[error("the item is not as it was written: {0}")]
     Corrupt(String),
     /// The item exists already.
-    #[error("it is there already")]
+    #[error("the item exists already")]
     Exists,
     /// More work than one request may do.
     #[error("more than {0} pages or items to read")]

@@ -145,13 +145,13 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
         ),
         ("audience", with(&|new| new.credential_type = trusting(|trust| trust.audience.clear()))),
         (
-            "audience, subject",
+            "subject is empty",
             with(&|new| {
                 new.credential_type = trusting(|trust| trust.subject = TrustedSubject::Only(String::new()));
             }),
         ),
         (
-            "subject: https://accounts.google.com signs",
+            "subject is missing, and https://accounts.google.com signs",
             with(&|new| {
                 new.credential_type = trusting(|trust| {
                     trust.issuer = "https://accounts.google.com".to_owned();
@@ -165,7 +165,7 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
                 new.credential_type = trusting(|trust| trust.jwks_uri = "https://169.254.169.254/keys".to_owned());
             }),
         ),
-        ("scopes: admin", with(&|new| new.scopes.push(Scope::Admin))),
+        ("scopes cannot contain admin", with(&|new| new.scopes.push(Scope::Admin))),
     ] {
         let refused = keys::add(&harness.app.store, new, now).await.err().unwrap().to_string();
         assert!(refused.starts_with(field), "{refused}");
@@ -256,7 +256,7 @@ async fn a_key_ends_after_a_year_unless_it_is_said_otherwise() {
         let never = NewKey { expires: Expiry::Never, ..new_key("acme", form) };
         match keys::add(&harness.app.store, never, now).await {
             Ok(creation) => assert!(!is_jwt && creation.record.ends().is_none()),
-            Err(error) => assert!(is_jwt && error.to_string().starts_with("expires: a JWT"), "{error}"),
+            Err(error) => assert!(is_jwt && error.to_string().starts_with("expires cannot be never for a JWT"), "{error}"),
         }
     }
 }

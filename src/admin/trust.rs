@@ -36,17 +36,23 @@ pub(super) fn check_trust(trust: &FederatedIssuer) -> Result<(), AdminError> {
     let refuse = |why: String| Err(AdminError::Invalid(why));
     let is_local = cfg!(feature = "local");
     if !trust.issuer.parse().is_ok_and(|uri| is_secure(&uri, is_local)) {
-        return refuse("issuer: it begins with https://".to_owned());
+        return refuse("issuer does not start with https://; send an HTTPS URL".to_owned());
     }
     if !trust.jwks_uri.parse().is_ok_and(|uri| is_fetched_safely(&uri, is_local)) {
-        return refuse("jwksUri: it begins with https://, and its host is no address within a network".to_owned());
+        return refuse("jwksUri is not a public https:// address; send an HTTPS URL with a public host".to_owned());
     }
-    if trust.issuer == jwt::OWN_ISSUER || trust.audience.is_empty() || trust.subject.only() == Some("") {
-        return refuse("audience, subject: they are not empty".to_owned());
+    if trust.issuer == jwt::OWN_ISSUER {
+        return refuse("issuer is Rollcall itself; send the identity provider's issuer".to_owned());
+    }
+    if trust.audience.is_empty() {
+        return refuse("audience is empty; send the aud of the JWTs to accept".to_owned());
+    }
+    if trust.subject.only() == Some("") {
+        return refuse("subject is empty; send the sub of the JWTs to accept".to_owned());
     }
     if trust.subject == TrustedSubject::Any && is_shared(&trust.issuer) {
         return refuse(format!(
-            "subject: {} signs JWTs for everybody who has an account there; name whose JWTs to accept",
+            "subject is missing, and {} signs JWTs for everybody who has an account there; name the sub to accept",
             trust.issuer
         ));
     }

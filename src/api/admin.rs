@@ -38,7 +38,7 @@ pub async fn list_tenants(context: RequestContext<'_>) -> Result<ScimResponse, S
 pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let TenantRequest { name, profile, settings } = body(&context)?;
-    let name = name.ok_or_else(|| ScimError::invalid_value("name: it is missing"))?;
+    let name = name.ok_or_else(|| ScimError::invalid_value("name is missing; send the tenant's name"))?;
     let name = tenant_name(&name).map_err(|error| ScimError::invalid_value(format!("name: {error}")))?;
     let profile = profile.map_or_else(|| Chosen::shipped("default"), chosen)?;
     let settings = settings.unwrap_or_default().over(Settings::default())?;
@@ -64,7 +64,7 @@ pub async fn change_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let caller = context.authenticate().await?;
     let TenantRequest { name, profile, settings } = body(&context)?;
     if name.is_some_and(|name| name != context.path_param("{tenant}")) {
-        return Err(ScimError::invalid_value("name: a tenant keeps its name"));
+        return Err(ScimError::invalid_value("name cannot change; create another tenant"));
     }
     let profile = profile.map(chosen).transpose()?;
     let change = settings.unwrap_or_default();
@@ -106,7 +106,7 @@ pub async fn rotate_key(context: RequestContext<'_>) -> Result<ScimResponse, Sci
     let request = if context.raw_body().is_empty() { RotateRequest::default() } else { body(&context)? };
     let overlap = request.overlap_seconds.unwrap_or(ROTATION_OVERLAP_SECONDS);
     if !(0..=ROTATION_OVERLAP_SECONDS * 90).contains(&overlap) {
-        return Err(ScimError::invalid_value("overlapSeconds: it is at least 0, and at most 90 days"));
+        return Err(ScimError::invalid_value("overlapSeconds is out of range; send 0 to 7776000 (90 days)"));
     }
     let expires = expiry(request.expires.as_deref())?;
     let overlap = SignedDuration::from_secs(overlap);
@@ -210,7 +210,7 @@ impl SettingsRequest {
     fn over(&self, held: Settings) -> Result<Settings, ScimError> {
         let on_deactivation = match &self.on_deactivation {
             Some(text) => {
-                text.parse().map_err(|why| ScimError::invalid_value(format!("settings.onDeactivation: {why}")))?
+                text.parse().map_err(|why| ScimError::invalid_value(format!("settings.onDeactivation {why}")))?
             }
             None => held.on_deactivation,
         };
@@ -241,7 +241,7 @@ impl KeyRequest {
 
     fn credential_type(&self) -> Result<NewCredentialType, ScimError> {
         let needed = |name: &str, value: &Option<String>| {
-            let why = || ScimError::invalid_value(format!("{name}: it is missing; the type federation needs it"));
+            let why = || ScimError::invalid_value(format!("{name} is missing; the type federation needs it"));
             value.clone().ok_or_else(why)
         };
         match self.credential_type.as_deref().unwrap_or("bearer") {
@@ -254,10 +254,11 @@ impl KeyRequest {
                 audience: needed("audience", &self.audience)?,
                 subject: self.trusted_subject()?,
                 jwks_uri: needed("jwksUri", &self.jwks_uri)?,
-                algorithm: jwt::algorithm(self.algorithm.as_deref().unwrap_or("RS256"))
-                    .ok_or_else(|| ScimError::invalid_value("algorithm: it is one of RS256, PS256, ES256 and EdDSA"))?,
+                algorithm: jwt::algorithm(self.algorithm.as_deref().unwrap_or("RS256")).ok_or_else(|| {
+                    ScimError::invalid_value("algorithm is unknown; use RS256, PS256, ES256 or EdDSA")
+                })?,
             })),
-            _ => Err(ScimError::invalid_value("type: it is one of bearer, jwt, basic, client and federation")),
+            _ => Err(ScimError::invalid_value("type is unknown; use bearer, jwt, basic, client or federation")),
         }
     }
 
@@ -267,10 +268,10 @@ impl KeyRequest {
             (Some(subject), false) => Ok(TrustedSubject::Only(subject.clone())),
             (None, true) => Ok(TrustedSubject::Any),
             (None, false) => Err(ScimError::invalid_value(
-                "subject: it is missing; name the sub of the JWTs to accept, or accept those of every subject with \
+                "subject is missing; name the sub of the JWTs to accept, or accept those of every subject with \
                  anySubject",
             )),
-            (Some(_), true) => Err(ScimError::invalid_value("anySubject: subject names one; leave one of the two out")),
+            (Some(_), true) => Err(ScimError::invalid_value("anySubject contradicts subject; send one of the two")),
         }
     }
 }
@@ -335,7 +336,9 @@ fn expiry(text: Option<&str>) -> Result<Expiry, ScimError> {
 
 fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ScimError> {
     let parse = |text: &str| {
-        text.parse().map_err(|_| ScimError::invalid_value(format!("{name}: it is a time such as 2027-01-31T12:00:00Z")))
+        text.parse().map_err(|_| {
+            ScimError::invalid_value(format!("{name} is not a time; send one such as 2027-01-31T12:00:00Z"))
+        })
     };
     text.map(parse).transpose()
 }

@@ -33,7 +33,7 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let keys = validate_for_storage(&document)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
     let key = context.idempotency_key(&principal)?;
-    let id = GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?;
+    let id = GroupId::new().map_err(|_| ScimError::unavailable("the system returned no random numbers; try again"))?;
     let new = Group::new(id, document, &keys, context.now());
     let read = |id: String| async move {
         match GroupId::parse(&id) {

@@ -171,7 +171,8 @@ pub fn issue(
         exp: i64,
     }
     provider::install();
-    let private = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| "no random numbers")?;
+    let private = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+        .map_err(|_| "the system returned no random numbers; try again")?;
     let pair = Ed25519KeyPair::from_pkcs8(private.as_ref()).map_err(|e| e.to_string())?;
     let said = Said {
         iss: OWN_ISSUER,

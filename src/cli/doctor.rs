@@ -94,8 +94,8 @@ async fn examined(options: DoctorOptions) -> Result<bool, String> {
     let mut session = Session::new(endpoint, Report::new(options.json))?;
     let outcome = tokio::select! {
         outcome = examination(&mut session) => outcome,
-        () = listener::stopped()? => Err("interrupted; what was made has been deleted, unless it says above what is left".to_owned()),
-        () = tokio::time::sleep(LONGEST) => Err(format!("not done after {} s; the endpoint is too slow", LONGEST.as_secs())),
+        () = listener::stopped()? => Err("interrupted; Rollcall deleted what it created, except what it lists above".to_owned()),
+        () = tokio::time::sleep(LONGEST) => Err(format!("the examination took longer than {} s; make the endpoint faster, then run it again", LONGEST.as_secs())),
     };
     if outcome.is_err() && !session.endpoint.resources().is_empty() {
         // What was under way may still be done.
@@ -103,7 +103,7 @@ async fn examined(options: DoctorOptions) -> Result<bool, String> {
     }
     let left = clean_up::run(&mut session).await;
     if !left.is_empty() {
-        complain(&format!("rollcall: still there: {}\n", left.join(", ")));
+        complain(&format!("rollcall: not deleted: {}\n", left.join(", ")));
     }
     outcome?;
     connection::judge_all_answers(&mut session);

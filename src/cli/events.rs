@@ -187,7 +187,7 @@ impl Feed {
         let mut answer = self.client.ask(Method::GET, &path, None).await?;
         let events = match answer.get_mut("events").map(Value::take) {
             Some(Value::Array(events)) => events,
-            _ => return Err("the answer has no events".to_owned()),
+            _ => return Err("the answer has no events; check that the server is a Rollcall of this version".to_owned()),
         };
         let next = answer.get("nextCursor").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Page { events, next, is_caught_up: answer.get("caughtUp") == Some(&Value::Bool(true)) })

@@ -186,8 +186,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
 
 /// The id of a key. A whole key that was pasted goes into no address.
 fn key_id(text: &str) -> Result<KeyId, String> {
-    KeyId::parse(text)
-        .ok_or_else(|| "that is not a key's id: the third part of a key, and the first column of the list".to_owned())
+    KeyId::parse(text).ok_or_else(|| "KEY is not a key's id; copy one from rollcall key list".to_owned())
 }
 
 /// The secret alone goes to standard output.
@@ -233,7 +232,7 @@ fn point_in_time(option: &str, text: Option<&str>, now: Timestamp) -> Result<Opt
     };
     match at() {
         Some(at) if at > now => Ok(Some(date_time(at))),
-        Some(_) => Err(format!("{option} {text} is in the past")),
+        Some(_) => Err(format!("{option} {text} is in the past; write a later time")),
         None => Err(format!("{option} {text} is not a time; write 2027-01-31, 2027-01-31T12:00:00Z or 90d")),
     }
 }

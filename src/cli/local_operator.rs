@@ -23,7 +23,7 @@ pub(super) const EXPLAIN: &str = "/explain";
 /// When the system has no random numbers.
 pub(super) fn new_secret() -> Result<String, String> {
     let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(|e| format!("no random numbers: {e}"))?;
+    getrandom::fill(&mut bytes).map_err(|e| format!("the system returned no random numbers; try again: {e}"))?;
     Ok(hex::encode(bytes))
 }
 

@@ -142,7 +142,7 @@ impl Known {
                 Ok(())
             }
             Some((known, Some(_))) => {
-                Err(ScimError::invalid_value(format!("the query parameter {known} is given twice")))
+                Err(ScimError::invalid_value(format!("the query parameter {known} occurs twice; send it once")))
             }
         }
     }

@@ -61,6 +61,6 @@ impl FromStr for OnDeactivation {
         [Self::Disable, Self::Suspend]
             .into_iter()
             .find(|choice| choice.as_str() == text)
-            .ok_or_else(|| format!("{text} is neither disable nor suspend"))
+            .ok_or_else(|| format!("{text} is unknown; use disable or suspend"))
     }
 }

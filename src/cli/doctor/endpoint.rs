@@ -171,7 +171,8 @@ impl Endpoint {
             let response = self.http.request(request).await.map_err(|e| trouble(&e))?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-            let body = body.map_err(|e| format!("the answer broke off: {e}"))?.to_bytes();
+            let body =
+                body.map_err(|e| format!("the endpoint closed the connection during its answer ({e})"))?.to_bytes();
             Ok((head.status, head.headers, body))
         };
         let late = || Err(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()));

@@ -85,6 +85,6 @@ pub(super) fn search(route: &str, filter: &str, more: &str) -> String {
 
 fn unique() -> Result<String, String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| format!("no random numbers: {e}"))?;
+    getrandom::fill(&mut bytes).map_err(|e| format!("the system returned no random numbers; try again: {e}"))?;
     Ok(Builder::from_random_bytes(bytes).into_uuid().to_string())
 }

@@ -26,7 +26,11 @@ const OPERATION: Duration = Duration::from_secs(5);
 /// # Errors
 /// Names the environment variable that is missing or wrong.
 pub fn from_lambda_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Client, String> {
-    let need = |name: &str| variable(name).ok_or_else(|| format!("the environment variable {name} is not set"));
+    let need = |name: &str| {
+        variable(name).ok_or_else(|| {
+            format!("the environment variable {name} is not set; deploy with template.yaml, which sets it")
+        })
+    };
     let credentials = Credentials::from_keys(
         need("AWS_ACCESS_KEY_ID")?,
         need("AWS_SECRET_ACCESS_KEY")?,

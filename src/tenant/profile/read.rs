@@ -121,7 +121,7 @@ fn schema(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Schema> {
     };
     let held = std::iter::once(&user.core).chain(&user.extensions).map(|schema| schema.id.as_str());
     if let Some(other) = held.chain(RESERVED).find(|other| is_below(urn, other) || is_below(other, urn)) {
-        return id.refuse(format!("{urn} cannot be told from {other}, which is defined already"));
+        return id.refuse(format!("{urn} overlaps {other}, which exists; choose another URN"));
     }
     fields.needed("name")?.text()?;
     fields.text_or("description", "")?;
@@ -317,7 +317,7 @@ impl<'v> FieldPlace<'v> {
         match fields.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => {
                 let excerpt: String = name.chars().take(64).collect();
-                object.place(&excerpt).refuse(format!("is not known here; known are {}", known.join(", ")))
+                object.place(&excerpt).refuse(format!("is unknown; known are {}", known.join(", ")))
             }
             None => Ok(object),
         }
