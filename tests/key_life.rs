@@ -256,7 +256,9 @@ async fn a_key_ends_after_a_year_unless_it_is_said_otherwise() {
         let never = NewKey { expires: Expiry::Never, ..new_key("acme", form) };
         match keys::add(&harness.app.store, never, now).await {
             Ok(creation) => assert!(!is_jwt && creation.record.ends().is_none()),
-            Err(error) => assert!(is_jwt && error.to_string().starts_with("expires cannot be never for a JWT"), "{error}"),
+            Err(error) => {
+                assert!(is_jwt && error.to_string().starts_with("expires cannot be never for a JWT"), "{error}")
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ async fn status(harness: &Harness, token: &str) -> u16 {
 }
 
 /// Stores tokens of a client as the token endpoint does, but for the check of the client.
-async fn issue(harness: &Harness, client: &KeyRecord, count: u64, now: Timestamp) -> Vec<String> {
+pub async fn issue(harness: &Harness, client: &KeyRecord, count: u64, now: Timestamp) -> Vec<String> {
     let mut tokens = Vec::new();
     for _ in 0..count {
         let token = AccessToken::mint(client).unwrap();

@@ -21,7 +21,7 @@ impl Store {
     /// Stores a new key record, if the tenant is still what its copy says.
     ///
     /// # Errors
-    /// `Refused` if it is not, or as the store's.
+    /// [`StoreError::Contended`] if it is not, [`StoreError::Exists`] if a live key has that id, or the store's.
     pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
         let writes = [put_key(record), require_tenant_version(&record.tenant, &record.config)];
         self.commit(&writes, "").await.map_err(|error| match error {

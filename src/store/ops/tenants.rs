@@ -67,7 +67,7 @@ impl Store {
     /// same, after a crash in between say, it does what is left.
     ///
     /// # Errors
-    /// `Refused` if the record is another one than `old`, or as the store's.
+    /// [`StoreError::Contended`] if the record is another one than `old`, or the store's.
     pub async fn set_tenant(
         &self,
         old: &TenantRecord,
