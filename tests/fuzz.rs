@@ -406,6 +406,6 @@ async fn events() {
         let _excerpt = Excerpt("event", fuzz.executions, &input);
         let Ok(event) = serde_json::from_slice::<HttpApiEvent>(&input) else { continue };
         let response = api::handle(&harness.app, &Selection::all(), event.into_request()).await;
-        assert!(response.status().as_u16() < 500 || response.status() == 501, "{response:?}");
+        assert!(response.status().as_u16() < 500, "{response:?}");
     }
 }

@@ -126,9 +126,9 @@ impl RequestRecord<'_> {
     }
 }
 
-/// Whether a status is a fault of the endpoint. 501 is none: the client asks for what the endpoint does not offer.
+/// Whether a status is a fault of the endpoint.
 fn is_server_error(status: u16) -> bool {
-    status >= 500 && status != 501
+    status >= 500
 }
 
 #[cfg(test)]
@@ -136,9 +136,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_offered_is_no_server_error() {
-        let counted = [400, 500, 501, 503, 507].map(is_server_error);
-        assert_eq!(counted, [false, true, false, true, true]);
+    fn each_5xx_is_a_server_error() {
+        let counted = [404, 429, 500, 503, 507].map(is_server_error);
+        assert_eq!(counted, [false, false, true, true, true]);
     }
 
     #[test]
