@@ -42,8 +42,9 @@ fuzz: ## Mutated bytes for each parser, FUZZ_SECONDS each: no panic, no hang
 
 check: lint names docs test ## What a change must pass
 
-names: $(VENV)/done ## Spelling, retired names, and type names that stand for two things
+names: $(VENV)/done ## Spelling, retired names, type names that stand for two things, and counts in pages
 	python3 tests/house/names.py
+	python3 tests/house/counts.py
 	$(VENV)/bin/typos
 
 docs: $(VENV)/done $(TOOLS)/bin/mdbook ## The book in build/book, links of every page, and the documentation of the code

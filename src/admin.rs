@@ -3,7 +3,7 @@
 use crate::store::StoreError;
 
 pub mod keys;
-pub mod show;
+pub mod render;
 pub mod tenants;
 mod trust;
 

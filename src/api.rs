@@ -152,8 +152,8 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
     };
     let target = RequestTarget::parse(request.uri().path()).ok_or_else(not_found)?;
     // `/Users/.search` is no user's id.
-    let is_fixed = ROUTES.iter().any(|route| !route.path.contains('{') && route.takes(&target));
-    let matching = || ROUTES.iter().filter(|r| r.takes(&target) && !(is_fixed && r.path.contains('{')));
+    let is_fixed = ROUTES.iter().any(|route| !route.path.contains('{') && route.accepts(&target));
+    let matching = || ROUTES.iter().filter(|r| r.accepts(&target) && !(is_fixed && r.path.contains('{')));
     if let Some(route) = matching().find(|route| route.answers(request.method())) {
         return match selection.includes(route) {
             true => Ok((route, target)),
@@ -167,12 +167,12 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
         return Err(not_found().into());
     }
     let allow = allowed.join(", ");
-    let shown: &str = match *request.method() {
+    let method: &str = match *request.method() {
         Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => request.method().as_str(),
         _ => "this method",
     };
     let error =
-        ScimError::new(ErrorCode::MethodNotAllowed, format!("{shown} is not allowed here; allowed are {allow}"));
+        ScimError::new(ErrorCode::MethodNotAllowed, format!("{method} is not allowed here; allowed are {allow}"));
     Err(Refusal { allow: Some(allow), ..error.into() })
 }
 

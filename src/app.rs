@@ -31,7 +31,7 @@ pub struct App {
     pub clock: Clock,
     /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
     pub public_url: Option<String>,
-    /// Where it is told what a request did and spent.
+    /// What records each request and its usage.
     pub observer: Observer,
 }
 

@@ -30,7 +30,7 @@ mod serve;
 pub mod template;
 mod tenants;
 
-/// Shown below the help, and in the reference.
+/// Printed below the help, and in the reference.
 const EXAMPLES: &str = "\
 Examples:
   rollcall serve                                        run an endpoint here
@@ -138,7 +138,7 @@ impl Cli {
 }
 
 impl StoreOptions {
-    /// Opens the store in this process; a local one is made if it is not there.
+    /// Opens the store in this process; a local one is created if it is not there.
     async fn open(&self) -> Result<Store, String> {
         if self.is_remote() {
             return self.connect().await;
@@ -225,9 +225,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
             std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))
         }),
         Command::Template { file } => {
-            let shown = file.display();
-            let text = std::fs::read_to_string(&file).map_err(|e| format!("{shown}: {e}"))?;
-            std::fs::write(&file, template::renewed(&text)?).map_err(|e| format!("{shown}: {e}"))
+            let path = file.display();
+            let text = std::fs::read_to_string(&file).map_err(|e| format!("{path}: {e}"))?;
+            std::fs::write(&file, template::renewed(&text)?).map_err(|e| format!("{path}: {e}"))
         }
     }?;
     Ok(ExitCode::SUCCESS)

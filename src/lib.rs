@@ -4,7 +4,7 @@
 //!
 //! - [`scim`]: the protocol (RFC 7643, 7644) as pure functions over JSON; clients' deviations in [`scim::deviation`].
 //! - [`tenant`]: a tenant's name, profile, types of credential and settings.
-//! - [`auth`]: keys, and the only place that makes a [`Tenant`](auth::Tenant).
+//! - [`auth`]: keys, and the only place that creates a [`Tenant`](auth::Tenant).
 //! - [`store`]: the only speaker of DynamoDB: tables, items, commits.
 //! - [`api`]: the route table and one thin handler per route.
 //! - [`admin`]: what operators do to tenants, keys and automation users, by command line or by the admin API.

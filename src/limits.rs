@@ -101,7 +101,7 @@ pub const MEMBERS_AT_ONCE: usize = 64;
 /// Most groups of one user: their ids are kept in the user's item.
 pub const MAX_GROUPS_PER_USER: usize = 2_000;
 
-/// Longest path of a PATCH operation in bytes, and most comparisons in its value filter: each is made on every value.
+/// Longest path of a PATCH operation in bytes, and most comparisons in its value filter: each runs on every value.
 pub const MAX_PATH_BYTES: usize = 2 * 1024;
 /// See [`MAX_PATH_BYTES`].
 pub const MAX_SELECTOR_TERMS: usize = 10;

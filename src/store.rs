@@ -44,8 +44,8 @@ pub enum StoreError {
     /// An item is not what Rollcall writes.
     #[error("the item is not as it was written: {0}")]
     Corrupt(String),
-    /// What was to be made is there already.
-    #[error("it is there already")]
+    /// The item exists already.
+    #[error("the item exists already")]
     Exists,
     /// More work than one request may do.
     #[error("more than {0} pages or items to read")]

@@ -128,8 +128,8 @@ pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Looks for settled work of every tenant, again and again; where no stream tells who comes and goes, users are counted
-/// anew each time.
+/// Looks for settled work of every tenant, again and again; where no stream reports creations and deletions, users are
+/// counted anew each time.
 pub async fn run(store: Store, clock: Clock, counts: bool) {
     loop {
         match sweep(&store, &clock).await {

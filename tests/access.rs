@@ -83,7 +83,7 @@ async fn every_declared_access_is_needed() {
 }
 
 #[tokio::test]
-async fn a_function_that_tells_the_use_of_a_key_changes_nothing_else_of_it() {
+async fn a_function_that_reports_the_use_of_a_key_changes_nothing_else_of_it() {
     if !is_embedded() {
         return;
     }
@@ -120,14 +120,14 @@ async fn drive_operators(harness: &Harness) {
     ask("PUT", robot, json!({"active": false})).await;
     let keys = "/tenants/initech/keys";
     let new = |form: &str| json!({"description": "x", "type": form, "automation": "robot"});
-    let made = ask("POST", keys, new("bearer")).await;
+    let creation = ask("POST", keys, new("bearer")).await;
     ask("PATCH", "/tenants/initech", json!({"profile": profile})).await;
     ask("PUT", robot, json!({"active": true})).await;
     ask("GET", "/tenants/initech/automation-users", Value::Null).await;
     ask("GET", keys, Value::Null).await;
     ask("GET", "/tenants/initech/events", Value::Null).await;
-    ask("POST", &format!("{keys}/{}/rotate", made["id"].as_str().unwrap()), json!({})).await;
-    ask("DELETE", &format!("{keys}/{}", made["id"].as_str().unwrap()), Value::Null).await;
+    ask("POST", &format!("{keys}/{}/rotate", creation["id"].as_str().unwrap()), json!({})).await;
+    ask("DELETE", &format!("{keys}/{}", creation["id"].as_str().unwrap()), Value::Null).await;
     let client = ask("POST", keys, new("client")).await;
     let (id, secret) = (client["id"].as_str().unwrap(), client["secret"].as_str().unwrap());
     let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");

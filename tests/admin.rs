@@ -22,50 +22,50 @@ async fn users(harness: &Harness, tenant: &str, secret: &str) -> u16 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_is_made_shown_and_changed() {
+async fn a_tenant_is_created_returned_and_changed() {
     let harness = Harness::new().await;
     let admin = harness.operator().await;
     let body = json!({"name": "initech", "profile": "jostle", "settings": {"onDeactivation": "suspend"}});
-    let made = ask(&harness, &admin, "POST", "/tenants", body.clone()).await;
-    assert_eq!(made.status, 201, "{made:?}");
-    assert_eq!(made.headers["cache-control"], "no-store");
-    assert_eq!((&made.body["profile"], &made.body["path"]), (&json!("jostle"), &json!("/initech/scim/v2")));
-    assert_eq!(made.body["settings"], json!({"inviteAutomatically": false, "onDeactivation": "suspend"}));
+    let creation = ask(&harness, &admin, "POST", "/tenants", body.clone()).await;
+    assert_eq!(creation.status, 201, "{creation:?}");
+    assert_eq!(creation.headers["cache-control"], "no-store");
+    assert_eq!((&creation.body["profile"], &creation.body["path"]), (&json!("jostle"), &json!("/initech/scim/v2")));
+    assert_eq!(creation.body["settings"], json!({"inviteAutomatically": false, "onDeactivation": "suspend"}));
     assert_eq!(ask(&harness, &admin, "POST", "/tenants", body).await.status, 409);
     let change = json!({"settings": {"inviteAutomatically": true}, "profile": "mindtickle"});
     let changed = ask(&harness, &admin, "PATCH", "/tenants/initech", change).await;
     assert_eq!(changed.body["settings"], json!({"inviteAutomatically": true, "onDeactivation": "suspend"}));
     assert_eq!(changed.body["path"], "/initech/scim");
-    let shown = ask(&harness, &admin, "GET", "/tenants/initech", Value::Null).await;
-    assert_eq!(shown.body, changed.body);
+    let output = ask(&harness, &admin, "GET", "/tenants/initech", Value::Null).await;
+    assert_eq!(output.body, changed.body);
     let all = ask(&harness, &admin, "GET", "/tenants", Value::Null).await.body;
     let names: Vec<_> = all["tenants"].as_array().unwrap().iter().map(|tenant| tenant["name"].clone()).collect();
     assert_eq!(names, ["acme", "admin", "globex", "initech"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_made_listed_rotated_and_revoked() {
+async fn a_key_is_created_listed_rotated_and_revoked() {
     let harness = Harness::new().await;
     let admin = harness.operator().await;
     let path = "/tenants/acme/keys";
-    let made = ask(&harness, &admin, "POST", path, json!({"description": "Entra ID", "scopes": ["read"]})).await;
-    assert_eq!(made.status, 201, "{made:?}");
-    let secret = made.body["secret"].as_str().unwrap().to_owned();
+    let creation = ask(&harness, &admin, "POST", path, json!({"description": "Entra ID", "scopes": ["read"]})).await;
+    assert_eq!(creation.status, 201, "{creation:?}");
+    let secret = creation.body["secret"].as_str().unwrap().to_owned();
     assert_eq!(users(&harness, "acme", &secret).await, 200);
     let listed = ask(&harness, &admin, "GET", path, Value::Null).await.body;
-    let ours = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == made.body["id"]).unwrap().clone();
+    let ours = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == creation.body["id"]).unwrap().clone();
     assert_eq!((&ours["state"], &ours["scopes"], &ours["type"]), (&json!("live"), &json!(["read"]), &json!("bearer")));
     assert!(ours["used"].is_string() && secret.starts_with(ours["prefix"].as_str().unwrap()));
     assert!(!listed.to_string().contains(&secret[30..]), "the secret is shown once");
-    let rotate = format!("{path}/{}/rotate", made.body["id"].as_str().unwrap());
+    let rotate = format!("{path}/{}/rotate", creation.body["id"].as_str().unwrap());
     let rotated = ask(&harness, &admin, "POST", &rotate, json!({"overlapSeconds": 60})).await;
     assert_eq!(rotated.status, 201, "{rotated:?}");
     let listed = ask(&harness, &admin, "GET", path, Value::Null).await.body;
-    let old = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == made.body["id"]).unwrap();
+    let old = listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == creation.body["id"]).unwrap();
     assert_eq!(rotated.body["replaces"], json!({"id": old["id"], "expires": old["expires"]}));
     let next = rotated.body["secret"].as_str().unwrap();
     assert_eq!((users(&harness, "acme", &secret).await, users(&harness, "acme", next).await), (200, 200));
-    for id in [&made.body["id"], &rotated.body["id"]] {
+    for id in [&creation.body["id"], &rotated.body["id"]] {
         let revoke = format!("{path}/{}", id.as_str().unwrap());
         assert_eq!(ask(&harness, &admin, "DELETE", &revoke, Value::Null).await.status, 204);
     }
@@ -80,14 +80,19 @@ async fn a_key_waits_for_its_automation_user() {
     let user = ask(&harness, &admin, "PUT", robot, json!({"active": false})).await;
     assert_eq!((user.status, &user.body["active"]), (200, &json!(false)));
     let body = json!({"description": "Jive", "form": "basic", "automation": "robot@example.com"});
-    let made = ask(&harness, &admin, "POST", "/tenants/acme/keys", body).await;
-    assert_eq!((&made.body["state"], made.body["warning"].is_string()), (&json!("waiting"), true), "{made:?}");
+    let creation = ask(&harness, &admin, "POST", "/tenants/acme/keys", body).await;
+    assert_eq!(
+        (&creation.body["state"], creation.body["warning"].is_string()),
+        (&json!("waiting"), true),
+        "{creation:?}"
+    );
     assert_eq!(ask(&harness, &admin, "PUT", robot, json!({"active": true})).await.body["active"], true);
     let listed = ask(&harness, &admin, "GET", "/tenants/acme/automation-users", Value::Null).await.body;
     assert_eq!(listed["automationUsers"][0]["name"], "robot@example.com");
     let listed = ask(&harness, &admin, "GET", "/tenants/acme/keys", Value::Null).await.body;
     let state =
-        listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == made.body["id"]).unwrap()["state"].clone();
+        listed["keys"].as_array().unwrap().iter().find(|key| key["id"] == creation.body["id"]).unwrap()["state"]
+            .clone();
     assert_eq!(state, "live");
 }
 
@@ -104,7 +109,7 @@ fn trusting(issuer: &str, more: Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trust_in_every_subject_and_a_key_without_an_end_are_said_and_shown() {
+async fn any_subject_and_no_expiry_must_be_requested_and_are_returned() {
     let harness = Harness::new().await;
     let admin = harness.operator().await;
     let path = "/tenants/acme/keys";
@@ -143,16 +148,10 @@ async fn what_is_wrong_with_a_request_is_said_and_nothing_is_done() {
         ("POST", keys, json!({"description": "x", "scopes": ["all"]}), 400, "scopes"),
         ("POST", keys, json!({"description": "x", "expires": "soon"}), 400, "expires"),
         ("POST", keys, json!({"description": "x", "expires": "Never"}), 400, "expires"),
-        ("POST", keys, json!({"description": "x", "scopes": ["admin", "write"]}), 400, "scopes: admin"),
+        ("POST", keys, json!({"description": "x", "scopes": ["admin", "write"]}), 400, "scopes cannot contain admin"),
         ("POST", keys, json!({"description": "x", "type": "federation"}), 400, "issuer"),
-        ("POST", keys, trusting("https://idp.example.com", json!({})), 400, "subject: it is missing"),
-        (
-            "POST",
-            keys,
-            trusting("https://idp.example.com", json!({"anySubject": false})),
-            400,
-            "subject: it is missing",
-        ),
+        ("POST", keys, trusting("https://idp.example.com", json!({})), 400, "subject is missing; "),
+        ("POST", keys, trusting("https://idp.example.com", json!({"anySubject": false})), 400, "subject is missing; "),
         (
             "POST",
             keys,
@@ -160,13 +159,19 @@ async fn what_is_wrong_with_a_request_is_said_and_nothing_is_done() {
             400,
             "anySubject",
         ),
-        ("POST", keys, trusting("https://accounts.google.com", json!({"anySubject": true})), 400, "subject: https"),
+        (
+            "POST",
+            keys,
+            trusting("https://accounts.google.com", json!({"anySubject": true})),
+            400,
+            "subject is missing, and https",
+        ),
         (
             "POST",
             keys,
             trusting("https://login.microsoftonline.com/common/v2.0", json!({"anySubject": true})),
             400,
-            "subject: https",
+            "subject is missing, and https",
         ),
         (
             "POST",

@@ -44,7 +44,7 @@ fn spent(round_trips: usize, calls: &[&str], rcu: f64, wcu: f64) -> StoreUsage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_read_is_one_wave() {
+async fn every_read_is_one_round_trip() {
     if !is_embedded() {
         return;
     }
@@ -75,7 +75,7 @@ async fn every_read_is_one_wave() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_write_is_two_waves_and_one_call_unless_it_spans_items() {
+async fn every_write_is_two_round_trips_and_one_call_unless_it_spans_items() {
     if !is_embedded() {
         return;
     }
@@ -135,7 +135,7 @@ async fn what_is_refused_costs_at_most_the_key_check_and_one_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_further_email_address_makes_a_write_a_transaction_and_no_more_waves() {
+async fn a_further_email_address_makes_a_write_a_transaction_and_no_more_round_trips() {
     if !is_embedded() {
         return;
     }

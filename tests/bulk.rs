@@ -90,7 +90,7 @@ async fn a_user_and_a_group_of_it_are_created_as_in_the_rfcs_example() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_method_is_done_and_told_as_in_the_rfcs_example() {
+async fn each_method_is_done_and_reported_as_in_the_rfcs_example() {
     let harness = Harness::new().await;
     let bob = harness.user("bob").await;
     let dave = harness.create(json!({"userName": "david", "nickName": "dave"})).await;
@@ -116,7 +116,7 @@ async fn each_method_is_done_and_told_as_in_the_rfcs_example() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_is_told_with_its_error_and_leaves_the_others_alone() {
+async fn a_failure_is_reported_with_its_error_and_leaves_the_others_alone() {
     let harness = Harness::new().await;
     let bob = harness.user("bob").await;
     let nobody = "2819c223-7f76-453a-919d-413861904646";
@@ -226,9 +226,9 @@ async fn after_as_many_errors_as_are_accepted_nothing_further_is_begun() {
         if limit == 1 {
             assert_eq!(statuses(&results), [201, 400], "one by one");
         }
-        let made = results.len() - failed;
+        let creation = results.len() - failed;
         let found = harness.find(&format!("userName sw \"{limit}-\"")).await.len();
-        assert_eq!(found, made, "what was run is told, and nothing else was run");
+        assert_eq!(found, creation, "what was run is told, and nothing else was run");
         assert!(limit < 9 || results.len() == 10);
     }
 }
@@ -287,7 +287,7 @@ async fn operations_on_one_resource_are_done_in_the_order_given() {
     let mut operations = Vec::new();
     for i in 0..30 {
         let data = patch(json!([{"op": "replace", "path": "title", "value": i.to_string()}]));
-        // Each names the version that the one before it has made.
+        // Each names the version that the one before it has written.
         let version = format!("W/\"{}\"", i + 1);
         let path = format!("/Users/{}", spellings[i % 3]);
         operations.push(json!({"method": "PATCH", "path": path, "version": version, "data": data}));
@@ -375,7 +375,7 @@ fn with_ids(value: &Value, ids: &BTreeMap<String, String>) -> Value {
     serde_json::from_str(&text).unwrap()
 }
 
-/// Every user and group, with names for ids, and without what time and chance have made.
+/// Every user and group, with names for ids, and without times and random values.
 async fn state(harness: &Harness) -> Vec<Value> {
     let (users, groups) = (everything(harness, "/Users").await, everything(harness, "/Groups").await);
     let named = |all: &[Value], name: &str| -> BTreeMap<String, String> {
@@ -461,7 +461,7 @@ async fn seen(harness: &Harness) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crash_leaves_each_operation_done_or_not_and_told_so() {
+async fn a_crash_leaves_each_operation_done_or_not_and_the_answer_says_so() {
     if !is_embedded() {
         return;
     }

@@ -119,8 +119,8 @@ async fn a_bulk_that_outlives_its_time_says_what_was_done_and_what_was_not() {
     let results = send(&slow, json!(operations)).await;
     let (done, left): (Vec<_>, Vec<_>) = results.iter().partition(|result| result["status"] == "201");
     assert_eq!((done.len(), left.len()), (72, 29), "8 at once, from the 2nd second until before the 20th");
-    let told: Vec<_> = done.iter().map(|result| result["bulkId"].as_str().unwrap()).collect();
-    assert_eq!(names(&harness).await, told);
+    let report: Vec<_> = done.iter().map(|result| result["bulkId"].as_str().unwrap()).collect();
+    assert_eq!(names(&harness).await, report);
     for result in left {
         assert_eq!(result["status"], "503");
         assert!(detail(result).contains("did not run") && detail(result).contains("send it again"), "{result}");
@@ -128,7 +128,7 @@ async fn a_bulk_that_outlives_its_time_says_what_was_done_and_what_was_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn operations_that_do_not_end_in_time_may_have_been_done_and_are_told_so() {
+async fn operations_that_do_not_end_in_time_may_have_run_and_the_answer_says_so() {
     if !is_embedded() {
         return;
     }

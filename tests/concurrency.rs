@@ -130,7 +130,7 @@ impl Layer for Crowded {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_takes_too_long_is_told_so_before_the_function_is_ended() {
+async fn a_request_that_takes_too_long_is_answered_before_the_function_times_out() {
     if !is_embedded() {
         return;
     }

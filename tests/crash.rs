@@ -8,7 +8,7 @@ use crate::support::crash::{Crash, LostAnswers};
 use crate::support::wire::Layer;
 use crate::support::{Harness, is_embedded, patch};
 
-/// A request, and what must be true of the tenant once it was made, and before.
+/// A request, and what must be true of the tenant after it, and before.
 struct Change {
     name: &'static str,
     method: &'static str,

@@ -86,8 +86,8 @@ pub fn basic(user: &str, password: &str) -> String {
 }
 
 /// The `Authorization` header of a holder.
-pub fn header_of(made: &CreatedKey) -> String {
-    match (&made.record.credential, &made.secret) {
+pub fn header_of(creation: &CreatedKey) -> String {
+    match (&creation.record.credential, &creation.secret) {
         (Credential::Basic(_), Some(secret)) => basic(ROBOT, secret),
         (Credential::Federation { .. }, _) => bearer(&of_issuer("first", &claims())),
         (_, secret) => bearer(secret.as_deref().unwrap()),
@@ -100,7 +100,7 @@ pub async fn get(harness: &Harness, authorization: &str) -> ScimResponse {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_form_reads_and_writes_within_the_budget_of_a_bearer_key() {
+async fn every_credential_type_keeps_the_budget_of_a_bearer_key() {
     if !is_embedded() {
         return;
     }
@@ -130,7 +130,7 @@ async fn every_form_reads_and_writes_within_the_budget_of_a_bearer_key() {
         let reply = harness.raw("POST", "/acme/scim/v2/Users", body, &[("authorization", header)]).await;
         assert_eq!(reply.status, 201, "{reply:?}");
         let write = budget.take();
-        // The record of an access token is read beside that of its client.
+        // The record of an access token is read with that of its client.
         let units = read.rcu - f64::from(u8::from(is_token(number)));
         spent.insert(format!(
             "read {} round trips {units} units, write {} round trips {} units",
@@ -141,7 +141,7 @@ async fn every_form_reads_and_writes_within_the_budget_of_a_bearer_key() {
     assert!(spent.first().unwrap().starts_with("read 1 round trips"), "{spent:?}");
 }
 
-/// What is wrong with a credential, and what is shown then.
+/// What is wrong with a credential, and the answer to it.
 async fn wrong_ones(harness: &Harness) -> Vec<(&'static str, String)> {
     let now = Timestamp::now();
     let ago = |seconds: i64| now - SignedDuration::from_secs(seconds);
@@ -180,9 +180,9 @@ async fn wrong_ones(harness: &Harness) -> Vec<(&'static str, String)> {
 
 /// What is wrong with a JWT that Rollcall issued.
 async fn wrong_jwts(harness: &Harness) -> Vec<(&'static str, String)> {
-    let made = add(harness, new_key("acme", NewCredentialType::Jwt)).await;
-    let token = made.secret.unwrap();
-    let Credential::Jwt { public_key, .. } = made.record.credential else { panic!() };
+    let creation = add(harness, new_key("acme", NewCredentialType::Jwt)).await;
+    let token = creation.secret.unwrap();
+    let Credential::Jwt { public_key, .. } = creation.record.credential else { panic!() };
     let [_, payload, signature]: [&str; 3] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
     let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap();
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
@@ -334,7 +334,7 @@ async fn an_issuer_signs_as_the_key_says_and_in_no_other_way() {
         (Algorithm::EdDSA, "EdDSA", "ed25519"),
     ];
     for (algorithm, name, _) in algorithms {
-        let made =
+        let creation =
             add(&harness, new_key("acme", NewCredentialType::Federation(FederatedIssuer { algorithm, ..trust() })))
                 .await;
         for (_, other, kid) in algorithms {
@@ -342,7 +342,7 @@ async fn an_issuer_signs_as_the_key_says_and_in_no_other_way() {
             let expected = if other == name { 200 } else { 401 };
             assert_eq!(get(&harness, &bearer(&token)).await.status, expected, "{name} {other}");
         }
-        harness.app.store.revoke_key(&tenant("acme"), &made.record.id, Timestamp::now()).await.unwrap();
+        harness.app.store.revoke_key(&tenant("acme"), &creation.record.id, Timestamp::now()).await.unwrap();
     }
 }
 
@@ -372,27 +372,27 @@ async fn an_issuer_is_reached_over_http_and_one_that_is_not_there_is_no_refusal(
         let trust = FederatedIssuer { jwks_uri: jwks_uri.to_owned(), ..trust() };
         NewKey { automation: None, ..new_key("acme", NewCredentialType::Federation(trust)) }
     };
-    let made = add(&harness, federation(&jwks_uri)).await;
-    let shown = bearer(&of_issuer("first", &claims()));
-    assert_eq!(get(&harness, &shown).await.status, 200);
+    let creation = add(&harness, federation(&jwks_uri)).await;
+    let output = bearer(&of_issuer("first", &claims()));
+    assert_eq!(get(&harness, &output).await.status, 200);
     assert_eq!(get(&harness, &bearer(&of_issuer("second", &claims()))).await.status, 401);
-    harness.app.store.revoke_key(&tenant("acme"), &made.record.id, Timestamp::now()).await.unwrap();
-    assert_eq!(get(&harness, &shown).await.status, 401);
+    harness.app.store.revoke_key(&tenant("acme"), &creation.record.id, Timestamp::now()).await.unwrap();
+    assert_eq!(get(&harness, &output).await.status, 401);
     add(&harness, federation("https://127.0.0.1:9/keys")).await;
-    assert_eq!(get(&harness, &shown).await.status, 503);
+    assert_eq!(get(&harness, &output).await.status, 503);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_secret_is_stored_or_shown() {
+async fn nothing_secret_is_stored_or_returned() {
     let (harness, _) = with_issuer(None).await;
     for form in [NewCredentialType::Bearer, NewCredentialType::Basic, NewCredentialType::Client, NewCredentialType::Jwt]
     {
-        let made = add(&harness, new_key("acme", form)).await;
-        let secret = made.secret.unwrap();
+        let creation = add(&harness, new_key("acme", form)).await;
+        let secret = creation.secret.unwrap();
         let last = &secret[secret.len() - 30..];
         let stored = format!("{:?}", harness.dump(Table::Keys).await);
-        assert!(!stored.contains(last) && !format!("{:?}", made.record).contains(last));
-        assert!(KeyId::parse(made.record.id.as_str()).is_some());
+        assert!(!stored.contains(last) && !format!("{:?}", creation.record).contains(last));
+        assert!(KeyId::parse(creation.record.id.as_str()).is_some());
     }
     let client = add(&harness, new_key("acme", NewCredentialType::Client)).await;
     let token = token_by_secret(&harness, &client).await.body["access_token"].as_str().unwrap().to_owned();

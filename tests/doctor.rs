@@ -11,14 +11,14 @@ use crate::serve::{ROLLCALL, Server, request};
 use broken::Broken;
 use endpoint::Endpoint;
 
-/// What a run of the command has told.
-struct Told {
+/// What a run of the command reported.
+struct Report {
     status: i32,
     report: Value,
     errors: String,
 }
 
-impl Told {
+impl Report {
     fn names(&self, outcome: &str) -> Vec<&str> {
         let checks = self.report["checks"].as_array().unwrap().iter();
         checks.filter(|check| check["outcome"] == outcome).map(|check| check["name"].as_str().unwrap()).collect()
@@ -29,21 +29,21 @@ fn doctor(url: &str, token: &str, args: &[&str]) -> Output {
     Command::new(ROLLCALL).arg("doctor").arg(url).args(args).env("ROLLCALL_TOKEN", token).output().unwrap()
 }
 
-fn told(url: &str, token: &str) -> Told {
+fn report(url: &str, token: &str) -> Report {
     let output = doctor(url, token, &["--json"]);
     let errors = String::from_utf8(output.stderr).unwrap();
     let report = serde_json::from_slice(&output.stdout).unwrap_or_default();
     assert!(!String::from_utf8_lossy(&output.stdout).contains(token) && !errors.contains(token), "the token is shown");
-    Told { status: output.status.code().unwrap(), report, errors }
+    Report { status: output.status.code().unwrap(), report, errors }
 }
 
 /// Examines an endpoint that is broken in this way.
-async fn examined(broken: Broken) -> Told {
+async fn examined(broken: Broken) -> Report {
     let endpoint = Endpoint::start(broken).await;
     let (url, token) = (endpoint.url.clone(), endpoint.token.clone());
-    let told = tokio::task::spawn_blocking(move || told(&url, &token)).await.unwrap();
-    assert!(told.report["checks"].is_array(), "{}", told.errors);
-    told
+    let report = tokio::task::spawn_blocking(move || report(&url, &token)).await.unwrap();
+    assert!(report.report["checks"].is_array(), "{}", report.errors);
+    report
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn nothing_is_wrong_with_rollcall_serve_and_everything_is_as_before() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_broken_endpoint_is_told_its_fault_and_no_other() {
+async fn each_broken_endpoint_gets_its_fault_reported_and_no_other() {
     let cases = [
         (
             "404 for a filter without a match",
@@ -95,11 +95,11 @@ async fn each_broken_endpoint_is_told_its_fault_and_no_other() {
         ("no element made for a value path", broken::needs_an_element, &["patch-value-path-new"]),
     ];
     let all = futures_util::future::join_all(cases.map(|(_, broken, _)| tokio::spawn(examined(broken)))).await;
-    for ((what, _, faults), told) in cases.into_iter().zip(all) {
-        let told = told.unwrap();
-        assert_eq!(told.names("fault"), faults, "{what}: {:#}", told.report);
-        assert_eq!(told.status, 1, "{what}");
-        for check in told.report["checks"].as_array().unwrap().iter().filter(|check| check["outcome"] == "fault") {
+    for ((what, _, faults), report) in cases.into_iter().zip(all) {
+        let report = report.unwrap();
+        assert_eq!(report.names("fault"), faults, "{what}: {:#}", report.report);
+        assert_eq!(report.status, 1, "{what}");
+        for check in report.report["checks"].as_array().unwrap().iter().filter(|check| check["outcome"] == "fault") {
             for part in ["sent", "expected", "came", "change"] {
                 assert!(!check[part].as_str().unwrap().is_empty(), "{what}: {part} of {check}");
             }
@@ -109,19 +109,19 @@ async fn each_broken_endpoint_is_told_its_fault_and_no_other() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_without_groups_is_advised_and_not_faulted() {
-    let told = examined(broken::has_no_groups).await;
-    assert_eq!((told.status, told.names("fault")), (0, vec![]), "{:#}", told.report);
-    assert!(told.names("advice").contains(&"groups-offered") && !told.names("skipped").is_empty());
+    let report = examined(broken::has_no_groups).await;
+    assert_eq!((report.status, report.names("fault")), (0, vec![]), "{:#}", report.report);
+    assert!(report.names("advice").contains(&"groups-offered") && !report.names("skipped").is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_429_is_waited_for_and_advised_against() {
-    let told = examined(broken::is_busy_now_and_then).await;
-    assert_eq!((told.status, told.names("advice")), (0, vec!["rate"]), "{:#}", told.report);
+    let report = examined(broken::is_busy_now_and_then).await;
+    assert_eq!((report.status, report.names("advice")), (0, vec!["rate"]), "{:#}", report.report);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_made_is_deleted_also_after_an_interruption() {
+async fn what_was_created_is_deleted_also_after_an_interruption() {
     let endpoint = Endpoint::start(broken::is_slow).await;
     let mut child = Command::new(ROLLCALL)
         .args(["doctor", &endpoint.url])
@@ -138,7 +138,7 @@ async fn what_was_made_is_deleted_also_after_an_interruption() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_cannot_be_examined_is_told_apart() {
+async fn an_endpoint_that_cannot_be_examined_is_reported_apart() {
     let endpoint = Endpoint::start(broken::not_at_all).await;
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let elsewhere = endpoint.url.replace("/acme/scim/v2", "/elsewhere");

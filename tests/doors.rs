@@ -100,9 +100,9 @@ async fn every_spelling_names_the_same_attribute_by_every_door() {
             let list = async |query: String| harness.send("GET", &format!("/Users?{query}"), None).await.body;
             let filter = encode(&format!("{spelling} eq {value}"));
             assert_eq!(list(format!("filter={filter}")).await["totalResults"], 1, "filter {spelling}");
-            let shown = list(format!("attributes={}", encode(&spelling))).await;
-            assert_eq!(shown["Resources"][0].pointer(&pointer), Some(&value), "attributes {spelling}: {shown}");
-            assert!(shown["Resources"][0].get("userName").is_none());
+            let output = list(format!("attributes={}", encode(&spelling))).await;
+            assert_eq!(output["Resources"][0].pointer(&pointer), Some(&value), "attributes {spelling}: {output}");
+            assert!(output["Resources"][0].get("userName").is_none());
             let rest = list(format!("excludedAttributes={}", encode(&spelling))).await;
             assert_eq!(rest["Resources"][0].pointer(&pointer), None, "excludedAttributes {spelling}: {rest}");
             assert_eq!(list(format!("sortBy={}", encode(&spelling))).await["totalResults"], 1, "sortBy {spelling}");
@@ -183,8 +183,8 @@ async fn an_undeclared_extension_is_one_under_its_whole_urn_by_every_door() {
         assert_eq!(list(format!("filter={}", encode(&format!("{urn} pr")))).await["totalResults"], 1, "{urn} pr");
         let badge = encode(&format!("{urn}:badge eq \"7\""));
         assert_eq!(list(format!("filter={badge}")).await["totalResults"], 1, "{urn}:badge");
-        let shown = list(format!("attributes={}", encode(urn))).await;
-        assert_eq!(shown["Resources"][0][urn], value, "attributes {urn}");
+        let output = list(format!("attributes={}", encode(urn))).await;
+        assert_eq!(output["Resources"][0][urn], value, "attributes {urn}");
         let rest = list(format!("excludedAttributes={}", encode(urn))).await;
         assert_eq!(rest["Resources"][0].get(urn), None, "excludedAttributes {urn}");
         let path = format!("/Users/{id}");

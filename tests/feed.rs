@@ -1,4 +1,4 @@
-//! The feed tells each change once, in order, with who did it; and nothing else.
+//! The feed reports each change once, in order, with who did it; and nothing else.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ async fn the_life_of_a_user_is_four_events_in_order() {
     let leaves = patch(json!([{"op": "Replace", "value": {"active": false, "title": "Left"}}]));
     let path = format!("/Users/{id}");
     send(&harness, "PATCH", &path, leaves.clone()).await;
-    // Nothing changes, and nothing is told.
+    // Nothing changes, and no event is written.
     send(&harness, "PATCH", &path, leaves).await;
     send(&harness, "DELETE", &path, None).await;
     let events = all_events(&harness).await;
@@ -79,7 +79,7 @@ async fn the_life_of_a_user_is_four_events_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rename_is_one_update_and_a_deletion_after_it_is_told() {
+async fn a_rename_is_one_update_and_a_deletion_after_it_is_reported() {
     if !is_embedded() {
         return;
     }
@@ -90,7 +90,7 @@ async fn a_rename_is_one_update_and_a_deletion_after_it_is_told() {
     let path = format!("/Users/{id}");
     let mut pump = Pump::new(&harness);
     send(&harness, "PUT", &path, json!({"userName": "eve", "nickName": "e", "active": false})).await;
-    // Once told while the user is there, and once after it is gone.
+    // Once reported while the user exists, and once after its deletion.
     for is_late in [false, true] {
         if is_late {
             send(&harness, "PUT", &path, json!({"userName": "eva", "active": true})).await;

@@ -33,7 +33,7 @@ struct Tally {
 }
 
 impl Tally {
-    /// A test of filters that find nobody, or everybody, would tell nothing.
+    /// A test of filters that find nobody, or everybody, would prove nothing.
     fn report(&self, population: &Population) {
         let Self { filters, telling, by_index, found } = self;
         println!("{filters} filters on {} users: {by_index} by an index, {found} users found", population.users.len());

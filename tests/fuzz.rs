@@ -30,7 +30,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// Longest input: mutation doubles.
 const MAX_INPUT: usize = 16 * 1024;
 
-/// Words that a mutation inserts: what the grammars are made of.
+/// Words that a mutation inserts: the tokens of the grammars.
 const WORDS: &[&str] = &[
     "\"",
     "\\",
@@ -132,9 +132,9 @@ fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// Shows the input at which a target panics.
-struct Shown<'i>(&'static str, usize, &'i [u8]);
+struct Excerpt<'i>(&'static str, usize, &'i [u8]);
 
-impl Drop for Shown<'_> {
+impl Drop for Excerpt<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}, execution {}: {:?}", self.0, self.1, String::from_utf8_lossy(self.2));
@@ -183,7 +183,7 @@ impl Fuzz {
 
     fn run(mut self, target: impl Fn(&[u8])) {
         while let Some(input) = self.next() {
-            let _shown = Shown(self.name, self.executions, &input);
+            let _excerpt = Excerpt(self.name, self.executions, &input);
             let started = Instant::now();
             target(&input);
             assert!(started.elapsed() < LONGEST, "took {:?}", started.elapsed());
@@ -375,7 +375,7 @@ async fn cursors() {
     let corpus = [first["nextCursor"].to_string().replace('"', ""), second["nextCursor"].to_string().replace('"', "")];
     let mut fuzz = Fuzz::new("cursor", 400, &corpus);
     while let Some(input) = fuzz.next() {
-        let _shown = Shown("cursor", fuzz.executions, &input);
+        let _excerpt = Excerpt("cursor", fuzz.executions, &input);
         let cursor: String = String::from_utf8_lossy(&input).chars().take(2_000).collect();
         let reply = harness.send("GET", &format!("/Users?count=1&cursor={}", encode(&cursor)), None).await;
         assert!(reply.status == 200 || reply.status == 400, "{reply:?}");
@@ -403,9 +403,9 @@ async fn events() {
     ]);
     let mut fuzz = Fuzz::new("event", 2_000, &corpus);
     while let Some(input) = fuzz.next() {
-        let _shown = Shown("event", fuzz.executions, &input);
+        let _excerpt = Excerpt("event", fuzz.executions, &input);
         let Ok(event) = serde_json::from_slice::<HttpApiEvent>(&input) else { continue };
         let response = api::handle(&harness.app, &Selection::all(), event.into_request()).await;
-        assert!(response.status().as_u16() < 500 || response.status() == 501, "{response:?}");
+        assert!(response.status().as_u16() < 500, "{response:?}");
     }
 }

@@ -79,22 +79,22 @@ async fn fill(harness: &Harness, group: &str, count: usize) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_membership_is_made_shown_and_ended_as_a_resource_and_the_group_agrees() {
+async fn a_membership_is_created_returned_and_ended_as_a_resource_and_the_group_agrees() {
     let harness = Harness::new().await;
     let (user, group) = (harness.user("bob").await, team(&harness, "Team", &[]).await);
     let body = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:GroupMember"],
         "group": {"value": group}, "member": {"value": user}});
-    let made = harness.send("POST", "/GroupMembers", body.clone()).await;
-    assert_eq!(made.status, 201, "{made:?}");
-    let path = format!("/GroupMembers/{}", made.body["id"].as_str().unwrap());
-    assert!(made.headers["location"].to_str().unwrap().ends_with(&path));
-    assert_eq!(made.body["group"]["display"], "Team");
-    assert_eq!((&made.body["member"]["type"], &made.body["member"]["value"]), (&json!("User"), &json!(user)));
-    assert_eq!(made.body["meta"]["resourceType"], "GroupMember");
-    assert_eq!(harness.send("GET", &path, None).await.body, made.body);
+    let creation = harness.send("POST", "/GroupMembers", body.clone()).await;
+    assert_eq!(creation.status, 201, "{creation:?}");
+    let path = format!("/GroupMembers/{}", creation.body["id"].as_str().unwrap());
+    assert!(creation.headers["location"].to_str().unwrap().ends_with(&path));
+    assert_eq!(creation.body["group"]["display"], "Team");
+    assert_eq!((&creation.body["member"]["type"], &creation.body["member"]["value"]), (&json!("User"), &json!(user)));
+    assert_eq!(creation.body["meta"]["resourceType"], "GroupMember");
+    assert_eq!(harness.send("GET", &path, None).await.body, creation.body);
     assert_eq!(harness.send("POST", "/GroupMembers", body).await.status, 409);
-    let shown = harness.send("GET", &format!("/Groups/{group}"), None).await.body;
-    assert_eq!(shown["members"][0]["value"], json!(user));
+    let output = harness.send("GET", &format!("/Groups/{group}"), None).await.body;
+    assert_eq!(output["members"][0]["value"], json!(user));
     assert_eq!(harness.send("GET", &format!("/Users/{user}"), None).await.body["groups"][0]["value"], json!(group));
     assert_eq!(harness.send("DELETE", &path, None).await.status, 204);
     assert_eq!(harness.send("DELETE", &path, None).await.status, 404);
@@ -190,11 +190,11 @@ async fn a_group_too_large_for_an_answer_says_where_its_members_are() {
     assert!(harness.send("GET", &path, None).await.body.get(METADATA).is_none());
     fill(&harness, &group, MAX_MEMBERS_RETURNED + 1).await;
     let listed = harness.send("GET", "/Groups", None).await.body["Resources"][0].clone();
-    let shown = harness.send("GET", &path, None).await;
-    assert_eq!((shown.status, &shown.body), (200, &listed));
-    assert!(shown.body.get("members").is_none());
-    assert!(shown.body["schemas"].as_array().unwrap().contains(&json!(METADATA)));
-    let metadata = &shown.body[METADATA]["membersMetadata"];
+    let output = harness.send("GET", &path, None).await;
+    assert_eq!((output.status, &output.body), (200, &listed));
+    assert!(output.body.get("members").is_none());
+    assert!(output.body["schemas"].as_array().unwrap().contains(&json!(METADATA)));
+    let metadata = &output.body[METADATA]["membersMetadata"];
     assert_eq!(metadata["policy"], "external");
     let reference = metadata["ref"].as_str().unwrap().split_once("/scim/v2").unwrap().1.to_owned();
     let first = harness.send("GET", &reference, None).await;
@@ -229,7 +229,7 @@ async fn a_cursor_is_good_for_its_key_its_query_and_its_hour_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_walk_sees_a_pending_change_as_done_and_no_ghost() {
+async fn a_walk_sees_a_pending_change_as_done_and_no_tombstone() {
     if !is_embedded() {
         return;
     }

@@ -54,7 +54,7 @@ async fn who_shows(harness: &Harness, group: &str, users: &[String]) -> BTreeSet
     for id in users {
         let reply = harness.send("GET", &format!("/Users/{id}"), None).await;
         let groups = reply.body["groups"].as_array().cloned().unwrap_or_default();
-        if groups.iter().any(|shown| shown["value"] == group) {
+        if groups.iter().any(|output| output["value"] == group) {
             showing.insert(id.clone());
         }
     }
@@ -138,14 +138,14 @@ async fn one_user_joins_and_leaves_many_groups_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_forty_groups_of_one_name_exactly_one_is_made() {
+async fn of_forty_groups_of_one_name_exactly_one_is_created() {
     let harness = Harness::with(vec![Conflict::new()]).await;
     let posts = (0..40)
         .map(|i| harness.send("POST", "/Groups", json!({"displayName": if i % 2 == 0 { "Team" } else { "TEAM" }})));
     let replies = join_all(posts).await;
-    let made = replies.iter().filter(|reply| reply.status == 201).count();
+    let creation = replies.iter().filter(|reply| reply.status == 201).count();
     let refused = replies.iter().filter(|reply| reply.status == 409 || reply.status == 503).count();
-    assert_eq!((made, refused), (1, 39), "{replies:?}");
+    assert_eq!((creation, refused), (1, 39), "{replies:?}");
     assert_eq!(harness.send("GET", "/Groups", None).await.body["totalResults"], 1);
 }
 
@@ -352,7 +352,7 @@ impl Layer for LostCommit {
     }
 }
 
-/// Nobody knows then whether it is committed: what it has written must not be taken away.
+/// Nobody knows then whether it is committed: what it has written must not be deleted.
 #[tokio::test(start_paused = true)]
 async fn a_large_change_whose_commit_has_no_answer_is_whole() {
     if !is_embedded() {
@@ -429,7 +429,7 @@ async fn a_member_deleted_during_a_put_is_not_reported_as_a_taken_name() {
 
 /// What a large change owes to time: a request answers when its change is committed, and the worker does the rest.
 #[tokio::test(start_paused = true)]
-async fn deleting_much_is_answered_within_the_budget_of_deleting_little() {
+async fn deleting_much_costs_the_budget_of_deleting_little() {
     if !is_embedded() {
         return;
     }

@@ -321,9 +321,9 @@ async fn two_hundred_hostile_requests_are_refused_and_change_nothing() {
         let authorization = format!("Bearer {}", harness.acme);
         let uri = format!("/acme/scim/v2{path}");
         let reply = harness.raw(method, &uri, body.clone(), &[("authorization", &authorization)]).await;
-        let shown = String::from_utf8_lossy(&body).chars().take(120).collect::<String>();
-        assert!((400..500).contains(&reply.status), "{method} {path} {shown}: {reply:?}");
-        assert_eq!(harness.dump(Table::Users).await, before, "{method} {path} {shown}");
+        let output = String::from_utf8_lossy(&body).chars().take(120).collect::<String>();
+        assert!((400..500).contains(&reply.status), "{method} {path} {output}: {reply:?}");
+        assert_eq!(harness.dump(Table::Users).await, before, "{method} {path} {output}");
     }
 }
 

@@ -90,8 +90,8 @@ async fn no_route_shows_or_changes_another_tenants_data() {
             for uri in uris {
                 let body = (body != Value::Null).then(|| body.clone());
                 let reply = harness.send(route.method.as_str(), &uri, body).await;
-                let shown = reply.body.to_string();
-                assert!(!shown.contains(SECRET), "{} {uri}: {shown}", route.name);
+                let output = reply.body.to_string();
+                assert!(!output.contains(SECRET), "{} {uri}: {output}", route.name);
                 let names_id = route.path.contains("{id}");
                 assert!(!names_id || reply.status == 404 || reply.status == 400, "{} {uri}: {reply:?}", route.name);
             }
@@ -111,7 +111,7 @@ async fn a_key_is_refused_at_another_tenants_address_on_every_route() {
             let path = route.path.replace("{id}", id).replace("{tenant}", "globex").replace("{key}", "00000000000000");
             let uri = format!("{base}{}", path.replace("{name}", "robot"));
             if matches!(route.base, Base::OAuth | Base::WellKnown) {
-                // One takes other credentials, the other tells everybody the same.
+                // One takes other credentials, the other answers everybody alike.
                 continue;
             }
             for body in bodies(route.path, id) {

@@ -22,12 +22,12 @@ async fn a_key_works_from_when_its_automation_user_is_active() {
     let refused = keys::add(store, new_key("acme", NewCredentialType::Bearer), now).await.err().unwrap();
     assert!(refused.to_string().contains("no automation user"), "{refused}");
     keys::put_automation_user(store, &acme, ROBOT, false, now).await.unwrap();
-    let made = add(&harness, new_key("acme", NewCredentialType::Bearer)).await;
-    assert_eq!(made.record.state(now), State::Waiting);
-    assert_eq!(get(&harness, &header_of(&made)).await.status, 401);
+    let creation = add(&harness, new_key("acme", NewCredentialType::Bearer)).await;
+    assert_eq!(creation.record.state(now), State::Waiting);
+    assert_eq!(get(&harness, &header_of(&creation)).await.status, 401);
     for _ in 0..2 {
         keys::put_automation_user(store, &acme, ROBOT, true, now).await.unwrap();
-        assert_eq!(get(&harness, &header_of(&made)).await.status, 200);
+        assert_eq!(get(&harness, &header_of(&creation)).await.status, 200);
     }
     let next = add(&harness, new_key("acme", NewCredentialType::Jwt)).await;
     assert_eq!(get(&harness, &header_of(&next)).await.status, 200, "a key of an active user works at once");
@@ -40,13 +40,13 @@ async fn the_use_of_a_key_is_written_down_four_times_an_hour_at_the_most() {
     }
     let budget = Budget::new();
     let (harness, _) = with_issuer(Some(budget.clone())).await;
-    let made = add(&harness, new_key("acme", NewCredentialType::Bearer)).await;
-    let used = async || harness.app.store.key(&tenant("acme"), &made.record.id).await.unwrap().unwrap().used;
+    let creation = add(&harness, new_key("acme", NewCredentialType::Bearer)).await;
+    let used = async || harness.app.store.key(&tenant("acme"), &creation.record.id).await.unwrap().unwrap().used;
     assert_eq!(used().await, None);
     for (after, writes) in [(0, 1), (10, 0), (899, 0), (901, 1), (1_000, 0)] {
         let then = at(&harness, after);
         budget.take();
-        assert_eq!(get(&then, &header_of(&made)).await.status, 200);
+        assert_eq!(get(&then, &header_of(&creation)).await.status, 200);
         let spent = budget.take();
         let updates = spent.calls.iter().filter(|call| *call == "UpdateItem").count();
         assert_eq!(updates, writes, "after {after} s: {spent:?}");
@@ -145,13 +145,13 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
         ),
         ("audience", with(&|new| new.credential_type = trusting(|trust| trust.audience.clear()))),
         (
-            "audience, subject",
+            "subject is empty",
             with(&|new| {
                 new.credential_type = trusting(|trust| trust.subject = TrustedSubject::Only(String::new()));
             }),
         ),
         (
-            "subject: https://accounts.google.com signs",
+            "subject is missing, and https://accounts.google.com signs",
             with(&|new| {
                 new.credential_type = trusting(|trust| {
                     trust.issuer = "https://accounts.google.com".to_owned();
@@ -165,7 +165,7 @@ async fn a_wrong_request_for_a_key_names_the_field_and_the_rule() {
                 new.credential_type = trusting(|trust| trust.jwks_uri = "https://169.254.169.254/keys".to_owned());
             }),
         ),
-        ("scopes: admin", with(&|new| new.scopes.push(Scope::Admin))),
+        ("scopes cannot contain admin", with(&|new| new.scopes.push(Scope::Admin))),
     ] {
         let refused = keys::add(&harness.app.store, new, now).await.err().unwrap().to_string();
         assert!(refused.starts_with(field), "{refused}");
@@ -245,18 +245,20 @@ async fn a_key_ends_after_a_year_unless_it_is_said_otherwise() {
         NewCredentialType::Federation(trust()),
     ] {
         let is_jwt = form == NewCredentialType::Jwt;
-        let made = keys::add(&harness.app.store, new_key("acme", form.clone()), now).await.unwrap();
-        assert_eq!(made.record.ends(), Some(now + year));
-        harness.app.store.revoke_key(&tenant("acme"), &made.record.id, now).await.unwrap();
+        let creation = keys::add(&harness.app.store, new_key("acme", form.clone()), now).await.unwrap();
+        assert_eq!(creation.record.ends(), Some(now + year));
+        harness.app.store.revoke_key(&tenant("acme"), &creation.record.id, now).await.unwrap();
         let mut later = new_key("acme", form.clone());
         later.not_before = Some(now + year);
-        let made = keys::add(&harness.app.store, later, now).await.unwrap();
-        assert_eq!(made.record.ends(), Some(now + year + year), "from when it begins to work");
-        harness.app.store.revoke_key(&tenant("acme"), &made.record.id, now).await.unwrap();
+        let creation = keys::add(&harness.app.store, later, now).await.unwrap();
+        assert_eq!(creation.record.ends(), Some(now + year + year), "from when it begins to work");
+        harness.app.store.revoke_key(&tenant("acme"), &creation.record.id, now).await.unwrap();
         let never = NewKey { expires: Expiry::Never, ..new_key("acme", form) };
         match keys::add(&harness.app.store, never, now).await {
-            Ok(made) => assert!(!is_jwt && made.record.ends().is_none()),
-            Err(error) => assert!(is_jwt && error.to_string().starts_with("expires: a JWT"), "{error}"),
+            Ok(creation) => assert!(!is_jwt && creation.record.ends().is_none()),
+            Err(error) => {
+                assert!(is_jwt && error.to_string().starts_with("expires cannot be never for a JWT"), "{error}")
+            }
         }
     }
 }

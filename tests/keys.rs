@@ -1,4 +1,4 @@
-//! Who is let in.
+//! Which credentials authorize a request.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -147,7 +147,7 @@ thread_local! {
     static LOGGED: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
 }
 
-/// Writes to the test that listens. The log is one for all tests: what no subscriber of a process wants is not even made
+/// Writes to the test that listens. The log is one for all tests: what no subscriber of a process wants is not even created
 /// for that of a thread.
 struct Listener;
 
@@ -182,8 +182,8 @@ async fn a_refusal_is_logged_with_tenant_key_and_reason() {
         assert_eq!(harness.raw("GET", &path, Vec::new(), &[("authorization", &header)]).await.status, 401);
         let said = String::from_utf8(LOGGED.take().unwrap()).unwrap();
         let line = said.lines().find(|line| line.contains("denied")).unwrap_or_else(|| panic!("{said}"));
-        let shown: String = tenant.chars().take(40).collect();
-        for part in [format!("tenant={shown:?}"), format!("key={key:?}"), format!("denial={reason}")] {
+        let output: String = tenant.chars().take(40).collect();
+        for part in [format!("tenant={output:?}"), format!("key={key:?}"), format!("denial={reason}")] {
             assert!(line.contains(&part), "{part}: {line}");
         }
         assert!(!line.contains(&header[header.len().saturating_sub(20)..]) || key.is_empty(), "{line}");

@@ -19,6 +19,7 @@ mod filters;
 mod fuzz;
 mod group_members;
 mod groups;
+mod guards;
 mod hostile;
 mod idp;
 mod interleavings;

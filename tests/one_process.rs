@@ -30,7 +30,7 @@ fn raw(url: &str, text: &str) -> (String, String) {
 }
 
 #[test]
-fn a_url_that_is_not_encoded_and_a_request_without_host_are_told_why() {
+fn a_url_that_is_not_encoded_and_a_request_without_host_get_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let (url, token) = (server.url(), server.line("Secret token: "));
@@ -68,7 +68,7 @@ fn a_url_that_is_not_encoded_and_a_request_without_host_are_told_why() {
     assert_eq!(raw(url, &two).1.matches("\"totalResults\":0").count(), 2);
 }
 
-/// How often a process has a file open, as Linux tells; 1 where nothing tells.
+/// How often a process has a file open, as Linux counts; 1 where nothing counts.
 fn open_files(process: u32, file: &Path) -> usize {
     let Ok(open) = std::fs::read_dir(format!("/proc/{process}/fd")) else { return 1 };
     let file = file.canonicalize().unwrap();

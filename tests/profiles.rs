@@ -308,26 +308,26 @@ async fn a_profile_costs_no_read_but_one_of_ones_own_once_in_a_process() {
 async fn every_write_of_a_user_says_which_settings_are_in_force() {
     let harness = Harness::new().await;
     let tenant = Tenant::shipped(&harness, "jostle").await;
-    let told = || async {
+    let report = || async {
         let items: Vec<Item> = harness.dump(Table::Users).await;
         let settings = items[0]["settings"].as_m().unwrap().clone();
         (*settings["inviteAutomatically"].as_bool().unwrap(), settings["onDeactivation"].as_s().unwrap().clone())
     };
     let id = tenant.create(of_jostle("bob")).await;
-    assert_eq!(told().await, (false, "disable".to_owned()));
+    assert_eq!(report().await, (false, "disable".to_owned()));
     let settings = Settings { invite_automatically: true, on_deactivation: OnDeactivation::Suspend };
     assert_eq!(tenant.set(shipped("jostle"), settings).await, 1);
     let record = harness.app.store.tenant(&tenant.name).await.unwrap().unwrap();
     assert_eq!(record.config.settings, settings);
-    assert_eq!(told().await.1, "disable", "who is not written is not changed");
+    assert_eq!(report().await.1, "disable", "who is not written is not changed");
     let off = patch(json!([{"op": "replace", "path": "active", "value": false}]));
     let patched = tenant.send("PATCH", &format!("/Users/{id}"), off).await;
-    assert_eq!((patched.status, told().await), (200, (true, "suspend".to_owned())));
+    assert_eq!((patched.status, report().await), (200, (true, "suspend".to_owned())));
     assert!(patched.body.get("settings").is_none(), "nothing of it is told to clients");
     let keep_inviting = Settings { on_deactivation: OnDeactivation::Disable, ..settings };
     tenant.set(shipped("jostle"), keep_inviting).await;
     assert_eq!(tenant.send("PUT", &format!("/Users/{id}"), of_jostle("robert")).await.status, 200);
-    assert_eq!(told().await, (true, "disable".to_owned()), "also in the new item of a rename");
+    assert_eq!(report().await, (true, "disable".to_owned()), "also in the new item of a rename");
 }
 
 #[tokio::test(start_paused = true)]
@@ -375,7 +375,7 @@ async fn a_change_of_a_tenant_that_dies_at_any_call_is_completed_by_doing_it_aga
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_is_not_made_with_what_its_tenant_was_a_moment_ago() {
+async fn a_key_is_not_created_with_what_its_tenant_was_a_moment_ago() {
     let harness = Harness::new().await;
     let tenant = Tenant::shipped(&harness, "default").await;
     let store = &harness.app.store;
@@ -425,7 +425,7 @@ fn fields(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn tenants_are_made_shown_and_changed_on_the_command_line() {
+fn tenants_are_created_returned_and_changed_on_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| rollcall(folder.path(), args);
     let added =
@@ -438,16 +438,16 @@ fn tenants_are_made_shown_and_changed_on_the_command_line() {
         said.contains("mindtickle") && said.contains("bearer") && said.contains("jwt, client, federation"),
         "{said}"
     );
-    let shown = run(&["tenant", "show", "acme"]);
+    let output = run(&["tenant", "show", "acme"]);
     for line in ["profile mindtickle\n", "path /acme/scim\n", "inviteAutomatically true\n", "onDeactivation suspend\n"]
     {
-        assert!(fields(&shown.stdout).contains(line), "{shown:?}");
+        assert!(fields(&output.stdout).contains(line), "{output:?}");
     }
     let own = folder.path().join("app.json");
     std::fs::write(&own, own_profile().to_string()).unwrap();
     let set = run(&["tenant", "set", "acme", "--profile", own.to_str().unwrap(), "--invite", "false"]);
     assert!(set.status.success(), "{set:?}");
-    let shown = run(&["tenant", "show", "acme"]);
+    let output = run(&["tenant", "show", "acme"]);
     for line in [
         "profile app@",
         "path /acme/scim/v2\n",
@@ -455,7 +455,7 @@ fn tenants_are_made_shown_and_changed_on_the_command_line() {
         "inviteAutomatically false\n",
         "onDeactivation suspend\n",
     ] {
-        assert!(fields(&shown.stdout).contains(line), "{shown:?}");
+        assert!(fields(&output.stdout).contains(line), "{output:?}");
     }
     assert!(run(&["key", "create", "acme", "--description", "x"]).status.success());
     assert!(run(&["tenant", "set", "acme", "--invite", "true"]).status.success());
@@ -463,7 +463,7 @@ fn tenants_are_made_shown_and_changed_on_the_command_line() {
 }
 
 #[test]
-fn profiles_are_listed_shown_and_checked_on_the_command_line() {
+fn profiles_are_listed_returned_and_checked_on_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let run = |args: &[&str]| Command::new(env!("CARGO_BIN_EXE_rollcall")).args(args).output().unwrap();
     let listed = run(&["profile", "list"]);

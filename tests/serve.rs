@@ -112,7 +112,7 @@ fn a_first_start_prints_what_a_client_needs_and_a_second_one_how_to_get_it() {
 }
 
 #[test]
-fn tenants_and_keys_are_made_and_revoked_while_the_server_runs() {
+fn tenants_and_keys_are_created_and_revoked_while_the_server_runs() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let url = server.url().replace("/demo/", "/acme/");
@@ -145,17 +145,17 @@ fn tenants_and_keys_are_made_and_revoked_while_the_server_runs() {
 }
 
 #[test]
-fn mistakes_on_the_command_line_are_told_plainly() {
+fn mistakes_on_the_command_line_are_reported_plainly() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let address = server.url().strip_prefix("http://").unwrap().split('/').next().unwrap();
     for (args, said) in [
         (vec!["serve", "--listen", address], "is in use"),
         (vec!["tenant", "create", "Not_OK"], "lower-case letters"),
-        (vec!["tenant", "create", "demo"], "is there already"),
-        (vec!["key", "create", "nobody", "--description", "x"], "there is no tenant nobody"),
-        (vec!["key", "create", "demo", "--description", ""], "description: it has"),
-        (vec!["key", "create", "demo", "--description", "x", "--scope", "root"], "read, write, admin and events"),
+        (vec!["tenant", "create", "demo"], "belongs to an existing tenant; choose"),
+        (vec!["key", "create", "nobody", "--description", "x"], "tenant nobody does not exist; "),
+        (vec!["key", "create", "demo", "--description", ""], "description is empty or too long; "),
+        (vec!["key", "create", "demo", "--description", "x", "--scope", "root"], "read, write, admin or events"),
         (vec!["key", "create", "demo", "--description", "x", "--expires", "2001-01-01"], "in the past"),
         (vec!["key", "revoke", "demo", "nonsense"], "is not a key's id"),
         (vec!["key", "revoke", "demo", "00000000000000"], "key 00000000000000 not found"),

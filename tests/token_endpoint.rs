@@ -1,4 +1,4 @@
-//! The token endpoint: what a client sends, and what it is told (RFC 6749).
+//! The token endpoint: what a client sends, and the answer (RFC 6749).
 
 use std::collections::BTreeSet;
 
@@ -18,11 +18,11 @@ async fn ask_token(harness: &Harness, form: &[(&str, &str)], headers: &[(&str, &
     harness.raw("POST", "/acme/oauth/token", body.into_bytes(), &[headers, &[FORM]].concat()).await
 }
 
-pub async fn token_by_secret(harness: &Harness, made: &CreatedKey) -> ScimResponse {
+pub async fn token_by_secret(harness: &Harness, creation: &CreatedKey) -> ScimResponse {
     let form = [
         ("grant_type", "client_credentials"),
-        ("client_id", made.record.id.as_str()),
-        ("client_secret", made.secret.as_deref().unwrap()),
+        ("client_id", creation.record.id.as_str()),
+        ("client_secret", creation.secret.as_deref().unwrap()),
     ];
     ask_token(harness, &form, &[]).await
 }
@@ -71,15 +71,15 @@ async fn what_is_wrong_with_a_token_request_is_said_as_rfc_6749_has_it() {
     add(&harness, new_key("acme", NewCredentialType::Federation(trust()))).await;
     let (id, secret) = (client.record.id.as_str(), client.secret.as_deref().unwrap());
     let grant = ("grant_type", "client_credentials");
-    let shown = of_issuer("first", &claims());
-    assert_eq!(token_by_assertion(&harness, &shown).await.status, 200);
+    let output = of_issuer("first", &claims());
+    assert_eq!(token_by_assertion(&harness, &output).await.status, 200);
     let error = |reply: &ScimResponse| (reply.status, reply.body["error"].as_str().unwrap().to_owned());
     let invalid_client = (401, "invalid_client".to_owned());
     for (what, form) in [
         ("no grant type", vec![("client_id", id), ("client_secret", secret)]),
         ("a parameter twice", vec![grant, grant, ("client_id", id), ("client_secret", secret)]),
-        ("two ways at once", vec![grant, ("client_id", id), ("client_secret", secret), ("client_assertion", &shown)]),
-        ("an assertion of another type", vec![grant, ("client_assertion_type", "saml"), ("client_assertion", &shown)]),
+        ("two ways at once", vec![grant, ("client_id", id), ("client_secret", secret), ("client_assertion", &output)]),
+        ("an assertion of another type", vec![grant, ("client_assertion_type", "saml"), ("client_assertion", &output)]),
         ("no client id", vec![grant, ("client_secret", secret)]),
     ] {
         assert_eq!(error(&ask_token(&harness, &form, &[]).await), (400, "invalid_request".to_owned()), "{what}");
@@ -114,7 +114,7 @@ async fn what_is_wrong_with_a_token_request_is_said_as_rfc_6749_has_it() {
         assert_eq!(error(&reply), invalid_client, "{id}");
         bodies.insert(reply.body.to_string());
     }
-    for (what, assertion) in wrong_foreign_jwts().into_iter().chain([("replayed", shown)]) {
+    for (what, assertion) in wrong_foreign_jwts().into_iter().chain([("replayed", output)]) {
         let reply = token_by_assertion(&harness, &assertion).await;
         assert_eq!(error(&reply), invalid_client, "{what}");
         bodies.insert(reply.body.to_string());
@@ -129,7 +129,7 @@ async fn what_is_wrong_with_a_token_request_is_said_as_rfc_6749_has_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_asks_where_tokens_are_had_is_told_without_a_key_and_not_who_is_here() {
+async fn token_endpoint_metadata_needs_no_key_and_reveals_no_tenant() {
     let (harness, _) = with_issuer(None).await;
     for name in ["acme", "nobody"] {
         let path = format!("/.well-known/oauth-authorization-server/{name}");

@@ -23,7 +23,7 @@ async fn status(harness: &Harness, token: &str) -> u16 {
 }
 
 /// Stores tokens of a client as the token endpoint does, but for the check of the client.
-async fn issue(harness: &Harness, client: &KeyRecord, count: u64, now: Timestamp) -> Vec<String> {
+pub async fn issue(harness: &Harness, client: &KeyRecord, count: u64, now: Timestamp) -> Vec<String> {
     let mut tokens = Vec::new();
     for _ in 0..count {
         let token = AccessToken::mint(client).unwrap();
@@ -51,18 +51,18 @@ async fn a_client_with_all_tokens_that_it_may_have_is_revoked_by_one_write() {
     let budget = Budget::new();
     let (harness, _) = with_issuer(Some(budget.clone())).await;
     let admin = harness.operator().await;
-    let made = add(&harness, new_key("acme", NewCredentialType::Client)).await;
-    let client = &made.record;
+    let creation = add(&harness, new_key("acme", NewCredentialType::Client)).await;
+    let client = &creation.record;
     // Two hours as the clock has them, in both of which tokens are issued that live at one moment.
     let hour = Timestamp::now().as_second() / TOKEN_SECONDS + 1;
     let second = |second: i64| Timestamp::from_second(hour * TOKEN_SECONDS + second).unwrap();
     let (before, after) = (harness.at(second(-1)), harness.at(second(1)));
     let mut tokens = issue(&before, client, MAX_TOKENS_PER_WINDOW, second(-1)).await;
-    let refused = token_by_secret(&before, &made).await;
+    let refused = token_by_secret(&before, &creation).await;
     assert_eq!((refused.status, &refused.headers["retry-after"]), (429, &"2".parse().unwrap()), "{refused:?}");
-    assert_eq!(token_by_secret(&after, &made).await.status, 200, "the next hour counts by itself");
+    assert_eq!(token_by_secret(&after, &creation).await.status, 200, "the next hour counts by itself");
     tokens.extend(issue(&after, client, MAX_TOKENS_PER_WINDOW - 1, second(1)).await);
-    let refused = token_by_secret(&after, &made).await;
+    let refused = token_by_secret(&after, &creation).await;
     assert_eq!((refused.status, &refused.headers["retry-after"]), (429, &"3600".parse().unwrap()));
     for token in tokens.iter().step_by(101) {
         assert_eq!(status(&after, token).await, 200);
@@ -145,8 +145,8 @@ async fn a_trust_that_is_created_again_does_not_take_the_tokens_of_the_revoked_o
 #[tokio::test(start_paused = true)]
 async fn a_token_does_what_it_was_issued_for_as_far_as_its_client_may() {
     let (harness, _) = with_issuer(None).await;
-    let made = add(&harness, new_key("acme", NewCredentialType::Client)).await;
-    let token = issue(&harness, &made.record, 1, Timestamp::now()).await.remove(0);
+    let creation = add(&harness, new_key("acme", NewCredentialType::Client)).await;
+    let token = issue(&harness, &creation.record, 1, Timestamp::now()).await.remove(0);
     let post = async |token: &str| {
         let header = format!("Bearer {token}");
         harness.raw("POST", "/acme/scim/v2/Users", b"{}".to_vec(), &[("authorization", &header)]).await.status
@@ -158,7 +158,7 @@ async fn a_token_does_what_it_was_issued_for_as_far_as_its_client_may() {
     // Its record says more than its client's.
     let token = issue(&harness, &reader.record, 1, Timestamp::now()).await.remove(0);
     assert_eq!((status(&harness, &token).await, post(&token).await), (200, 403));
-    let unknown = AccessToken::mint(&made.record).unwrap().reveal();
+    let unknown = AccessToken::mint(&creation.record).unwrap().reveal();
     assert_eq!(status(&harness, &unknown).await, 401);
     let bearer = add(&harness, new_key("acme", NewCredentialType::Bearer)).await;
     let token = issue(&harness, &bearer.record, 1, Timestamp::now()).await.remove(0);

@@ -1,4 +1,4 @@
-//! Keys: made, shown once, rotated, and automation users, in whose name they act.
+//! Creates, rotates and revokes keys. Creates the automation users in whose name keys act.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,7 +25,7 @@ pub struct NewKey {
     pub not_before: Option<Timestamp>,
     /// When it stops working.
     pub expires: Expiry,
-    /// How it is shown.
+    /// The type of its credential.
     pub credential_type: NewCredentialType,
 }
 
@@ -62,15 +62,15 @@ pub enum NewCredentialType {
     Federation(FederatedIssuer),
 }
 
-/// A key just made.
+/// A new key, with its secret.
 pub struct CreatedKey {
     /// What is stored of it.
     pub record: KeyRecord,
-    /// What its holder shows, known this once; none where an identity provider has its own.
+    /// The secret. Nothing stores it. None where an identity provider has its own.
     pub secret: Option<String>,
 }
 
-/// Makes a key.
+/// Creates a key.
 ///
 /// # Errors
 /// When the request is wrong, its automation user is not there, or the store fails.
@@ -82,21 +82,21 @@ pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<CreatedKe
         Some(name) => !is_active(store, &new.tenant, name).await?,
         None => false,
     };
-    let made = made(new, tenant.config, awaiting_activation, now)?;
-    store.add_key(&made.record).await.map_err(|error| match error {
+    let new_key = new_key(new, tenant.config, awaiting_activation, now)?;
+    store.add_key(&new_key.record).await.map_err(|error| match error {
         StoreError::Exists => {
-            AdminError::Conflict("a key for that issuer and audience is there already; revoke it first".to_owned())
+            AdminError::Conflict("issuer and audience belong to an existing key; revoke that key first".to_owned())
         }
         error => error.into(),
     })?;
     // Activated meanwhile, the user has not seen the new key.
-    if let (true, Some(name)) = (awaiting_activation, &made.record.automation)
-        && is_active(store, &made.record.tenant, name).await.unwrap_or_default()
+    if let (true, Some(name)) = (awaiting_activation, &new_key.record.automation)
+        && is_active(store, &new_key.record.tenant, name).await.unwrap_or_default()
     {
-        // The key is there, whatever comes of this: its secret must be told. Activating the user again does the same.
-        let _ = store.activate_key(&made.record.tenant, &made.record.id).await;
+        // The key exists even if this fails, so its secret must be returned. Activating the user again does the same.
+        let _ = store.activate_key(&new_key.record.tenant, &new_key.record.id).await;
     }
-    Ok(made)
+    Ok(new_key)
 }
 
 /// A key that was rotated.
@@ -107,7 +107,7 @@ pub struct Rotation {
     pub ends: Timestamp,
 }
 
-/// Makes a key like another, which works on for a while: whoever uses it has that long to take the new one.
+/// Creates a key like another, which works on for a while: whoever uses it has that long to take the new one.
 ///
 /// # Errors
 /// When there is no such key, it cannot be rotated, or the store fails.
@@ -126,11 +126,13 @@ pub async fn rotate(
         Credential::Client(_) => NewCredentialType::Client,
         Credential::Jwt { .. } => NewCredentialType::Jwt,
         Credential::Federation { .. } => {
-            return Err(AdminError::Invalid(format!("{id} has no secret of ours that could be rotated")));
+            return Err(AdminError::Invalid(format!(
+                "{id} has no secret to rotate; rotate the signing key at the identity provider"
+            )));
         }
     };
     if old.revoked.is_some() {
-        return Err(AdminError::Invalid(format!("{id} is revoked; make a new key instead")));
+        return Err(AdminError::Invalid(format!("{id} is revoked; create a new key")));
     }
     // As long as the old one was to live when it was created, unless somebody says otherwise.
     let expires = match (expires, old.expires) {
@@ -159,10 +161,10 @@ pub async fn rotate(
 /// When there is none of that id, or the store fails.
 pub async fn find(store: &Store, tenant: &TenantName, id: &KeyId) -> Result<KeyRecord, AdminError> {
     let found = store.key(tenant, id).await?;
-    found.ok_or_else(|| AdminError::NotFound(format!("the tenant {tenant} has no key {id}")))
+    found.ok_or_else(|| AdminError::NotFound(format!("key {id} does not exist in tenant {tenant}; list its keys")))
 }
 
-/// Makes an automation user if it is not there, and activates it, and with it the keys that wait for it. What is
+/// Creates an automation user if it is not there, and activates it, and with it the keys that wait for it. What is
 /// activated stays so.
 ///
 /// # Errors
@@ -179,7 +181,7 @@ pub async fn put_automation_user(
     let is_good = (1..=MAX_AUTOMATION_BYTES).contains(&name.len()) && !name.chars().any(is_strange);
     if !is_good {
         return Err(AdminError::Invalid(format!(
-            "the name of an automation user has 1 to {MAX_AUTOMATION_BYTES} bytes, and no colon, slash, percent sign or control character"
+            "name is no name for an automation user; send 1 to {MAX_AUTOMATION_BYTES} bytes without colon, slash, percent sign or control character"
         )));
     }
     store.add_automation_user(tenant, name, now).await?;
@@ -195,35 +197,37 @@ async fn is_active(store: &Store, tenant: &TenantName, name: &str) -> Result<boo
 }
 
 fn no_user(tenant: &TenantName, name: &str) -> AdminError {
-    AdminError::NotFound(format!("the tenant {tenant} has no automation user {name}; make it first"))
+    AdminError::NotFound(format!("the tenant {tenant} has no automation user {name}; create it first"))
 }
 
 fn check(new: &NewKey, now: Timestamp) -> Result<(), AdminError> {
     let refuse = |why: String| Err(AdminError::Invalid(why));
     if new.description.trim().is_empty() || new.description.len() > MAX_DESCRIPTION_BYTES {
-        return refuse(format!("description: it has 1 to {MAX_DESCRIPTION_BYTES} bytes"));
+        return refuse(format!("description is empty or too long; send 1 to {MAX_DESCRIPTION_BYTES} bytes"));
     }
     if new.scopes.is_empty() {
-        return refuse("scopes: at least one of read, write, admin and events".to_owned());
+        return refuse("scopes is empty; name at least one of read, write, admin and events".to_owned());
     }
     if new.scopes.contains(&Scope::Admin) && new.tenant.as_str() != OPERATOR_TENANT {
         return refuse(format!(
-            "scopes: admin is for keys of the tenant {OPERATOR_TENANT}; it opens nothing elsewhere"
+            "scopes cannot contain admin in this tenant; create admin keys in the tenant {OPERATOR_TENANT}"
         ));
     }
     if let Expiry::At(expires) = new.expires {
         if expires <= now {
-            return refuse("expires: it is in the past".to_owned());
+            return refuse("expires is in the past; send a later time".to_owned());
         }
         if new.not_before.is_some_and(|begins| expires <= begins) {
-            return refuse("notBefore: it is after expires".to_owned());
+            return refuse("notBefore is not before expires; send an earlier time".to_owned());
         }
     }
     if new.expires == Expiry::Never && new.credential_type == NewCredentialType::Jwt {
-        return refuse("expires: a JWT says when it ends; name a time".to_owned());
+        return refuse("expires cannot be never for a JWT; send a time".to_owned());
     }
     if matches!(new.credential_type, NewCredentialType::Basic | NewCredentialType::Jwt) && new.automation.is_none() {
-        return refuse("automation: HTTP Basic and JWTs act in the name of an automation user; name one".to_owned());
+        return refuse(
+            "automation is missing; name the automation user of this HTTP Basic or JWT credential".to_owned(),
+        );
     }
     match &new.credential_type {
         NewCredentialType::Federation(trust) => check_trust(trust),
@@ -245,18 +249,19 @@ fn check_credential_type(profile: &Profile, credential_type: &NewCredentialType)
     }
     let allowed = profile.credentials.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
     Err(AdminError::Invalid(format!(
-        "type: the profile {} of this tenant does not allow credentials of the type {credential_type}; it allows {allowed}",
+        "type {credential_type} is not allowed by the tenant's profile {}; use one of {allowed}",
         profile.name
     )))
 }
 
-fn made(
+fn new_key(
     new: NewKey,
     config: TenantConfig,
     awaiting_activation: bool,
     now: Timestamp,
 ) -> Result<CreatedKey, AdminError> {
-    let no_random = |_| AdminError::Store(StoreError::Unavailable("no random numbers".to_owned()));
+    let no_random =
+        |_| AdminError::Store(StoreError::Unavailable("the system returned no random numbers; try again".to_owned()));
     let mut seal = [0; 32];
     getrandom::fill(&mut seal).map_err(no_random)?;
     let key = ApiKey::mint(&new.tenant).map_err(no_random)?;

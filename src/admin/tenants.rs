@@ -1,4 +1,4 @@
-//! Tenants: made, shown, and changed in profile and settings.
+//! Creates tenants, and changes their profiles and settings.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Chosen {
     pub fn shipped(name: &str) -> Result<Self, AdminError> {
         let reference = ProfileRef::shipped(name).ok_or_else(|| {
             let all: Vec<_> = Profile::shipped_names().collect();
-            AdminError::Invalid(format!("profile: none {name} ships; those that do are {}", all.join(", ")))
+            AdminError::Invalid(format!("profile {name} is not a built-in profile; use one of {}", all.join(", ")))
         })?;
         Ok(Self { reference, own: None })
     }
@@ -49,7 +49,7 @@ impl Chosen {
     }
 }
 
-/// Makes a tenant.
+/// Creates a tenant.
 ///
 /// # Errors
 /// When it is there already, or the store fails.
@@ -64,7 +64,7 @@ pub async fn add(
     let config = TenantConfig { profile, settings, version: 0 };
     match store.add_tenant(name, &config, now).await? {
         true => find(store, name).await,
-        false => Err(AdminError::Conflict(format!("the tenant {name} is there already"))),
+        false => Err(AdminError::Conflict(format!("name {name} belongs to an existing tenant; choose another name"))),
     }
 }
 
@@ -94,7 +94,7 @@ pub async fn set(
 /// When it is not there, or the store fails.
 pub async fn find(store: &Store, name: &TenantName) -> Result<TenantRecord, AdminError> {
     let found = store.tenant(name).await?;
-    found.ok_or_else(|| AdminError::NotFound(format!("there is no tenant {name}")))
+    found.ok_or_else(|| AdminError::NotFound(format!("tenant {name} does not exist; list the tenants, or create it")))
 }
 
 /// The tenant's profile.

@@ -36,17 +36,23 @@ pub(super) fn check_trust(trust: &FederatedIssuer) -> Result<(), AdminError> {
     let refuse = |why: String| Err(AdminError::Invalid(why));
     let is_local = cfg!(feature = "local");
     if !trust.issuer.parse().is_ok_and(|uri| is_secure(&uri, is_local)) {
-        return refuse("issuer: it begins with https://".to_owned());
+        return refuse("issuer does not start with https://; send an HTTPS URL".to_owned());
     }
     if !trust.jwks_uri.parse().is_ok_and(|uri| is_fetched_safely(&uri, is_local)) {
-        return refuse("jwksUri: it begins with https://, and its host is no address within a network".to_owned());
+        return refuse("jwksUri is not a public https:// address; send an HTTPS URL with a public host".to_owned());
     }
-    if trust.issuer == jwt::OWN_ISSUER || trust.audience.is_empty() || trust.subject.only() == Some("") {
-        return refuse("audience, subject: they are not empty".to_owned());
+    if trust.issuer == jwt::OWN_ISSUER {
+        return refuse("issuer is Rollcall itself; send the identity provider's issuer".to_owned());
+    }
+    if trust.audience.is_empty() {
+        return refuse("audience is empty; send the aud of the JWTs to accept".to_owned());
+    }
+    if trust.subject.only() == Some("") {
+        return refuse("subject is empty; send the sub of the JWTs to accept".to_owned());
     }
     if trust.subject == TrustedSubject::Any && is_shared(&trust.issuer) {
         return refuse(format!(
-            "subject: {} signs JWTs for everybody who has an account there; name whose JWTs to accept",
+            "subject is missing, and {} signs JWTs for everybody who has an account there; name the sub to accept",
             trust.issuer
         ));
     }
@@ -65,7 +71,7 @@ fn is_secure(uri: &Uri, is_local: bool) -> bool {
 
 /// Whether a URL is secure and leads beyond this network, as far as it says, or locally to this machine.
 fn is_fetched_safely(uri: &Uri, is_local: bool) -> bool {
-    let place = uri.host().map_or(Place::Within, Place::of);
+    let place = uri.host().map_or(Place::Internal, Place::of);
     is_secure(uri, is_local) && (place == Place::Public || (is_local && place == Place::Here))
 }
 
@@ -74,8 +80,8 @@ fn is_fetched_safely(uri: &Uri, is_local: bool) -> bool {
 enum Place {
     /// On this machine.
     Here,
-    /// Within a network, or nowhere.
-    Within,
+    /// An address of a private network, or of none.
+    Internal,
     /// Anywhere: a name, which is not looked up, or a public address.
     Public,
 }
@@ -89,7 +95,7 @@ impl Place {
             Ok(IpAddr::V6(address)) => Self::of_v6(address),
             Err(_) if host == "localhost" || host.ends_with(".localhost") => Self::Here,
             // `127.1`, `0x7f000001` and `2130706433` are addresses to some who look them up.
-            Err(_) if is_number(&host) || host.is_empty() => Self::Within,
+            Err(_) if is_number(&host) || host.is_empty() => Self::Internal,
             Err(_) => Self::Public,
         }
     }
@@ -97,12 +103,12 @@ impl Place {
     fn of_v4(address: Ipv4Addr) -> Self {
         let [first, second, ..] = address.octets();
         let is_shared = first == 100 && (64..128).contains(&second);
-        let is_within = address.is_private() || address.is_link_local() || is_shared;
+        let is_internal = address.is_private() || address.is_link_local() || is_shared;
         // 240.0.0.0/4 is reserved, with the broadcast address in it.
         let is_nowhere = first == 0 || address.is_multicast() || first >= 240;
         match address.is_loopback() {
             true => Self::Here,
-            false if is_within || is_nowhere => Self::Within,
+            false if is_internal || is_nowhere => Self::Internal,
             false => Self::Public,
         }
     }
@@ -114,11 +120,11 @@ impl Place {
             let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
             return Self::of_v4(Ipv4Addr::new(a, b, c, d));
         }
-        let is_within = address.is_unique_local() || address.is_unicast_link_local();
+        let is_internal = address.is_unique_local() || address.is_unicast_link_local();
         let is_nowhere = address.is_multicast() || address.is_unspecified() || [a, b, c, d, e, f] == [0; 6];
         match address.is_loopback() {
             true => Self::Here,
-            false if is_within || is_nowhere => Self::Within,
+            false if is_internal || is_nowhere => Self::Internal,
             false => Self::Public,
         }
     }

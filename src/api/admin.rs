@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{RequestContext, ScimResponse};
 use crate::admin::keys::{CreatedKey, Expiry, NewCredentialType, NewKey};
 use crate::admin::tenants::Chosen;
-use crate::admin::{AdminError, keys, show, tenants};
+use crate::admin::{AdminError, keys, render, tenants};
 use crate::app::App;
 use crate::auth::{FederatedIssuer, KeyId, Scope, TrustedSubject, jwt};
 use crate::limits::ROTATION_OVERLAP_SECONDS;
@@ -26,7 +26,7 @@ pub async fn list_tenants(context: RequestContext<'_>) -> Result<ScimResponse, S
     let caller = context.authenticate().await?;
     let mut all = Vec::new();
     for tenant in context.app().store.tenants().await? {
-        all.push(shown(&context, &tenant).await?);
+        all.push(render_tenant(&context, &tenant).await?);
     }
     done(&caller, StatusCode::OK, json!({"tenants": all}))
 }
@@ -38,12 +38,12 @@ pub async fn list_tenants(context: RequestContext<'_>) -> Result<ScimResponse, S
 pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let TenantRequest { name, profile, settings } = body(&context)?;
-    let name = name.ok_or_else(|| ScimError::invalid_value("name: it is missing"))?;
+    let name = name.ok_or_else(|| ScimError::invalid_value("name is missing; send the tenant's name"))?;
     let name = tenant_name(&name).map_err(|error| ScimError::invalid_value(format!("name: {error}")))?;
     let profile = profile.map_or_else(|| Chosen::shipped("default"), chosen)?;
     let settings = settings.unwrap_or_default().over(Settings::default())?;
     let tenant = tenants::add(&context.app().store, &name, &profile, settings, context.now()).await?;
-    done(&caller, StatusCode::CREATED, shown(&context, &tenant).await?)
+    done(&caller, StatusCode::CREATED, render_tenant(&context, &tenant).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}
@@ -53,7 +53,7 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
 pub async fn show_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
-    done(&caller, StatusCode::OK, shown(&context, &tenant).await?)
+    done(&caller, StatusCode::OK, render_tenant(&context, &tenant).await?)
 }
 
 /// PATCH /admin/v1/tenants/{tenant}: what is not named stays (RFC 7396).
@@ -64,14 +64,14 @@ pub async fn change_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let caller = context.authenticate().await?;
     let TenantRequest { name, profile, settings } = body(&context)?;
     if name.is_some_and(|name| name != context.path_param("{tenant}")) {
-        return Err(ScimError::invalid_value("name: a tenant keeps its name"));
+        return Err(ScimError::invalid_value("name cannot change; create another tenant"));
     }
     let profile = profile.map(chosen).transpose()?;
     let change = settings.unwrap_or_default();
     change.over(Settings::default())?;
     let set = |held| change.over(held).unwrap_or(held);
     let tenant = tenants::set(&context.app().store, &named(&context)?, profile.as_ref(), set, context.now()).await?;
-    done(&caller, StatusCode::OK, shown(&context, &tenant).await?)
+    done(&caller, StatusCode::OK, render_tenant(&context, &tenant).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}/keys
@@ -82,7 +82,7 @@ pub async fn list_keys(context: RequestContext<'_>) -> Result<ScimResponse, Scim
     let caller = context.authenticate().await?;
     let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
     let all = context.app().store.keys(&tenant.name).await?;
-    let all: Vec<_> = all.iter().map(|record| show::key(record, context.now())).collect();
+    let all: Vec<_> = all.iter().map(|record| render::key(record, context.now())).collect();
     done(&caller, StatusCode::OK, json!({"keys": all}))
 }
 
@@ -93,8 +93,8 @@ pub async fn list_keys(context: RequestContext<'_>) -> Result<ScimResponse, Scim
 pub async fn create_key(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let new = body::<KeyRequest>(&context)?.new_key(named(&context)?)?;
-    let made = keys::add(&context.app().store, new, context.now()).await?;
-    done(&caller, StatusCode::CREATED, shown_once(&context, made).into())
+    let new_key = keys::add(&context.app().store, new, context.now()).await?;
+    done(&caller, StatusCode::CREATED, render_new_key(&context, new_key).into())
 }
 
 /// POST /admin/v1/tenants/{tenant}/keys/{key}/rotate
@@ -106,15 +106,15 @@ pub async fn rotate_key(context: RequestContext<'_>) -> Result<ScimResponse, Sci
     let request = if context.raw_body().is_empty() { RotateRequest::default() } else { body(&context)? };
     let overlap = request.overlap_seconds.unwrap_or(ROTATION_OVERLAP_SECONDS);
     if !(0..=ROTATION_OVERLAP_SECONDS * 90).contains(&overlap) {
-        return Err(ScimError::invalid_value("overlapSeconds: it is at least 0, and at most 90 days"));
+        return Err(ScimError::invalid_value("overlapSeconds is out of range; send 0 to 7776000 (90 days)"));
     }
     let expires = expiry(request.expires.as_deref())?;
     let overlap = SignedDuration::from_secs(overlap);
     let (tenant, key) = (named(&context)?, key_id(&context)?);
     let rotation = keys::rotate(&context.app().store, &tenant, &key, overlap, expires, context.now()).await?;
-    let mut shown = shown_once(&context, rotation.successor);
-    shown.insert("replaces".to_owned(), json!({"id": key.as_str(), "expires": date_time(rotation.ends)}));
-    done(&caller, StatusCode::CREATED, shown.into())
+    let mut fields = render_new_key(&context, rotation.successor);
+    fields.insert("replaces".to_owned(), json!({"id": key.as_str(), "expires": date_time(rotation.ends)}));
+    done(&caller, StatusCode::CREATED, fields.into())
 }
 
 /// DELETE /admin/v1/tenants/{tenant}/keys/{key}: revokes it; its record stays.
@@ -138,11 +138,11 @@ pub async fn list_automation_users(context: RequestContext<'_>) -> Result<ScimRe
     let caller = context.authenticate().await?;
     let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
     let all = context.app().store.automation_users(&tenant.name).await?;
-    let all: Vec<_> = all.iter().map(show::automation_user).collect();
+    let all: Vec<_> = all.iter().map(render::automation_user).collect();
     done(&caller, StatusCode::OK, json!({"automationUsers": all}))
 }
 
-/// PUT /admin/v1/tenants/{tenant}/automation-users/{name}: makes it if it is not there, and activates it for good.
+/// PUT /admin/v1/tenants/{tenant}/automation-users/{name}: creates it if it does not exist, and activates it for good.
 ///
 /// # Errors
 /// 400, 401, 403, 404, 503.
@@ -154,10 +154,10 @@ pub async fn put_automation_user(context: RequestContext<'_>) -> Result<ScimResp
     let user =
         keys::put_automation_user(store, &tenant.name, context.path_param("{name}"), request.active, context.now())
             .await?;
-    done(&caller, StatusCode::OK, show::automation_user(&user))
+    done(&caller, StatusCode::OK, render::automation_user(&user))
 }
 
-/// Of a tenant that is made or changed.
+/// Of a tenant that is created or changed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TenantRequest {
@@ -210,7 +210,7 @@ impl SettingsRequest {
     fn over(&self, held: Settings) -> Result<Settings, ScimError> {
         let on_deactivation = match &self.on_deactivation {
             Some(text) => {
-                text.parse().map_err(|why| ScimError::invalid_value(format!("settings.onDeactivation: {why}")))?
+                text.parse().map_err(|why| ScimError::invalid_value(format!("settings.onDeactivation {why}")))?
             }
             None => held.on_deactivation,
         };
@@ -241,7 +241,7 @@ impl KeyRequest {
 
     fn credential_type(&self) -> Result<NewCredentialType, ScimError> {
         let needed = |name: &str, value: &Option<String>| {
-            let why = || ScimError::invalid_value(format!("{name}: it is missing; the type federation needs it"));
+            let why = || ScimError::invalid_value(format!("{name} is missing; the type federation needs it"));
             value.clone().ok_or_else(why)
         };
         match self.credential_type.as_deref().unwrap_or("bearer") {
@@ -254,10 +254,11 @@ impl KeyRequest {
                 audience: needed("audience", &self.audience)?,
                 subject: self.trusted_subject()?,
                 jwks_uri: needed("jwksUri", &self.jwks_uri)?,
-                algorithm: jwt::algorithm(self.algorithm.as_deref().unwrap_or("RS256"))
-                    .ok_or_else(|| ScimError::invalid_value("algorithm: it is one of RS256, PS256, ES256 and EdDSA"))?,
+                algorithm: jwt::algorithm(self.algorithm.as_deref().unwrap_or("RS256")).ok_or_else(|| {
+                    ScimError::invalid_value("algorithm is unknown; use RS256, PS256, ES256 or EdDSA")
+                })?,
             })),
-            _ => Err(ScimError::invalid_value("type: it is one of bearer, jwt, basic, client and federation")),
+            _ => Err(ScimError::invalid_value("type is unknown; use bearer, jwt, basic, client or federation")),
         }
     }
 
@@ -267,10 +268,10 @@ impl KeyRequest {
             (Some(subject), false) => Ok(TrustedSubject::Only(subject.clone())),
             (None, true) => Ok(TrustedSubject::Any),
             (None, false) => Err(ScimError::invalid_value(
-                "subject: it is missing; name the sub of the JWTs to accept, or accept those of every subject with \
+                "subject is missing; name the sub of the JWTs to accept, or accept those of every subject with \
                  anySubject",
             )),
-            (Some(_), true) => Err(ScimError::invalid_value("anySubject: subject names one; leave one of the two out")),
+            (Some(_), true) => Err(ScimError::invalid_value("anySubject contradicts subject; send one of the two")),
         }
     }
 }
@@ -290,16 +291,16 @@ fn done(caller: &crate::auth::Principal, status: StatusCode, body: Value) -> Res
     Ok(ScimResponse::plain(Some(caller.key().clone()), status, body))
 }
 
-async fn shown(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
+async fn render_tenant(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
     let App { store, profiles, .. } = context.app();
     let profile = profiles.of(store, &tenant.name, &tenant.config.profile).await?;
-    Ok(show::tenant(tenant, &profile))
+    Ok(render::tenant(tenant, &profile))
 }
 
-fn shown_once(context: &RequestContext<'_>, made: CreatedKey) -> Map<String, Value> {
-    let mut shown = show::key(&made.record, context.now());
-    shown.extend(made.secret.map(|secret| ("secret".to_owned(), secret.into())));
-    shown
+fn render_new_key(context: &RequestContext<'_>, new_key: CreatedKey) -> Map<String, Value> {
+    let mut fields = render::key(&new_key.record, context.now());
+    fields.extend(new_key.secret.map(|secret| ("secret".to_owned(), secret.into())));
+    fields
 }
 
 fn body<T: DeserializeOwned>(context: &RequestContext<'_>) -> Result<T, ScimError> {
@@ -335,7 +336,9 @@ fn expiry(text: Option<&str>) -> Result<Expiry, ScimError> {
 
 fn instant(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ScimError> {
     let parse = |text: &str| {
-        text.parse().map_err(|_| ScimError::invalid_value(format!("{name}: it is a time such as 2027-01-31T12:00:00Z")))
+        text.parse().map_err(|_| {
+            ScimError::invalid_value(format!("{name} is not a time; send one such as 2027-01-31T12:00:00Z"))
+        })
     };
     text.map(parse).transpose()
 }

@@ -25,7 +25,7 @@ impl<'a> RequestContext<'a> {
     }
 
     /// Lets the caller in, and reads in the same round trip. The read's outcome, be it good or an error, is seen only by
-    /// those who are let in.
+    /// authorized callers.
     ///
     /// # Errors
     /// 401, 403, 503, or the read's own.
@@ -43,7 +43,7 @@ impl<'a> RequestContext<'a> {
             let read = move |tenant| Box::pin(async move { *found = Some(read(tenant).await) }) as Pin<Box<_>>;
             self.authorize(Box::new(read)).await?
         };
-        // Who is let in has waited for the read.
+        // An authorized caller has waited for the read.
         let found = found.unwrap_or_else(|| Err(ScimError::unavailable("nothing was read; try again")))?;
         Ok((caller, found))
     }
@@ -94,7 +94,7 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    /// The answer to a caller who is not let in; the reason goes to the log. A 401 offers what the default profile allows,
+    /// The answer to a caller who is not authorized; the reason goes to the log. A 401 offers what the default profile allows,
     /// whatever the tenant and whether there is one: only to who holds one of its keys it says what the tenant allows.
     pub(super) fn denial_response(&self, Rejection { denial, key, profile }: Rejection) -> ScimError {
         let tenant: String = self.target.tenant.chars().take(MAX_TENANT_BYTES).collect();
@@ -106,7 +106,7 @@ impl<'a> RequestContext<'a> {
                 ErrorCode::ScopeMissing,
                 format!("this key lacks the scope {}; create a key that has it", self.route.scope.as_str()),
             ),
-            // Told that its credentials are bad, Entra ID would put the tenant into quarantine at once.
+            // After a 401, Entra ID would put the tenant into quarantine at once.
             Denial::IssuerUnavailable => ScimError::retry(
                 ErrorCode::IssuerUnavailable,
                 "the identity provider's signing keys could not be fetched; send the request again",

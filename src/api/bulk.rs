@@ -1,5 +1,5 @@
 //! `/Bulk` (RFC 7644 section 3.7). Every operation goes to the handler that it would go to alone; here is decided when,
-//! and what is told of it.
+//! and what it answers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use crate::scim::{ErrorCode, ScimError, ScimType};
 /// The endpoints whose resources an operation may write.
 const ENDPOINTS: [&str; 3] = ["Users", "Groups", "GroupMembers"];
 
-/// POST /Bulk. The caller is let in once; whatever becomes of the operations, the answer is 200.
+/// POST /Bulk. Rollcall authorizes the caller once; whatever becomes of the operations, the answer is 200.
 ///
 /// # Errors
 /// 400, 401, 403, 413, 503; then nothing was done. An operation that breaks a rule fails alone.
@@ -35,14 +35,14 @@ pub async fn post(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
     let mut run = Run::new(&context, &principal, &request);
     run.carry_out().await;
     let outcomes = run.outcomes();
-    let told = request.operations.iter().enumerate();
-    let told = told.filter_map(|(index, operation)| Some((operation, outcomes.get(&index)?)));
-    let body = bulk::response(told);
+    let results = request.operations.iter().enumerate();
+    let results = results.filter_map(|(index, operation)| Some((operation, outcomes.get(&index)?)));
+    let body = bulk::response(results);
     Ok(ScimResponse::json(principal, StatusCode::OK, body))
 }
 
 /// Whether an operation may be one of that row.
-pub(super) fn takes(route: &Route) -> bool {
+pub(super) fn accepts(route: &Route) -> bool {
     let endpoint = route.path.split('/').nth(1).unwrap_or_default();
     route.scope == Scope::Write && ENDPOINTS.contains(&endpoint)
 }
@@ -71,7 +71,7 @@ enum OperationState {
 /// A step, and what its handler said.
 type Ended = (usize, Result<ScimResponse, ScimError>);
 
-/// An operation made ready: its row, the request, and the request's id.
+/// An operation that can run: its row, the request, and the request's id.
 struct Ready {
     route: &'static Route,
     target: RequestTarget,
@@ -144,7 +144,7 @@ impl<'a> Run<'a> {
         self.request.operations.get(step.index)
     }
 
-    /// Makes a step ready, or says why it cannot be done.
+    /// Prepares a step, or returns why it cannot run.
     fn begin(&mut self, number: usize) -> Result<Ready, ScimError> {
         let is_alone = (0..number).all(|before| self.outcome(before).is_some());
         let (step, state) = self.steps.get(number).ok_or_else(not_run)?;
@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
             data => *request.body_mut() = Bytes::from(data.to_string()),
         }
         let try_number = step.index + if is_again { MAX_BULK_OPERATIONS } else { 0 };
-        Ok(Ready { route, target, request, request_id: id_within(self.context.request_id(), try_number) })
+        Ok(Ready { route, target, request, request_id: sub_request_id(self.context.request_id(), try_number) })
     }
 
     /// The row of the route table for an operation, if it may be one of a Bulk.
@@ -187,18 +187,18 @@ impl<'a> Run<'a> {
         path: &str,
     ) -> Result<(&'static Route, RequestTarget, Request<Bytes>), ScimError> {
         let method = operation.method.ok_or_else(not_run)?.as_str();
-        // The resource is not told again: with this, its members are not read. A PATCH of a group answers without.
+        // The answer does not repeat the resource: with this, its members are not read. A PATCH of a group answers without.
         let query = if operation.method == Some(Method::Patch) { "" } else { "?attributes=id" };
         let nothing = || {
-            let shown: String = path.chars().take(128).collect();
+            let excerpt: String = path.chars().take(128).collect();
             ScimError::new(
                 ErrorCode::NoEndpoint,
-                format!("path {shown}: a Bulk takes operations on /Users, /Groups and /GroupMembers"),
+                format!("path {excerpt}: a Bulk takes operations on /Users, /Groups and /GroupMembers"),
             )
         };
         let request = self.context.sub_request_builder(method, &format!("{path}{query}")).map_err(|_| nothing())?;
         let target = RequestTarget::parse(request.uri().path()).ok_or_else(nothing)?;
-        let mut rows = self.context.routes().iter().filter(|route| takes(route) && route.takes(&target)).peekable();
+        let mut rows = self.context.routes().iter().filter(|route| accepts(route) && route.accepts(&target)).peekable();
         rows.peek().ok_or_else(nothing)?;
         let refused = || ScimError::new(ErrorCode::MethodNotAllowed, format!("{method} is not allowed at {path}"));
         let route = rows.find(|route| route.method == *request.method()).ok_or_else(refused)?;
@@ -250,7 +250,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What is told, by the places of the request. Nothing of what was not begun because of errors, all else otherwise.
+    /// The outcomes, by the index of their operation. Operations that did not start because of errors have none.
     fn outcomes(self) -> BTreeMap<usize, OperationOutcome> {
         let has_failed = self.request.fail_on_errors.is_some_and(|limit| self.errors >= limit);
         let outcome = |(step, state): &(PlannedOperation<'a>, OperationState)| {
@@ -269,20 +269,20 @@ impl<'a> Run<'a> {
 
 async fn perform<'a>(context: &'a RequestContext<'a>, principal: &'a Principal, number: usize, ready: Ready) -> Ended {
     let Ready { route, target, request, request_id } = ready;
-    let within = context.sub_request((route, target), &request, &request_id, principal);
-    (number, (route.handler)(within).await)
+    let sub_request = context.sub_request((route, target), &request, &request_id, principal);
+    (number, (route.handler)(sub_request).await)
 }
 
-/// The id of a request within another: of the same length, and never that of another operation or try.
-fn id_within(request_id: &str, number: usize) -> String {
+/// The id of a sub-request: of the same length, and never that of another operation or try.
+fn sub_request_id(request_id: &str, number: usize) -> String {
     format!("{request_id:.28}{number:04x}")
 }
 
 /// What needs what failed fails with it, and in the same way: for good, or to be sent again.
 fn depends(bulk_id: &str, error: &ScimError) -> ScimError {
-    let shown: String = bulk_id.chars().take(128).collect();
+    let excerpt: String = bulk_id.chars().take(128).collect();
     let detail =
-        format!("bulkId:{shown} refers to an operation that failed, with {}; this one was not run", error.status());
+        format!("bulkId:{excerpt} refers to an operation that failed, with {}; this one was not run", error.status());
     match error.status() {
         429 | 500.. => ScimError::unavailable(detail),
         _ => ScimError::new(ErrorCode::BulkReference, detail),
@@ -305,9 +305,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_within_a_request_are_as_long_as_its_own_and_all_different() {
+    fn ids_inside_a_request_are_as_long_as_its_own_and_all_different() {
         let outer = "0123456789abcdef0123456789abcdef";
-        let ids: std::collections::BTreeSet<_> = (0..2 * MAX_BULK_OPERATIONS).map(|n| id_within(outer, n)).collect();
+        let ids: std::collections::BTreeSet<_> =
+            (0..2 * MAX_BULK_OPERATIONS).map(|n| sub_request_id(outer, n)).collect();
         assert_eq!(ids.len(), 2 * MAX_BULK_OPERATIONS);
         assert!(ids.iter().all(|id| id.len() == outer.len()));
     }

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_told_by_header_and_form() {
+    fn a_kind_is_reported_by_header_and_form() {
         let kind = |agent: &'static str, body: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(USER_AGENT, agent.parse().unwrap());

@@ -51,7 +51,7 @@ pub struct Route {
 
 impl Route {
     /// Whether a path is one of the row's.
-    pub(super) fn takes(&self, target: &RequestTarget) -> bool {
+    pub(super) fn accepts(&self, target: &RequestTarget) -> bool {
         target.matches(self.base, self.path)
     }
 
@@ -78,14 +78,14 @@ pub type Handler =
 /// A request that a route was found for.
 pub struct RequestContext<'a> {
     pub(super) app: &'a App,
-    /// The whole table, for requests within this one.
+    /// The whole table, for sub-requests.
     pub(super) routes: &'static [Route],
     pub(super) route: &'static Route,
     pub(super) target: RequestTarget,
     pub(super) request: &'a Request<Bytes>,
     pub(super) request_id: &'a str,
     pub(super) started: Instant,
-    /// Who was let in already, if it is made within another request.
+    /// The authorized caller of the outer request, if this is a sub-request.
     pub(super) caller: Option<&'a Principal>,
 }
 
@@ -233,7 +233,7 @@ impl<'a> RequestContext<'a> {
         Ok(Some(IdempotencyKey::new(principal.key(), self.route.path, key, self.request.body(), self.now())))
     }
 
-    /// The id of what the same request has made, if it was sent before.
+    /// The id of what the same request has created, if it was sent before.
     ///
     /// # Errors
     /// 422 where it had another body, 503.
@@ -243,9 +243,9 @@ impl<'a> RequestContext<'a> {
         key: Option<&IdempotencyKey>,
     ) -> Result<Option<String>, ScimError> {
         let Some(key) = key else { return Ok(None) };
-        match self.app.store.made_with(tenant, key).await? {
-            Some(made) if !made.is_same => Err(ScimError::other_request()),
-            made => Ok(made.map(|made| made.id)),
+        match self.app.store.replay_of(tenant, key).await? {
+            Some(replay) if !replay.is_same => Err(ScimError::other_request()),
+            replay => Ok(replay.map(|replay| replay.id)),
         }
     }
 

@@ -35,7 +35,8 @@ pub(super) fn to<P: Serialize>(
     let until = context.now() + SignedDuration::from_secs(CURSOR_SECONDS);
     let sealed = Sealed { q: query(context)?, e: until.as_second(), c: count, p: place };
     let text = serde_json::to_string(&sealed).ok();
-    text.and_then(|text| principal.seal().seal(&text)).ok_or_else(|| ScimError::unavailable("no random numbers"))
+    text.and_then(|text| principal.seal().seal(&text))
+        .ok_or_else(|| ScimError::unavailable("the system returned no random numbers; try again"))
 }
 
 /// The place that a cursor leads to, and how many resources a page has; none for the first page.

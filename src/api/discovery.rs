@@ -1,4 +1,4 @@
-//! Discovery (RFC 7644 section 4). The documents show the tenant's profile; only its own key may read them.
+//! Discovery (RFC 7644 section 4). The documents describe the tenant's profile; only its own key may read them.
 
 use http::StatusCode;
 use serde_json::{Map, Value};
@@ -51,7 +51,7 @@ pub async fn schema(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     one(&context, "Schema", [discovery::schemas, discovery::unlisted_schemas]).await
 }
 
-/// Documents made from a tenant's schemas and its base URL.
+/// Documents for a tenant's schemas and base URL.
 type Documents = fn(&Schemas, &str) -> Vec<Map<String, Value>>;
 
 /// The whole list on one page, whatever the query says.

@@ -58,7 +58,7 @@ mod tests {
     use crate::scim::group;
 
     #[test]
-    fn a_search_that_reads_too_much_is_told_what_its_own_resources_are_found_by() {
+    fn a_search_that_reads_too_much_learns_which_attributes_have_an_index() {
         let detail = |indexed| of_search(StoreError::TooMany(1), indexed).detail;
         assert!(detail(group::INDEXED).contains("id, displayName, externalId, members.value"));
         assert!(detail(INDEXED).contains("userName"));

@@ -38,8 +38,8 @@ pub async fn list(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
 pub async fn list_of_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let store = &context.app().store;
-    let shown = context.path_param("{tenant}");
-    let name: TenantName = shown.parse().map_err(|_| ScimError::not_found("tenant", shown))?;
+    let text = context.path_param("{tenant}");
+    let name: TenantName = text.parse().map_err(|_| ScimError::not_found("tenant", text))?;
     let tenant = tenants::find(store, &name).await?;
     let heads = store.feed_heads(&tenant.name).await?;
     answer(&context, caller.key(), &tenant.name, heads).await

@@ -114,7 +114,7 @@ pub async fn list(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
                 Some(place) => Some(cursor::to(&context, &principal, place, count)?),
                 None => None,
             };
-            list::cursor_response(list.shown(&found, &query), total, None, next)
+            list::cursor_response(list.render(&found, &query), total, None, next)
         }
     };
     Ok(ScimResponse::json(principal, StatusCode::OK, body))
@@ -140,7 +140,7 @@ impl MembershipList<'_> {
     ) -> Result<(Vec<GroupMember>, Option<MembershipPosition>), ScimError> {
         let store = &self.context.app().store;
         let (mut found, mut bytes) = (Vec::new(), 0);
-        // One row more than is shown tells whether there is another page; a filter may leave few of many.
+        // One row more than the page proves that there is another; a filter may leave few of many.
         let rows = if self.filter.is_some_and(|_| !self.is_exact) { MAX_MEMBERSHIPS_PAGE } else { count + 1 };
         for _ in 0..MAX_MEMBERSHIPS_READ / MAX_MEMBERSHIPS_PAGE {
             let chunk = store.group_members(self.tenant, &self.among, after.as_ref(), rows).await?;
@@ -176,7 +176,7 @@ impl MembershipList<'_> {
         }
         let total = all.len();
         let page: Vec<_> = all.into_iter().skip(query.start_index - 1).take(count).collect();
-        Ok(list::response(self.shown(&page, query), total, query.start_index))
+        Ok(list::response(self.render(&page, query), total, query.start_index))
     }
 
     /// The group that the list is of, if it is of one.
@@ -211,7 +211,7 @@ impl MembershipList<'_> {
         self.filter.is_none_or(matches)
     }
 
-    fn shown(&self, members: &[GroupMember], query: &Query) -> Vec<Map<String, Value>> {
+    fn render(&self, members: &[GroupMember], query: &Query) -> Vec<Map<String, Value>> {
         members
             .iter()
             .map(|member| query.projection.apply(render(self.context, member), schema(self.context)))

@@ -33,7 +33,7 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let keys = validate_for_storage(&document)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
     let key = context.idempotency_key(&principal)?;
-    let id = GroupId::new().map_err(|_| ScimError::unavailable("no random numbers"))?;
+    let id = GroupId::new().map_err(|_| ScimError::unavailable("the system returned no random numbers; try again"))?;
     let new = Group::new(id, document, &keys, context.now());
     let read = |id: String| async move {
         match GroupId::parse(&id) {
@@ -65,8 +65,8 @@ pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError>
     let group = group.ok_or_else(|| not_found(&context))?;
     let is_known = context.if_none_match().is_some_and(|tags| tags.contains(group.record.version.0));
     // Users who are gone may be hidden from the group before its version says so.
-    let shows_members = projection.wants("members", schema(&context));
-    if is_known && !(shows_members && context.app().store.has_tombstones(principal.tenant()).await?) {
+    let returns_members = projection.wants("members", schema(&context));
+    if is_known && !(returns_members && context.app().store.has_tombstones(principal.tenant()).await?) {
         return Ok(ScimResponse::empty(principal, StatusCode::NOT_MODIFIED).etag(etag::weak(group.record.version.0)));
     }
     let settled = render_settled(&context, principal.tenant(), group, &projection).await?;
@@ -357,7 +357,7 @@ pub(super) fn render(context: &RequestContext<'_>, group: &Group, members: Optio
         };
         json!({"value": id, "$ref": format!("{base_url}/{endpoint}/{id}"), "type": name})
     };
-    // Also for none: a client such as authentik takes a missing `members` for members that are not shown.
+    // Also for none: a client such as authentik reads a missing `members` as members that were not returned.
     if let Some(members) = members {
         resource::insert(&mut resource, "members", members.iter().map(member).collect());
     }

@@ -8,7 +8,8 @@ use crate::scim::{ErrorCode, ScimError};
 /// GET, PUT, PATCH and DELETE of /Me: as of `/Users/{id}`.
 ///
 /// # Errors
-/// 501 for a key without an automation user, 404 where that is no user of the tenant, and those of `/Users/{id}`.
+/// 404 for a key without an automation user, and where that is no user of the tenant; those of `/Users/{id}`. No 501: an
+/// alarm counts each 5xx of the API, and this one is the client's.
 pub async fn myself(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
     let name = principal.automation().ok_or_else(|| {

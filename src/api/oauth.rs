@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{RequestContext, ScimResponse};
 use crate::auth::credential::client_of;
-use crate::auth::jwt::TAKEN;
+use crate::auth::jwt::ASSERTION_ALGORITHMS;
 use crate::auth::{
     AccessToken, Denial, KeyId, KeyRecord, PresentedCredential, Rejection, Scope, StoredCredential, TokenRecord,
 };
@@ -62,18 +62,17 @@ pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     }
 }
 
-/// GET /.well-known/oauth-authorization-server/{tenant}: the same for every name that a tenant can have, so that it tells
-/// nobody who is here.
+/// GET /.well-known/oauth-authorization-server/{tenant}: the same for every name that a tenant can have, so that it reveals
+/// no tenant.
 ///
 /// # Errors
 /// 404 for what is no tenant's name.
 pub async fn metadata(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
-    let tenant: TenantName = context
-        .tenant_in_url()
-        .parse()
-        .map_err(|_| ScimError::new(ErrorCode::NoEndpoint, "the last part of the path is no name of a tenant"))?;
+    let tenant: TenantName = context.tenant_in_url().parse().map_err(|_| {
+        ScimError::new(ErrorCode::NoEndpoint, "the last part of the path is not a tenant name; use the tenant's name")
+    })?;
     let issuer = format!("{}/{}", context.origin(), tenant.as_str());
-    let algorithms: Vec<_> = TAKEN.iter().map(|(_, name)| name).collect();
+    let algorithms: Vec<_> = ASSERTION_ALGORITHMS.iter().map(|(_, name)| name).collect();
     let body = json!({
         "issuer": issuer,
         "token_endpoint": format!("{issuer}/oauth/token"),
@@ -87,11 +86,11 @@ pub async fn metadata(context: RequestContext<'_>) -> Result<ScimResponse, ScimE
 
 /// A token request, read.
 struct Request {
-    shown: Shown,
+    proof: ClientProof,
     scope: Option<String>,
 }
 
-enum Shown {
+enum ClientProof {
     Secret { id: String, secret: String },
     Assertion(String),
 }
@@ -106,13 +105,18 @@ struct Refused {
 impl Request {
     fn read(context: &RequestContext<'_>) -> Result<Self, Refused> {
         if !is_form(context.headers()) {
-            return Err(Refused::bad("invalid_request", format!("the Content-Type is {FORM}")));
+            return Err(Refused::bad("invalid_request", format!("Content-Type is not {FORM}; send a form")));
         }
         let mut form = FormFields::read(context.raw_body())?;
         match form.take("grant_type").as_deref() {
             Some("client_credentials") => {}
-            None => return Err(Refused::bad("invalid_request", "grant_type is missing; it is client_credentials")),
-            Some(_) => return Err(Refused::bad("unsupported_grant_type", "the grant_type is client_credentials")),
+            None => return Err(Refused::bad("invalid_request", "grant_type is missing; send client_credentials")),
+            Some(_) => {
+                return Err(Refused::bad(
+                    "unsupported_grant_type",
+                    "grant_type is not supported; send client_credentials",
+                ));
+            }
         }
         let mut headers = context.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
         let header = headers.next();
@@ -124,34 +128,46 @@ impl Request {
         let assertion = form.take("client_assertion");
         let ways = [header.is_some(), secret.is_some(), assertion.is_some()].iter().filter(|way| **way).count();
         if ways > 1 {
-            return Err(Refused::bad("invalid_request", "a client proves itself in one way (RFC 6749 section 2.3)"));
+            return Err(Refused::bad(
+                "invalid_request",
+                "the client authenticates in more than one way; use one (RFC 6749 section 2.3)",
+            ));
         }
-        let shown = match (header, secret, assertion) {
+        let proof = match (header, secret, assertion) {
             (Some(header), ..) => {
                 let (client, secret) = client_of(header).map_err(|_| Refused::unknown_client())?;
                 if id.is_some_and(|id| id != client) {
-                    return Err(Refused::bad("invalid_request", "client_id is another than that of the header"));
+                    return Err(Refused::bad(
+                        "invalid_request",
+                        "client_id differs from that of the Authorization header; send one client_id",
+                    ));
                 }
-                Shown::Secret { id: client, secret }
+                ClientProof::Secret { id: client, secret }
             }
-            (_, Some(secret), _) => {
-                Shown::Secret { id: id.ok_or_else(|| Refused::bad("invalid_request", "client_id is missing"))?, secret }
-            }
+            (_, Some(secret), _) => ClientProof::Secret {
+                id: id.ok_or_else(|| {
+                    Refused::bad("invalid_request", "client_id is missing; send it with client_secret")
+                })?,
+                secret,
+            },
             (.., Some(assertion)) if form.take("client_assertion_type").as_deref() == Some(JWT_BEARER) => {
-                Shown::Assertion(assertion)
+                ClientProof::Assertion(assertion)
             }
             (.., Some(_)) => {
-                return Err(Refused::bad("invalid_request", format!("the client_assertion_type is {JWT_BEARER}")));
+                return Err(Refused::bad(
+                    "invalid_request",
+                    format!("client_assertion_type is not supported; send {JWT_BEARER}"),
+                ));
             }
             (None, None, None) => return Err(Refused::unknown_client()),
         };
-        Ok(Self { shown, scope: form.take("scope") })
+        Ok(Self { proof, scope: form.take("scope") })
     }
 
     fn claim(&self, tenant: &str) -> Result<PresentedCredential, Rejection> {
-        match &self.shown {
-            Shown::Secret { id, secret } => PresentedCredential::of_client(id, secret, tenant),
-            Shown::Assertion(assertion) => PresentedCredential::of_assertion(assertion, tenant),
+        match &self.proof {
+            ClientProof::Secret { id, secret } => PresentedCredential::of_client(id, secret, tenant),
+            ClientProof::Assertion(assertion) => PresentedCredential::of_assertion(assertion, tenant),
         }
     }
 
@@ -225,7 +241,7 @@ impl FormFields {
                 continue;
             };
             if slot.replace(value.into_owned()).is_some() {
-                return Err(Refused::bad("invalid_request", format!("{known} is given twice")));
+                return Err(Refused::bad("invalid_request", format!("{known} occurs twice; send it once")));
             }
         }
         Ok(form)
@@ -238,7 +254,8 @@ impl FormFields {
 
 /// A new token, and its record. It ends with its client, if that ends before.
 fn token_for(client: &KeyRecord, scopes: Vec<Scope>, now: Timestamp) -> Result<(AccessToken, TokenRecord), ScimError> {
-    let token = AccessToken::mint(client).map_err(|_| ScimError::unavailable("no random numbers"))?;
+    let token = AccessToken::mint(client)
+        .map_err(|_| ScimError::unavailable("the system returned no random numbers; try again"))?;
     let ends = now + SignedDuration::from_secs(TOKEN_SECONDS);
     let record = TokenRecord {
         tenant: token.tenant().clone(),

@@ -22,7 +22,7 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 /// The id that the log line of the request has.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A handler's answer. One with a tenant's data can only be made for a verified caller.
+/// A handler's answer. One with a tenant's data needs a verified caller.
 #[derive(Debug)]
 pub struct ScimResponse {
     /// Whose key it is, for the log.
@@ -111,10 +111,10 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str)
             set(LOCATION, reply.location);
             set(ETAG, reply.etag);
             set(WWW_AUTHENTICATE, reply.challenge.map(str::to_owned));
-            // RFC 6749 section 5.1, and for whatever else a key is shown in.
-            let shows_key = reply.media_type == JSON;
-            set(CACHE_CONTROL, shows_key.then(|| "no-store".to_owned()));
-            set(PRAGMA, shows_key.then(|| "no-cache".to_owned()));
+            // RFC 6749 section 5.1, and any other answer with a secret.
+            let has_secret = reply.media_type == JSON;
+            set(CACHE_CONTROL, has_secret.then(|| "no-store".to_owned()));
+            set(PRAGMA, has_secret.then(|| "no-cache".to_owned()));
             (reply.status, reply.media_type, reply.body)
         }
         Err(Refusal { error, allow, location, accepts_identity }) => {

@@ -1,4 +1,4 @@
-//! **The route table**: the whole interface at a glance. The Lambda functions, their roles and their events are made
+//! **The route table**: the whole interface at a glance. The Lambda functions, their roles and their events are created
 //! from it, the isolation and access tests walk it.
 //!
 //! Adding a route: a row here, a handler, `make template`, `make openapi`, a budget line; the other tests find it by
@@ -138,11 +138,11 @@ mod tests {
 
     #[test]
     fn a_bulk_may_do_what_its_operations_may_and_no_more() {
-        let writes = ROUTES.iter().filter(|route| bulk::takes(route));
+        let writes = ROUTES.iter().filter(|route| bulk::accepts(route));
         let union: BTreeSet<_> = writes.flat_map(Route::permissions).collect();
         let bulk = ROUTES.iter().find(|route| route.name == "bulk.post").unwrap();
         assert_eq!(bulk.permissions(), union);
-        let names: Vec<_> = ROUTES.iter().filter(|route| bulk::takes(route)).map(|route| route.name).collect();
+        let names: Vec<_> = ROUTES.iter().filter(|route| bulk::accepts(route)).map(|route| route.name).collect();
         assert_eq!(names.len(), 10, "{names:?}");
     }
 

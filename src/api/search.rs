@@ -69,8 +69,8 @@ async fn list(context: RequestContext<'_>, kinds: &[ResourceKind]) -> Result<Sci
     Ok(ScimResponse::json(principal, StatusCode::OK, body))
 }
 
-/// What is read beside the check of the key. Only what costs as little as the check itself: a forged key must not start
-/// a scan. It does not depend on the tenant's profile, which that check tells: every index is of a core attribute, and
+/// What is read next to the check of the key. Only what costs as little as the check itself: a forged key must not start
+/// a scan. It does not depend on the tenant's profile, which that check returns: every index is of a core attribute, and
 /// those are the same in all.
 enum Prefetch {
     Nothing,
@@ -89,7 +89,7 @@ struct Prefetched {
 
 impl Prefetch {
     fn of(context: &RequestContext<'_>, kinds: &[ResourceKind]) -> Self {
-        // What is wrong with the request is told to who is let in.
+        // Only an authorized caller learns what is wrong with the request.
         let Ok(Query { filter, cursor: None, sort, .. }) = context.query() else { return Self::Nothing };
         match (filter.as_deref().map(|text| parse_for(text, &context.app().schemas.user)), kinds) {
             (None, _) if sort.is_none() && kinds.contains(&ResourceKind::User) => Self::Counts,
@@ -272,7 +272,7 @@ impl<'a> Search<'a> {
         let projection = &self.query.projection;
         let users = page.iter().filter_map(|found| if let Found::User(user) = found { Some(user) } else { None });
         let names = users::names_of_groups(self.context, self.principal, users, projection).await?;
-        let mut shown = Vec::with_capacity(page.len());
+        let mut resources = Vec::with_capacity(page.len());
         let mut bytes = 0;
         for found in page {
             let resource = match found {
@@ -291,12 +291,12 @@ impl<'a> Search<'a> {
             bytes += list::escaped_length(&resource);
             // Reading that the members do not fit took a megabyte or two.
             bytes += if resource.contains_key(METADATA_URN) { MAX_RESPONSE_BYTES / 8 } else { 0 };
-            if bytes > MAX_RESPONSE_BYTES && !shown.is_empty() {
+            if bytes > MAX_RESPONSE_BYTES && !resources.is_empty() {
                 break;
             }
-            shown.push(resource);
+            resources.push(resource);
         }
-        Ok(shown)
+        Ok(resources)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests within a request: the operations of a Bulk, `/Me`, and what an operator does at the command line.
+//! Sub-requests: the operations of a Bulk, `/Me`, and what an operator does at the command line.
 
 use bytes::Bytes;
 use http::Request;
@@ -9,7 +9,7 @@ use super::path::RequestTarget;
 use crate::auth::Principal;
 
 impl<'a> RequestContext<'a> {
-    /// A request made within this one, by the caller who was let in; its age is this one's. Its id must be its own:
+    /// A sub-request by the same authorized caller; its age is this one's. Its id must be its own:
     /// by it a request knows what it wrote.
     pub(super) fn sub_request<'b>(
         &self,
@@ -37,7 +37,7 @@ impl<'a> RequestContext<'a> {
     /// This request, as if it had come to another path below the tenant's base URL; none if no route is there.
     pub(super) fn reroute<'b>(&'b self, path: &str, caller: &'b Principal) -> Option<RequestContext<'b>> {
         let target = RequestTarget::parse(&format!("{}{path}", self.target.base))?;
-        let route = self.routes.iter().find(|route| route.method == self.route.method && route.takes(&target))?;
+        let route = self.routes.iter().find(|route| route.method == self.route.method && route.accepts(&target))?;
         Some(self.sub_request((route, target), self.request, self.request_id, caller))
     }
 

@@ -28,7 +28,8 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let keys = validate_for_storage(&principal, &document)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
     let key = context.idempotency_key(&principal)?;
-    let id = UserId::new(&keys.user_name).map_err(|_| ScimError::unavailable("no random numbers"))?;
+    let id = UserId::new(&keys.user_name)
+        .map_err(|_| ScimError::unavailable("the system returned no random numbers; try again"))?;
     let new = User::new(id, document, &keys, context.now());
     let read = |id: String| async move {
         match UserId::parse(&id) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-/// Tells the time.
+/// The source of the time.
 #[derive(Clone)]
 pub enum Clock {
     /// The system's.

@@ -15,7 +15,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use crate::auth::issuer::Fetch;
 use crate::limits::{JWKS_ANSWER_SECONDS, MAX_JWKS_BYTES};
 
-/// Gets documents over HTTPS. A connection is made for each: there is one an hour.
+/// Gets documents over HTTPS. A connection is created for each: there is one an hour.
 #[derive(Debug, Clone, Copy)]
 pub struct Https;
 

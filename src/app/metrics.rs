@@ -1,4 +1,4 @@
-//! What is told of a request: one line, and in it, where metrics are wanted, CloudWatch's embedded metric format. No
+//! The record of a request: one line, and in it, where metrics are wanted, CloudWatch's embedded metric format. No
 //! names, addresses or secrets: the tenant, the key's id, and figures.
 
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ pub struct RequestRecord<'a> {
     pub route: &'a str,
     /// As the URL says.
     pub tenant: &'a str,
-    /// The id of the key, if it was let in.
+    /// The id of the key, if it was authorized.
     pub key: &'a str,
     /// The HTTP status.
     pub status: u16,
@@ -26,7 +26,7 @@ pub struct RequestRecord<'a> {
     pub spent: StoreUsage,
 }
 
-/// The metrics that are also told route by route.
+/// The metrics that also have the dimension `Route`.
 const BY_ROUTE: [&str; 3] = ["Requests", "ServerErrors", "Milliseconds"];
 
 /// Where that goes.
@@ -39,7 +39,7 @@ pub enum Observer {
 }
 
 impl Observer {
-    /// Tells of a request.
+    /// Records a request.
     pub fn record(&self, answered: &RequestRecord<'_>) {
         let RequestRecord { request_id, route, tenant, key, status, error, milliseconds, spent } = answered;
         match self {
@@ -67,7 +67,7 @@ impl Observer {
 }
 
 impl Observer {
-    /// Tells how old in milliseconds the oldest change of a batch was when it was in the feed.
+    /// Records the age in milliseconds of a batch's oldest change when it was in the feed.
     pub fn record_feed_lag(&self, milliseconds: u64) {
         match self {
             Self::Log => tracing::debug!(milliseconds, "feed"),
@@ -112,7 +112,7 @@ impl RequestRecord<'_> {
             metrics.push(metric("CollectionGigabytes", "Gigabytes"));
             fields.insert("CollectionGigabytes".into(), json!(gigabytes));
         }
-        // Every metric of every route would be 150, at 30 cents a month: three are told apart by route.
+        // Every metric of every route would be 150, at 30 cents a month: three are distinguished by route.
         let of_route: Vec<_> = metrics
             .iter()
             .filter(|metric| BY_ROUTE.iter().any(|name| metric.get("Name").and_then(Value::as_str) == Some(*name)))
@@ -126,9 +126,9 @@ impl RequestRecord<'_> {
     }
 }
 
-/// Whether a status is a fault of the endpoint. 501 is none: the client asks for what the endpoint does not offer.
+/// Whether a status is a fault of the endpoint.
 fn is_server_error(status: u16) -> bool {
-    status >= 500 && status != 501
+    status >= 500
 }
 
 #[cfg(test)]
@@ -136,13 +136,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_offered_is_no_server_error() {
-        let counted = [400, 500, 501, 503, 507].map(is_server_error);
-        assert_eq!(counted, [false, true, false, true, true]);
+    fn each_5xx_is_a_server_error() {
+        let counted = [404, 429, 500, 503, 507].map(is_server_error);
+        assert_eq!(counted, [false, false, true, true, true]);
     }
 
     #[test]
-    fn the_feed_tells_its_lag() {
+    fn the_feed_reports_its_lag() {
         let line = feed_lag_metrics("Rollcall/test", 1_234, 5);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!((&directive["Metrics"][0]["Name"], &line["FeedLag"]), (&json!("FeedLag"), &json!(1_234)));

@@ -29,7 +29,7 @@ pub struct PresentedCredential {
     proof: Proof,
 }
 
-/// What it shows to prove it.
+/// Its proof.
 #[derive(Debug)]
 enum Proof {
     /// An opaque key, as bearer token.
@@ -173,17 +173,17 @@ impl PresentedCredential {
         &self.id
     }
 
-    /// That whoever shows it is not let in.
+    /// That its holder is not authorized.
     pub fn reject(&self, denial: Denial) -> Rejection {
         denial.of(&self.id)
     }
 
-    /// The access token that is shown, if it is one.
+    /// The presented access token, if it is one.
     pub fn token(&self) -> Option<&AccessToken> {
         if let Proof::Token(token) = &self.proof { Some(token) } else { None }
     }
 
-    /// The JWT that is shown, if it is one.
+    /// The presented JWT, if it is one.
     pub fn jwt(&self) -> Option<&Jwt> {
         match &self.proof {
             Proof::RollcallJwt(jwt) | Proof::IssuerJwt(jwt) => Some(jwt),
@@ -191,12 +191,11 @@ impl PresentedCredential {
         }
     }
 
-    /// Looks the key up and, in the same round trip, makes a read for the tenant it names, which ends where the key is not
-    /// good. Beside what is left of the read, the use of the key is told. The
-    /// tenant's profile is asked for after the check.
+    /// Looks the key up. In the same round trip it reads for the tenant that the key names; the read ends if the key is
+    /// invalid. With the rest of the read, it records the use of the key and fetches the tenant's profile.
     ///
     /// # Errors
-    /// The lookup's own error or that of the profile, or why the caller is not let in.
+    /// The lookup's own error or that of the profile, or why the caller is not authorized.
     pub async fn verify_with_read<E, K, A, P, B, U>(
         &self,
         check: Verification<'_>,
@@ -211,7 +210,7 @@ impl PresentedCredential {
         U: Future<Output = ()>,
     {
         let read = read(self.tenant.clone());
-        // Whichever comes first: a read for a caller who is not let in ends there.
+        // Whichever comes first: a read for a caller who is not authorized ends there.
         let (stored, read) = match select(std::pin::pin!(stored), read).await {
             Either::Left((stored, read)) => (stored, Either::Left(read)),
             Either::Right(((), lookup)) => (lookup.await, Either::Right(())),
@@ -220,7 +219,7 @@ impl PresentedCredential {
             Ok(record) => record,
             Err(rejection) => return Ok(Err(rejection)),
         };
-        let tell = async {
+        let use_record = async {
             if record.last_used_is_stale(check.now) {
                 record_last_used(record.id.clone()).await;
             }
@@ -231,7 +230,7 @@ impl PresentedCredential {
                 under_way.await;
             }
         };
-        let ((), profile, ()) = join3(rest, profile, tell).await;
+        let ((), profile, ()) = join3(rest, profile, use_record).await;
         Ok(Ok(Principal::of(self.tenant.clone(), record, profile?)))
     }
 
@@ -239,7 +238,7 @@ impl PresentedCredential {
     /// client says so too.
     ///
     /// # Errors
-    /// Why the caller is not let in.
+    /// Why the caller is not authorized.
     pub async fn verify(&self, stored: StoredCredential, check: &Verification<'_>) -> Result<KeyRecord, Rejection> {
         self.verify_proof(&stored, check).await.map_err(|denial| self.reject(denial))?;
         let mut record = stored.key.ok_or_else(|| self.reject(Denial::Unknown))?;
@@ -262,7 +261,7 @@ impl PresentedCredential {
         Ok(record)
     }
 
-    /// Whether what is shown is what the record asks for. Without a record as much is done as with one.
+    /// Verifies the proof against the record. Without a record it does the same work.
     async fn verify_proof(&self, stored: &StoredCredential, check: &Verification<'_>) -> Result<(), Denial> {
         let record = stored.key.as_ref();
         let credential = record.map(|record| &record.credential);

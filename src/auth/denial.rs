@@ -1,9 +1,9 @@
-//! Reasons to let nobody in.
+//! Reasons to reject a request.
 
 use super::key::KeyId;
 use crate::tenant::ProfileRef;
 
-/// A caller who is not let in: why, and what is known of it.
+/// A caller who is not authorized: why, and what is known of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// Why.
@@ -27,7 +27,7 @@ impl Denial {
     }
 }
 
-/// Why a request was not let in. Goes to the log; the client is told the same for all but `Scope`.
+/// Why a request was not authorized. Goes to the log. The client gets the same answer for all but `Scope`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the names say it")]
 pub enum Denial {
@@ -49,7 +49,7 @@ pub enum Denial {
     AutomationUserInactive,
     /// A JWT of an identity provider that lives longer than is accepted.
     LifeTooLong,
-    /// An assertion that was shown before.
+    /// An assertion that was used before.
     Replayed,
     Scope,
 }

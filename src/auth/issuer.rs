@@ -73,7 +73,7 @@ impl Issuers {
             match self.fetched(&trust.jwks_uri).await {
                 Ok(keys) => *known = KeySet { keys: Some(keys), fetched: now, asked: now, is_down: false },
                 Err(error) => {
-                    tracing::warn!(jwks_uri = trust.jwks_uri, error, "the keys of an issuer could not be had");
+                    tracing::warn!(jwks_uri = trust.jwks_uri, error, "could not fetch the keys of an issuer");
                     known.is_down = true;
                 }
             }

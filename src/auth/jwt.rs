@@ -22,7 +22,7 @@ mod provider;
 /// `iss` of the JWTs that Rollcall issues.
 pub const OWN_ISSUER: &str = "rollcall";
 
-/// A JWT that was read, and not verified. `Debug` shows nothing of it.
+/// A JWT that was read, and not verified. `Debug` prints nothing of it.
 #[derive(Clone)]
 pub struct Jwt {
     text: String,
@@ -143,13 +143,13 @@ impl Jwt {
 
 /// A JWT just issued.
 pub struct Issued {
-    /// The token, to be shown once.
+    /// The token, to be returned once.
     pub token: String,
     /// What it is verified with.
     pub public_key: Vec<u8>,
 }
 
-/// Issues a JWT with a key pair made for it alone. The private half is gone when this returns.
+/// Issues a JWT with a key pair created for it alone. The private half is gone when this returns.
 ///
 /// # Errors
 /// When the system has no random numbers.
@@ -171,7 +171,8 @@ pub fn issue(
         exp: i64,
     }
     provider::install();
-    let private = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(|_| "no random numbers")?;
+    let private = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+        .map_err(|_| "the system returned no random numbers; try again")?;
     let pair = Ed25519KeyPair::from_pkcs8(private.as_ref()).map_err(|e| e.to_string())?;
     let said = Said {
         iss: OWN_ISSUER,
@@ -202,16 +203,16 @@ pub(super) const DUMMY_KEY: [u8; 32] = [
 
 /// The name of an algorithm, as in a JWT's header.
 pub fn algorithm_name(algorithm: Algorithm) -> &'static str {
-    TAKEN.iter().find(|(known, _)| *known == algorithm).map_or("", |(_, name)| name)
+    ASSERTION_ALGORITHMS.iter().find(|(known, _)| *known == algorithm).map_or("", |(_, name)| name)
 }
 
 /// The algorithm of that name, of those that issuers may sign with. No shared secrets: whoever verifies could sign.
 pub fn algorithm(name: &str) -> Option<Algorithm> {
-    TAKEN.iter().find(|(_, known)| *known == name).map(|(algorithm, _)| *algorithm)
+    ASSERTION_ALGORITHMS.iter().find(|(_, known)| *known == name).map(|(algorithm, _)| *algorithm)
 }
 
 /// What issuers may sign with.
-pub const TAKEN: [(Algorithm, &str); 4] = [
+pub const ASSERTION_ALGORITHMS: [(Algorithm, &str); 4] = [
     (Algorithm::RS256, "RS256"),
     (Algorithm::PS256, "PS256"),
     (Algorithm::ES256, "ES256"),

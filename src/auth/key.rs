@@ -1,5 +1,5 @@
 //! API keys: `scim_<tenant>_<keyId>_<secret><check>`. The prefix is for secret scanners; the checksum refuses a
-//! mistyped key without a lookup; the tenant within lets the first read start beside the check.
+//! mistyped key without a lookup; its tenant lets the first read start with the check.
 
 use std::fmt;
 
@@ -33,7 +33,7 @@ impl KeyId {
         random(ID_LENGTH).map(Self)
     }
 
-    /// One that is made of what it stands for, rather than at random.
+    /// An id that is derived from what it stands for, not random.
     pub(super) fn of_digest(digest: &[u8]) -> Self {
         let digit = |byte: &u8| char::from(ALPHABET.get(usize::from(*byte) % ALPHABET.len()).copied().unwrap_or(b'0'));
         Self(digest.iter().take(ID_LENGTH).map(digit).collect())
@@ -51,7 +51,7 @@ impl fmt::Display for KeyId {
     }
 }
 
-/// A key with its secret. `Debug` shows no secret, and nothing prints it but [`reveal`](Self::reveal).
+/// A key with its secret. `Debug` prints no secret, and nothing prints it but [`reveal`](Self::reveal).
 pub struct ApiKey {
     tenant: TenantName,
     id: KeyId,
@@ -59,7 +59,7 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Makes a new key from the system's random numbers.
+    /// Creates a new key from the system's random numbers.
     ///
     /// # Errors
     /// When the system has none.
@@ -76,7 +76,7 @@ impl ApiKey {
         parts.next().is_none().then_some(key)
     }
 
-    /// The whole key, to be shown once.
+    /// The whole key, to be returned once.
     pub fn reveal(&self) -> String {
         self.secret.after(&format!("scim_{}_{}", self.tenant, self.id))
     }

@@ -1,4 +1,4 @@
-//! Who was let in, and for what: the only place that makes a [`Tenant`].
+//! Who was authorized, and for what: the only place that creates a [`Tenant`].
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::scope::Scope;
 use super::seal::SealKey;
 use crate::tenant::{Profile, Settings, TenantName};
 
-/// A tenant whose data may be read and written. Made by [`auth`](crate::auth) alone, from a key (or from an item that is there
+/// A tenant whose data may be read and written. Only [`auth`](crate::auth) creates one, from a key (or from an item that is there
 /// already): a store method that takes one cannot be called for a tenant that somebody merely named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tenant(pub(super) TenantName);

@@ -29,7 +29,7 @@ pub struct KeyRecord {
     pub automation: Option<String>,
     /// Whether that user was never activated: until then the key does not work.
     pub awaiting_activation: bool,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// When it begins to work.
     pub not_before: Option<Timestamp>,
@@ -50,7 +50,7 @@ pub struct KeyRecord {
 pub enum Credential {
     /// An opaque secret, sent as bearer token. Of it SHA-256 is kept: a slow hash would add nothing to 256 random bits.
     Bearer([u8; 32]),
-    /// The same, sent as the password of HTTP Basic beside the automation user's name.
+    /// The same, sent as the password of HTTP Basic next to the automation user's name.
     Basic([u8; 32]),
     /// The secret of an OAuth client, good at the token endpoint alone (RFC 6749 section 2.3.1).
     Client([u8; 32]),

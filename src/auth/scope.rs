@@ -37,6 +37,6 @@ impl FromStr for Scope {
         Self::ALL
             .into_iter()
             .find(|scope| scope.as_str() == text)
-            .ok_or_else(|| format!("{text} is not a scope; the scopes are read, write, admin and events"))
+            .ok_or_else(|| format!("{text} is not a scope; use read, write, admin or events"))
     }
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
 
-/// What is sealed for one key is sealed with this, made from the hash that its record keeps: it dies with the record,
+/// What is sealed for one key is sealed with this, derived from the hash in its record: it dies with the record,
 /// and who can read the record can read what it opens, anyway.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SealKey([u8; 32]);
@@ -34,7 +34,7 @@ impl SealKey {
         Some(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
     }
 
-    /// Opens what [`seal`](Self::seal) made with the same key.
+    /// Opens what [`seal`](Self::seal) sealed with the same key.
     pub fn open(&self, sealed: &str) -> Option<String> {
         let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;

@@ -1,4 +1,4 @@
-//! Access tokens: `scim_<tenant>_<client>_<tokenId>_<secret><check>`. The client within lets its record be read beside the
+//! Access tokens: `scim_<tenant>_<client>_<tokenId>_<secret><check>`. The client's id lets its record be read with the
 //! token's own: whatever becomes of the client, its tokens follow at the next request.
 
 use std::fmt;
@@ -11,7 +11,7 @@ use super::record::{Credential, KeyRecord};
 use super::scope::Scope;
 use crate::tenant::TenantName;
 
-/// An access token with its secret. `Debug` shows no secret.
+/// An access token with its secret. `Debug` prints no secret.
 pub struct AccessToken {
     tenant: TenantName,
     client: KeyId,
@@ -39,7 +39,7 @@ pub struct TokenRecord {
 }
 
 impl AccessToken {
-    /// Makes a new token for a client.
+    /// Creates a new token for a client.
     ///
     /// # Errors
     /// When the system has no random numbers.
@@ -58,7 +58,7 @@ impl AccessToken {
         parts.next().is_none().then_some(token)
     }
 
-    /// The whole token, to be shown once.
+    /// The whole token, to be returned once.
     pub fn reveal(&self) -> String {
         self.secret.after(&format!("scim_{}_{}_{}", self.tenant, self.client, self.id))
     }
@@ -87,9 +87,9 @@ impl AccessToken {
 
 impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("AccessToken");
-        shown.field("tenant", &self.tenant).field("client", &self.client).field("id", &self.id);
-        shown.finish_non_exhaustive()
+        let mut output = f.debug_struct("AccessToken");
+        output.field("tenant", &self.tenant).field("client", &self.client).field("id", &self.id);
+        output.finish_non_exhaustive()
     }
 }
 

@@ -86,14 +86,16 @@ fn store() -> Result<Store, String> {
     match variable("CHANGES_RETENTION_DAYS") {
         None => Ok(store),
         Some(days) => {
-            let days = days.parse().map_err(|_| "CHANGES_RETENTION_DAYS: it is a number of days".to_owned())?;
+            let days =
+                days.parse().map_err(|_| "CHANGES_RETENTION_DAYS is not a number; set a number of days".to_owned())?;
             Ok(store.with_retention_days(days))
         }
     }
 }
 
 fn need(name: &str) -> Result<String, String> {
-    variable(name).ok_or_else(|| format!("the environment variable {name} is not set"))
+    variable(name)
+        .ok_or_else(|| format!("the environment variable {name} is not set; deploy with template.yaml, which sets it"))
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -19,7 +19,7 @@ use crate::store::dynamo::embedded::Engine;
 /// What the folder's `format` file holds: the layout of the tables that this release reads and writes.
 const DATA_FORMAT: &str = "6";
 
-/// The file of the store, and what SQLite keeps beside it.
+/// The file of the store, and what SQLite keeps next to it.
 const STORE_FILES: [&str; 3] = ["rollcall.db", "rollcall.db-wal", "rollcall.db-shm"];
 
 /// The file that a process locks.
@@ -39,7 +39,7 @@ static LOCK: OnceLock<File> = OnceLock::new();
 pub(super) struct RunningServer {
     /// Where it listens, such as `http://127.0.0.1:3000`.
     pub(super) url: String,
-    /// What commands of its user show; none for `rollcall engine`.
+    /// The secret that commands of its user send; none for `rollcall engine`.
     pub(super) secret: Option<String>,
 }
 
@@ -174,7 +174,7 @@ fn check_format(folder: &Path) -> Result<(), String> {
     ))
 }
 
-/// Opens the store of a locked folder. SQLite gives the files beside it the permissions of the store's own.
+/// Opens the store of a locked folder. SQLite gives the files next to it the permissions of the store's own.
 fn open(folder: &Path) -> Result<Engine, String> {
     let file = store_file(folder);
     let path = file.to_str().ok_or_else(|| format!("the path {} is not UTF-8", file.display()))?;

@@ -33,7 +33,7 @@ use session::Session;
 /// Nothing could be examined: the endpoint cannot be reached, or lets nobody in.
 const COULD_NOT_RUN: u8 = 2;
 
-/// An examination is about a hundred requests; one that takes this long would not tell more, but has to clean up.
+/// An examination is about a hundred requests; one that lasts this long would report no more, but has to clean up.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// How long a request that was broken off may still have an effect, in the ordinary case.
@@ -54,7 +54,7 @@ pub(super) struct DoctorOptions {
     json: bool,
 }
 
-/// What is never shown.
+/// What is never printed.
 #[derive(Clone)]
 struct Secret(String);
 
@@ -88,22 +88,22 @@ pub(super) async fn run(options: DoctorOptions) -> ExitCode {
     }
 }
 
-/// Whether there is no fault. Whatever happens on the way, what was made is taken away again.
+/// Whether there is no fault. Even after an error, it deletes what it created.
 async fn examined(options: DoctorOptions) -> Result<bool, String> {
     let endpoint = Endpoint::new(&options.url, &options.token.0, options.basic)?;
     let mut session = Session::new(endpoint, Report::new(options.json))?;
     let outcome = tokio::select! {
         outcome = examination(&mut session) => outcome,
-        () = listener::stopped()? => Err("interrupted; what was made has been deleted, unless it says above what is left".to_owned()),
-        () = tokio::time::sleep(LONGEST) => Err(format!("not done after {} s; the endpoint is too slow", LONGEST.as_secs())),
+        () = listener::stopped()? => Err("interrupted; Rollcall deleted what it created, except what it lists above".to_owned()),
+        () = tokio::time::sleep(LONGEST) => Err(format!("the examination took longer than {} s; make the endpoint faster, then run it again", LONGEST.as_secs())),
     };
-    if outcome.is_err() && !session.endpoint.made().is_empty() {
+    if outcome.is_err() && !session.endpoint.resources().is_empty() {
         // What was under way may still be done.
         tokio::time::sleep(SETTLES).await;
     }
     let left = clean_up::run(&mut session).await;
     if !left.is_empty() {
-        complain(&format!("rollcall: still there: {}\n", left.join(", ")));
+        complain(&format!("rollcall: not deleted: {}\n", left.join(", ")));
     }
     outcome?;
     connection::judge_all_answers(&mut session);

@@ -16,13 +16,13 @@ use crate::tenant::TenantName;
 /// How long a consumer waits before it runs a command again that has failed, or asks a server again.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Shown below the help of `events`.
+/// Printed below the help of `events`.
 pub(super) const EVENTS_EXAMPLES: &str = "\
 Examples:
   rollcall events acme --since 2027-01-31T12:00:00Z
   rollcall events acme --follow --types 'user.*'";
 
-/// Shown below the help of `consume`.
+/// Printed below the help of `consume`.
 pub(super) const CONSUME_EXAMPLES: &str = "\
 Example:
   rollcall consume acme --exec ./on-event.sh
@@ -187,7 +187,7 @@ impl Feed {
         let mut answer = self.client.ask(Method::GET, &path, None).await?;
         let events = match answer.get_mut("events").map(Value::take) {
             Some(Value::Array(events)) => events,
-            _ => return Err("the answer has no events".to_owned()),
+            _ => return Err("the answer has no events; check that the server is a Rollcall of this version".to_owned()),
         };
         let next = answer.get("nextCursor").and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Page { events, next, is_caught_up: answer.get("caughtUp") == Some(&Value::Bool(true)) })

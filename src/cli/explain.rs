@@ -90,7 +90,7 @@ pub(super) async fn explained(store: &Store, tenant: TenantName, filter: &str, g
     text.push_str(&format!("read\t{read} candidates, {calls} calls in {round_trips} round trips, {capacity} units\n"));
     text.push_str(&match found.map_err(|e| e.detail)? {
         Some(found) => format!("found\t{found}\n"),
-        None => "found\tnot told: members may have to be read for each\n".to_owned(),
+        None => "found\tunknown: members may have to be read for each\n".to_owned(),
     });
     Ok(text)
 }

@@ -17,7 +17,7 @@ use crate::tenant::{OPERATOR_TENANT, TenantName};
 /// The columns of the list.
 const COLUMNS: [&str; 9] = ["id", "type", "state", "scopes", "created", "expires", "used", "automation", "description"];
 
-/// Shown below the help of `key create`.
+/// Printed below the help of `key create`.
 const CREATE_EXAMPLES: &str = "\
 Examples:
   rollcall key create acme --description 'Entra ID' --expires 365d
@@ -162,9 +162,9 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             let expires = expiry(expires.as_deref(), now)?;
             let body = json!({"overlapSeconds": overlap.as_secs(), "expires": expires});
             let path = format!("/tenants/{tenant}/keys/{}/rotate", key_id(&key)?);
-            let made = operator.open().await?.ask(Method::POST, &path, Some(&body)).await?;
-            show(&made);
-            let ends = made.get("replaces").map_or("", |replaced| text(replaced, "expires"));
+            let answer = operator.open().await?.ask(Method::POST, &path, Some(&body)).await?;
+            show(&answer);
+            let ends = answer.get("replaces").map_or("", |replaced| text(replaced, "expires"));
             match ends.parse::<Timestamp>().is_ok_and(|ends| ends <= now) {
                 true => eprintln!("The old key {key} has stopped working."),
                 false => eprintln!("The old key {key} works until {ends}."),
@@ -186,8 +186,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
 
 /// The id of a key. A whole key that was pasted goes into no address.
 fn key_id(text: &str) -> Result<KeyId, String> {
-    KeyId::parse(text)
-        .ok_or_else(|| "that is not a key's id: the third part of a key, and the first column of the list".to_owned())
+    KeyId::parse(text).ok_or_else(|| "KEY is not a key's id; copy one from rollcall key list".to_owned())
 }
 
 /// The secret alone goes to standard output.
@@ -233,7 +232,7 @@ fn point_in_time(option: &str, text: Option<&str>, now: Timestamp) -> Result<Opt
     };
     match at() {
         Some(at) if at > now => Ok(Some(date_time(at))),
-        Some(_) => Err(format!("{option} {text} is in the past")),
+        Some(_) => Err(format!("{option} {text} is in the past; write a later time")),
         None => Err(format!("{option} {text} is not a time; write 2027-01-31, 2027-01-31T12:00:00Z or 90d")),
     }
 }

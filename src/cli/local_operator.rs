@@ -23,26 +23,26 @@ pub(super) const EXPLAIN: &str = "/explain";
 /// When the system has no random numbers.
 pub(super) fn new_secret() -> Result<String, String> {
     let mut bytes = [0_u8; 32];
-    getrandom::fill(&mut bytes).map_err(|e| format!("no random numbers: {e}"))?;
+    getrandom::fill(&mut bytes).map_err(|e| format!("the system returned no random numbers; try again: {e}"))?;
     Ok(hex::encode(bytes))
 }
 
-/// Whether a request shows the secret.
+/// Whether a request has the secret.
 pub(super) fn is_operator(request: &Request<Bytes>, secret: Option<&str>) -> bool {
     match (request.headers().get(SECRET), secret) {
-        (Some(shown), Some(secret)) => shown.as_bytes().ct_eq(secret.as_bytes()).into(),
+        (Some(header), Some(secret)) => header.as_bytes().ct_eq(secret.as_bytes()).into(),
         _ => false,
     }
 }
 
-/// Answers who has shown the secret.
+/// Answers a request that has the secret.
 pub(super) async fn answer(app: &App, request: Request<Bytes>) -> Response<Bytes> {
     if request.uri().path() == EXPLAIN {
         return explained(app, request.body()).await;
     }
     // With its first key there must be a place for it, as where a command opens the store itself.
     if request.uri().path().starts_with(&format!("/{OPERATOR_TENANT}/v1/tenants/{OPERATOR_TENANT}/"))
-        && let Err(why) = operator::make_operators(&app.store).await
+        && let Err(why) = operator::create_operators(&app.store).await
     {
         return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"detail": why}));
     }

@@ -1,4 +1,4 @@
-//! The OpenAPI description of the endpoint, `openapi.json`: made from the route table and the published schemas.
+//! The OpenAPI description of the endpoint, `openapi.json`: generated from the route table and the published schemas.
 
 use serde_json::{Map, Value, json};
 
@@ -60,8 +60,7 @@ pub fn description() -> Result<String, String> {
 
 const INTRODUCTION: &str = "Attribute names, those of query parameters too, are taken in any case, bodies by either \
     media type, and what no schema declares is stored and returned unchanged. Besides what each operation lists, an \
-    address that nothing is at answers 404, one without that method 405 with `Allow`. HEAD is answered wherever GET is, by the same without a body. What RFC 7644 \
-    has and this endpoint does not offer answers 501.";
+    address that nothing is at answers 404, one without that method 405 with `Allow`. HEAD is answered wherever GET is, by the same without a body.";
 
 /// The groups of operations.
 const TAGS: [(&str, &str); 12] = [

@@ -1,5 +1,5 @@
 //! What operators ask for, by the admin API: of a deployment over HTTPS with an admin key, or of the tables themselves,
-//! within this process, with the credentials that open them.
+//! in this process, with the credentials that open them.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -42,7 +42,7 @@ pub(super) struct OperatorOptions {
     store: StoreOptions,
 }
 
-/// A key of the operators. `Debug` shows nothing of it.
+/// A key of the operators. `Debug` prints nothing of it.
 #[derive(Clone)]
 struct AdminKey(String);
 
@@ -109,11 +109,11 @@ impl OperatorClient {
         read(status, &answer)
     }
 
-    /// Makes the operators' own tenant if it is not there: with its first key there must be a place for it, and only who
-    /// holds the tables can make that.
+    /// Creates the operators' tenant if it does not exist. Their first key needs it, and only
+    /// who holds the tables can create it.
     pub(super) async fn need_operators(&self) -> Result<(), String> {
         let Self::Direct(app) = self else { return Ok(()) };
-        make_operators(&app.store).await
+        create_operators(&app.store).await
     }
 }
 
@@ -130,20 +130,21 @@ pub(super) async fn ask_server(
     let Some(secret) = &server.secret else {
         return Err(format!("rollcall engine serves this store; add --endpoint-url {} instead of --data", server.url));
     };
-    let shown = (HeaderName::from_static(local_operator::SECRET), secret.clone());
-    let (status, answer) = sent(format!("{}{path}", server.url), shown, method, body).await?;
+    let header = (HeaderName::from_static(local_operator::SECRET), secret.clone());
+    let (status, answer) = sent(format!("{}{path}", server.url), header, method, body).await?;
     read(status, &answer)
 }
 
 fn read(status: StatusCode, answer: &Bytes) -> Result<Value, String> {
     let answer: Value = match answer.is_empty() {
         true => Value::Null,
-        false => serde_json::from_slice(answer).map_err(|_| format!("status {status}, and no JSON"))?,
+        false => serde_json::from_slice(answer)
+            .map_err(|_| format!("the server answered status {status} without JSON; check --url"))?,
     };
     if status.is_success() {
         return Ok(answer);
     }
-    let detail = answer.get("detail").and_then(Value::as_str).unwrap_or("no reason is given");
+    let detail = answer.get("detail").and_then(Value::as_str).unwrap_or("the server gave no reason; read its log");
     Err(format!("{detail} (status {})", status.as_u16()))
 }
 
@@ -154,24 +155,24 @@ pub(super) fn is_local(host: &str) -> bool {
 
 /// Whether an admin key may be sent to an address: by TLS, or to this very machine.
 fn check_url(url: &str) -> Result<(), String> {
-    let refuse = |why: &str| Err(format!("--url {url}: {why}"));
+    let refuse = |why: &str| Err(format!("--url {url} {why}"));
     let uri: Uri = match url.parse() {
         Ok(uri) => uri,
-        Err(e) => return refuse(&format!("it is no URL: {e}")),
+        Err(e) => return refuse(&format!("is not a URL ({e}); write one such as https://scim.example.com")),
     };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return refuse("it has a scheme and a host, such as https://scim.example.com");
+        return refuse("has no scheme or no host; write one such as https://scim.example.com");
     };
     if authority.as_str().contains('@') {
-        return refuse("it has no user and no password; the key goes into --admin-key");
+        return refuse("contains a user name; pass the key with --admin-key");
     }
     if uri.query().is_some() {
-        return refuse("it has no query");
+        return refuse("has a query; remove it");
     }
     match scheme {
         "https" => Ok(()),
         "http" if is_local(authority.host()) => Ok(()),
-        _ => refuse("it begins with https://, or the admin key could be read on its way"),
+        _ => refuse("does not start with https://, so others could read the admin key; use HTTPS"),
     }
 }
 
@@ -179,12 +180,12 @@ fn check_url(url: &str) -> Result<(), String> {
 ///
 /// # Errors
 /// When the store does not do it.
-pub(super) async fn make_operators(store: &Store) -> Result<(), String> {
+pub(super) async fn create_operators(store: &Store) -> Result<(), String> {
     let name: TenantName = OPERATOR_TENANT.parse().map_err(|e: crate::tenant::BadTenantName| e.to_string())?;
     if store.tenant(&name).await.map_err(|e| e.to_string())?.is_none() {
         let profile = Chosen::shipped("default").map_err(|e| e.to_string())?;
-        let made = tenants::add(store, &name, &profile, Settings::default(), Clock::System.now()).await;
-        made.map_err(|e| e.to_string())?;
+        let result = tenants::add(store, &name, &profile, Settings::default(), Clock::System.now()).await;
+        result.map_err(|e| e.to_string())?;
     }
     Ok(())
 }
@@ -199,11 +200,18 @@ async fn sent(
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
     let request = Request::builder().method(method).uri(&url);
     let request = request.header(name, value).header(CONTENT_TYPE, "application/json");
-    let request = request.body(Full::new(Bytes::from(body))).map_err(|e| format!("--url: {e}"))?;
-    let response = client.request(request).await.map_err(|e| format!("{url} did not answer: {e}"))?;
+    let request =
+        request.body(Full::new(Bytes::from(body))).map_err(|e| format!("--url is not a valid address: {e}"))?;
+    let response = client
+        .request(request)
+        .await
+        .map_err(|e| format!("{url} did not answer ({e}); check the address, then try again"))?;
     let status = response.status();
     let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
-    Ok((status, body.map_err(|e| format!("the answer broke off: {e}"))?.to_bytes()))
+    Ok((
+        status,
+        body.map_err(|e| format!("{url} closed the connection during its answer ({e}); try again"))?.to_bytes(),
+    ))
 }
 
 #[cfg(test)]

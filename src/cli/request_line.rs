@@ -1,5 +1,5 @@
 //! The first line of a connection. hyper answers one that it cannot read with 400 and no word; people who type a URL into
-//! curl are told what to encode.
+//! curl learn what to encode.
 
 use std::io;
 use std::pin::Pin;

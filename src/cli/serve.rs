@@ -56,9 +56,9 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let listener = listener::bind(options.listen).await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
-    let shown_url = public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+    let display_url = public_url.clone().unwrap_or_else(|| format!("http://{address}"));
     let (store, follower) = open(&options.store).await?;
-    greet(&store, &shown_url, options.store.is_remote()).await?;
+    greet(&store, &display_url, options.store.is_remote()).await?;
     if public_url.is_none() && !address.ip().is_loopback() {
         eprintln!(
             "rollcall: warning: clients on other machines choose the host of the links in answers, by their header Host; \
@@ -139,7 +139,7 @@ fn origin(request: &Request<Bytes>, address: SocketAddr) -> Origin {
     Origin(format!("http://{host}"))
 }
 
-/// Tells how to connect. A new store gets the tenant `demo`, whose key is shown this once.
+/// Prints how to connect. A new store gets the tenant `demo`. Its key is printed this once.
 async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> {
     let all = store.tenants().await.map_err(|e| e.to_string())?;
     if all.is_empty() && !is_remote {
@@ -155,8 +155,8 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
             expires: Expiry::Default,
             credential_type: NewCredentialType::Bearer,
         };
-        let made = admin::keys::add(store, new, now).await.map_err(|e| e.to_string())?;
-        let token = made.secret.unwrap_or_default();
+        let new_key = admin::keys::add(store, new, now).await.map_err(|e| e.to_string())?;
+        let token = new_key.secret.unwrap_or_default();
         let tenant_url = format!("{url}/{DEMO}/scim/v2");
         println!("Tenant URL: {tenant_url}");
         println!("Secret token: {token}");

@@ -1,4 +1,4 @@
-//! The functions of `template.yaml`, made from the route table: a function, its role and its log group for each row.
+//! The functions of `template.yaml`, generated from the route table: a function, its role and its log group for each row.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -45,7 +45,7 @@ pub fn functions() -> String {
 /// Most functions of one alarm: CloudWatch's limit for the metrics of an expression.
 const FUNCTIONS_AN_ALARM: usize = 10;
 
-/// Alarms on functions that do not answer at all: a binary that does not start, a crash, a time-out. Those tell nothing
+/// Alarms on functions that do not answer at all: a binary that does not start, a crash, a time-out. Those report nothing
 /// of themselves.
 fn error_alarms() -> String {
     let names: Vec<_> = ROUTES.iter().map(|route| route.name).chain([worker::HANDLER, FALLBACK]).collect();
@@ -87,7 +87,7 @@ fn error_alarms() -> String {
 /// The worker may take as long as Lambda lets it.
 const WORKER_SETTINGS: &str = "      Timeout: 900\n";
 
-/// What is not done is handed over again, with what follows it in its shard; given up, it is told to the operator.
+/// What is not done is handed over again, with what follows it in its shard; given up, it goes to the operator's topic.
 const WORKER_LINKS: &str = "        Links:
           Type: DynamoDB
           Properties:
@@ -141,7 +141,7 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
                 Resource: !GetAtt FailedWork.Arn
 ";
 
-/// The template with the block made anew.
+/// The template with the block generated again.
 ///
 /// # Errors
 /// When the template lacks one of the two lines.
@@ -176,7 +176,7 @@ fn function(yaml: &mut String, name: &str, settings: &str, events: &str) {
     );
 }
 
-/// A role of the function's own. The one that SAM would make may write every log of the account.
+/// A role of the function's own. The one that SAM would create may write every log of the account.
 fn role(yaml: &mut String, name: &str, statements: &str) {
     let id = logical_id(name);
     let _ = write!(

@@ -10,7 +10,7 @@ use super::operator::OperatorOptions;
 use super::output::{OutputOptions, items, text};
 use crate::tenant::{OnDeactivation, Profile, TenantName};
 
-/// Shown below the help of `tenant create`.
+/// Printed below the help of `tenant create`.
 const CREATE_EXAMPLES: &str = "\
 Example:
   rollcall tenant create acme --profile jostle --invite --on-deactivation suspend";
@@ -183,9 +183,9 @@ fn chosen(name: &str) -> Result<Value, String> {
 
 /// Reads a file here, where the place of what is wrong is known by line.
 fn from_file(file: &Path) -> Result<Profile, String> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{shown}: {e}"))?;
-    Profile::parse_own(&text).map_err(|bad| format!("{shown}: {bad}"))
+    let path = file.display();
+    let text = std::fs::read_to_string(file).map_err(|e| format!("{path}: {e}"))?;
+    Profile::parse_own(&text).map_err(|bad| format!("{path}: {bad}"))
 }
 
 fn which() -> String {

@@ -130,7 +130,7 @@ fn refuse_repeated(operations: &mut [BulkOperation]) {
     let mut seen = BTreeSet::new();
     for operation in operations {
         if let Some(id) = operation.bulk_id.as_ref().filter(|id| !seen.insert((*id).clone())) {
-            let detail = format!("bulkId {} is that of another operation, too; each needs its own", shown(id));
+            let detail = format!("bulkId {} is that of another operation, too; each needs its own", excerpt(id));
             operation.refusal.get_or_insert(ScimError::invalid_value(detail));
         }
     }
@@ -147,7 +147,7 @@ impl BulkOperation {
         parsed
     }
 
-    /// Reads member by member, so that of an operation that breaks a rule as much as can be is told in its answer.
+    /// Reads member by member, so that the answer names as much as it can of an operation that breaks a rule.
     fn read(&mut self, operation: &Map<String, Value>) -> Result<(), ScimError> {
         let bulk_id = text(operation, "bulkId");
         self.bulk_id = bulk_id.as_ref().ok().cloned().flatten();
@@ -230,7 +230,7 @@ fn check_path(method: Method, path: &str) -> Result<(), ScimError> {
     if segments.len() != length || !segments.into_iter().all(is_segment) {
         return Err(ScimError::invalid_value(format!(
             "path {} must have the form {form} for a {}, without query, percent-encoding or a slash at the end",
-            shown(path),
+            excerpt(path),
             method.as_str()
         )));
     }
@@ -257,7 +257,7 @@ fn is_reference(text: &str) -> bool {
     reference(text).is_some()
 }
 
-/// Shows every text in a value.
+/// Visits every text in a value.
 fn visit<'a>(value: &'a Value, see: &mut impl FnMut(&'a str)) {
     match value {
         Value::String(text) => see(text),
@@ -299,9 +299,9 @@ impl OperationOutcome {
         Self { status: error.status(), location, version: None, error: Some(error) }
     }
 
-    /// The operation's place in the response. What succeeded is told by its location and version alone, a failure by
-    /// its error (RFC 7644 section 3.7.3).
-    fn shown(&self, operation: &BulkOperation) -> Value {
+    /// The operation's place in the response. A success has its location and version alone, a failure its
+    /// error (RFC 7644 section 3.7.3).
+    fn to_json(&self, operation: &BulkOperation) -> Value {
         let members = [
             ("method", operation.method.map(|method| method.as_str().into())),
             ("bulkId", operation.bulk_id.as_deref().map(Value::from)),
@@ -317,7 +317,7 @@ impl OperationOutcome {
 /// The body of the response, in the order of the request; without the operations that were not begun because of
 /// `failOnErrors`.
 pub fn response<'a>(outcomes: impl Iterator<Item = (&'a BulkOperation, &'a OperationOutcome)>) -> Map<String, Value> {
-    let operations = outcomes.map(|(operation, outcome)| outcome.shown(operation)).collect();
+    let operations = outcomes.map(|(operation, outcome)| outcome.to_json(operation)).collect();
     Map::from_iter([("schemas".to_owned(), json!([RESPONSE_URN])), ("Operations".to_owned(), operations)])
 }
 
@@ -326,7 +326,7 @@ fn syntax(detail: impl Into<String>) -> ScimError {
     ScimError::invalid_syntax(format!("{detail} (RFC 7644 section 3.7)"))
 }
 
-fn shown(text: &str) -> String {
+fn excerpt(text: &str) -> String {
     text.chars().take(128).collect()
 }
 

@@ -131,7 +131,7 @@ pub fn is_read_only_echo(attribute: &Attribute) -> bool {
 /// **Value path that selects nothing yet.** Entra adds *and replaces* `emails[type eq "work"].value` on a user without
 /// a work e-mail, where RFC 7644 section 3.5.2.3 would have `noTarget` (sourcegraph PR 49200, Metatavu/
 /// keycloak-scim-server#35). The value is created with what the filter's `eq` terms say; a filter that says more than
-/// `eq` and `and` cannot tell what to create: `None`.
+/// `eq` and `and` do not name what to create: `None`.
 pub fn element_from_selector(selector: &Filter) -> Option<Map<String, Value>> {
     let mut element = Map::new();
     let terms = match selector {
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn only_equalities_tell_what_to_create() {
+    fn only_equalities_name_what_to_create() {
         let of = |text: &str| element_from_selector(&Filter::parse(text).unwrap()).map(Value::Object);
         assert_eq!(of("type eq \"work\" and primary eq True"), Some(json!({"type": "work", "primary": true})));
         assert_eq!(of("type ne \"work\""), None);

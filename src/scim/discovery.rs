@@ -48,9 +48,9 @@ pub fn resource_types(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Valu
 }
 
 fn resource_type(schema: &ResourceSchema, base_url: &str) -> Map<String, Value> {
-    let shown = schema.published_extensions();
+    let extensions = schema.published_extensions();
     let extensions: Vec<_> =
-        shown.map(|extension| json!({"schema": extension.id, "required": extension.is_required})).collect();
+        extensions.map(|extension| json!({"schema": extension.id, "required": extension.is_required})).collect();
     object(json!({
         "schemas": [RESOURCE_TYPE_URN],
         "id": schema.name,

@@ -129,7 +129,7 @@ impl Document {
         }
     }
 
-    /// Takes a top-level URN apart: that of an extension (with its object), or of one attribute within.
+    /// Reads a top-level URN: that of an extension (with its object), or of one of its attributes.
     fn split_urn(
         &self,
         name: &str,
@@ -193,7 +193,7 @@ fn dotted<'n>(name: &'n str, schema: &ResourceSchema) -> Option<(&'n str, &'n st
     (attribute.sub.is_none() && attribute.definition.is_some_and(is_complex)).then_some((whole, sub))
 }
 
-/// Inserts what is not there, and within objects likewise.
+/// Inserts what is missing, in nested objects too.
 fn merge(held: &mut Map<String, Value>, more: Map<String, Value>) -> Result<(), ScimError> {
     for (name, value) in more {
         match (held.get_mut(&name), value) {
@@ -320,9 +320,9 @@ fn insert_once(map: &mut Map<String, Value>, name: &str, value: Value) -> Result
         return Err(ScimError::invalid_syntax("an attribute name must not be empty"));
     }
     if member(map, name).is_some() {
-        let shown: String = name.chars().take(128).collect();
+        let excerpt: String = name.chars().take(128).collect();
         return Err(ScimError::invalid_syntax(format!(
-            "{shown} is given twice; attribute names do not differ by case (RFC 7643 section 2.1)"
+            "{excerpt} is given twice; attribute names do not differ by case (RFC 7643 section 2.1)"
         )));
     }
     map.insert(name.to_owned(), value);

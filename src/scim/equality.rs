@@ -62,7 +62,7 @@ fn whole(number: &Number) -> Option<Number> {
     Some(Number::from(float as i64))
 }
 
-/// What tells a value of a list from the others: its `value` with its `type` (RFC 7643 section 2.4), or all of it where
+/// What identifies a value in a list: its `value` with its `type` (RFC 7643 section 2.4), or all of it where
 /// it has no `value`. A `primary` that is false is one that is not specified.
 pub fn identity(value: &Value, definition: Option<&Attribute>) -> String {
     let Value::Object(members) = value else { return normal_form(value, definition).to_string() };

@@ -155,7 +155,7 @@ impl ScimError {
         )
     }
 
-    /// 422: what was made with an `Idempotency-Key` is gone.
+    /// 422: what was created with an `Idempotency-Key` is gone.
     pub fn gone_since() -> Self {
         Self::new(
             ErrorCode::IdempotentResourceGone,

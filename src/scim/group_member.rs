@@ -43,7 +43,7 @@ pub fn asked(filter: &Filter, schema: &ResourceSchema) -> (Option<String>, Optio
     (only("group.value"), only("member.value"))
 }
 
-/// The extension as a group shows it: `external` where its members do not fit an answer, `hybrid` otherwise.
+/// The extension in a group: `external` where its members do not fit an answer, `hybrid` otherwise.
 pub fn metadata(base_url: &str, group: &str, is_external: bool) -> Value {
     json!({"membersMetadata": {
         "policy": if is_external { "external" } else { "hybrid" },

@@ -18,8 +18,8 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// Parses a request body.
 ///
 /// # Errors
-/// 400 `invalidSyntax` with line and column for text that is not JSON, that repeats a name within one object
-/// (RFC 8259 section 4 leaves its meaning open, so no guess is made), or that nests too deep.
+/// 400 `invalidSyntax` with line and column for text that is not JSON, that repeats a name in one object
+/// (RFC 8259 section 4 leaves its meaning open, so Rollcall does not guess), or that nests too deep.
 pub fn parse(body: &[u8]) -> Result<Value, ScimError> {
     if let Err(error) = std::str::from_utf8(body) {
         let detail = format!(
@@ -99,8 +99,11 @@ pub fn without_nulls(value: Value) -> Option<Value> {
 pub fn undeclared(value: Value, at: &str) -> Result<Option<Value>, ScimError> {
     match &value {
         Value::Array(items) if items.len() > MAX_VALUES => {
-            let shown: String = at.chars().take(128).collect();
-            Err(ScimError::new(ErrorCode::TooManyValues, format!("{shown}: more than {MAX_VALUES} values; send fewer")))
+            let excerpt: String = at.chars().take(128).collect();
+            Err(ScimError::new(
+                ErrorCode::TooManyValues,
+                format!("{excerpt}: more than {MAX_VALUES} values; send fewer"),
+            ))
         }
         _ => Ok(without_nulls(value)),
     }
@@ -187,8 +190,8 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(name) = access.next_key::<String>()? {
             let value = access.next_value_seed(below)?;
             if map.contains_key(&name) {
-                let shown: String = name.chars().take(64).collect();
-                return Err(A::Error::custom(format!("the name \"{shown}\" is given twice in one object")));
+                let excerpt: String = name.chars().take(64).collect();
+                return Err(A::Error::custom(format!("the name \"{excerpt}\" is given twice in one object")));
             }
             map.insert(name, value);
             if map.len() > MAX_MEMBERS {

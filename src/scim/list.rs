@@ -53,7 +53,7 @@ impl Query {
         let [filter, attributes, excluded, start_index, count, sort_by, sort_order, cursor] = known.values;
         let start_index = integer("startIndex", start_index.as_deref())?;
         let count = match &cursor {
-            Some(_) => count_beside_cursor(count.as_deref())?,
+            Some(_) => count_with_cursor(count.as_deref())?,
             None => integer("count", count.as_deref())?,
         };
         let count = count.map(|count| usize::try_from(count.max(0)).unwrap_or(usize::MAX));
@@ -122,7 +122,7 @@ fn parameter(name: &str, value: &Value) -> Result<String, ScimError> {
 }
 
 /// `count` has an error of its own where there is a cursor (RFC 9865 section 2.1).
-fn count_beside_cursor(text: Option<&str>) -> Result<Option<i64>, ScimError> {
+fn count_with_cursor(text: Option<&str>) -> Result<Option<i64>, ScimError> {
     integer("count", text)
         .map_err(|_| ScimError::invalid_count(format!("count must be an integer from 0 to {MAX_PAGE}")))
 }
@@ -142,7 +142,7 @@ impl Known {
                 Ok(())
             }
             Some((known, Some(_))) => {
-                Err(ScimError::invalid_value(format!("the query parameter {known} is given twice")))
+                Err(ScimError::invalid_value(format!("the query parameter {known} occurs twice; send it once")))
             }
         }
     }
@@ -159,7 +159,7 @@ fn integer(name: &str, text: Option<&str>) -> Result<Option<i64>, ScimError> {
     }
 }
 
-/// What a resource takes in Lambda's answer, where the body is text within JSON: quotes and backslashes double.
+/// The length of a resource in Lambda's answer, where the body is a JSON string: quotes and backslashes double.
 pub fn escaped_length(resource: &Map<String, Value>) -> usize {
     let text = Value::Object(resource.clone()).to_string();
     text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()

@@ -78,7 +78,7 @@ impl PatchOperation {
             Some(Value::String(path)) if path.is_empty() => None,
             Some(Value::String(path)) => Some(
                 AttributePath::parse(path)
-                    .map_err(|e| ScimError::invalid_path(format!("path \"{}\": {e}", shown(path))))?,
+                    .map_err(|e| ScimError::invalid_path(format!("path \"{}\": {e}", excerpt(path))))?,
             ),
             Some(other) => return Err(ScimError::invalid_path(format!("path must be text, not {}", type_name(other)))),
         };
@@ -139,6 +139,6 @@ fn numbered<T>(index: usize, outcome: Result<T, ScimError>) -> Result<T, ScimErr
     outcome.map_err(|error| ScimError { detail: format!("Operations[{index}]: {}", error.detail), ..error })
 }
 
-fn shown(text: &str) -> String {
+fn excerpt(text: &str) -> String {
     text.chars().take(128).collect()
 }

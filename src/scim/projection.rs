@@ -18,7 +18,7 @@ pub struct Projection {
 }
 
 impl Projection {
-    /// Reads the two comma-separated lists. A value filter within them is taken for its attribute.
+    /// Reads the two comma-separated lists. A value filter in them stands for its attribute.
     ///
     /// # Examples
     /// ```
@@ -27,8 +27,8 @@ impl Projection {
     /// let schema = rollcall::scim::Schemas::standard().unwrap().user;
     /// let user = serde_json::json!({"id": "1", "userName": "ada", "title": "Countess"});
     /// let projection = Projection::parse(Some("userName"), None).unwrap();
-    /// let shown = projection.apply(user.as_object().unwrap().clone(), &schema);
-    /// assert_eq!(shown.keys().collect::<Vec<_>>(), ["id", "userName"]);
+    /// let answer = projection.apply(user.as_object().unwrap().clone(), &schema);
+    /// assert_eq!(answer.keys().collect::<Vec<_>>(), ["id", "userName"]);
     /// ```
     ///
     /// # Errors
@@ -126,7 +126,7 @@ fn drop_hidden_of(map: &mut Map<String, Value>, attributes: &[Attribute], wanted
             Returned::Request => wanted.is_none(),
             Returned::Always | Returned::Default => false,
         };
-        let is_left = !is_hidden && map.get_mut(&name).is_some_and(|value| leaves_shown(value, attribute, wanted));
+        let is_left = !is_hidden && map.get_mut(&name).is_some_and(|value| has_remainder(value, attribute, wanted));
         if !is_left {
             map.shift_remove(&name);
         }
@@ -134,10 +134,10 @@ fn drop_hidden_of(map: &mut Map<String, Value>, attributes: &[Attribute], wanted
 }
 
 /// Drops from a complex value what is hidden of it; whether anything is left.
-fn leaves_shown(value: &mut Value, attribute: &Attribute, wanted: Option<&Names>) -> bool {
+fn has_remainder(value: &mut Value, attribute: &Attribute, wanted: Option<&Names>) -> bool {
     match value {
         Value::Array(items) => {
-            items.retain_mut(|item| leaves_shown(item, attribute, wanted));
+            items.retain_mut(|item| has_remainder(item, attribute, wanted));
             !items.is_empty()
         }
         Value::Object(members) => {
@@ -318,17 +318,17 @@ mod tests {
                 _ => {}
             }
         }
-        let shown = |attributes: &str, excluded: &str| {
+        let project = |attributes: &str, excluded: &str| {
             let bob = json!({"id": "1", "title": "t", "name": {"givenName": "B", "familyName": "O"}});
             let projection = Projection::parse(Some(attributes), Some(excluded)).unwrap();
             Value::Object(projection.apply(bob.as_object().unwrap().clone(), &user))
         };
         let without = json!({"id": "1", "name": {"givenName": "B"}});
-        assert_eq!(shown("", ""), without);
-        assert_eq!(shown("", "meta"), without);
-        assert_eq!(shown("name", ""), json!({"id": "1", "name": {"givenName": "B", "familyName": "O"}}));
-        assert_eq!(shown("name.givenName", ""), without);
-        assert_eq!(shown("TITLE,name.familyName", ""), json!({"id": "1", "title": "t", "name": {"familyName": "O"}}));
+        assert_eq!(project("", ""), without);
+        assert_eq!(project("", "meta"), without);
+        assert_eq!(project("name", ""), json!({"id": "1", "name": {"givenName": "B", "familyName": "O"}}));
+        assert_eq!(project("name.givenName", ""), without);
+        assert_eq!(project("TITLE,name.familyName", ""), json!({"id": "1", "title": "t", "name": {"familyName": "O"}}));
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl Schema {
     }
 }
 
-/// What a resource type is made of: core schema, extensions, and the attributes common to all (RFC 7643 section 3.1).
+/// What a resource type consists of: core schema, extensions, and the attributes common to all (RFC 7643 section 3.1).
 #[derive(Debug, Clone)]
 pub struct ResourceSchema {
     /// `User`, `Group` or `GroupMember`.
@@ -188,7 +188,7 @@ impl ResourceSchema {
         self.extensions.iter().find(|s| s.id.eq_ignore_ascii_case(urn))
     }
 
-    /// The declared extensions that are shown.
+    /// The declared extensions that `/Schemas` publishes.
     pub fn published_extensions(&self) -> impl Iterator<Item = &Schema> {
         self.extensions.iter().filter(|extension| !extension.is_hidden)
     }
@@ -299,7 +299,7 @@ impl ResourceSchema {
         })
     }
 
-    /// Whether a URN is that of an extension as a whole, rather than of an attribute within one: a declared one, or
+    /// Whether a URN is that of an extension as a whole, rather than of one of its attributes: a declared one, or
     /// by RFC 7643 section 10.3's form, one that ends with the resource type or a version.
     pub fn is_extension_urn(&self, urn: &str) -> bool {
         self.has_attributes(urn) || last_segment(urn).starts_with(|c: char| c.is_ascii_digit())

@@ -11,9 +11,10 @@ use crate::store::dynamo::write::Write;
 
 /// The rows to write and to delete when a user's further addresses change from `old` to `new`.
 pub(super) fn email_changes(tenant: &Tenant, id: &str, old: &[String], new: &[String]) -> Vec<Write> {
-    let gone = old.iter().filter(|email| !new.contains(email));
+    let deleted_member = old.iter().filter(|email| !new.contains(email));
     let come = new.iter().filter(|email| !old.contains(email));
-    gone.map(|email| Write::delete(Table::Links, email_row(tenant, email, id)))
+    deleted_member
+        .map(|email| Write::delete(Table::Links, email_row(tenant, email, id)))
         .chain(come.map(|email| Write::put(Table::Links, email_row(tenant, email, id))))
         .collect()
 }

@@ -1,5 +1,5 @@
-//! What a tenant is like: its profile and its settings. A copy is on each of its keys, so that the check of a key tells
-//! both at no further read.
+//! What a tenant is like: its profile and its settings. A copy is on each of its keys, so that the check of a key
+//! returns both without another read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,13 +13,13 @@ pub struct TenantConfig {
     pub profile: ProfileRef,
     /// Its settings.
     pub settings: Settings,
-    /// Grows with every change, so that a copy that is behind is told from one that is not. 0 for a tenant that was made
+    /// Grows with every change, so that a copy that is behind differs from one that is not. 0 for a tenant that was created
     /// before there were profiles.
     pub version: u64,
 }
 
 /// What the application is to do with users, as the tenant's administrator chose: the two settings of Jostle's document,
-/// "automatically invite and/or disable/suspend users". Rollcall does neither: it tells the application with each change.
+/// "automatically invite and/or disable/suspend users". Rollcall does neither: each event has the setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settings {
     /// Whether a new user is invited at once.
@@ -61,6 +61,6 @@ impl FromStr for OnDeactivation {
         [Self::Disable, Self::Suspend]
             .into_iter()
             .find(|choice| choice.as_str() == text)
-            .ok_or_else(|| format!("{text} is neither disable nor suspend"))
+            .ok_or_else(|| format!("{text} is unknown; use disable or suspend"))
     }
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
-/// How a client shows who it is. Which types a tenant's clients may use, its profile says.
+/// How a client authenticates. A tenant's profile lists the types that its clients may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CredentialType {
     /// A key that the client sends as a bearer token (RFC 6750).

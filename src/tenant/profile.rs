@@ -1,5 +1,5 @@
 //! Profiles: what an application is like, as data. Which attributes it uses and requires, which extensions it declares,
-//! whether it takes groups, how its clients show who they are. The engine knows no application by name.
+//! whether it takes groups, its credential types. The engine knows no application by name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -33,7 +33,7 @@ pub struct Profile {
     pub name: String,
     /// What it is for.
     pub description: String,
-    /// How its clients may show who they are; at least one type.
+    /// The credential types that its clients may use; at least one.
     pub credentials: Vec<CredentialType>,
     /// The schemas of a tenant with this profile: the standard ones and its own, published as it says.
     pub schemas: Schemas,

@@ -31,7 +31,7 @@ fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 #[test]
-fn a_served_store_tells_what_happens_and_goes_on_after_a_restart() {
+fn a_served_store_reports_what_happens_and_goes_on_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path());
     let (url, token) = (server.url().to_owned(), server.line("Secret token: ").to_owned());
@@ -83,7 +83,7 @@ fn a_consumer_runs_a_command_for_each_event_once_and_again_where_it_failed() {
     assert_eq!(lines(&std::fs::read(&log).unwrap()).len(), 1);
     consume(true);
     consume(true);
-    let told = lines(&std::fs::read(&log).unwrap());
-    let names: Vec<_> = told.iter().map(|event| event["resource"]["userName"].as_str().unwrap()).collect();
+    let report = lines(&std::fs::read(&log).unwrap());
+    let names: Vec<_> = report.iter().map(|event| event["resource"]["userName"].as_str().unwrap()).collect();
     assert_eq!(names, ["a", "b", "c"]);
 }

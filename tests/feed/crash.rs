@@ -140,7 +140,7 @@ async fn of_two_workers_at_once_one_is_refused_and_nothing_is_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_stream_is_told_and_goes_on_from_any_number() {
+async fn a_new_stream_is_reported_and_goes_on_from_any_number() {
     if !is_embedded() {
         return;
     }
@@ -205,10 +205,10 @@ async fn a_rename_is_no_deletion_although_the_user_is_deleted_while_the_worker_l
         };
         futures_util::future::join(one_by_one, meanwhile).await;
         let events = all_events(&harness).await;
-        let told = super::types(&events);
+        let report = super::types(&events);
         assert!(
-            told == ["user.created", "user.updated"] || told == ["user.created", "user.updated", "user.deleted"],
-            "{told:?}"
+            report == ["user.created", "user.updated"] || report == ["user.created", "user.updated", "user.deleted"],
+            "{report:?}"
         );
     }
 }

@@ -22,7 +22,7 @@ struct State {
 }
 
 impl State {
-    /// What a guide tells a consumer to do.
+    /// What a guide asks a consumer to do.
     fn apply(&mut self, event: &Value) {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let kind = event["type"].as_str().unwrap();
@@ -144,7 +144,7 @@ impl Chance {
 
 /// `ROLLCALL_ROUNDS=100` asks for more than CI does, `ROLLCALL_SEED` for others.
 #[tokio::test(start_paused = true)]
-async fn the_state_made_of_the_feed_alone_is_the_state_that_scim_shows() {
+async fn the_state_computed_from_the_feed_is_the_state_that_scim_returns() {
     if !is_embedded() {
         return;
     }
@@ -159,8 +159,8 @@ async fn the_state_made_of_the_feed_alone_is_the_state_that_scim_shows() {
         harness.user(&format!("first{i}")).await;
     }
     for i in 0..4 {
-        let made = harness.send("POST", "/Groups", json!({"displayName": format!("first{i}")})).await;
-        assert_eq!(made.status, 201);
+        let creation = harness.send("POST", "/Groups", json!({"displayName": format!("first{i}")})).await;
+        assert_eq!(creation.status, 201);
     }
     for round in 0..rounds {
         let now = State::of_scim(&harness).await;
@@ -193,8 +193,8 @@ async fn the_state_made_of_the_feed_alone_is_the_state_that_scim_shows() {
     for event in late.read(&harness, 1_000).await {
         of_late.apply(&event);
     }
-    let shown = State::of_scim(&harness).await;
-    assert_eq!(of_early, shown);
-    assert_eq!(of_late, shown);
+    let output = State::of_scim(&harness).await;
+    assert_eq!(of_early, output);
+    assert_eq!(of_late, output);
     eprintln!("{requests} requests, {events} events, {kinds:?}");
 }

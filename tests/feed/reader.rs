@@ -123,7 +123,7 @@ async fn operators_read_the_feed_of_each_tenant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_change_and_a_deleted_group_are_told_member_by_member_with_who_did_it() {
+async fn a_large_change_and_a_deleted_group_are_reported_member_by_member_with_who_did_it() {
     if !is_embedded() {
         return;
     }
@@ -193,16 +193,16 @@ async fn what_is_never_returned_is_in_no_event() {
         reply.body
     };
     let user = |name: &str, pin: &str| json!({"userName": name, "title": pin.len(), APP: {"pin": pin}});
-    let made = send("POST", "/scim/v2/Users", user("a", "c0de1")).await;
-    let path = format!("/scim/v2/Users/{}", made["id"].as_str().unwrap());
+    let creation = send("POST", "/scim/v2/Users", user("a", "c0de1")).await;
+    let path = format!("/scim/v2/Users/{}", creation["id"].as_str().unwrap());
     send("PUT", &path, user("a", "c0de22")).await;
     send("PUT", &path, user("b", "c0de333")).await;
     send("PUT", &path, user("b", "c0de444")).await;
     send("DELETE", &path, Value::Null).await;
     Pump::new(&harness).run(&harness).await;
     let events = send("GET", "/events", Value::Null).await;
-    // A change of nothing but what is never returned is not told.
-    let told = events["events"].as_array().unwrap();
-    assert_eq!(types(told), ["user.created", "user.updated", "user.updated", "user.deleted"]);
+    // A change of an attribute that is never returned has no event.
+    let report = events["events"].as_array().unwrap();
+    assert_eq!(types(report), ["user.created", "user.updated", "user.updated", "user.deleted"]);
     assert!(!events.to_string().contains("c0de"), "{events:#}");
 }

@@ -173,7 +173,7 @@ fn instant(value: &Value) -> jiff::Timestamp {
     text.parse().or_else(|_| format!("{text}Z").parse()).unwrap()
 }
 
-/// The case folding of Unicode's CaseFolding.txt (C and F) for the letters that the test's words are made of, composed.
+/// The case folding of Unicode's CaseFolding.txt (C and F) for the letters in the test's words, composed.
 fn fold(text: &str) -> String {
     let composed = text.replace("e\u{301}", "é").replace("E\u{301}", "É");
     let mut folded = String::new();

@@ -1,7 +1,8 @@
 """Names that Rollcall does not use, and type names that stand for two things.
 
 Run by `make check`. A retired name is an identifier of the project's own dialect that has a word of the field in its
-place; the second column says which. Comments and strings are not looked at.
+place; the second column says which. A private word is no part of any identifier, and comments do not use it either.
+Strings are not looked at.
 """
 
 import collections
@@ -31,28 +32,43 @@ RETIRED = {
     "KEY_WARNS_DAYS": "KEY_EXPIRY_WARNING_DAYS", "WORK_SETTLES_SECONDS": "JOB_GRACE_SECONDS",
     "RESOURCES_A_STEP": "SCAN_BATCH_SIZE", "KEPT_REQUESTS": "WRITER_HISTORY", "MAX_UNION": "MAX_OR_BRANCHES",
 }
+# Words that are no part of an identifier, `written_so` or `WrittenSo`: participles and coined words.
+PRIVATE = {
+    "told": "record, report or return", "tells": "report or return", "shown": "return, publish or print",
+    "made": "create, generate or build", "beside": "next to", "ghost": "tombstone", "ghosts": "tombstones",
+    "wave": "round trip", "waves": "round trips", "within": "in, or a word for the container",
+}
+# Of these, the ones that no comment needs: `within 60 seconds` is plain English.
+IN_COMMENTS = re.compile(r"\b(told|tells?|shown|made|beside|ghosts?|waves?|let in|takes? away|taken away)\b", re.I)
 # The command `rollcall work`; what the test of layers guards; a trait of syn.
 EXCEPT = {("src/cli.rs", "Work"), ("tests/layers.rs", "guarded"), ("tests/circles.rs", "Visit")}
 # Type names that are defined more than once, each with its reason.
 TWICE: dict[str, str] = {}
+PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 OTHER_THAN_CODE = re.compile(r'//[^\n]*|r(#+)".*?"\1|b?"(?:\\.|[^"\\])*"', re.S)
 
 
 def main() -> int:
     failures, types = [], collections.defaultdict(set)
     for file in sorted([*pathlib.Path("src").rglob("*.rs"), *pathlib.Path("tests").rglob("*.rs")]):
-        code = OTHER_THAN_CODE.sub(lambda m: "\n" * m[0].count("\n"), file.read_text())
+        text = file.read_text()
+        code = OTHER_THAN_CODE.sub(lambda m: "\n" * m[0].count("\n"), text)
         for number, line in enumerate(code.splitlines(), 1):
             for word in re.findall(r"[A-Za-z_][A-Za-z0-9_]*", line):
                 if word in RETIRED and (str(file), word) not in EXCEPT:
                     failures.append(f"{file}:{number}: {word}; use {RETIRED[word]}")
+                for part in {part.lower() for part in PARTS.findall(word)} & PRIVATE.keys():
+                    failures.append(f"{file}:{number}: {word}; not {part}, but {PRIVATE[part]}")
+        for found in OTHER_THAN_CODE.finditer(text):
+            if found[0].startswith("//") and (word := IN_COMMENTS.search(found[0])):
+                failures.append(f"{file}:{text.count(chr(10), 0, found.start()) + 1}: a comment says {word[0]}")
         if file.parts[0] == "src":
             for name in re.findall(r"^\s*(?:pub(?:\([a-z: ]+\))? )?(?:struct|enum|trait) (\w+)", code, re.M):
                 types[name].add(str(file))
     for name, files in sorted(types.items()):
         if len(files) > 1 and name not in TWICE:
             failures.append(f"{name} is defined {len(files)} times: {', '.join(sorted(files))}")
-    print("\n".join(failures) or "no retired names, no type name for two things")
+    print("\n".join(failures) or "no retired names, no private words, no type name for two things")
     return 1 if failures else 0
 
 

@@ -1,4 +1,4 @@
-//! Counts round trips, waves and capacity. Calls issued while another is under way share its wave.
+//! Counts calls, round trips and capacity. Calls issued while another is under way share its round trip.
 
 use std::sync::{Arc, Mutex};
 

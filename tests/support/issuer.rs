@@ -66,7 +66,7 @@ impl Fetch for Reached {
     }
 }
 
-/// The keys `p256` and `ed25519`, made for this run.
+/// The keys `p256` and `ed25519`, generated for this run.
 static P256: LazyLock<EcdsaKeyPair> = LazyLock::new(|| {
     let (scheme, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
     let key = EcdsaKeyPair::generate_pkcs8(scheme, &random).unwrap();

@@ -183,7 +183,7 @@ impl Harness {
             if count == 0 {
                 return first.unwrap_or(0);
             }
-            // A ghost is work once more.
+            // A tombstone is one more job.
             first.get_or_insert(count);
         }
     }

@@ -1,4 +1,4 @@
-//! Holds the n-th call of an operation back until it is told to go on: for transactions, the moment between a request's
+//! Holds the n-th call of an operation back until the test releases it: for transactions, the moment between a request's
 //! reads and its write.
 
 use std::sync::Arc;

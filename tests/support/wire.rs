@@ -177,6 +177,7 @@ impl DynamoCall {
             let names: &[&str] = match table.rsplit('-').next().unwrap() {
                 "users" => &["tenant", "userName"],
                 "keys" => &["tenant", "keyId"],
+                "tokens" => &["tenant", "tokenId"],
                 "groups" => &["tenant", "id"],
                 _ => &["pk", "sk"],
             };

@@ -98,7 +98,7 @@ pub(super) const LIST_MEMBERSHIPS: &[P] = &[
 /// A new credential of a tenant whose record has not changed meanwhile.
 pub(super) const CREATE_KEY: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_CHECK];
 
-/// A new access token of a client, and that the client was used. It is stored beside no key: who asks for tokens needs no
+/// A new access token of a client, and that the client was used. It is stored next to no key: who asks for tokens needs no
 /// key, and the role of that function must write none.
 pub(super) const ISSUE_TOKEN: &[P] = &[P::KEYS_GET, P::KEYS_UPDATE_LAST_USED, P::TOKENS_PUT, P::TOKENS_UPDATE];
 

@@ -28,7 +28,7 @@ enum CursorPosition {
     Before(Box<CursorPosition>),
 }
 
-/// What is on a page, and what lies beside it.
+/// What is on a page, and what lies next to it.
 struct ListPage {
     found: Vec<Found>,
     /// Of a sorted list, how many resources are before it.
@@ -66,19 +66,19 @@ impl Search<'_> {
             (_, Some(CursorPosition::Before(place))) => self.page_before(*place, count).await?,
             (_, start) => self.page_after(start, count).await?,
         };
-        let shown = self.render_page(&found).await?;
-        // Without room for all that was found, the next page begins after what is shown.
-        if let Some(last) = shown.len().checked_sub(1).filter(|last| last + 1 < found.len()) {
+        let resources = self.render_page(&found).await?;
+        // Without room for all that was found, the next page begins after this one's last resource.
+        if let Some(last) = resources.len().checked_sub(1).filter(|last| last + 1 < found.len()) {
             total = total.filter(|_| skipped.is_some());
             next = match skipped {
-                Some(skipped) => Some(CursorPosition::Offset(skipped + shown.len())),
+                Some(skipped) => Some(CursorPosition::Offset(skipped + resources.len())),
                 None => found.get(last).map(|last| self.place(last)),
             };
         }
         let seal = |start: Option<CursorPosition>| {
             start.map(|start| cursor::to(self.context, self.principal, start, count)).transpose()
         };
-        Ok(list::cursor_response(shown, total, seal(previous)?, seal(next)?))
+        Ok(list::cursor_response(resources, total, seal(previous)?, seal(next)?))
     }
 
     /// The resources of a sorted list from one place up to another.
@@ -260,7 +260,7 @@ impl CursorPosition {
 }
 
 impl Part {
-    /// How many candidates a batch has while a page lacks so many: one more tells whether there is another page.
+    /// How many candidates a batch has while a page lacks so many: one more proves that there is another page.
     fn batch_size(&self, missing: usize) -> usize {
         match (&self.filter, self.kind) {
             (None, _) => missing + 1,

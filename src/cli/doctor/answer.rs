@@ -10,8 +10,8 @@ pub(super) type Verdict = Result<(), String>;
 pub(super) const LIST_RESPONSE: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
 pub(super) const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 
-/// How much of a request or an answer is shown.
-const SHOWN: usize = 600;
+/// Characters of a request or an answer in the report.
+const EXCERPT_CHARS: usize = 600;
 
 /// An answer, or why there is none.
 #[derive(Debug)]
@@ -121,17 +121,17 @@ impl Answer {
     pub(super) fn is_scim_error(&self) -> Verdict {
         let status = self.status.map_or(0, |status| status.as_u16());
         // A number is in Okta's own sample.
-        let is_told = match self.body.get("status") {
-            Some(Value::String(told)) => told.parse() == Ok(status),
-            Some(told) => *told == status,
+        let has_status = match self.body.get("status") {
+            Some(Value::String(text)) => text.parse() == Ok(status),
+            Some(text) => *text == status,
             None => false,
         };
         let has_detail = self.body.get("detail").is_some_and(Value::is_string);
-        if self.names(ERROR) && is_told && has_detail { Ok(()) } else { Err(self.came()) }
+        if self.names(ERROR) && has_status && has_detail { Ok(()) } else { Err(self.came()) }
     }
 
     /// The values at JSON pointers.
-    pub(super) fn shows(&self, expected: &[(&str, Value)]) -> Verdict {
+    pub(super) fn has_values(&self, expected: &[(&str, Value)]) -> Verdict {
         self.is(&[200])?;
         for (place, value) in expected {
             let now = self.body.pointer(place);
@@ -159,7 +159,7 @@ impl Seen {
     pub(super) fn note(&mut self, answer: &Answer) {
         let Some(status) = answer.status else { return };
         let example = |came: String| Some((answer.sent.clone(), came));
-        let shown = || example(answer.came());
+        let latest = || example(answer.came());
         let content_type = answer.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
         let of_type = || example(format!("Content-Type: {content_type} with {}", answer.came()));
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -170,12 +170,12 @@ impl Seen {
             _ => keep(&mut self.not_json_type, of_type),
         }
         if status == StatusCode::TOO_MANY_REQUESTS {
-            keep(&mut self.too_many, shown);
+            keep(&mut self.too_many, latest);
         } else if status != StatusCode::UNAUTHORIZED && status.as_u16() >= 400 && answer.is_scim_error().is_err() {
-            keep(&mut self.bare_error, shown);
+            keep(&mut self.bare_error, latest);
         }
         if has_null(&answer.body) && answer.is_json() {
-            keep(&mut self.null, shown);
+            keep(&mut self.null, latest);
         }
     }
 }
@@ -196,8 +196,8 @@ fn has_null(value: &Value) -> bool {
 }
 
 fn cut(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
+    match text.char_indices().nth(EXCERPT_CHARS) {
         None => text.to_owned(),
-        Some(_) => text.chars().take(SHOWN).chain(['…']).collect(),
+        Some(_) => text.chars().take(EXCERPT_CHARS).chain(['…']).collect(),
     }
 }

@@ -1,4 +1,4 @@
-//! Takes away what was made, whatever has happened meanwhile.
+//! Deletes what the examination created, even after a failure.
 
 use std::collections::BTreeSet;
 
@@ -18,15 +18,15 @@ const CLEAN_UP: Check = Check {
 
 /// Deletes groups, then users; what could not be deleted.
 pub(super) async fn run(session: &mut Session) -> Vec<String> {
-    let made = session.endpoint.made();
-    if made.is_empty() {
+    let resources = session.endpoint.resources();
+    if resources.is_empty() {
         return Vec::new();
     }
     session.report.chapter("Clean-up");
     let mut left = Vec::new();
     for route in ["/Groups", "/Users"] {
-        let of_route: Vec<_> = made.iter().filter(|made| made.route == route).collect();
-        let mut paths: BTreeSet<String> = of_route.iter().filter_map(|made| made.path.clone()).collect();
+        let of_route: Vec<_> = resources.iter().filter(|resources| resources.route == route).collect();
+        let mut paths: BTreeSet<String> = of_route.iter().filter_map(|resources| resources.path.clone()).collect();
         for lost in lost(&of_route) {
             paths.extend(found(session, lost).await);
         }
@@ -40,20 +40,21 @@ pub(super) async fn run(session: &mut Session) -> Vec<String> {
 }
 
 /// One of each name: an answer may have been lost, or have had no id.
-fn lost<'a>(made: &[&'a CreatedResource]) -> Vec<&'a CreatedResource> {
+fn lost<'a>(resources: &[&'a CreatedResource]) -> Vec<&'a CreatedResource> {
     let mut names = BTreeSet::new();
-    made.iter().copied().filter(|made| names.insert(made.name.as_str())).collect()
+    resources.iter().copied().filter(|resources| names.insert(resources.name.as_str())).collect()
 }
 
 /// Paths of resources that have this name. An endpoint that ignores filters returns others': those are not ours.
-async fn found(session: &Session, made: &CreatedResource) -> Vec<String> {
-    let attribute = if made.route == "/Users" { "userName" } else { "displayName" };
-    let answer = session.endpoint.get(&search(made.route, &format!("{attribute} eq \"{}\"", made.name), "")).await;
+async fn found(session: &Session, resources: &CreatedResource) -> Vec<String> {
+    let attribute = if resources.route == "/Users" { "userName" } else { "displayName" };
+    let answer =
+        session.endpoint.get(&search(resources.route, &format!("{attribute} eq \"{}\"", resources.name), "")).await;
     let is_ours = |resource: &&Value| {
         let name = resource.get(attribute).and_then(Value::as_str);
-        name.is_some_and(|name| name.eq_ignore_ascii_case(&made.name))
+        name.is_some_and(|name| name.eq_ignore_ascii_case(&resources.name))
     };
-    let path = |resource: &Value| Some(format!("{}/{}", made.route, resource.get("id")?.as_str()?));
+    let path = |resource: &Value| Some(format!("{}/{}", resources.route, resource.get("id")?.as_str()?));
     answer.list().map(|list| list.resources.iter().filter(is_ours).filter_map(path).collect()).unwrap_or_default()
 }
 

@@ -72,7 +72,7 @@ const GROUPS_TEST: Check = Check {
     expected: "200 and a list with totalResults 0",
     change: "Answer a filter on displayName that no group matches with 200 and an empty ListResponse.",
 };
-// Entra ID probes both: a 404 was told as SystemForCrossDomainIdentityManagementServiceIncompatible.
+// Entra ID probes both: Entra ID reported a 404 as SystemForCrossDomainIdentityManagementServiceIncompatible.
 const GROUPS_ABSENT: Check = Check {
     name: "groups-offered",
     title: "no groups here",
@@ -223,10 +223,10 @@ async fn wrong_tokens(session: &mut Session) {
     let tried = [Some(format!("Bearer {wrong}")), Some("non-token".to_owned()), Some(basic), None];
     let (mut statuses, mut bodies, mut sent) = (Ok(()), Ok(()), String::new());
     for authorization in tried {
-        let shown = authorization.as_deref().unwrap_or("absent").to_owned();
+        let header = authorization.as_deref().unwrap_or("absent").to_owned();
         let caller = Caller::As(authorization.and_then(|text| HeaderValue::from_str(&text).ok()));
         let answer = session.endpoint.send_as(&caller, Method::GET, "/Users?startIndex=1&count=1", None).await;
-        sent = format!("{} with Authorization: {shown}", answer.sent);
+        sent = format!("{} with Authorization: {header}", answer.sent);
         statuses = answer.is(&[401]);
         if statuses.is_err() {
             break;
@@ -241,7 +241,7 @@ async fn wrong_tokens(session: &mut Session) {
 async fn discovery(session: &mut Session) {
     let config = session.endpoint.get("/ServiceProviderConfig").await;
     session.judge(&SERVICE_PROVIDER_CONFIG, &config, |config| {
-        config.shows(&[("/patch/supported", true.into()), ("/filter/supported", true.into())])
+        config.has_values(&[("/patch/supported", true.into()), ("/filter/supported", true.into())])
     });
     let types = session.endpoint.get("/ResourceTypes").await;
     let has_type =

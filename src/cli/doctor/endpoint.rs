@@ -1,4 +1,4 @@
-//! The endpoint under examination, over HTTP; it remembers what it was asked to make.
+//! The endpoint under examination, over HTTP; it remembers what it was asked to create.
 
 use std::error::Error;
 use std::io;
@@ -40,7 +40,7 @@ pub(super) enum Caller {
     As(Option<HeaderValue>),
 }
 
-/// A resource that was asked for: its route, the name it was to have, and its path if one was made.
+/// A resource that was asked for: its route, the name it was to have, and its path if one was created.
 #[derive(Debug, Clone)]
 pub(super) struct CreatedResource {
     pub(super) route: &'static str,
@@ -53,7 +53,7 @@ pub(super) struct Endpoint {
     http: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     base: String,
     authorization: HeaderValue,
-    made: Mutex<Vec<CreatedResource>>,
+    resources: Mutex<Vec<CreatedResource>>,
     seen: Mutex<Seen>,
 }
 
@@ -72,7 +72,7 @@ impl Endpoint {
             http: Client::builder(TokioExecutor::new()).build(connector),
             base: base_of(url)?,
             authorization: authorization(token, is_basic)?,
-            made: Mutex::default(),
+            resources: Mutex::default(),
             seen: Mutex::default(),
         })
     }
@@ -100,10 +100,10 @@ impl Endpoint {
 
     /// Creates a resource, and remembers it even if the answer is wrong or is lost.
     pub(super) async fn create(&self, route: &'static str, name: &str, body: &Value) -> Answer {
-        lock(&self.made).push(CreatedResource { route, name: name.to_owned(), path: None });
+        lock(&self.resources).push(CreatedResource { route, name: name.to_owned(), path: None });
         let answer = self.send(Method::POST, route, Some(body)).await;
         if let Some(id) = answer.id() {
-            lock(&self.made).push(CreatedResource {
+            lock(&self.resources).push(CreatedResource {
                 route,
                 name: name.to_owned(),
                 path: Some(format!("{route}/{id}")),
@@ -113,8 +113,8 @@ impl Endpoint {
     }
 
     /// What was asked for, in that order.
-    pub(super) fn made(&self) -> Vec<CreatedResource> {
-        lock(&self.made).clone()
+    pub(super) fn resources(&self) -> Vec<CreatedResource> {
+        lock(&self.resources).clone()
     }
 
     /// What was remarkable about any answer so far.
@@ -171,7 +171,8 @@ impl Endpoint {
             let response = self.http.request(request).await.map_err(|e| trouble(&e))?;
             let (head, body) = response.into_parts();
             let body = Limited::new(body, MAX_ANSWER_BYTES).collect().await;
-            let body = body.map_err(|e| format!("the answer broke off: {e}"))?.to_bytes();
+            let body =
+                body.map_err(|e| format!("the endpoint closed the connection during its answer ({e})"))?.to_bytes();
             Ok((head.status, head.headers, body))
         };
         let late = || Err(format!("no answer within {} s", ANSWER_TIMEOUT.as_secs()));
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_sent_as_bearer_or_basic_and_never_shown() {
+    fn a_token_is_sent_as_bearer_or_basic_and_never_returned() {
         assert_eq!(authorization(" t1\n", false).unwrap(), "Bearer t1");
         assert_eq!(authorization("u:p", true).unwrap(), "Basic dTpw");
         assert!(authorization("t1", true).unwrap_err().contains("USER:PASSWORD"));

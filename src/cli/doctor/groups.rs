@@ -138,7 +138,7 @@ const RENAME: Check = Check {
     expected: "200 or 204; found by the new displayName, with its members",
     change: "Let displayName be changed by PATCH, and keep id and members.",
 };
-// Okta, reference/scim/scim-20: the id is within the value, and sent again with each change.
+// Okta, reference/scim/scim-20: the id is in the value, and sent again with each change.
 const RENAME_OKTA: Check = Check {
     name: "rename-group-okta",
     title: "Okta renames the group: no path, with id",
@@ -225,7 +225,7 @@ async fn remove(session: &mut Session, group: &SampleGroup, ids: &[String]) {
     let all = session.operation("Add", "members", &entra_members(&some(ids, 0, 4)));
     let by_value = session.operation("Remove", "members", &entra_members(&some(ids, 0, 1)));
     change(session, &REMOVE_LIST, path, &by_value, &some(ids, 1, 4)).await;
-    // As it was, that one fault is not told twice.
+    // Restored, so that one fault is not reported twice.
     session.endpoint.patch(path, &bodies::patch(&[all])).await;
     let target = ids.first().map(String::as_str).unwrap_or_default();
     let by_path = json!({"op": "remove", "path": format!("members[value eq \"{target}\"]")});

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::answer::Verdict;
 
-/// Prints. Nobody may read it any more, as after `| head`: what was made is deleted all the same.
+/// Prints. Nobody may read it any more, as after `| head`: what was created is deleted all the same.
 pub(super) fn say(text: &str) {
     let _ = std::io::stdout().write_all(text.as_bytes());
 }

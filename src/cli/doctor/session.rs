@@ -1,4 +1,4 @@
-//! What the chapters share: the endpoint, the report, the names of what is made.
+//! What the chapters share: the endpoint, the report, the names of what is created.
 
 use serde_json::{Value, json};
 use uuid::Builder;
@@ -14,7 +14,7 @@ pub(super) struct Session {
     pub(super) report: Report,
     /// Whether `Replace` is understood; if not, that is one fault, and everything else is sent with `replace`.
     pub(super) accepts_capitalized_op: bool,
-    /// Whether users have the enterprise extension, as far as `/Schemas` tells.
+    /// Whether users have the enterprise extension, as far as `/Schemas` says.
     pub(super) has_enterprise: bool,
     /// Whether there are groups at all.
     pub(super) has_groups: bool,
@@ -64,7 +64,7 @@ impl Session {
     ) -> bool {
         let answer = self.endpoint.patch(path, &bodies::patch(&[operation])).await;
         let verdict = match answer.is(&[200, 204]) {
-            Ok(()) => self.endpoint.get(path).await.shows(expected),
+            Ok(()) => self.endpoint.get(path).await.has_values(expected),
             refused => refused,
         };
         self.report.note(check, &answer.sent, verdict)
@@ -85,6 +85,6 @@ pub(super) fn search(route: &str, filter: &str, more: &str) -> String {
 
 fn unique() -> Result<String, String> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(|e| format!("no random numbers: {e}"))?;
+    getrandom::fill(&mut bytes).map_err(|e| format!("the system returned no random numbers; try again: {e}"))?;
     Ok(Builder::from_random_bytes(bytes).into_uuid().to_string())
 }

@@ -56,7 +56,7 @@ async fn urn_with_dot(session: &mut Session, user: &SampleUser) {
     let value = json!("Doctor by Dot");
     let operation = json!({"op": "replace", "path": format!("{CORE_USER}.displayName"), "value": value});
     let (answer, read) = change(session, user, operation).await;
-    let verdict = refused_or(&answer, || read.shows(&[("/displayName", value.clone())]));
+    let verdict = refused_or(&answer, || read.has_values(&[("/displayName", value.clone())]));
     session.report.note(&URN_DOT, &answer.sent, verdict);
 }
 

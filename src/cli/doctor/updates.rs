@@ -196,8 +196,8 @@ async fn put(session: &mut Session, user: &SampleUser) {
         ("/name/givenName", json!("Put")),
         ("/emails/0/value", json!(user.name)),
     ];
-    let verdict = match answer.shows(&expected) {
-        Ok(()) => session.endpoint.get(&user.path).await.shows(&expected),
+    let verdict = match answer.has_values(&expected) {
+        Ok(()) => session.endpoint.get(&user.path).await.has_values(&expected),
         refused => refused,
     };
     session.report.note(&PUT, &answer.sent, verdict);
@@ -222,7 +222,7 @@ async fn disable_and_restore(session: &mut Session, user: &SampleUser) {
 
 fn is_found_disabled(found: &Answer, id: &str) -> Verdict {
     found.is_list_of(id)?;
-    found.shows(&[("/Resources/0/active", json!(false))])
+    found.has_values(&[("/Resources/0/active", json!(false))])
 }
 
 async fn rename(session: &mut Session, user: &SampleUser) {
@@ -235,11 +235,11 @@ async fn rename(session: &mut Session, user: &SampleUser) {
 
 async fn is_renamed(session: &Session, answer: &Answer, user: &SampleUser, name: &str) -> Verdict {
     answer.is(&[200, 204])?;
-    session.endpoint.get(&user.path).await.shows(&[("/userName", json!(name))])?;
+    session.endpoint.get(&user.path).await.has_values(&[("/userName", json!(name))])?;
     let by_name = |name: &str| search("/Users", &format!("userName eq \"{name}\""), "");
-    let told = |found: &Answer, came: String| format!("{} is then answered {came}", found.sent);
+    let describe = |found: &Answer, came: String| format!("{} is then answered {came}", found.sent);
     let found = session.endpoint.get(&by_name(name)).await;
-    found.is_list_of(&user.id).map_err(|came| told(&found, came))?;
+    found.is_list_of(&user.id).map_err(|came| describe(&found, came))?;
     let found = session.endpoint.get(&by_name(&user.name)).await;
-    found.finds_nobody().map_err(|came| told(&found, came))
+    found.finds_nobody().map_err(|came| describe(&found, came))
 }

@@ -138,9 +138,9 @@ pub(super) async fn create_and_match(session: &mut Session) -> Option<Users> {
         session.report.chapter("  Without a user nothing more can be examined.");
         return None;
     };
-    session.judge(&LOCATION, &created, tells_location);
+    session.judge(&LOCATION, &created, returns_location);
     let read = session.endpoint.get(&first.path).await;
-    session.judge(&VALUES, &read, |read| read.shows(&as_sent(&first)));
+    session.judge(&VALUES, &read, |read| read.has_values(&as_sent(&first)));
     find(session, &first).await;
     duplicates(session, &first).await;
     let unknown = session.endpoint.get(&format!("/Users/{}", session.nonexistent_id('3'))).await;
@@ -189,7 +189,7 @@ pub(super) async fn create_colleagues(session: &Session, count: usize) -> Vec<St
     ids
 }
 
-fn tells_location(answer: &Answer) -> Verdict {
+fn returns_location(answer: &Answer) -> Verdict {
     let location = answer.headers.get("location").and_then(|value| value.to_str().ok());
     let meta = |key: &str| answer.body.get("meta").and_then(|meta| meta.get(key)).and_then(Value::as_str);
     if location.is_some() && meta("location") == location && meta("resourceType") == Some("User") {
@@ -229,8 +229,8 @@ async fn duplicates(session: &mut Session, user: &SampleUser) {
     if session.judge(&DUPLICATE, &again, |again| again.is(&[409])) {
         session.judge(&DUPLICATE_TYPE, &again, |again| {
             again.is_scim_error()?;
-            let is_told = again.body.get("scimType").is_some_and(|told| told == "uniqueness");
-            if is_told { Ok(()) } else { Err(again.came()) }
+            let has_scim_type = again.body.get("scimType").is_some_and(|text| text == "uniqueness");
+            if has_scim_type { Ok(()) } else { Err(again.came()) }
         });
     }
     let mut in_capitals = entra_user(&user.name);

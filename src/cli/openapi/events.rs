@@ -46,7 +46,7 @@ pub(super) fn complete(schemas: &mut Map<String, Value>) {
     }
 }
 
-/// Each type, as OpenAPI names what a server tells by itself. Rollcall sends none: a client reads them.
+/// Each type, as OpenAPI describes webhooks. Rollcall sends none: a client reads them.
 pub(super) fn webhooks() -> Map<String, Value> {
     let schema = |kind: &EventType| {
         let fixed = json!({"properties": {"type": {"const": kind.as_str()}}});

@@ -26,8 +26,6 @@ pub fn statuses(route: &Route) -> Vec<u16> {
 /// What is a route's own, by its method and place.
 fn own(route: &Route, place: &OperationTarget) -> Vec<u16> {
     let versioned = |status| place.is_versioned.then_some(status);
-    // A key need not act in a user's name.
-    let nobody = (route.path == "/Me").then_some(501);
     // A tenant's profile may offer no groups.
     let unoffered = matches!(place.kind, "Group" | "GroupMember").then_some(404);
     match (place.form, route.method.as_str()) {
@@ -39,16 +37,14 @@ fn own(route: &Route, place: &OperationTarget) -> Vec<u16> {
         (TargetForm::Many, "POST") => [201, 400, 409, 507].into_iter().chain(unoffered).collect(),
         (TargetForm::Many, _) => [200, 400].into_iter().chain(unoffered).collect(),
         (TargetForm::One, "DELETE") => {
-            [Some(204), Some(404), versioned(412), nobody, Some(507)].into_iter().flatten().collect()
+            [Some(204), Some(404), versioned(412), Some(507)].into_iter().flatten().collect()
         }
         // Entra wants no list of members back.
         (TargetForm::One, "PATCH") if place.kind == "Group" => vec![200, 204, 400, 404, 409, 412, 507],
-        (TargetForm::One, "PUT" | "PATCH") => [200, 400, 404, 409, 412, 507].into_iter().chain(nobody).collect(),
+        (TargetForm::One, "PUT" | "PATCH") => vec![200, 400, 404, 409, 412, 507],
         (TargetForm::One, _) if place.kind == "ServiceProviderConfig" => vec![200, 400],
         (TargetForm::One, _) if place.is_discovery => vec![200, 404],
-        (TargetForm::One, _) => {
-            [Some(200), versioned(304), Some(400), Some(404), nobody].into_iter().flatten().collect()
-        }
+        (TargetForm::One, _) => [Some(200), versioned(304), Some(400), Some(404)].into_iter().flatten().collect(),
     }
 }
 
@@ -145,7 +141,6 @@ fn meaning(status: u16) -> &'static str {
         429 => "Too many requests at once; try again",
         500 => "The endpoint is not set up correctly",
         422 => "The `Idempotency-Key` was used for a request with another body",
-        501 => "The key acts in no user's name",
         503 => "Not now; try again",
         507 => "The tenant's store is full",
         _ => "As RFC 9110 says",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{BulkOperation, reference, shown, visit};
+use super::{BulkOperation, excerpt, reference, visit};
 use crate::scim::fold::fold;
 use crate::scim::json::member;
 use crate::scim::membership::canonical;
@@ -70,7 +70,7 @@ fn references(operations: &[BulkOperation]) -> (Refers<'_>, Vec<Option<ScimError
         Some(index) => Ok((bulk_id, *index)),
         None => Err(ScimError::invalid_value(format!(
             "bulkId:{} refers to no POST of this request (RFC 7644 section 3.7.2)",
-            shown(bulk_id)
+            excerpt(bulk_id)
         ))),
     };
     operations
@@ -93,7 +93,7 @@ fn circular(refers: &Refers<'_>) -> Vec<usize> {
     (0..).zip(lead_to_one.into_iter().zip(are_led_to)).filter(|(_, (a, b))| *a && *b).map(|(index, _)| index).collect()
 }
 
-/// From which places one can go on for ever: those left when places without a way on are taken away again and again.
+/// From which places one can go on for ever: those left when places without a way on are removed again and again.
 fn endless(ways: &[Vec<usize>], back: &[Vec<usize>]) -> Vec<bool> {
     let mut left: Vec<usize> = ways.iter().map(Vec::len).collect();
     let mut ends: Vec<usize> = (0..).zip(&left).filter(|(_, count)| **count == 0).map(|(place, _)| place).collect();
@@ -110,7 +110,7 @@ fn endless(ways: &[Vec<usize>], back: &[Vec<usize>]) -> Vec<bool> {
 }
 
 fn is_circular(refers: &BTreeMap<&str, usize>) -> ScimError {
-    let named: Vec<_> = refers.keys().take(4).map(|bulk_id| format!("bulkId:{}", shown(bulk_id))).collect();
+    let named: Vec<_> = refers.keys().take(4).map(|bulk_id| format!("bulkId:{}", excerpt(bulk_id))).collect();
     ScimError::new(
         ErrorCode::BulkReference,
         format!(
@@ -181,7 +181,7 @@ fn follows(operations: &[BulkOperation], order: &[usize]) -> Vec<BTreeSet<usize>
     all
 }
 
-/// The names that each operation gives or takes, as far as the request tells: `userName` of users and `displayName` of
+/// The names that each operation sets or frees, as far as the request says: `userName` of users and `displayName` of
 /// groups that it writes, and that the POST writes which creates its resource.
 fn names(operations: &[BulkOperation]) -> Vec<BTreeSet<String>> {
     let given: Vec<BTreeSet<String>> = operations.iter().map(given_names).collect();
@@ -219,7 +219,7 @@ fn given_names(operation: &BulkOperation) -> BTreeSet<String> {
     given.into_iter().map(|name| format!("{among} {}", fold(&name))).collect()
 }
 
-/// What an operation names besides the resource it is on; the id of a membership is made of two.
+/// What an operation names besides the resource it is on; the id of a membership is created of two.
 fn named(operation: &BulkOperation) -> BTreeSet<String> {
     let parts = operation.resource().filter(|resource| resource.contains('.')).into_iter();
     let mut named: BTreeSet<String> = parts.flat_map(|resource| resource.split('.')).map(canonical).collect();

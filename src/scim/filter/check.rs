@@ -99,7 +99,7 @@ fn each_selector(
     })
 }
 
-/// Visits the paths of a filter, not those within value filters.
+/// Visits the paths of a filter, not those in value filters.
 fn each_path(
     filter: &Filter,
     visit: &mut impl FnMut(&AttributePath) -> Result<(), ScimError>,

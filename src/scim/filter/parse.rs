@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_tell_the_position() {
+    fn errors_name_the_position() {
         for (text, position) in [
             ("userName eq", 11),
             ("userName xx \"a\"", 9),

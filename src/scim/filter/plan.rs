@@ -80,17 +80,17 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// `within` is the attribute around a value path's filter.
-    fn plan(&self, filter: &Filter, within: Option<&AttributePath>) -> IndexPlan {
+    /// `container` is the attribute around a value path's filter.
+    fn plan(&self, filter: &Filter, container: Option<&AttributePath>) -> IndexPlan {
         match filter {
             Filter::And(parts) => {
-                let plans = parts.iter().map(|part| self.plan(part, within));
+                let plans = parts.iter().map(|part| self.plan(part, container));
                 plans.min_by_key(|access| self.cost(access)).unwrap_or(IndexPlan::Scan)
             }
             Filter::Or(parts) => {
                 let plans: Vec<_> = parts
                     .iter()
-                    .map(|part| self.plan(part, within))
+                    .map(|part| self.plan(part, container))
                     .flat_map(|access| match access {
                         IndexPlan::Any(inner) => inner,
                         IndexPlan::Nothing => Vec::new(),
@@ -104,7 +104,7 @@ impl Planner<'_> {
                     _ => IndexPlan::Any(plans),
                 }
             }
-            Filter::Compare(path, operator, value) => self.comparison(path, *operator, value, within),
+            Filter::Compare(path, operator, value) => self.comparison(path, *operator, value, container),
             Filter::ValuePath(path) => match &path.selector {
                 Some(selector) => self.plan(selector, Some(path)),
                 None => IndexPlan::Scan,
@@ -118,9 +118,9 @@ impl Planner<'_> {
         path: &AttributePath,
         op: Operator,
         value: &Value,
-        within: Option<&AttributePath>,
+        container: Option<&AttributePath>,
     ) -> IndexPlan {
-        let path = match within {
+        let path = match container {
             Some(outer) => AttributePath {
                 urn: outer.urn.clone(),
                 name: outer.name.clone(),

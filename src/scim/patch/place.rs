@@ -72,7 +72,7 @@ impl<'a> AttributeSlot<'a> {
 
     /// The values of a `remove`, in the form in which they are stored.
     fn listed(&self, value: &Value) -> Result<Vec<Value>, ScimError> {
-        // Salesforce names the attribute within the value, too (RIPAGlobal/scimitar).
+        // Salesforce repeats the attribute's name in the value (RIPAGlobal/scimitar).
         let value = match value {
             Value::Object(map) if map.len() == 1 => member(map, &self.name).unwrap_or(value),
             other => other,

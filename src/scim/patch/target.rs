@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::place::AttributeSlot;
-use super::{Kind, shown};
+use super::{Kind, excerpt};
 use crate::scim::json::{member_name, type_name};
 use crate::scim::path::AttributePath;
 use crate::scim::schema::{LocatedAttribute, Mutability, ResourceSchema};
@@ -65,7 +65,9 @@ impl PatchTarget<'_> {
         match (located.extension, located.attribute, value) {
             (extension, Some(attribute), value) => {
                 refuse_read_only(path, &attribute)?;
-                self.within(extension.as_deref(), |map| AttributeSlot::new(map, &attribute, path).write(value, kind))
+                self.edit_below(extension.as_deref(), |map| {
+                    AttributeSlot::new(map, &attribute, path).write(value, kind)
+                })
             }
             (Some(urn), None, value) => self.write_extension(&urn, value, kind),
             (None, None, Value::Object(attributes)) => self.write_each(attributes, kind),
@@ -92,7 +94,7 @@ impl PatchTarget<'_> {
         for (name, value) in members {
             let attribute = attribute_path(name)?;
             if attribute.urn.is_some() {
-                return Err(ScimError::invalid_path(format!("\"{}\" is not an attribute of {urn}", shown(name))));
+                return Err(ScimError::invalid_path(format!("\"{}\" is not an attribute of {urn}", excerpt(name))));
             }
             let path = AttributePath { urn: Some(urn.to_owned()), ..attribute };
             self.write_attribute(&path, value, kind)?;
@@ -130,11 +132,11 @@ impl PatchTarget<'_> {
                 "{path} is required and cannot be removed (RFC 7644 section 3.5.2.2)"
             )));
         }
-        self.within(located.extension.as_deref(), |map| AttributeSlot::new(map, &attribute, path).remove(listed))
+        self.edit_below(located.extension.as_deref(), |map| AttributeSlot::new(map, &attribute, path).remove(listed))
     }
 
     /// Works in the object that holds an attribute; an extension object comes and goes with its first and last one.
-    fn within(
+    fn edit_below(
         &mut self,
         extension: Option<&str>,
         work: impl FnOnce(&mut Map<String, Value>) -> Result<(), ScimError>,
@@ -155,7 +157,7 @@ impl PatchTarget<'_> {
 
 fn attribute_path(key: &str) -> Result<AttributePath, ScimError> {
     AttributePath::parse(key)
-        .map_err(|e| ScimError::invalid_path(format!("\"{}\" is not an attribute: {e}", shown(key))))
+        .map_err(|e| ScimError::invalid_path(format!("\"{}\" is not an attribute: {e}", excerpt(key))))
 }
 
 fn refuse_read_only(path: &AttributePath, attribute: &LocatedAttribute<'_>) -> Result<(), ScimError> {

@@ -18,7 +18,7 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("client/amazon-roots.pem");
 
 /// One attempt of one call: an order of magnitude above DynamoDB's slow percentile.
 const ATTEMPT: Duration = Duration::from_secs(1);
-/// A call with its retries: well within a function's time-out.
+/// A call with its retries: well below a function's time-out.
 const OPERATION: Duration = Duration::from_secs(5);
 
 /// A client for a Lambda function.
@@ -26,7 +26,11 @@ const OPERATION: Duration = Duration::from_secs(5);
 /// # Errors
 /// Names the environment variable that is missing or wrong.
 pub fn from_lambda_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Client, String> {
-    let need = |name: &str| variable(name).ok_or_else(|| format!("the environment variable {name} is not set"));
+    let need = |name: &str| {
+        variable(name).ok_or_else(|| {
+            format!("the environment variable {name} is not set; deploy with template.yaml, which sets it")
+        })
+    };
     let credentials = Credentials::from_keys(
         need("AWS_ACCESS_KEY_ID")?,
         need("AWS_SECRET_ACCESS_KEY")?,

@@ -53,8 +53,8 @@ macro_rules! send_one {
 }
 
 impl Store {
-    /// Makes all writes or none. `token` is the same for every try of the same writes, so that a transaction whose
-    /// answer was lost is not made twice. Transactions that others' writes cancel are tried again.
+    /// Commits all writes or none. `token` is the same for every try of the same writes, so that a transaction whose
+    /// answer was lost does not happen twice. Transactions that others' writes cancel are tried again.
     pub(in crate::store) async fn commit(&self, writes: &[Write], token: &str) -> Result<(), CommitError> {
         for attempt in 1..=MAX_CONFLICT_ATTEMPTS {
             let outcome = match writes {
@@ -77,7 +77,7 @@ impl Store {
         Err(CommitError::Store(StoreError::Contended(MAX_CONFLICT_ATTEMPTS)))
     }
 
-    /// Makes one write if its condition holds; nothing is wrong if it does not.
+    /// Commits one write if its condition holds. A failed condition is no error.
     pub(in crate::store) async fn commit_if_current(&self, write: Write) -> Result<(), StoreError> {
         match self.commit(&[write], "").await {
             Ok(()) | Err(CommitError::Condition(..)) => Ok(()),

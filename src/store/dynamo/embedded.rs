@@ -34,7 +34,7 @@ impl Engine {
     /// What the engine says.
     pub fn in_memory() -> Result<Self, String> {
         let name = getrandom::u64().map_err(|e| e.to_string())?;
-        // A name of its own, so that the index can be made beside the engine.
+        // A name of its own, so that the index can be created next to the engine.
         let path = format!("file:rollcall-{name:016x}?mode=memory&cache=shared");
         let database = Database::new(&path).map_err(|e| e.to_string())?;
         stream_index::create(&path)?;
@@ -214,7 +214,7 @@ impl HttpConnector for Engine {
 }
 
 /// A transaction without its `ClientRequestToken`. The engine looks at all tokens of the last ten minutes at each
-/// transaction, which is most of its work when there are thousands; within one process no answer is lost, and none is
+/// transaction, which is most of its work when there are thousands; in one process no answer is lost, and none is
 /// sent twice.
 fn without_token(operation: &str, body: &[u8]) -> Vec<u8> {
     if operation == "TransactWriteItems"
@@ -260,13 +260,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_tells_each_change_once_and_goes_on_after_any() {
+    async fn a_stream_reports_each_change_once_and_goes_on_after_any() {
         for file in [None, Some(tempfile::NamedTempFile::new().unwrap())] {
-            let made = match &file {
+            let opened = match &file {
                 None => Engine::in_memory(),
                 Some(file) => Engine::in_file(file.path().to_str().unwrap()),
             };
-            let (engine, names) = engine(made.unwrap()).await;
+            let (engine, names) = engine(opened.unwrap()).await;
             let table = names.of(Table::Groups);
             let start = engine.stream_position(table, None).unwrap().unwrap();
             for id in ["a", "b", "c"] {

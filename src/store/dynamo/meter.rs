@@ -37,7 +37,7 @@ pub struct StoreUsage {
 pub struct Meter(Mutex<(StoreUsage, u32)>);
 
 impl Meter {
-    /// Works for a request, and tells what it has spent.
+    /// Runs a request's work, and returns its usage.
     pub async fn measure<T>(work: impl Future<Output = T>) -> (T, StoreUsage) {
         let meter = Arc::new(Self::default());
         let done = METER.scope(meter.clone(), work).await;

@@ -221,7 +221,7 @@ pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), S
     Ok(())
 }
 
-/// Switches the stream of a table on, where a release before this one has made the table without.
+/// Switches the stream of a table on, where a release before this one has created the table without.
 async fn follow(client: &Client, name: &str) -> Result<(), String> {
     let described = client.describe_table().table_name(name).send().await;
     let described = described.map_err(|e| DisplayErrorContext(&e).to_string())?;

@@ -54,7 +54,7 @@ impl UpdateExpression {
 /// so that writes may be added and reordered without changing what a failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum Guard {
-    /// A condition that its caller does not tell from others.
+    /// A condition that its caller does not distinguish from others.
     Other,
     /// The item is new, or still at the version that the change was computed from.
     Version,

@@ -22,7 +22,7 @@ use difference::Difference;
 /// Writes [`EventType`] and its table: variant, name, what it means.
 macro_rules! event_types {
     ($($variant:ident $name:literal $meaning:literal;)*) => {
-        /// What an event tells.
+        /// What an event says.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum EventType {
             $(#[doc = $meaning] $variant,)*
@@ -95,7 +95,7 @@ pub(in crate::store) struct Event {
     pub(in crate::store) fields: Map<String, Value>,
 }
 
-/// What events tell besides what is in the record: looked up beforehand.
+/// What events say besides what is in the record: looked up beforehand.
 pub(in crate::store) struct EventContext<'s> {
     /// What users and groups are like: what is never returned is in no event.
     pub(in crate::store) schemas: &'s Schemas,
@@ -114,7 +114,7 @@ pub(in crate::store) struct EventContext<'s> {
 pub(in crate::store) struct Lookup {
     /// Resources that are gone.
     pub(in crate::store) deletions: BTreeSet<String>,
-    /// Groups whose name is told.
+    /// Groups whose name the events have.
     pub(in crate::store) groups: BTreeSet<String>,
     /// Keys that signed a record itself.
     pub(in crate::store) keys: BTreeSet<String>,
@@ -270,9 +270,9 @@ impl<'s> EventContext<'s> {
         fields.extend(how.map(|how| ("how".to_owned(), how.into())));
         if lane == Lane::Users && image.contains_key("settings") {
             let settings = read_config(image).settings;
-            let shown = json!({"inviteAutomatically": settings.invite_automatically,
+            let value = json!({"inviteAutomatically": settings.invite_automatically,
                 "onDeactivation": settings.on_deactivation.as_str()});
-            fields.insert("settings".to_owned(), shown);
+            fields.insert("settings".to_owned(), value);
         }
         Event { kind, at, fields }
     }

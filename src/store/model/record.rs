@@ -29,9 +29,9 @@ pub struct Author {
     pub request: String,
     /// When.
     pub at: Timestamp,
-    /// When the request began, by the clock that deadlines are told by.
+    /// When the request began, by the clock of the deadlines.
     pub started: Instant,
-    /// The tenant's settings, told with each change of a user.
+    /// The tenant's settings, for the events of users.
     pub settings: Settings,
     /// How: the name of the route, such as `users.patch`.
     pub route: &'static str,

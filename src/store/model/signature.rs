@@ -1,4 +1,4 @@
-//! Who changed something, in which request and how, beside what was changed: for the feed. A document's stands in its
+//! Who changed something, in which request and how, next to what was changed: for the feed. A document's stands in its
 //! item, a membership's in the member's item, and that of a deletion in a row of its own, written in the same
 //! transaction, for an item that is gone says nothing.
 

@@ -18,7 +18,7 @@ pub(in crate::store) const PROFILE: &str = ".profile-";
 pub struct TenantRecord {
     /// The name.
     pub name: TenantName,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// Its profile and settings.
     pub config: TenantConfig,

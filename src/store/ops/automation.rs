@@ -16,7 +16,7 @@ use crate::tenant::TenantName;
 pub struct AutomationUser {
     /// Its name; that of a user of the tenant, where `/Me` is to be answered.
     pub name: String,
-    /// When it was made.
+    /// When it was created.
     pub created: Timestamp,
     /// When it was activated: signed in for the first time.
     pub activated: Option<Timestamp>,
@@ -26,10 +26,10 @@ pub struct AutomationUser {
 const PREFIX: &str = ".user#";
 
 impl Store {
-    /// Makes an automation user; `false` if it is there already.
+    /// Creates an automation user; `false` if it is there already.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn add_automation_user(
         &self,
         tenant: &TenantName,
@@ -50,7 +50,7 @@ impl Store {
     /// An automation user.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn automation_user(&self, tenant: &TenantName, name: &str) -> Result<Option<AutomationUser>, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Keys)).consistent_read(true);
         let got = get.set_key(Some(place(tenant, name))).send().await.map_err(|e| StoreError::of(&e))?;
@@ -60,7 +60,7 @@ impl Store {
     /// Every automation user of a tenant, by name.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn automation_users(&self, tenant: &TenantName) -> Result<Vec<AutomationUser>, StoreError> {
         let query = self.client.query().table_name(self.table(Table::Keys)).consistent_read(true);
         let query = query.key_condition_expression("#tenant = :tenant AND begins_with(#keyId, :prefix)");
@@ -78,7 +78,7 @@ impl Store {
     /// Doing it twice keeps the first time, and finishes what was not finished.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn activate_automation_user(
         &self,
         tenant: &TenantName,
@@ -93,7 +93,7 @@ impl Store {
             Err(CommitError::Condition(..)) => return Ok(false),
             Err(CommitError::Store(error)) => return Err(error),
         }
-        // A key that is made from here on finds the user active.
+        // A key that is created from here on finds the user active.
         for record in self.keys(tenant).await? {
             if record.awaiting_activation && record.automation.as_deref() == Some(name) {
                 self.activate_key(tenant, &record.id).await?;
@@ -105,7 +105,7 @@ impl Store {
     /// Ends a key's wait for its automation user.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn activate_key(&self, tenant: &TenantName, id: &KeyId) -> Result<(), StoreError> {
         let write = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
             .remove("waiting")

@@ -207,7 +207,7 @@ impl Store {
         }
     }
 
-    /// What the events of records tell besides what is in them.
+    /// What the events of records say besides what is in them.
     async fn context_of<'s>(
         &self,
         tenant: &TenantName,
@@ -247,7 +247,7 @@ impl Store {
         let went = went.filter(|record| record.new.is_none()).filter_map(|record| record.old.as_ref());
         let went: Ids = went.filter_map(|old| optional_text(old, "id")).filter(is_open).map(str::to_owned).collect();
         // Nearly always the other half of a rename is in the same batch, and nothing is to be read.
-        let (told, open): (Ids, Ids) = went.into_iter().partition(|id| came.contains(id.as_str()));
+        let (renamed, open): (Ids, Ids) = went.into_iter().partition(|id| came.contains(id.as_str()));
         let found = self.map_concurrently(&open, |id| async move {
             let Some(user) = UserId::parse(id) else { return Ok(None) };
             // Who is gone only now was renamed before: the row of a deletion is there before its record.
@@ -256,7 +256,7 @@ impl Store {
             let is_renamed = is_there || !self.items(Table::Changes, vec![row]).await?.is_empty();
             Ok(is_renamed.then(|| id.to_owned()))
         });
-        Ok(found.await?.into_iter().flatten().chain(told).collect())
+        Ok(found.await?.into_iter().flatten().chain(renamed).collect())
     }
 
     async fn head(&self, tenant: &TenantName, lane: Lane) -> Result<Option<Head>, StoreError> {
@@ -266,7 +266,7 @@ impl Store {
     /// Up to where the lanes of a tenant may be read.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn feed_heads(&self, tenant: &TenantName) -> Result<FeedHeads, StoreError> {
         let query = self.client.query().table_name(self.table(Table::Changes)).consistent_read(true);
         let query = query.key_condition_expression("#pk = :pk").expression_attribute_names("#pk", "pk");
@@ -286,10 +286,10 @@ fn names(groups: &[Item]) -> BTreeMap<String, String> {
     groups.iter().filter_map(name).collect()
 }
 
-/// What an event tells of a key.
+/// What an event says of a key.
 fn key_fields(key: &Item) -> Map<String, Value> {
     let fields = [("description", "description"), ("automation", "automationUser")];
-    let field = |(name, shown): (&str, &str)| Some((shown.to_owned(), Value::from(optional_text(key, name)?)));
+    let field = |(name, label): (&str, &str)| Some((label.to_owned(), Value::from(optional_text(key, name)?)));
     fields.into_iter().filter_map(field).collect()
 }
 
@@ -313,13 +313,13 @@ fn mark_key(tenant: &TenantName, lane: Lane, hour: &str) -> Item {
     Item::from([("pk".to_owned(), s(format!("{tenant}#t"))), ("sk".to_owned(), s(format!("{}#{hour}", lane.letter())))])
 }
 
-/// Where a process with an embedded engine has stopped, beside the feed.
+/// Where a process with an embedded engine has stopped, next to the feed.
 #[cfg(feature = "local")]
 impl Store {
     /// The last change record of a table that was worked off here.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn follower_position(&self, table: &str) -> Result<Option<String>, StoreError> {
         let got = self.items(Table::Changes, vec![follower_key(table)]).await?;
         Ok(got.first().and_then(|item| optional_text(item, "seq")).map(str::to_owned))
@@ -328,7 +328,7 @@ impl Store {
     /// Notes the last change record of a table that was worked off here.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn follow(&self, table: &str, sequence: &str) -> Result<(), StoreError> {
         let mut item = follower_key(table);
         item.insert("seq".into(), s(sequence));

@@ -49,7 +49,7 @@ pub struct CountSeek {
 }
 
 impl Counts {
-    /// The counts of a tenant that is made now: from here on, every change is told by the stream.
+    /// The counts of a new tenant: from here on, the stream reports every change.
     pub(in crate::store) fn of_nobody(tenant: &TenantName) -> Write {
         let counts = Self { buckets: vec![0; BUCKETS], sequence: "0".to_owned(), counted: Timestamp::UNIX_EPOCH };
         Write::put(Table::Links, counts.item(tenant))
@@ -110,7 +110,7 @@ impl Store {
     /// The counts of a tenant, if there are any yet.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn user_counts(&self, tenant: &Tenant) -> Result<Option<Counts>, StoreError> {
         self.counts(tenant.name()).await
     }
@@ -138,8 +138,8 @@ impl Store {
         self.put_counts(tenant, &new, Some(&old)).await
     }
 
-    /// Counts all users of a tenant, at about 100 bytes a user: where no stream tells, or has told too little. Changes in
-    /// the seconds of the count may be told by both, or by neither.
+    /// Counts all users of a tenant, at about 100 bytes a user: where no stream reports them, or it reported too few.
+    /// Changes in the seconds of the count may be counted twice, or not at all.
     ///
     /// # Errors
     /// As the store's; [`StoreError::Contended`] when somebody else has counted meanwhile.

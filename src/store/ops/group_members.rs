@@ -1,5 +1,5 @@
 //! Memberships one by one, in pages: the rows of `links`, with what is committed and not yet carried out taken into
-//! account. In the order of the groups' ids, and within a group of the members'.
+//! account. In the order of the groups' ids, then of the members'.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
@@ -86,7 +86,7 @@ impl Store {
     /// The membership of a member in a group.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn group_member(
         &self,
         tenant: &Tenant,
@@ -107,7 +107,7 @@ impl Store {
     /// The memberships after a place, from at most about `limit` rows.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn group_members(
         &self,
         tenant: &Tenant,
@@ -139,7 +139,7 @@ impl Store {
         limit: usize,
     ) -> Result<MembershipPage, StoreError> {
         let read = |group: Group| async move { self.page_of_members(tenant, &group, after, limit).await };
-        Ok(self.settled(tenant, group, read).await?.map(|(_, page)| page).unwrap_or_default())
+        Ok(self.read_stable(tenant, group, read).await?.map(|(_, page)| page).unwrap_or_default())
     }
 
     async fn page_of_members(

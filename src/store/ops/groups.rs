@@ -15,8 +15,8 @@ use crate::store::{Store, StoreError};
 mod read;
 
 impl Store {
-    /// Writes the item of a group, and other items with it. Gives the writes' error its meaning. `attempt` tells the
-    /// tries of one request apart.
+    /// Writes the item of a group, and other items with it. Gives the writes' error its meaning. `attempt` numbers the
+    /// tries of one request.
     pub(in crate::store) async fn write_group(
         &self,
         author: &Author,

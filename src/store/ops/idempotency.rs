@@ -1,5 +1,5 @@
-//! What a POST with an `Idempotency-Key` has made (draft-ietf-httpapi-idempotency-key-header): a row of table `links`,
-//! written in the transaction that makes the resource, so that of any number of such requests one makes it.
+//! What a POST with an `Idempotency-Key` has created (draft-ietf-httpapi-idempotency-key-header): a row of table `links`,
+//! written in the transaction that creates the resource, so that of any number of such requests one creates it.
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
@@ -21,7 +21,7 @@ pub struct IdempotencyKey {
     expires: i64,
 }
 
-/// What such a request has made.
+/// What such a request has created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replay {
     /// The id of the resource.
@@ -44,7 +44,7 @@ impl IdempotencyKey {
         row.insert("id".into(), s(id));
         row.insert("body".into(), s(&self.body));
         row.insert("ttl".into(), n(self.expires));
-        Write::put(Table::Links, row).require(&Condition::Absent("pk").or(Condition::less("ttl", n(self.made_at()))))
+        Write::put(Table::Links, row).require(&Condition::Absent("pk").or(Condition::less("ttl", n(self.created_at()))))
     }
 
     fn key(&self, tenant: &Tenant) -> Item {
@@ -54,21 +54,21 @@ impl IdempotencyKey {
         ])
     }
 
-    fn made_at(&self) -> i64 {
+    fn created_at(&self) -> i64 {
         self.expires - IDEMPOTENCY_SECONDS
     }
 }
 
 impl Store {
-    /// What an earlier request with that key has made.
+    /// What an earlier request with that key has created.
     ///
     /// # Errors
-    /// As the store's.
-    pub async fn made_with(&self, tenant: &Tenant, key: &IdempotencyKey) -> Result<Option<Replay>, StoreError> {
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
+    pub async fn replay_of(&self, tenant: &Tenant, key: &IdempotencyKey) -> Result<Option<Replay>, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
         let got = get.set_key(Some(key.key(tenant))).send().await.map_err(|e| StoreError::of(&e))?;
         // DynamoDB takes rows away when it gets to it.
-        let is_live = |row: &Item| optional_number(row, "ttl").is_some_and(|ttl: i64| ttl >= key.made_at());
+        let is_live = |row: &Item| optional_number(row, "ttl").is_some_and(|ttl: i64| ttl >= key.created_at());
         let Some(row) = got.item.filter(is_live) else { return Ok(None) };
         Ok(Some(Replay { id: text(&row, "id")?.to_owned(), is_same: text(&row, "body")? == key.body }))
     }

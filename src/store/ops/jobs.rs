@@ -27,7 +27,7 @@ impl Store {
     /// All work of a tenant that is still to be done.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn deferred_jobs(&self, tenant: &TenantName) -> Result<Vec<DeferredJob>, StoreError> {
         let rows = self.partition_of(job_partition(&Tenant::of_item(tenant.clone()))).await?;
         rows.iter().map(DeferredJob::read).collect()
@@ -36,7 +36,7 @@ impl Store {
     /// The work that a row with that key stands for, if it is one and is still there.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn work(&self, pk: &str, sk: &str) -> Result<Option<DeferredJob>, StoreError> {
         self.job_of(Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(sk))])).await
     }
@@ -52,8 +52,8 @@ impl Store {
         got.item.filter(|item| item.contains_key("work")).as_ref().map(DeferredJob::read).transpose()
     }
 
-    /// Does the work, and takes its row away. A ghost stays for as long again: who has just read a list with it must find
-    /// it among the ghosts.
+    /// Does the work, and deletes its row. A tombstone stays for as long again: who has just read a list with it must find
+    /// it among the tombstones.
     ///
     /// # Errors
     /// As the store's; what is left is done at the next attempt.
@@ -137,7 +137,7 @@ impl Store {
     /// Whether there are any.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn has_tombstones(&self, tenant: &Tenant) -> Result<bool, StoreError> {
         Ok(!self.tombstones(tenant).await?.is_empty())
     }

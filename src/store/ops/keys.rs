@@ -21,7 +21,7 @@ impl Store {
     /// Stores a new key record, if the tenant is still what its copy says.
     ///
     /// # Errors
-    /// `Refused` if it is not, or as the store's.
+    /// [`StoreError::Contended`] if it is not, [`StoreError::Exists`] if a live key has that id, or the store's.
     pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
         let writes = [put_key(record), require_tenant_version(&record.tenant, &record.config)];
         self.commit(&writes, "").await.map_err(|error| match error {
@@ -48,7 +48,7 @@ impl Store {
     /// it; `false` if there is none of that id. The end that it was created with stays on record.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn expire_key_at(&self, tenant: &TenantName, id: &KeyId, until: Timestamp) -> Result<bool, StoreError> {
         let end = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
             .set("retires", at(until))
@@ -64,7 +64,7 @@ impl Store {
     /// The record of a key.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn key(&self, tenant: &TenantName, id: &KeyId) -> Result<Option<KeyRecord>, StoreError> {
         self.key_item(tenant, id.as_str()).await?.map(|item| credential_record(&item)).transpose()
     }
@@ -72,7 +72,7 @@ impl Store {
     /// Every key of a tenant, oldest first.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn keys(&self, tenant: &TenantName) -> Result<Vec<KeyRecord>, StoreError> {
         let query = self.client.query().table_name(self.table(Table::Keys)).consistent_read(true);
         let query = query
@@ -94,7 +94,7 @@ impl Store {
     /// none of that id. Revoking twice keeps the first time.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn revoke_key(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
         let revoke = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
             .set_if_absent("revoked", at(now))
@@ -108,7 +108,7 @@ impl Store {
     }
 
     /// Opens two connections, by looking for what is not there: a request's key check and its first read go out
-    /// together, and the handshakes are paid before the first request comes. Failures show when it does.
+    /// together, and the handshakes are paid before the first request comes. The first request reports failures.
     pub async fn connect(&self) {
         let nobody = Item::from([("tenant".to_owned(), s("-")), ("keyId".to_owned(), s("-"))]);
         let get = || self.client.get_item().table_name(self.table(Table::Keys)).set_key(Some(nobody.clone())).send();

@@ -40,7 +40,7 @@ impl Store {
     /// Looks members up, for a change that is to follow.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn prefetch_members(&self, tenant: &Tenant, ids: &Ids) -> Result<PrefetchedMembers, StoreError> {
         let found =
             self.map_concurrently(ids, |id| async move { Ok((id.to_owned(), self.member(tenant, id).await?)) }).await?;
@@ -51,7 +51,7 @@ impl Store {
     /// members, if they are more than [`MAX_MEMBERS_RETURNED`].
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn group_with_members(
         &self,
         tenant: &Tenant,
@@ -63,7 +63,7 @@ impl Store {
                 members => members.map(Some),
             }
         };
-        self.settled(tenant, group, read).await
+        self.read_stable(tenant, group, read).await
     }
 
     /// A group with what is read of its rows, at one instant: read again if the group has changed meanwhile; `None` if it
@@ -74,7 +74,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of `read`, and the store's.
-    pub(in crate::store) async fn settled<T, F>(
+    pub(in crate::store) async fn read_stable<T, F>(
         &self,
         tenant: &Tenant,
         mut group: Group,
@@ -94,7 +94,7 @@ impl Store {
         Err(StoreError::Contended(0))
     }
 
-    /// As [`Self::settled`], for rows of which each may be of an instant of its own. Without a batch, a row is read at one;
+    /// As `read_stable`, for rows of which each may be of an instant of its own. Without a batch, a row is read at one;
     /// with it, if what the batch says is read first, and the batch is still pending afterwards.
     pub(in crate::store) async fn settled_row<T, F>(
         &self,
@@ -147,7 +147,7 @@ impl Store {
     /// Those of the ids that are members of a group, as the ids were given.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn members_among(&self, tenant: &Tenant, group: &Group, ids: &[String]) -> Result<Members, StoreError> {
         let read = |group: Group| async move {
             let reads = ids.iter().map(|given| {

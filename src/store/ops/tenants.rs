@@ -16,10 +16,10 @@ use crate::store::{Store, StoreError};
 use crate::tenant::{ProfileRef, Settings, TenantConfig, TenantName};
 
 impl Store {
-    /// Makes a tenant; `false` if it is there already.
+    /// Creates a tenant; `false` if it is there already.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn add_tenant(
         &self,
         tenant: &TenantName,
@@ -41,7 +41,7 @@ impl Store {
     /// The tenant of that name.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn tenant(&self, tenant: &TenantName) -> Result<Option<TenantRecord>, StoreError> {
         self.key_item(tenant, TENANT_RECORD).await?.map(|item| tenant_record(&item)).transpose()
     }
@@ -49,7 +49,7 @@ impl Store {
     /// Every tenant. Reads the whole keys table: for operators, not for requests.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn tenants(&self) -> Result<Vec<TenantRecord>, StoreError> {
         let scan = self.client.scan().table_name(self.table(Table::Keys)).consistent_read(true);
         let scan = scan.filter_expression("#keyId = :tenant").expression_attribute_names("#keyId", "keyId");
@@ -67,7 +67,7 @@ impl Store {
     /// same, after a crash in between say, it does what is left.
     ///
     /// # Errors
-    /// `Refused` if the record is another one than `old`, or as the store's.
+    /// [`StoreError::Contended`] if the record is another one than `old`, or the store's.
     pub async fn set_tenant(
         &self,
         old: &TenantRecord,
@@ -103,10 +103,10 @@ impl Store {
         Ok(behind.len())
     }
 
-    /// Keeps the text of a profile of a tenant's own. It is never taken away: a key's copy may still name it.
+    /// Keeps the text of a profile of a tenant's own. It is never deleted: a key's copy may still name it.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn add_profile(&self, tenant: &TenantName, digest: &str, json: &str) -> Result<(), StoreError> {
         let mut item = credential_key(tenant, &format!("{PROFILE}{digest}"));
         item.insert("profile".into(), s(json));
@@ -116,7 +116,7 @@ impl Store {
     /// The text of a profile of a tenant's own.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn profile(&self, tenant: &TenantName, digest: &str) -> Result<Option<String>, StoreError> {
         let item = self.key_item(tenant, &format!("{PROFILE}{digest}")).await?;
         item.map(|item| text(&item, "profile").map(str::to_owned)).transpose()
@@ -128,7 +128,7 @@ pub(in crate::store) fn require_tenant_version(tenant: &TenantName, config: &Ten
     is_version(Write::check(Table::Keys, credential_key(tenant, TENANT_RECORD)), config.version)
 }
 
-/// Why something that was made from a tenant's record is not done: it can be done again.
+/// A write that was computed from an older record of the tenant failed: it can be tried again.
 pub(in crate::store) fn changed() -> StoreError {
     StoreError::Contended(1)
 }

@@ -1,4 +1,4 @@
-//! Table `tokens`: access tokens, how many were issued to each client, and the assertions that were shown for them.
+//! Table `tokens`: access tokens, how many were issued to each client, and the assertions that were used for them.
 
 use futures_util::future::try_join;
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +22,7 @@ pub enum TokenOutcome {
     Issued,
     /// The client has had as many as it may; when it may have more.
     TooMany(Timestamp),
-    /// The assertion was shown before.
+    /// The assertion was used before.
     AssertionReplayed,
 }
 
@@ -30,7 +30,7 @@ impl Store {
     /// What there is of a credential. The record of an access token and that of its client are read in one round trip.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn stored_credential(&self, claim: &PresentedCredential) -> Result<StoredCredential, StoreError> {
         let key = self.key(claim.tenant_name(), claim.key_id());
         match claim.token() {
@@ -53,7 +53,7 @@ impl Store {
     /// which must be new. Nothing is asked about the client: a token of one that was revoked meanwhile does not work.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn issue_token(
         &self,
         token: &TokenRecord,
@@ -74,7 +74,7 @@ impl Store {
     }
 }
 
-/// Counts a token of its client within a window as long as a token's life, and when that window ends. Tokens that live
+/// Counts a token of its client in a window as long as a token's life, and when that window ends. Tokens that live
 /// were issued in two windows at the most.
 fn count_token(token: &TokenRecord, now: Timestamp) -> (Write, Timestamp) {
     let window = now.as_second().div_euclid(TOKEN_SECONDS);
@@ -87,7 +87,7 @@ fn count_token(token: &TokenRecord, now: Timestamp) -> (Write, Timestamp) {
     (count, Timestamp::from_second(ends).unwrap_or(now))
 }
 
-/// The row by which an assertion is known that is shown again (RFC 7523 section 3, number 7), kept as long as it lasts.
+/// The row that marks an assertion as used (RFC 7523 section 3, number 7), kept as long as it lasts.
 fn mark_assertion_used(tenant: &TenantName, assertion: &Jwt, now: Timestamp) -> Write {
     let digest = Sha256::new()
         .chain_update(&assertion.claims.iss)

@@ -42,7 +42,7 @@ impl Store {
         writes.extend(email_changes(tenant, user.id.as_str(), &[], user.further_emails()));
         writes.extend(idempotency.map(|key| key.write(tenant, user.id.as_str())));
         match self.commit(&writes, &author.request).await {
-            // The id is random: who has it was made by this request, whatever was written since.
+            // The id is random: this request created the user that has it, even if others wrote it since.
             Err(CommitError::Condition(_, Some(old))) if optional_text(&old, "id") == Some(user.id.as_str()) => Ok(()),
             // Or another request with the same idempotency key came first: the caller looks for that.
             Err(CommitError::Condition(..)) => Err(UserWriteError::UserNameTaken),
@@ -52,7 +52,7 @@ impl Store {
     }
 
     /// Writes the next version of a user, if `old` is still the current one. Plain, unless the name or further
-    /// e-mail addresses change. `attempt` tells the tries of one request apart.
+    /// e-mail addresses change. `attempt` numbers the tries of one request.
     ///
     /// # Errors
     /// As [`UserWriteError`] says.
@@ -112,7 +112,7 @@ impl Store {
     }
 }
 
-/// A change of named attributes: never a whole item, which could undo a membership write made meanwhile.
+/// A change of named attributes: never a whole item, which could undo another request's membership write.
 fn update(tenant: &Tenant, author: &Author, (old, new): (&User, &User), keys: &UserKeys) -> Write {
     let write = Write::update(Table::Users, user_key(tenant, &old.key))
         .set("doc", s(new.record.document.to_stored()))

@@ -1,4 +1,4 @@
-//! What `/Schemas` and `/ResourceTypes` show of a profile. Nothing here changes what is accepted, stored or returned.
+//! What `/Schemas` and `/ResourceTypes` publish of a profile. Nothing here changes what is accepted, stored or returned.
 
 use serde_json::{Map, Value, json};
 
@@ -18,11 +18,11 @@ pub(super) struct Named {
     pub(super) required: Vec<Required>,
     /// Whether there are groups.
     pub(super) offers_groups: bool,
-    /// Whether `password` is shown. It is accepted and thrown away in any case.
-    pub(super) shows_password: bool,
+    /// Whether `/Schemas` publishes `password`. Rollcall accepts and discards it in any case.
+    pub(super) publishes_password: bool,
 }
 
-/// Shows in the published documents what a profile names.
+/// Publishes what a profile names.
 pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
     schemas.group.is_enabled = named.offers_groups;
     schemas.group_member.is_enabled = named.offers_groups;
@@ -41,8 +41,8 @@ pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
         _ => is_in_use(None, name),
     });
     require(core, |name| is_required(None, name));
-    if named.shows_password {
-        attributes(&mut core.published).into_iter().for_each(|shown| shown.push(password()));
+    if named.publishes_password {
+        attributes(&mut core.published).into_iter().for_each(|list| list.push(password()));
     }
     for extension in &mut schemas.user.extensions {
         let id = extension.id.clone();
@@ -99,10 +99,10 @@ fn password() -> Value {
 
 /// Says in the description of an attribute what is required of it: `required` alone cannot say of which of its values, nor
 /// of which users.
-fn describe(shown: &mut ResourceSchema, user: &ResourceSchema, required: &Required, profile: &str) {
+fn describe(schema: &mut ResourceSchema, user: &ResourceSchema, required: &Required, profile: &str) {
     let Required { path, unless } = required;
     let unless = unless.as_ref().map(|filter| format!(" except those with {filter}")).unwrap_or_default();
-    let Some(attribute) = published(shown, user, path) else { return };
+    let Some(attribute) = published(schema, user, path) else { return };
     let held = attribute.get("description").and_then(Value::as_str).unwrap_or_default();
     let description = format!("{held} The profile {profile} requires {path} of every user{unless}.");
     attribute.insert("description".into(), description.trim_start().into());
@@ -110,26 +110,26 @@ fn describe(shown: &mut ResourceSchema, user: &ResourceSchema, required: &Requir
 
 /// The attribute that a path names, where it is published.
 fn published<'s>(
-    shown: &'s mut ResourceSchema,
+    schema: &'s mut ResourceSchema,
     user: &ResourceSchema,
     path: &AttributePath,
 ) -> Option<&'s mut Map<String, Value>> {
     let located = user.locate(path);
     let schema = match located.extension {
-        None => Some(&mut shown.core),
-        Some(urn) => shown.extensions.iter_mut().find(|schema| schema.id == urn),
+        None => Some(&mut schema.core),
+        Some(urn) => schema.extensions.iter_mut().find(|schema| schema.id == urn),
     }?;
     find(attributes(&mut schema.published)?, &located.attribute?.name)
 }
 
 /// Sets a characteristic of a part of the attribute that a path names, where it is published.
 fn say_of_part(
-    shown: &mut ResourceSchema,
+    schema: &mut ResourceSchema,
     (user, path): (&ResourceSchema, &AttributePath),
     part: &str,
     (name, value): (&str, Value),
 ) {
-    let parts = published(shown, user, path).and_then(|attribute| attribute.get_mut("subAttributes")?.as_array_mut());
+    let parts = published(schema, user, path).and_then(|attribute| attribute.get_mut("subAttributes")?.as_array_mut());
     if let Some(part) = parts.and_then(|parts| find(parts, part)) {
         part.insert(name.to_owned(), value);
     }
@@ -141,10 +141,10 @@ fn names(user: &ResourceSchema, path: &AttributePath, extension: Option<&str>, n
     located.extension.as_deref() == extension && located.attribute.is_none_or(|attribute| attribute.name == name)
 }
 
-/// Leaves the attributes that are shown; whether there are any.
-fn keep(schema: &mut Schema, is_shown: impl Fn(&str) -> bool) -> bool {
+/// Keeps the published attributes. Returns whether any is left.
+fn keep(schema: &mut Schema, is_published: impl Fn(&str) -> bool) -> bool {
     let Some(attributes) = attributes(&mut schema.published) else { return false };
-    attributes.retain(|attribute| attribute.get("name").and_then(Value::as_str).is_some_and(&is_shown));
+    attributes.retain(|attribute| attribute.get("name").and_then(Value::as_str).is_some_and(&is_published));
     !attributes.is_empty()
 }
 

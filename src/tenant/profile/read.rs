@@ -51,7 +51,7 @@ pub(super) fn profile(text: &str) -> Read<Profile> {
         in_use: paths(&fields, "attributes", |place| in_use(place, &schemas.user))?,
         required: required.clone(),
         offers_groups: fields.flag("groups", true)?,
-        shows_password: fields.flag("password", false)?,
+        publishes_password: fields.flag("password", false)?,
     };
     publish(&mut schemas, &named);
     Ok(Profile {
@@ -88,7 +88,7 @@ fn credentials(place: &FieldPlace<'_>) -> Read<Vec<CredentialType>> {
     Ok(types)
 }
 
-/// Both are always served; this is the one that people are told.
+/// Both are always served; the command line prints this one.
 fn base_url(fields: &Object<'_>) -> Read<String> {
     let (versioned, bare) = (format!("/{TENANT}/scim/v2"), format!("/{TENANT}/scim"));
     let url = fields.text_or("baseUrl", &versioned)?;
@@ -114,14 +114,14 @@ fn schema(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Schema> {
     if !is_urn(urn) {
         return id.refuse("is not a URN of an extension, such as urn:example:params:scim:app:2.0:User (RFC 8141)");
     }
-    let is_within = |inner: &str, outer: &str| {
+    let is_below = |inner: &str, outer: &str| {
         inner.split_at_checked(outer.len()).is_some_and(|(start, rest)| {
             start.eq_ignore_ascii_case(outer) && (rest.is_empty() || rest.starts_with(':'))
         })
     };
     let held = std::iter::once(&user.core).chain(&user.extensions).map(|schema| schema.id.as_str());
-    if let Some(other) = held.chain(RESERVED).find(|other| is_within(urn, other) || is_within(other, urn)) {
-        return id.refuse(format!("{urn} cannot be told from {other}, which is defined already"));
+    if let Some(other) = held.chain(RESERVED).find(|other| is_below(urn, other) || is_below(other, urn)) {
+        return id.refuse(format!("{urn} overlaps {other}, which exists; choose another URN"));
     }
     fields.needed("name")?.text()?;
     fields.text_or("description", "")?;
@@ -316,8 +316,8 @@ impl<'v> FieldPlace<'v> {
         let object = Object { at: self.at.clone(), fields };
         match fields.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => {
-                let shown: String = name.chars().take(64).collect();
-                object.place(&shown).refuse(format!("is not known here; known are {}", known.join(", ")))
+                let excerpt: String = name.chars().take(64).collect();
+                object.place(&excerpt).refuse(format!("is unknown; known are {}", known.join(", ")))
             }
             None => Ok(object),
         }

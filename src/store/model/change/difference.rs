@@ -29,7 +29,7 @@ impl Difference {
     }
 
     /// After a rename: `former` has what has changed, as it was, and null for what was not there. Without it, because it
-    /// was too long to be kept, all is told as it is.
+    /// was too long to be kept, the event has the whole value.
     pub(super) fn after_rename(former: Option<Map<String, Value>>, after: &Map<String, Value>) -> Self {
         let Some(former) = former else { return Self::between(&Map::new(), after) };
         let now = former.keys().filter_map(|name| Some((name.clone(), after.get(name)?.clone()))).collect();
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differs_is_told_by_path_and_whole() {
+    fn what_differs_is_reported_by_path_and_whole() {
         let urn = "urn:x:User";
         let before = map(json!({"a": 1, "name": {"x": 1, "y": 2}, "gone": 1, "active": true, urn: {"d": 1}}));
         let after = map(json!({"a": 1, "name": {"x": 1, "y": 3}, "new": [1], "active": false, urn: {"d": 2}}));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rename_tells_what_came_with_it_and_what_went() {
+    fn a_rename_reports_what_came_with_it_and_what_went() {
         let former = map(json!({"userName": "bob", "nick": null, "gone": 1}));
         let after = map(json!({"userName": "eve", "nick": "e", "same": 1}));
         let difference = Difference::after_rename(Some(former), &after);

@@ -103,7 +103,7 @@ impl Store {
     /// When the oldest event is of that is kept; none if there is no event.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn oldest_event(&self, tenant: &TenantName) -> Result<Option<Timestamp>, StoreError> {
         let first = Lane::ALL.map(|lane| self.lane_rows(tenant, lane, "0", "~", 1));
         let rows = try_join_all(first).await?;
@@ -114,7 +114,7 @@ impl Store {
     /// The place where to begin.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn feed_position(
         &self,
         tenant: &TenantName,
@@ -151,7 +151,7 @@ impl Store {
     /// The events after a place, at most so many, those of some types where `types` is not empty.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn feed_page(
         &self,
         tenant: &TenantName,

@@ -18,7 +18,7 @@ impl Store {
     /// The group of that id.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn group(&self, tenant: &Tenant, id: &GroupId) -> Result<Option<Group>, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Groups)).consistent_read(true);
         let got = get.set_key(Some(group_key(tenant, id.as_str()))).send().await.map_err(|e| StoreError::of(&e))?;
@@ -28,7 +28,7 @@ impl Store {
     /// The groups of those ids that are there.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn groups(
         &self,
         tenant: &Tenant,
@@ -81,7 +81,7 @@ impl Store {
     /// A page of all groups in the order of their names, and their number.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn page_of_groups(
         &self,
         tenant: &Tenant,
@@ -96,7 +96,7 @@ impl Store {
     /// most `limit` of them, and the last id, if there may be more.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn groups_after(
         &self,
         tenant: &Tenant,

@@ -41,7 +41,7 @@ pub struct GroupChange<'a> {
     pub requires_version: bool,
     /// Whether it is an error if everything is as asked.
     pub requires_change: bool,
-    /// Tells the attempts of one request apart.
+    /// Numbers the attempts of one request.
     pub attempt: usize,
 }
 
@@ -64,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// As [`GroupError`] says; nothing is left of the group then. With an idempotency key, [`GroupError::Changed`] may mean that
-    /// another request has made the group.
+    /// another request has created the group.
     pub async fn create_group(
         &self,
         tenant: &Tenant,
@@ -348,7 +348,7 @@ pub(in crate::store) fn departure(
     rows.chain(there.iter().map(version)).collect()
 }
 
-/// How many groups what is deleted can leave in the transaction of its deletion, beside so many other actions.
+/// How many groups what is deleted can leave in the transaction of its deletion, next to so many other actions.
 pub(in crate::store) fn max_departures(others: usize) -> usize {
     MAX_TRANSACTION_ACTIONS.saturating_sub(others) / 2
 }

@@ -79,7 +79,7 @@ enum Step {
 
 /// What is known of the members of some moves.
 #[derive(Clone, Copy)]
-struct Known<'a> {
+struct MembersRead<'a> {
     members: &'a KnownMembers,
     /// Whom a later change has settled, read after the members.
     settled: &'a Ids,
@@ -106,7 +106,7 @@ impl Store {
         }
     }
 
-    /// Takes away what was written for a batch: of one that was not committed, or that is carried out. The row of work
+    /// Deletes what was written for a batch: of one that was not committed, or that is carried out. The row of work
     /// goes last, so that what is left is found.
     pub(in crate::store) async fn discard_batch(&self, tenant: &Tenant, group: &Group) -> Result<(), StoreError> {
         match &group.batch {
@@ -248,7 +248,7 @@ impl Store {
             let members = &self.members_of(tenant, some, known).await?;
             let settled = &self.settled_members(tenant, &group.id, batch).await?;
             let fence = Fence { batch, carrier, done };
-            if !self.carry_out_moves(tenant, &group.id, (some, Known { members, settled }), fence).await? {
+            if !self.carry_out_moves(tenant, &group.id, (some, MembersRead { members, settled }), fence).await? {
                 return Ok(false);
             }
             done += some.len();
@@ -275,10 +275,10 @@ impl Store {
         &self,
         tenant: &Tenant,
         group: &GroupId,
-        (moves, known): (&[Move], Known<'_>),
+        (moves, known): (&[Move], MembersRead<'_>),
         fence: Fence<'_>,
     ) -> Result<bool, StoreError> {
-        let nothing = Known { members: &KnownMembers::new(), settled: &Ids::new() };
+        let nothing = MembersRead { members: &KnownMembers::new(), settled: &Ids::new() };
         let (mut done, mut size, mut attempt) = (0, MAX_TRANSACTION_MEMBERS, 0);
         while let Some(rest) = moves.get(done..).filter(|rest| !rest.is_empty()) {
             let some = rest.get(..size).unwrap_or(rest);
@@ -345,7 +345,7 @@ impl Store {
         &self,
         tenant: &Tenant,
         group: &GroupId,
-        (moves, known): (&[Move], Known<'_>),
+        (moves, known): (&[Move], MembersRead<'_>),
         fence: Option<Fence<'_>>,
     ) -> Result<Step, StoreError> {
         let ids: Ids =
@@ -387,7 +387,7 @@ impl Store {
         }
     }
 
-    /// Ends a batch: the group has it no more. What it was is taken away after that.
+    /// Ends a batch: the group no longer names it. Its rows are deleted after that.
     async fn close(&self, tenant: &Tenant, group: &Group, batch: &MemberBatch) -> Result<(), StoreError> {
         let header = Write::update(Table::Groups, group_key(tenant, group.id.as_str()))
             .remove("memberBatch")
@@ -425,7 +425,7 @@ impl Store {
             if moves.is_empty() {
                 return Ok(());
             }
-            let nothing = Known { members: &KnownMembers::new(), settled: &Ids::new() };
+            let nothing = MembersRead { members: &KnownMembers::new(), settled: &Ids::new() };
             match self.advance(tenant, group, (&moves, nothing), None).await? {
                 Step::Again if attempt == MAX_CONFLICT_ATTEMPTS => return Err(StoreError::Contended(attempt)),
                 Step::Again => attempt += 1,

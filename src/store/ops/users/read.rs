@@ -29,12 +29,12 @@ pub struct UserPage {
 impl Store {
     /// The user of that id.
     ///
-    /// A rename moves the item, and an index read made in the instant of its commit may see it in neither place or
+    /// A rename moves the item, and an index read in the instant of its commit may see it in neither place or
     /// in both (DynamoDB isolates a Query from a transaction item by item): on neither it asks once more, of both it
     /// takes the newer.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn user(&self, tenant: &Tenant, id: &UserId) -> Result<Option<User>, StoreError> {
         match self.user_once(tenant, id).await? {
             None => self.user_once(tenant, id).await,
@@ -149,7 +149,7 @@ impl Store {
     /// a user. In a large one both are taken from the `counts`.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn page_of_users(
         &self,
         tenant: &Tenant,

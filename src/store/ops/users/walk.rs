@@ -75,7 +75,7 @@ impl Store {
     /// the last, if there may be more.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn users_after(
         &self,
         tenant: &Tenant,
@@ -102,7 +102,7 @@ impl Store {
         let page = query.limit(i32::try_from(limit).unwrap_or(i32::MAX)).send().await;
         let page = page.map_err(|e| StoreError::of(&e))?;
         let mut users = page.items().iter().map(User::read).collect::<Result<Vec<_>, _>>()?;
-        // In the instant of a rename an index may show the user in both places.
+        // In the instant of a rename an index may have the user in both places.
         users.dedup_by(|b, a| a.id == b.id);
         let next = page.last_evaluated_key.as_ref().and_then(|last| walk.place_of_key(last));
         Ok((users, next.filter(|next| !walk.is_exhausted(next, is_back))))

@@ -1,4 +1,4 @@
-//! What operators are shown, as JSON. Nothing secret is in a record; the secret of a new key comes beside it.
+//! The JSON that the admin API returns. A record holds no secret; the answer to a new key adds it.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -79,9 +79,9 @@ fn warning(record: &KeyRecord, state: State) -> Option<String> {
 
 /// An automation user.
 pub fn automation_user(user: &AutomationUser) -> Value {
-    let mut shown = json!({"name": user.name, "created": date_time(user.created), "active": user.activated.is_some()});
-    if let (Value::Object(shown), Some(activated)) = (&mut shown, user.activated) {
-        shown.insert("activated".into(), date_time(activated).into());
+    let mut fields = json!({"name": user.name, "created": date_time(user.created), "active": user.activated.is_some()});
+    if let (Value::Object(fields), Some(activated)) = (&mut fields, user.activated) {
+        fields.insert("activated".into(), date_time(activated).into());
     }
-    shown
+    fields
 }
