@@ -36,6 +36,7 @@ mod search;
 mod serve;
 mod stale;
 mod support;
+mod sweep;
 mod template;
 mod token_endpoint;
 mod tokens;
