@@ -56,6 +56,20 @@ pub const MEMBERS_PER_BATCH_ROW: usize = 500;
 /// one with each transaction of 48 members; who has died is replaced after this time.
 pub const BATCH_LEASE_SECONDS: i64 = 10;
 
+/// The first pause in milliseconds of a large change of members that the table throttles. It doubles with each time.
+pub const MIN_PACE_PAUSE_MS: u64 = 100;
+
+/// The longest such pause in milliseconds: well within [`BATCH_LEASE_SECONDS`].
+pub const MAX_PACE_PAUSE_MS: u64 = 2_000;
+
+/// By how many members the transactions of a throttled change grow again with each that is done. Each throttling halves
+/// them.
+pub const PACE_GROWTH_MEMBERS: usize = 1;
+
+/// How often in a row the table may throttle a large change before it is left to the next run of the worker: some six
+/// seconds. The SDK has tried each three times.
+pub const MAX_THROTTLED_ATTEMPTS: u32 = 8;
+
 /// How long in milliseconds a request waits before it looks whether the large change that it waits for is done. Most are
 /// done in a moment.
 pub const MIN_BATCH_POLL_MS: u64 = 25;

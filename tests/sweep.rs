@@ -1,6 +1,7 @@
 //! The worker's look for work: what it cannot read, and who fails, hold up nobody else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
@@ -10,9 +11,9 @@ use rollcall::store::dynamo::tables::Table;
 use rollcall::worker::Sweep;
 use serde_json::json;
 
-use crate::support::throttle::Refuse;
+use crate::support::throttle::{Refuse, Throttle};
 use crate::support::wire::DynamoCall;
-use crate::support::{Harness, is_embedded};
+use crate::support::{Harness, is_embedded, patch};
 
 /// A job that is ready for each tenant: the members of a group that is deleted.
 async fn deleted_groups(harness: &Harness, count: usize) {
@@ -150,4 +151,52 @@ async fn a_tenant_with_very_many_jobs_hides_none_of_another() {
     deleted_groups(&harness, 20).await;
     let sweep = harness.sweep(ready()).await;
     assert!((20..=40).contains(&sweep.done), "{sweep:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttled_batch_slows_down_and_leaves_room_for_requests() {
+    if !is_embedded() {
+        return;
+    }
+    let throttle = Throttle::new(200.0);
+    let harness = Harness::new().await;
+    let mut members = Vec::new();
+    for number in 0..1_000 {
+        members.push(json!({"value": harness.user(&format!("user{number}")).await}));
+    }
+    let of = |name: &str| json!({"displayName": name});
+    let group = harness.send("POST", "/Groups", of("large")).await.body["id"].as_str().unwrap().to_owned();
+    let other = harness.send("POST", "/Groups", of("small")).await.body["id"].as_str().unwrap().to_owned();
+    let id = harness.user("foreground").await;
+    let slow = harness.again(vec![throttle.clone()]).await;
+    let large = async {
+        let operation = json!({"op": "add", "path": "members", "value": members});
+        slow.send("PATCH", &format!("/Groups/{group}"), patch(json!([operation]))).await
+    };
+    let foreground = async {
+        let mut statuses = Vec::new();
+        for turn in 0..40 {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            let op = if turn % 2 == 0 { "add" } else { "remove" };
+            let operation = json!({"op": op, "path": "members", "value": [{"value": id}]});
+            statuses.push(slow.send("PATCH", &format!("/Groups/{other}"), patch(json!([operation]))).await.status);
+        }
+        statuses
+    };
+    let (large, statuses) = tokio::join!(large, foreground);
+    assert_eq!(large.status, 204, "{large:?}");
+    let refused = statuses.iter().filter(|status| **status != 204).count();
+    let transactions = throttle.transactions();
+    let throttled = transactions.iter().filter(|(_, is_throttled)| *is_throttled).count();
+    eprintln!("{refused} of 40 requests refused; {throttled} of {} transactions throttled", transactions.len());
+    assert!(throttled > 3, "the table never throttled");
+    assert!(
+        transactions.iter().any(|(items, is_throttled)| !is_throttled && (3..60).contains(items)),
+        "none was smaller"
+    );
+    // A client tries a 429 again: one is no starving.
+    assert!(refused <= 1, "the batch starves requests: {statuses:?}");
+    harness.settle().await;
+    let shown = harness.send("GET", &format!("/Groups/{group}"), None).await;
+    assert_eq!(shown.body["members"].as_array().unwrap().len(), 1_000);
 }

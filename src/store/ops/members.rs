@@ -20,6 +20,7 @@ use crate::store::{Store, StoreError};
 pub mod change;
 mod member_batch;
 mod moves;
+mod pace;
 
 pub(in crate::store) use member_batch::Carrier;
 

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::moves::{delete_row, join_group, leave_group};
+use super::pace::Pace;
 use crate::auth::Tenant;
 use crate::limits::{
     JOB_SECONDS_IN_REQUEST, MAX_BATCH_POLL_MS, MAX_CONFLICT_ATTEMPTS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_MEMBERS,
@@ -173,14 +174,22 @@ impl Store {
         let Some(batch) = &group.batch else { return Ok(true) };
         let Some(mut done) = self.acquire(tenant, group, batch, carrier).await? else { return Ok(false) };
         let moves = self.moves_of(tenant, group, batch).await?;
-        let (mut size, mut attempt) = (MAX_TRANSACTION_MEMBERS, 0);
+        let (mut size, mut attempt, mut pace) = (MAX_TRANSACTION_MEMBERS, 0, Pace::new());
         while let Some(some) = moves.get(done..).filter(|rest| !rest.is_empty()) {
-            let some = some.get(..size).unwrap_or(some);
+            let some = some.get(..size.min(pace.members())).unwrap_or(some);
+            pace.wait().await;
             let fence = Fence { batch, carrier, done };
             // What was known is old by the second attempt.
             let known = if attempt == 0 { known } else { &KnownMembers::new() };
-            match self.advance(tenant, &group.id, (some, known), Some(fence)).await? {
-                Step::Moved(count) => (done, size, attempt) = (done + count, MAX_TRANSACTION_MEMBERS, 0),
+            let step = match self.advance(tenant, &group.id, (some, known), Some(fence)).await {
+                Err(StoreError::Throttled(_)) if pace.slow_down() => continue,
+                step => step?,
+            };
+            match step {
+                Step::Moved(count) => {
+                    pace.advance();
+                    (done, size, attempt) = (done + count, MAX_TRANSACTION_MEMBERS, 0);
+                }
                 Step::Fenced => return Ok(false),
                 Step::Again if attempt == MAX_CONFLICT_ATTEMPTS => return Err(StoreError::Contended(attempt)),
                 Step::Again => {
@@ -268,7 +277,7 @@ impl Store {
         match self.commit(&writes, &random_token()).await {
             Ok(()) => Ok(Step::Moved(count)),
             Err(CommitError::Condition(Guard::Batch, _)) => Ok(Step::Fenced),
-            Err(CommitError::Condition(..) | CommitError::Store(StoreError::Throttled(_))) => Ok(Step::Again),
+            Err(CommitError::Condition(..)) => Ok(Step::Again),
             Err(CommitError::Store(error)) => Err(error),
         }
     }
