@@ -177,9 +177,10 @@ bench: ## Time the local endpoint at 100,000 users and members
 	python3 tests/bench_groups.py target/release/rollcall
 	python3 tests/bench_keys.py target/release/rollcall
 
-soak: ## Ten minutes of mixed load from 16 clients: no 5xx, no lost write, memory flat
+soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group: no 5xx, no lost write, memory flat
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
 	python3 tests/soak.py target/release/rollcall
+	python3 tests/membership.py target/release/rollcall --seconds 60
 
 takeover: ## Twenty processes killed (SIGKILL) in the middle of a change of 10,000 members; others finish it
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall

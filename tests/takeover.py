@@ -154,8 +154,12 @@ def round_of(deployment, turn, group, users, chance, tags, seconds, serving):
 
     thread = threading.Thread(target=change)
     thread.start()
-    delay = chance.uniform(0.05, 1) * seconds
-    thread.join(delay)
+    # Four of five are killed once the change is committed, and so in the middle of it; the others at any moment.
+    begun = time.monotonic()
+    while turn % 5 and thread.is_alive() and etag == deployment.send(port, "GET", f"/Groups/{group}?excludedAttributes=members")[2]:
+        time.sleep(0.02)
+    thread.join(chance.uniform(0, 0.7 if turn % 5 else 1) * max(seconds - (time.monotonic() - begun), 0))
+    delay = time.monotonic() - begun
     process.kill()
     process.wait()
     thread.join()
