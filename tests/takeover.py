@@ -23,7 +23,7 @@ import urllib.parse
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 # A killed change is taken over within the lease and the time that the change itself takes.
-TAKEOVER_SECONDS = 120
+TAKEOVER_SECONDS = 300
 ENVIRONMENT = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_REGION": "us-east-1"}
 faults = []
 
