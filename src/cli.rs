@@ -203,9 +203,13 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Consume(options) => events::consume(*options).await,
         Command::Explain(options) => explain::run(options).await,
         Command::Work { store } => {
-            let done = worker::sweep(&store.open().await?, &Clock::System).await.map_err(|e| e.to_string())?;
-            println!("{done} deferred jobs ran");
-            Ok(())
+            let worker::Sweep { done, failed, unreadable, unread_lanes, .. } =
+                worker::sweep_all(&store.open().await?, &Clock::System).await;
+            println!("{done} deferred jobs ran, {failed} failed, {unreadable} rows cannot be read");
+            match unread_lanes {
+                0 => Ok(()),
+                lanes => Err(format!("{lanes} lanes of jobs cannot be read; the log above states why")),
+            }
         }
         Command::Tables { store } => {
             let store = store.open().await?;

@@ -56,6 +56,20 @@ pub const MEMBERS_PER_BATCH_ROW: usize = 500;
 /// one with each transaction of 48 members; who has died is replaced after this time.
 pub const BATCH_LEASE_SECONDS: i64 = 10;
 
+/// The first pause in milliseconds of a large change of members that the table throttles. It doubles with each time.
+pub const MIN_PACE_PAUSE_MS: u64 = 100;
+
+/// The longest such pause in milliseconds: well within [`BATCH_LEASE_SECONDS`].
+pub const MAX_PACE_PAUSE_MS: u64 = 2_000;
+
+/// By how many members the transactions of a throttled change grow again with each that is done. Each throttling halves
+/// them.
+pub const PACE_GROWTH_MEMBERS: usize = 1;
+
+/// How often in a row the table may throttle a large change before it is left to the next run of the worker: some six
+/// seconds. The SDK has tried each three times.
+pub const MAX_THROTTLED_ATTEMPTS: u32 = 8;
+
 /// How long in milliseconds a request waits before it looks whether the large change that it waits for is done. Most are
 /// done in a moment.
 pub const MIN_BATCH_POLL_MS: u64 = 25;
@@ -85,6 +99,28 @@ pub const REQUEST_SECONDS: u64 = 25;
 /// Age in seconds at which the worker takes up what a request has left: the request may take 28 seconds, and so may one
 /// that read the group just before its commit; the rest is for clocks that differ.
 pub const JOB_GRACE_SECONDS: i64 = 60;
+
+/// Partitions that hold the jobs of all tenants: one that is hot or cannot be read stops the other jobs not. A partition
+/// takes 1,000 write units a second.
+pub const JOB_LANES: u8 = 16;
+
+/// Most jobs of one tenant in one lane that the worker looks at in one run, so that a tenant with very many neither fills
+/// the memory of the function nor delays others. The next run looks at the rest.
+pub const MAX_JOBS_PER_LANE: usize = 1_000;
+
+/// Tenants whose jobs the worker carries out at the same time, one job of each. More would want more connections than a
+/// function has.
+pub const TENANTS_AT_ONCE: usize = 4;
+
+/// How long in seconds one run of the worker carries jobs out: less than the minute until the next run.
+pub const SWEEP_SECONDS: u64 = 50;
+
+/// How long in seconds a run works for one tenant if others wait: one tenant with much to do never holds up the others.
+pub const TENANT_SWEEP_SECONDS: u64 = 10;
+
+/// The longest time in seconds until the worker tries a job again that failed. It waits as long as the job is old, up to
+/// this, so a job that fails for weeks costs one attempt a day.
+pub const MAX_JOB_RETRY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Most memberships on a page of `/GroupMembers`: they are small, and a group may have a million.
 pub const MAX_MEMBERSHIPS_PAGE: usize = 1_000;

@@ -1,27 +1,30 @@
 //! Counts users, writes the feed, and finishes what requests have committed and not carried out (see
-//! [`DeferredJob`](crate::store::model::job::DeferredJob)): from the change records of the tables, for unfinished work
-//! locally by looking from time to time. Doing it twice does no harm.
+//! [`DeferredJob`](crate::store::model::job::DeferredJob)). Change records of the tables tell of users and groups. For
+//! unfinished work the worker looks once a minute. Doing it twice does no harm.
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Clock;
 use crate::store::dynamo::tables::{AccessList, TablePermission};
-use crate::store::model::change_record::{ChangeRecord, ChangedItem};
+use crate::store::model::change_record::ChangeRecord;
 use crate::store::{Store, StoreError};
 
 mod feed;
 #[cfg(feature = "local")]
 pub mod follow;
+mod sweep;
+
+#[cfg(feature = "local")]
+pub use sweep::sweep_all;
+pub use sweep::{Sweep, sweep};
 
 /// The function's handler string.
 pub const HANDLER: &str = "stream";
 
 /// Every access to a table that the work may need; the function's role allows no other.
 pub const ACCESS: AccessList = &[&[
-    TablePermission::KEYS_SCAN,
     TablePermission::USERS_BY_ID,
     TablePermission::USERS_BATCH_GET,
     TablePermission::USERS_UPDATE,
@@ -42,14 +45,11 @@ pub const ACCESS: AccessList = &[&[
     TablePermission::CHANGES_BATCH_WRITE,
 ]];
 
-/// Works done side by side, each with some calls of its own: more would want more connections than a function has.
-const WORKS_AT_ONCE: usize = 4;
-
 /// How often a local server looks.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Change records of the tables `links`, `users` and `groups`, as Lambda hands them over. Of work, its key: the rest is
-/// read from the table. An event without records, once a day, has the worker look for what was given up.
+/// Change records of the tables `users` and `groups`, as Lambda hands them over. An event without records, once a minute,
+/// has the worker look for work that requests have left.
 #[derive(Debug, Deserialize)]
 pub struct StreamEvent {
     #[serde(rename = "Records", default)]
@@ -57,18 +57,25 @@ pub struct StreamEvent {
 }
 
 /// Which records are to be handed over again (`ReportBatchItemFailures`).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StreamResponse {
     batch_item_failures: Vec<BatchItemFailure>,
     #[serde(skip)]
     feed_lag: Option<u64>,
+    #[serde(skip)]
+    sweep: Option<Sweep>,
 }
 
 impl StreamResponse {
     /// How old in milliseconds the oldest change was when it was in the feed; none if there was none.
     pub fn feed_lag(&self) -> Option<u64> {
         self.feed_lag
+    }
+
+    /// What the worker found when it looked for work; none if the event had records.
+    pub fn sweep(&self) -> Option<Sweep> {
+        self.sweep
     }
 }
 
@@ -78,41 +85,17 @@ struct BatchItemFailure {
     item_identifier: String,
 }
 
-/// Does the work that the records of a batch stand for, once it has settled.
+/// Counts and writes into the feed what the records say; without records, carries out the work that requests have left.
 pub async fn handle(store: &Store, clock: &Clock, event: StreamEvent) -> StreamResponse {
     if event.records.is_empty() {
-        match sweep(store, clock).await {
-            Ok(count) => tracing::info!(count, "work that was left is done"),
-            Err(error) => tracing::error!(%error, "work is left"),
-        }
+        return StreamResponse { sweep: Some(sweep(store, clock).await), ..StreamResponse::default() };
     }
-    let (links, others): (Vec<_>, Vec<_>) =
-        event.records.into_iter().partition(|record| matches!(record.item(), ChangedItem::Link(..)));
-    let done = links.into_iter().map(|record| async move {
-        let ChangedItem::Link(pk, sk) = record.item() else { return None };
-        let error = settle(store, clock, pk, sk).await.err()?;
-        tracing::error!(%error, "work is left");
-        Some(BatchItemFailure { item_identifier: record.sequence().to_owned() })
-    });
-    let failures = futures_util::stream::iter(done).buffer_unordered(WORKS_AT_ONCE).filter_map(std::future::ready);
-    let mut batch_item_failures: Vec<_> = failures.collect().await;
-    let oldest = others.first().cloned();
-    let of_feed = feed::write(store, clock, others).await;
-    let feed_lag = oldest.filter(|_| of_feed.is_empty()).and_then(|record| record.age(clock.now()));
-    batch_item_failures.extend(of_feed.into_iter().map(|item_identifier| BatchItemFailure { item_identifier }));
-    StreamResponse { batch_item_failures, feed_lag }
-}
-
-async fn settle(store: &Store, clock: &Clock, pk: &str, sk: &str) -> Result<(), StoreError> {
-    // Read again after each wait: the request may have done it itself, or a later one have left other work there.
-    while let Some(work) = store.work(pk, sk).await? {
-        let left = work.ready_in(clock.now());
-        if left.is_zero() {
-            return store.carry_out(&work, &|| clock.now()).await;
-        }
-        tokio::time::sleep(left).await;
-    }
-    Ok(())
+    let oldest = event.records.first().cloned();
+    let failures = feed::write(store, clock, event.records).await;
+    let feed_lag = oldest.filter(|_| failures.is_empty()).and_then(|record| record.age(clock.now()));
+    let batch_item_failures =
+        failures.into_iter().map(|item_identifier| BatchItemFailure { item_identifier }).collect();
+    StreamResponse { batch_item_failures, feed_lag, sweep: None }
 }
 
 /// Counts the users of every tenant anew.
@@ -132,34 +115,10 @@ pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
 /// counted anew each time.
 pub async fn run(store: Store, clock: Clock, counts: bool) {
     loop {
-        match sweep(&store, &clock).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "work was carried out"),
-            Err(error) => tracing::error!(%error, "work is left"),
-        }
+        sweep(&store, &clock).await;
         if counts && let Err(error) = recount(&store, &clock).await {
             tracing::error!(%error, "users are not counted");
         }
         tokio::time::sleep(INTERVAL).await;
     }
-}
-
-/// Carries out the work of every tenant that has settled; how much there was.
-///
-/// # Errors
-/// As the store's; the rest is left for the next time.
-pub async fn sweep(store: &Store, clock: &Clock) -> Result<usize, StoreError> {
-    let mut count = 0;
-    for tenant in store.tenants().await? {
-        for work in store.deferred_jobs(&tenant.name).await? {
-            if !work.ready_in(clock.now()).is_zero() {
-                continue;
-            }
-            match store.carry_out(&work, &|| clock.now()).await {
-                Ok(()) => count += 1,
-                Err(error) => tracing::error!(%error, "work is left"),
-            }
-        }
-    }
-    Ok(count)
 }

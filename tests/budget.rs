@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rollcall::auth::ApiKey;
 use serde_json::{Value, json};
 
@@ -220,4 +222,74 @@ async fn what_a_group_costs_does_not_depend_on_how_many_members_it_has() {
     assert_eq!(*read, spent(1, &["GetItem", "GetItem"], 2.0, 0.0));
     // A rename's first and last name differ in length, and so by a hair in nothing that is billed.
     assert_eq!((&costs[0], &costs[0]), (&costs[1], &costs[2]));
+}
+
+/// A group with so many members, written past the API: users with their sides of the membership, and the rows.
+async fn group_of(counted: &Counted, count: usize) -> (String, Vec<String>) {
+    let reply = counted.harness.send("POST", "/Groups", json!({"displayName": "large"})).await;
+    let group = reply.body["id"].as_str().unwrap().to_owned();
+    let side = BASE64.encode(uuid::Uuid::parse_str(&group).unwrap().as_bytes());
+    let id = |i: usize| uuid::Uuid::from_u128((i as u128 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835));
+    let ids: Vec<String> = (0..count).map(|i| id(i).to_string()).collect();
+    let user = |(i, id): (usize, &String)| {
+        let doc = json!({"userName": format!("u{i}")}).to_string();
+        json!({"PutRequest": {"Item": {"tenant": {"S": "acme"}, "userName": {"S": format!("u{i}")}, "id": {"S": id},
+            "doc": {"S": doc}, "ver": {"N": "1"}, "created": {"N": "0"}, "modified": {"N": "0"}, "by": {"S": "test"},
+            "hour": {"S": "1970-01-01T00"}, "groupIds": {"BS": [side]}, "gver": {"N": "1"}}}})
+    };
+    let row = |id: &String| {
+        json!({"PutRequest": {"Item": {"pk": {"S": format!("acme#member#{group}")}, "sk": {"S": id}, "t": {"S": "User"},
+            "created": {"N": "0"}}}})
+    };
+    let users: Vec<_> = ids.iter().enumerate().map(user).collect();
+    let rows: Vec<_> = ids.iter().map(row).collect();
+    for (table, all) in [("test-users", users), ("test-links", rows)] {
+        for some in all.chunks(25) {
+            let body = json!({"RequestItems": {table: some}}).to_string();
+            assert_eq!(counted.harness.engine.call("BatchWriteItem", body.as_bytes()).0, 200);
+        }
+    }
+    (format!("/Groups/{group}"), ids)
+}
+
+fn members_of_bench() -> usize {
+    std::env::var("ROLLCALL_MEMBERS").map_or(10_000, |count| count.parse().unwrap())
+}
+
+/// `ROLLCALL_MEMBERS=1000000` asks for more than CI does.
+#[tokio::test(start_paused = true)]
+async fn one_member_more_or_less_costs_the_same_in_a_group_of_any_size() {
+    if !is_embedded() {
+        return;
+    }
+    let changed = ["GetItem", "GetItem", "Query", "GetItem", "TransactWriteItems"];
+    for count in [10, members_of_bench()] {
+        let counted = Counted::new().await;
+        let (path, _) = group_of(&counted, count).await;
+        let id = counted.harness.create(user("one")).await;
+        let add = patch(json!([{"op": "add", "path": "members", "value": [{"value": id}]}]));
+        let remove = patch(json!([{"op": "remove", "path": format!("members[value eq \"{id}\"]")}]));
+        let costs = [counted.spend("PATCH", &path, add, 204).await, counted.spend("PATCH", &path, remove, 204).await];
+        assert_eq!(costs, [spent(2, &changed, 5.0, 8.0), spent(2, &changed, 5.0, 8.0)], "{count}");
+    }
+}
+
+/// Round trips until the answer, of a PUT of a large group: nothing changes, one member, all but one.
+#[tokio::test(start_paused = true)]
+async fn a_put_of_a_large_group_takes_few_round_trips_where_little_changes() {
+    if !is_embedded() {
+        return;
+    }
+    let counted = Counted::new().await;
+    let (path, ids) = group_of(&counted, 10_000).await;
+    let put = |ids: &[String]| {
+        let members: Vec<_> = ids.iter().map(|id| json!({"value": id})).collect();
+        json!({"displayName": "large", "members": members})
+    };
+    let spend =
+        async |ids: &[String]| counted.spend("PUT", &format!("{path}?excludedAttributes=members"), put(ids), 200).await;
+    let (nothing, one, all) = (spend(&ids).await, spend(&ids[1..]).await, spend(&ids[..1]).await);
+    assert_eq!((nothing.round_trips, nothing.wcu, one.round_trips), (4, 0.0, 5));
+    // It is committed after a few, and then carried out before the answer: 48 members at a time.
+    assert!(all.round_trips <= 430, "{}", all.round_trips);
 }

@@ -37,6 +37,7 @@ mod search;
 mod serve;
 mod stale;
 mod support;
+mod sweep;
 mod template;
 mod token_endpoint;
 mod tokens;

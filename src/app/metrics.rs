@@ -78,6 +78,41 @@ impl Observer {
     }
 }
 
+/// What the worker found when it looked for work that requests have left.
+#[derive(Debug, Clone, Copy)]
+pub struct SweepRecord {
+    /// Rows that cannot be read.
+    pub unreadable_rows: usize,
+    /// Jobs that failed.
+    pub failed_jobs: usize,
+    /// The age of the oldest job, in seconds.
+    pub oldest_seconds: u64,
+}
+
+impl Observer {
+    /// Tells of the worker's look for work.
+    pub fn record_sweep(&self, sweep: &SweepRecord) {
+        match self {
+            Self::Log => tracing::debug!(?sweep, "sweep"),
+            Self::EmbeddedMetrics(namespace) => {
+                println!("{}", sweep.metrics(namespace, jiff::Timestamp::now().as_millisecond()));
+            }
+        }
+    }
+}
+
+impl SweepRecord {
+    fn metrics(&self, namespace: &str, timestamp: i64) -> Value {
+        let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
+        let metrics =
+            json!([metric("UnreadableRows", "Count"), metric("FailedJobs", "Count"), metric("JobAge", "Seconds")]);
+        let directives = json!([{"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics}]);
+        json!({"level": "INFO", "message": "sweep", "UnreadableRows": self.unreadable_rows,
+            "FailedJobs": self.failed_jobs, "JobAge": self.oldest_seconds,
+            "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": directives}})
+    }
+}
+
 fn feed_lag_metrics(namespace: &str, milliseconds: u64, timestamp: i64) -> Value {
     let metrics = json!([{"Name": "FeedLag", "Unit": "Milliseconds"}]);
     let directives = json!([{"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics}]);
@@ -146,6 +181,15 @@ mod tests {
         let line = feed_lag_metrics("Rollcall/test", 1_234, 5);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!((&directive["Metrics"][0]["Name"], &line["FeedLag"]), (&json!("FeedLag"), &json!(1_234)));
+    }
+
+    #[test]
+    fn the_worker_tells_what_it_cannot_read() {
+        let line = SweepRecord { unreadable_rows: 2, failed_jobs: 1, oldest_seconds: 90 }.metrics("Rollcall/test", 5);
+        let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+        let values: Vec<_> = metrics.iter().map(|metric| line[metric["Name"].as_str().unwrap()].clone()).collect();
+        assert_eq!(values, [json!(2), json!(1), json!(90)]);
+        assert_eq!(metrics[0], json!({"Name": "UnreadableRows", "Unit": "Count"}));
     }
 
     #[test]

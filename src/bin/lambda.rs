@@ -6,7 +6,7 @@ use lambda_http::lambda_runtime::{self, Error, LambdaEvent, service_fn};
 use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
-use rollcall::app::metrics::Observer;
+use rollcall::app::metrics::{Observer, SweepRecord};
 use rollcall::app::{App, Clock};
 use rollcall::store::Store;
 use rollcall::store::dynamo::client;
@@ -71,7 +71,14 @@ async fn work(store: &Store, observer: &Observer) -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<worker::StreamEvent>| async move {
         let answer = Box::pin(worker::handle(store, &Clock::System, event.payload)).await;
         answer.feed_lag().into_iter().for_each(|milliseconds| observer.record_feed_lag(milliseconds));
-        Ok::<_, Error>(answer)
+        let Some(sweep) = answer.sweep() else { return Ok::<_, Error>(answer) };
+        observer.record_sweep(&SweepRecord {
+            unreadable_rows: sweep.unreadable,
+            failed_jobs: sweep.failed,
+            oldest_seconds: sweep.oldest_seconds,
+        });
+        // The alarm on errors of functions tells of it.
+        if sweep.unread_lanes > 0 { Err("lanes of jobs cannot be read".into()) } else { Ok(answer) }
     }))
     .await
 }

@@ -32,7 +32,7 @@ pub fn functions() -> String {
         role(&mut yaml, route.name, &statements(route.access));
     }
     let feed = feed_mapping("Users", Table::Users) + &feed_mapping("Groups", Table::Groups);
-    let events = format!("{WORKER_LINKS}{feed}{WORKER_SCHEDULE}");
+    let events = format!("{feed}{WORKER_SCHEDULE}");
     function(&mut yaml, worker::HANDLER, WORKER_SETTINGS, &events);
     role(&mut yaml, worker::HANDLER, &format!("{}{WORKER_STATEMENTS}", statements(worker::ACCESS)));
     let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
@@ -87,21 +87,6 @@ fn error_alarms() -> String {
 /// The worker may take as long as Lambda lets it.
 const WORKER_SETTINGS: &str = "      Timeout: 900\n";
 
-/// What is not done is handed over again, with what follows it in its shard; given up, it goes to the operator's topic.
-const WORKER_LINKS: &str = "        Links:
-          Type: DynamoDB
-          Properties:
-            Stream: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-links-stream\"}
-            StartingPosition: TRIM_HORIZON
-            BatchSize: 100
-            ParallelizationFactor: 10
-            FilterCriteria: {Filters: [{Pattern: '{\"dynamodb\":{\"NewImage\":{\"work\":{\"S\":[{\"exists\":true}]}}}}'}]}
-            FunctionResponseTypes: [ReportBatchItemFailures]
-            BisectBatchOnFunctionError: true
-            MaximumRetryAttempts: 100
-            DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
-";
-
 /// The changes of a table that the feed is written from. None is given up before the stream forgets it: the feed must not
 /// pass it over.
 fn feed_mapping(name: &str, table: Table) -> String {
@@ -123,17 +108,21 @@ fn feed_mapping(name: &str, table: Table) -> String {
     )
 }
 
-/// Once a day the worker looks for what was given up.
-const WORKER_SCHEDULE: &str = "        Daily:
+/// Once a minute the worker looks for work that requests have left. It waits for none: work that is not ready costs nothing.
+const WORKER_SCHEDULE: &str = "        Sweep:
           Type: ScheduleV2
-          Properties: {Name: !Sub \"${AWS::StackName}-daily\", ScheduleExpression: rate(1 day), RoleArn: !GetAtt DailyRole.Arn}
+          Properties:
+            Name: !Sub \"${AWS::StackName}-sweep\"
+            ScheduleExpression: rate(1 minute)
+            RoleArn: !GetAtt SweepRole.Arn
+            # The next run does what one does not.
+            RetryPolicy: {MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60}
 ";
 
 /// What reading the stream takes, and giving a change up.
 const WORKER_STATEMENTS: &str = "              - Effect: Allow
                 Action: [dynamodb:DescribeStream, dynamodb:GetRecords, dynamodb:GetShardIterator, dynamodb:ListStreams]
                 Resource:
-                  - !ImportValue {\"Fn::Sub\": \"${TablePrefix}-links-stream\"}
                   - !ImportValue {\"Fn::Sub\": \"${TablePrefix}-users-stream\"}
                   - !ImportValue {\"Fn::Sub\": \"${TablePrefix}-groups-stream\"}
               - Effect: Allow

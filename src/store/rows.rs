@@ -6,7 +6,7 @@ use super::dynamo::item::{Item, s, text};
 use super::dynamo::tables::Table;
 use super::{Store, StoreError};
 use crate::auth::Tenant;
-use crate::limits::MAX_SCANNED_PAGES;
+use crate::limits::{JOB_LANES, MAX_SCANNED_PAGES};
 use crate::store::dynamo::write::Write;
 
 /// The rows to write and to delete when a user's further addresses change from `old` to `new`.
@@ -90,14 +90,38 @@ pub(super) fn batch_job(group: &str, request: &str) -> String {
     format!("{group}.{request}")
 }
 
-/// The partition of a tenant's work: one row for each group or user that has some.
-pub(super) fn job_partition(tenant: &Tenant) -> String {
-    format!("{}#job", tenant.as_str())
+/// Whether a job carries a batch of members out.
+pub(super) fn is_batch_job(id: &str) -> bool {
+    id.contains('.')
 }
 
-/// The key of a row of work.
+/// The partition of one lane of the jobs of all tenants.
+pub(super) fn job_lane(lane: u8) -> String {
+    format!("job#{lane:02x}")
+}
+
+/// The lane of a tenant's batches. They share one: who deletes a user finds all of them with one read.
+pub(super) fn batch_lane(tenant: &Tenant) -> u8 {
+    lane_of(tenant.as_str())
+}
+
+/// How the sort keys of a tenant's jobs begin.
+pub(super) fn job_prefix(tenant: &Tenant) -> String {
+    format!("{}#", tenant.as_str())
+}
+
+/// The key of a job.
 pub(super) fn job_row(tenant: &Tenant, id: &str) -> Item {
-    Item::from([("pk".to_owned(), s(job_partition(tenant))), ("sk".to_owned(), s(id))])
+    let sk = format!("{}{id}", job_prefix(tenant));
+    let lane = if is_batch_job(id) { batch_lane(tenant) } else { lane_of(&sk) };
+    Item::from([("pk".to_owned(), s(job_lane(lane))), ("sk".to_owned(), s(sk))])
+}
+
+/// A hash that is the same in every version: keys depend on it.
+fn lane_of(text: &str) -> u8 {
+    let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    // FNV-1a mixes its lowest bits least.
+    u8::try_from((hash ^ (hash >> 16)) % u32::from(JOB_LANES)).unwrap_or(0)
 }
 
 /// The partition of what is gone and still stands in lists of members.
@@ -113,4 +137,23 @@ pub(super) fn tombstone_row(tenant: &Tenant, id: &str) -> Item {
 /// The key of the row that holds whose a group's name is.
 pub(super) fn name_row(tenant: &Tenant, folded: &str) -> Item {
     Item::from([("pk".to_owned(), s(format!("{}#name#{folded}", tenant.as_str()))), ("sk".to_owned(), s("."))])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_job_stays_in_its_lane_from_version_to_version() {
+        let tenant = Tenant::of_item("acme".parse().unwrap());
+        let pk = |id: &str| text(&job_row(&tenant, id), "pk").unwrap().to_owned();
+        assert_eq!(
+            [pk("a"), pk("b"), pk("c"), pk("a.1"), pk("b.2")],
+            ["job#08", "job#05", "job#02", "job#02", "job#02"]
+        );
+        let lanes: BTreeSet<String> = (0..200).map(|id| pk(&id.to_string())).collect();
+        assert_eq!(lanes, (0..JOB_LANES).map(job_lane).collect());
+    }
 }

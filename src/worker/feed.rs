@@ -22,7 +22,7 @@ pub(super) async fn write(store: &Store, clock: &Clock, records: Vec<ChangeRecor
         let lane = match record.item() {
             ChangedItem::User(tenant) => (tenant.to_owned(), true),
             ChangedItem::Group(tenant) => (tenant.to_owned(), false),
-            ChangedItem::Link(..) | ChangedItem::Other => continue,
+            ChangedItem::Other => continue,
         };
         lanes.entry(lane).or_default().push(record);
     }

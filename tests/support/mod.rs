@@ -13,7 +13,7 @@ use rollcall::api::{self, ROUTES, Route, Selection};
 use rollcall::app::{App, Clock};
 use rollcall::auth::{ApiKey, Credential, KeyRecord, Scope};
 use rollcall::cli::openapi;
-use rollcall::limits::{BATCH_LEASE_SECONDS, JOB_GRACE_SECONDS};
+use rollcall::limits::{BATCH_LEASE_SECONDS, JOB_GRACE_SECONDS, JOB_LANES};
 use rollcall::store::Store;
 use rollcall::store::dynamo::client;
 use rollcall::store::dynamo::embedded::Engine;
@@ -30,6 +30,7 @@ pub mod feed;
 pub mod issuer;
 pub mod pause;
 pub mod stale;
+pub mod throttle;
 pub mod wire;
 
 use wire::{Backend, Layer, Wire};
@@ -177,49 +178,50 @@ impl Harness {
     /// Lets the worker do what requests have left, as if it had settled; how much there was.
     pub async fn settle(&self) -> usize {
         let mut first = None;
-        loop {
-            let (count, failures) = self.try_to_settle().await;
-            assert_eq!(failures, json!({"batchItemFailures": []}));
+        for _ in 0..20 {
+            let (count, sweep) = self.try_to_settle().await;
+            assert_eq!((sweep.failed, sweep.unreadable, sweep.unread_lanes), (0, 0, 0));
             if count == 0 {
                 return first.unwrap_or(0);
             }
             // A tombstone is one more job.
             first.get_or_insert(count);
         }
+        panic!("the worker does not end");
     }
 
     /// As [`Self::settle`], with a worker that may fail: how much there was, and what it says.
-    pub async fn try_to_settle(&self) -> (usize, Value) {
-        let records = self.work().await;
-        let count = records.len();
-        if count == 0 {
-            // An event without records has the worker look for everything.
-            return (0, json!({"batchItemFailures": []}));
-        }
-        let event = serde_json::from_value(json!({"Records": records})).unwrap();
+    pub async fn try_to_settle(&self) -> (usize, worker::Sweep) {
+        let count = self.jobs().await;
         // Each time later than the leases that were taken the last time.
         let passed = SETTLES.fetch_add(1, Ordering::SeqCst) * (BATCH_LEASE_SECONDS + 1);
         let later = move || Timestamp::now() + SignedDuration::from_secs(2 * JOB_GRACE_SECONDS + 1 + passed);
-        let clock = Clock::Fixed(Arc::new(later));
-        let role = (worker::HANDLER, worker::ACCESS);
-        let answer = access::ROLE.scope(Some(role), worker::handle(&self.app.store, &clock, event)).await;
-        (count, serde_json::to_value(&answer).unwrap())
+        (count, self.sweep(Clock::Fixed(Arc::new(later))).await)
     }
 
-    /// The change records of all work, as Lambda would hand them over.
-    async fn work(&self) -> Vec<Value> {
+    /// The worker's run of every minute, by that clock.
+    pub async fn sweep(&self, clock: Clock) -> worker::Sweep {
+        let role = (worker::HANDLER, worker::ACCESS);
+        let event = serde_json::from_value(json!({})).unwrap();
+        access::ROLE.scope(Some(role), worker::handle(&self.app.store, &clock, event)).await.sweep().unwrap()
+    }
+
+    /// How many jobs the tenant `acme` has.
+    async fn jobs(&self) -> usize {
         let client = Backend::Engine(self.engine.clone()).into_client(Vec::new());
-        let query = client.query().table_name(self.app.store.names().of(Table::Links)).consistent_read(true);
-        let query = query.key_condition_expression("pk = :pk");
-        let query = query.expression_attribute_values(":pk", AttributeValue::S("acme#job".into()));
-        let mut rows = query.into_paginator().items().send();
-        let mut records = Vec::new();
-        while let Some(row) = rows.next().await {
-            let key = json!({"pk": {"S": "acme#job"}, "sk": {"S": row.unwrap()["sk"].as_s().unwrap()}});
-            let number = records.len().to_string();
-            records.push(json!({"eventName": "INSERT", "dynamodb": {"Keys": key, "SequenceNumber": number}}));
+        let mut count = 0;
+        for lane in 0..JOB_LANES {
+            let query = client.query().table_name(self.app.store.names().of(Table::Links)).consistent_read(true);
+            let query = query.key_condition_expression("pk = :pk AND begins_with(sk, :sk)");
+            let query = query.expression_attribute_values(":pk", AttributeValue::S(format!("job#{lane:02x}")));
+            let query = query.expression_attribute_values(":sk", AttributeValue::S("acme#".into()));
+            let mut rows = query.into_paginator().items().send();
+            while let Some(row) = rows.next().await {
+                row.unwrap();
+                count += 1;
+            }
         }
-        records
+        count
     }
 
     /// How many items a table has.

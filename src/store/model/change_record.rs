@@ -29,8 +29,6 @@ pub struct ChangeRecord {
 /// Which table a record is of, by the form of its key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChangedItem<'a> {
-    /// A row of table `links`: its key.
-    Link(&'a str, &'a str),
     /// A user of that tenant.
     User(&'a str),
     /// A group of that tenant.
@@ -43,10 +41,9 @@ impl ChangeRecord {
     /// Which item has changed.
     pub fn item(&self) -> ChangedItem<'_> {
         let key = |name: &str| optional_text(&self.keys, name);
-        match (key("pk"), key("sk"), key("tenant"), key("userName"), key("id")) {
-            (Some(pk), Some(sk), ..) => ChangedItem::Link(pk, sk),
-            (_, _, Some(tenant), Some(_), _) => ChangedItem::User(tenant),
-            (_, _, Some(tenant), _, Some(_)) => ChangedItem::Group(tenant),
+        match (key("tenant"), key("userName"), key("id")) {
+            (Some(tenant), Some(_), _) => ChangedItem::User(tenant),
+            (Some(tenant), _, Some(_)) => ChangedItem::Group(tenant),
             _ => ChangedItem::Other,
         }
     }

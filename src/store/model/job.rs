@@ -8,7 +8,7 @@ use super::id::GroupId;
 use super::member_batch::MemberBatch;
 use super::record::{Author, id_set, id_set_value};
 use crate::auth::Tenant;
-use crate::limits::{BATCH_LEASE_SECONDS, JOB_GRACE_SECONDS};
+use crate::limits::{BATCH_LEASE_SECONDS, JOB_GRACE_SECONDS, MAX_JOB_RETRY_SECONDS};
 use crate::store::StoreError;
 use crate::store::dynamo::item::{
     Item, at, instant, missing_attribute, optional_instant, optional_number, optional_text, s, text,
@@ -16,6 +16,7 @@ use crate::store::dynamo::item::{
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
 use crate::store::rows::{batch_job, job_row, tombstone_row};
+use crate::tenant::TenantName;
 
 pub(in crate::store) const LEASE: SignedDuration = SignedDuration::from_secs(BATCH_LEASE_SECONDS);
 
@@ -35,6 +36,8 @@ pub struct DeferredJob {
     pub(in crate::store) lease: Option<Lease>,
     /// Of a batch: how many of its moves are done.
     pub(in crate::store) done: usize,
+    /// Of a job that failed: when it is tried again.
+    pub(in crate::store) retry: Option<Timestamp>,
 }
 
 /// The right to carry a batch out.
@@ -85,7 +88,17 @@ impl DeferredJob {
 
     fn new(tenant: &Tenant, author: &Author, id: &str, kind: JobKind, groups: BTreeSet<String>) -> Self {
         let (request, since) = (author.request.clone(), author.at);
-        Self { tenant: tenant.clone(), id: id.to_owned(), kind, groups, request, since, lease: None, done: 0 }
+        Self {
+            tenant: tenant.clone(),
+            id: id.to_owned(),
+            kind,
+            groups,
+            request,
+            since,
+            lease: None,
+            done: 0,
+            retry: None,
+        }
     }
 
     /// The writes that belong into the commit: the row, and what hides the resource from the groups it is still in.
@@ -114,10 +127,11 @@ impl DeferredJob {
         let kind = text(item, "work")?;
         let kind = KINDS.iter().find(|(_, name)| *name == kind);
         let wrong = || StoreError::Corrupt("a row of work without a tenant".to_owned());
-        let name = text(item, "pk")?.split('#').next().and_then(|name| name.parse().ok()).ok_or_else(wrong)?;
+        let (name, id) = text(item, "sk")?.split_once('#').ok_or_else(wrong)?;
+        let name = name.parse().map_err(|_| wrong())?;
         Ok(Self {
             tenant: Tenant::of_item(name),
-            id: text(item, "sk")?.to_owned(),
+            id: id.to_owned(),
             kind: kind.map(|(kind, _)| *kind).ok_or_else(|| missing_attribute("work"))?,
             groups: id_set(item, "groupIds"),
             request: text(item, "req")?.to_owned(),
@@ -126,12 +140,31 @@ impl DeferredJob {
                 .zip(optional_instant(item, "until"))
                 .map(|(holder, until)| Lease { holder: holder.to_owned(), until }),
             done: optional_number(item, "done").unwrap_or(0),
+            retry: optional_instant(item, "retry"),
         })
     }
 
-    /// How long to wait before it is carried out: until no request can be under way that began before the commit, so
-    /// that what such a request adds to a deleted group is swept, too.
-    pub fn ready_in(&self, now: Timestamp) -> std::time::Duration {
-        (SETTLES - now.duration_since(self.since)).try_into().unwrap_or_default()
+    /// The tenant that it is of.
+    pub fn tenant(&self) -> &TenantName {
+        self.tenant.name()
+    }
+
+    /// Whether the worker may carry it out: no request can be under way that began before the commit, so that what such a
+    /// request adds to a deleted group is swept, too; nobody else carries it out; and if it failed, time has passed.
+    pub fn is_ready(&self, now: Timestamp) -> bool {
+        let is_free = self.lease.as_ref().is_none_or(|lease| lease.until < now);
+        is_free && self.age(now) >= SETTLES && self.retry.is_none_or(|retry| retry <= now)
+    }
+
+    /// How long ago it was committed.
+    pub fn age(&self, now: Timestamp) -> SignedDuration {
+        now.duration_since(self.since)
+    }
+
+    /// The write that puts off a job that failed, by its own age: a job that always fails is tried ever more rarely.
+    pub(in crate::store) fn postpone(&self, now: Timestamp) -> Write {
+        let pause = self.age(now).clamp(SETTLES, SignedDuration::from_secs(MAX_JOB_RETRY_SECONDS));
+        let row = Write::update(Table::Links, job_row(&self.tenant, &self.id)).set("retry", at(now + pause));
+        row.require(&Condition::equals("req", s(&self.request)))
     }
 }

@@ -22,6 +22,7 @@ pub mod change;
 mod lookup;
 mod member_batch;
 mod moves;
+mod pace;
 
 pub(in crate::store) use member_batch::Carrier;
 

@@ -13,6 +13,7 @@ use futures_util::future::{try_join, try_join_all};
 use jiff::Timestamp;
 
 use super::moves::{delete_row, join_group, leave_group};
+use super::pace::Pace;
 use crate::auth::Tenant;
 use crate::limits::{
     JOB_SECONDS_IN_REQUEST, MAX_BATCH_POLL_MS, MAX_CONFLICT_ATTEMPTS, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_MEMBERS,
@@ -243,12 +244,14 @@ impl Store {
         let Some(batch) = &group.batch else { return Ok(true) };
         let Some(mut done) = self.acquire(tenant, group, batch, carrier).await? else { return Ok(false) };
         let moves = self.moves_of(tenant, group, batch).await?;
+        let mut pace = Pace::new();
         while let Some(rest) = moves.get(done..).filter(|rest| !rest.is_empty()) {
             let some = rest.get(..MOVES_LOOKED_UP).unwrap_or(rest);
             let members = &self.members_of(tenant, some, known).await?;
             let settled = &self.settled_members(tenant, &group.id, batch).await?;
             let fence = Fence { batch, carrier, done };
-            if !self.carry_out_moves(tenant, &group.id, (some, MembersRead { members, settled }), fence).await? {
+            let read = MembersRead { members, settled };
+            if !self.carry_out_moves(tenant, &group.id, (some, read), fence, &mut pace).await? {
                 return Ok(false);
             }
             done += some.len();
@@ -277,16 +280,25 @@ impl Store {
         group: &GroupId,
         (moves, known): (&[Move], MembersRead<'_>),
         fence: Fence<'_>,
+        pace: &mut Pace,
     ) -> Result<bool, StoreError> {
         let nothing = MembersRead { members: &KnownMembers::new(), settled: &Ids::new() };
         let (mut done, mut size, mut attempt) = (0, MAX_TRANSACTION_MEMBERS, 0);
         while let Some(rest) = moves.get(done..).filter(|rest| !rest.is_empty()) {
-            let some = rest.get(..size).unwrap_or(rest);
+            let some = rest.get(..size.min(pace.members())).unwrap_or(rest);
+            pace.wait().await;
             let fence = Fence { done: fence.done + done, ..fence };
             // What was read is old by the second attempt.
             let known = if attempt == 0 { known } else { nothing };
-            match self.advance(tenant, group, (some, known), Some(fence)).await? {
-                Step::Moved(count) => (done, size, attempt) = (done + count, MAX_TRANSACTION_MEMBERS, 0),
+            let step = match self.advance(tenant, group, (some, known), Some(fence)).await {
+                Err(StoreError::Throttled(_)) if pace.slow_down() => continue,
+                step => step?,
+            };
+            match step {
+                Step::Moved(count) => {
+                    pace.advance();
+                    (done, size, attempt) = (done + count, MAX_TRANSACTION_MEMBERS, 0);
+                }
                 Step::Fenced => return Ok(false),
                 Step::Again if attempt == MAX_CONFLICT_ATTEMPTS => return Err(StoreError::Contended(attempt)),
                 Step::Again => {
@@ -382,7 +394,7 @@ impl Store {
         match self.commit(&writes, &random_token()).await {
             Ok(()) => Ok(Step::Moved(count)),
             Err(CommitError::Condition(Guard::Batch, _)) => Ok(Step::Fenced),
-            Err(CommitError::Condition(..) | CommitError::Store(StoreError::Throttled(_))) => Ok(Step::Again),
+            Err(CommitError::Condition(..)) => Ok(Step::Again),
             Err(CommitError::Store(error)) => Err(error),
         }
     }
