@@ -35,6 +35,7 @@ mod response;
 pub mod route;
 pub mod search;
 mod sub_request;
+mod trace;
 pub mod users;
 mod write;
 
@@ -88,7 +89,7 @@ pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<
         (Ok(operator), Ok(found)) => {
             let outer = RequestContext::new(app, found.clone(), &request, &request_id, ROUTES);
             let context = outer.sub_request(found, &request, &request_id, &operator);
-            (context.route().handler)(context).await.map_err(Refusal::from)
+            context.answer().await.map_err(Refusal::from)
         }
         (Err(error), _) => Err(error.into()),
         (_, Err(refusal)) => Err(refusal),
@@ -124,7 +125,7 @@ async fn answer(
         .into());
     }
     check_content_encoding(request)?;
-    Ok((route.handler)(RequestContext::new(app, (route, target), request, request_id, ROUTES)).await?)
+    Ok(RequestContext::new(app, (route, target), request, request_id, ROUTES).answer().await?)
 }
 
 /// Refuses a body that would have to be decoded first (RFC 9110 section 15.5.16).

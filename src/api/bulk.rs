@@ -270,7 +270,7 @@ impl<'a> Run<'a> {
 async fn perform<'a>(context: &'a RequestContext<'a>, principal: &'a Principal, number: usize, ready: Ready) -> Ended {
     let Ready { route, target, request, request_id } = ready;
     let within = context.sub_request((route, target), &request, &request_id, principal);
-    (number, (route.handler)(within).await)
+    (number, RequestContext { is_of_bulk: true, ..within }.answer().await)
 }
 
 /// The id of a request within another: of the same length, and never that of another operation or try.
