@@ -7,6 +7,7 @@ use crate::scim::Schemas;
 
 mod components;
 mod events;
+mod log;
 mod non_scim;
 mod operation_target;
 mod parameters;
@@ -64,7 +65,7 @@ const INTRODUCTION: &str = "Attribute names, those of query parameters too, are 
     has and this endpoint does not offer answers 501.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 13] = [
     ("Users", "The users of the tenant"),
     ("Groups", "Its groups, with their members"),
     ("GroupMembers", "Memberships as resources (draft-zollner-scim-group-members)"),
@@ -76,6 +77,7 @@ const TAGS: [(&str, &str); 12] = [
     ("Schemas", "Which attributes they have"),
     ("OAuth", "Access tokens for clients"),
     ("Events", "What has happened to users and groups, in order"),
+    ("Log", "What happened at a tenant, what was refused and what operators did"),
     ("Admin", "Tenants, keys and automation users, for operators"),
 ];
 

@@ -161,11 +161,11 @@ pub fn is_discarded(name: &str) -> bool {
 /// path-less replace; AWS-style clients do likewise (okta-dev, scim-20; slashdevops/idp-scim-sync). Ignored, as
 /// RFC 7644 section 3.5.1 says for PUT; a PATCH *path* to a read-only attribute is still refused.
 pub fn is_read_only_echo(attribute: &Attribute) -> bool {
-    let is_echo = attribute.mutability == super::schema::Mutability::ReadOnly;
-    if is_echo {
+    let is_read_only = attribute.mutability == super::schema::Mutability::ReadOnly;
+    if is_read_only {
         note(Rule::ReadOnlyEcho);
     }
-    is_echo
+    is_read_only
 }
 
 /// **Value path that selects nothing yet.** Entra adds *and replaces* `emails[type eq "work"].value` on a user without
@@ -267,11 +267,11 @@ fn member_bool(element: &Value, name: &str) -> bool {
 /// when the source value goes (entra-docs, customize-application-attributes). What would stay, `{"type": "fax"}`,
 /// is nobody's number: an element left with nothing but its labels is dropped.
 pub fn has_only_labels(element: &Value) -> bool {
-    let is_shell = element.as_object().is_some_and(|map| map.keys().all(|name| name == "type" || name == "primary"));
-    if is_shell {
+    let only_labels = element.as_object().is_some_and(|map| map.keys().all(|name| name == "type" || name == "primary"));
+    if only_labels {
         note(Rule::OnlyLabels);
     }
-    is_shell
+    only_labels
 }
 
 #[cfg(test)]

@@ -101,20 +101,20 @@ impl RuleTrace {
     }
 
     /// The same work, whose rules are noted here. A request within it may have a trace of its own.
-    pub fn follow<T>(&self, work: Work<'_, T>) -> impl Future<Output = T> + Send {
-        FollowedWork { trace: self.clone(), work }
+    pub fn follow<T>(&self, work: BoxedFuture<'_, T>) -> impl Future<Output = T> + Send {
+        FollowedFuture { trace: self.clone(), work }
     }
 }
 
-/// What a handler does.
-pub type Work<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// What a handler returns.
+pub type BoxedFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
-struct FollowedWork<'a, T> {
+struct FollowedFuture<'a, T> {
     trace: RuleTrace,
-    work: Work<'a, T>,
+    work: BoxedFuture<'a, T>,
 }
 
-impl<T> Future for FollowedWork<'_, T> {
+impl<T> Future for FollowedFuture<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {

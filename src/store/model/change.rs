@@ -335,10 +335,10 @@ impl Event {
         Value::Object(whole).to_string()
     }
 
-    /// The id of the resource that it is of, for a group's membership the member's.
-    pub(in crate::store) fn resource_id(&self) -> Option<&str> {
-        let of = ["user", "memberGroup", "resource"].into_iter().find_map(|name| self.fields.get(name))?;
-        of.get("id")?.as_str()
+    /// The ids of the resources whose history it is part of: for a membership the group's and the member's.
+    pub(in crate::store) fn resource_ids(&self) -> Vec<String> {
+        let of = ["user", "memberGroup", "resource"].into_iter().filter_map(|name| self.fields.get(name));
+        of.filter_map(|resource| Some(resource.get("id")?.as_str()?.to_owned())).collect()
     }
 }
 

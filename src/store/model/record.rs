@@ -16,6 +16,9 @@ use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, at, instant, n, number, optional_number, s, text};
 use crate::tenant::Settings;
 
+/// Before the route of an operation of a Bulk, in what an item holds of its last write.
+pub(in crate::store) const OF_BULK: &str = "bulk/";
+
 /// The version of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u64);
@@ -54,7 +57,7 @@ impl Author {
     /// How, by what kind of client and with which rules, as it stands in items. It is a few bytes, so that no item takes
     /// another unit.
     pub(in crate::store) fn how(&self) -> String {
-        let bulk = if self.is_of_bulk { super::signature::OF_BULK } else { "" };
+        let bulk = if self.is_of_bulk { OF_BULK } else { "" };
         let rules = self.rules.rules();
         let letters = if rules.is_empty() { String::new() } else { format!(" {}", rules.letters()) };
         format!("{bulk}{} {}{letters}", self.route, self.client)

@@ -6,13 +6,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::record::{Author, Version};
+use super::record::{Author, OF_BULK, Version};
 use crate::auth::Tenant;
 use crate::limits::{DELETION_AUTHOR_SECONDS, MAX_FORMER_BYTES};
 use crate::scim::Document;
 use crate::scim::deviation::trace::Rules;
 use crate::store::dynamo::item::{Item, at, n, optional_instant, optional_number, optional_text, s};
-use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::tables::{DELETION_LANE, Table};
 use crate::store::dynamo::write::Write;
 
 /// The attribute of a member's item that holds who changed its memberships last.
@@ -21,9 +21,6 @@ const MEMBERSHIP: &str = "mby";
 /// The attribute of a renamed user's item that holds what the rename has changed, as it was: the item of the old name
 /// is another one.
 pub(in crate::store) const FORMER: &str = "former";
-
-/// Before the route of an operation of a Bulk.
-pub(in crate::store) const OF_BULK: &str = "bulk/";
 
 /// Who, in which request, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -169,7 +166,7 @@ pub(in crate::store) fn deletion(tenant: &Tenant, author: &Author, id: &str, ver
 
 /// The key of the row of a deletion.
 pub(in crate::store) fn deletion_row(tenant: &str, id: &str) -> Item {
-    Item::from([("pk".to_owned(), s(format!("{tenant}#d"))), ("sk".to_owned(), s(id))])
+    Item::from([("pk".to_owned(), s(format!("{tenant}{DELETION_LANE}"))), ("sk".to_owned(), s(id))])
 }
 
 /// The attributes that a rename changes, as they were, and null for those that were not there, as JSON; none if they are
