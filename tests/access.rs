@@ -102,7 +102,10 @@ async fn a_function_that_tells_the_use_of_a_key_changes_nothing_else_of_it() {
     // Its condition does not hold now: the item that it meets is not asked for.
     ROLE.scope(as_row("users.get"), store.record_last_used(&acme, id, later)).await;
     for (name, may_revoke) in [("users.get", false), ("admin.keys.list", false), ("admin.keys.revoke", true)] {
-        assert!(ROLE.scope(as_row(name), store.expire_key_at(&acme, (id, id), later, later)).await.is_err(), "{name}");
+        assert!(
+            ROLE.scope(as_row(name), store.expire_key_at(&acme, (id, id), (None, later), later)).await.is_err(),
+            "{name}"
+        );
         assert!(ROLE.scope(as_row(name), store.activate_key(&acme, id)).await.is_err(), "{name}");
         assert_eq!(ROLE.scope(as_row(name), store.revoke_key(&acme, id, later)).await.is_ok(), may_revoke, "{name}");
     }

@@ -142,7 +142,8 @@ pub async fn rotate(
         (Expiry::Default, None) => Expiry::Never,
         (said, _) => said,
     };
-    let ends = old.ends().map_or(now + overlap, |ends| ends.min(now + overlap));
+    let before = old.ends();
+    let ends = before.map_or(now + overlap, |ends| ends.min(now + overlap));
     let new = NewKey {
         tenant: tenant.clone(),
         description: old.description,
@@ -153,7 +154,7 @@ pub async fn rotate(
         credential_type,
     };
     let successor = add(store, new, by.clone()).await?;
-    store.expire_key_at(tenant, (id, &successor.record.id), now + overlap, by).await?;
+    store.expire_key_at(tenant, (id, &successor.record.id), (before, now + overlap), by).await?;
     Ok(Rotation { successor, ends })
 }
 

@@ -126,12 +126,13 @@ pub async fn rotate_key(context: RequestContext<'_>) -> Result<ScimResponse, Sci
 /// # Errors
 /// 401, 403, 404, 503.
 pub async fn revoke_key(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
-    let caller = context.authenticate().await?;
-    let (tenant, key) = (named(&context)?, key_id(&context)?);
-    match context.app().store.revoke_key(&tenant, &key, operator(&context, &caller)).await? {
-        true => Ok(ScimResponse::empty(caller, StatusCode::NO_CONTENT)),
-        false => Err(ScimError::not_found("key", context.path_param("{key}"))),
-    }
+    let store = &context.app().store;
+    let (caller, key) = context
+        .authenticate_with_read(|_| async { Ok(store.key(&named(&context)?, &key_id(&context)?).await?) })
+        .await?;
+    let key = key.ok_or_else(|| ScimError::not_found("key", context.path_param("{key}")))?;
+    store.revoke(&key, operator(&context, &caller)).await?;
+    Ok(ScimResponse::empty(caller, StatusCode::NO_CONTENT))
 }
 
 /// GET /admin/v1/tenants/{tenant}/automation-users

@@ -1,6 +1,7 @@
 //! Requests that were refused, written into the log of their tenant after the answer is known. The row changes no answer,
 //! and no request fails because the row could not be written.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,7 +31,7 @@ struct RefusalReason<'o> {
     status: u16,
     code: &'o str,
     scim_type: Option<&'static str>,
-    detail: &'o str,
+    detail: Cow<'o, str>,
 }
 
 /// Writes a request that was refused into the log of its tenant, if somebody has proved to be of one.
@@ -56,7 +57,7 @@ pub(super) async fn write(
         status: reason.status,
         code: reason.code,
         scim_type: reason.scim_type,
-        detail: reason.detail,
+        detail: &reason.detail,
         milliseconds,
         rules: trace.rules.rules(),
         suppressed,
@@ -79,14 +80,18 @@ impl<'o> RefusalReason<'o> {
                 let is_lookup = matches!(*method, Method::GET | Method::HEAD) && error.code == ErrorCode::NotFound;
                 let (status, code) = (error.status(), error.code.as_str());
                 let scim_type = error.scim_type().map(|kind| kind.as_str());
-                (status >= 400 && !is_lookup).then_some(Self { status, code, scim_type, detail: &error.detail })
+                let detail = match error.code {
+                    ErrorCode::InvalidFilter => Cow::Owned(without_quoted(&error.detail)),
+                    _ => Cow::Borrowed(error.detail.as_str()),
+                };
+                (status >= 400 && !is_lookup).then_some(Self { status, code, scim_type, detail })
             }
             Ok(reply) => {
                 let (status, body) = reply.outcome();
                 // As the token endpoint answers (RFC 6749 section 5.2).
                 let text = |name: &str| body.and_then(|body| body.get(name)?.as_str()).unwrap_or_default();
                 let (code, detail) = (text("error"), text("error_description"));
-                (status >= 400).then_some(Self { status, code, scim_type: None, detail })
+                (status >= 400).then_some(Self { status, code, scim_type: None, detail: Cow::Borrowed(detail) })
             }
         }
     }
@@ -118,4 +123,32 @@ fn searched(request: &Request<Bytes>) -> Option<String> {
     let digest = Sha256::digest(value);
     let hash = hex::encode(digest.get(..HASH_BYTES).unwrap_or_default());
     Some(format!("{path} {} sha256:{hash}", operator.as_str()))
+}
+
+/// A text without what stands in it between quotation marks: the values that somebody searched for.
+fn without_quoted(text: &str) -> String {
+    let (mut plain, mut is_quoted, mut is_escaped) = (String::new(), false, false);
+    for c in text.chars() {
+        let is_mark = c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        if is_mark {
+            plain.push_str(if is_quoted { "…\"" } else { "\"" });
+            is_quoted = !is_quoted;
+        } else if !is_quoted {
+            plain.push(c);
+        }
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_is_left_out() {
+        let plain = without_quoted(r#"title gt "a \"b\" c" and x eq "d": no, "open"#);
+        assert_eq!(plain, r#"title gt "…" and x eq "…": no, ""#);
+        assert_eq!(without_quoted("no value"), "no value");
+    }
 }

@@ -55,6 +55,8 @@ async fn each_admin_action_is_told_once_with_before_and_after() {
         (&json!(false), &json!(true))
     );
     assert_eq!(of("key.rotated")["after"]["successor"], successor["id"]);
+    assert_eq!(of("key.rotated")["before"]["ends"], made["expires"]);
+    assert_eq!(of("key.revoked")["before"]["description"], "Entra");
     assert_eq!(
         (&of("key.revoked")["resource"]["id"], &of("key.created")["resource"]["type"]),
         (&json!(id), &json!("Key"))

@@ -75,7 +75,7 @@ const REST: &str = "
 | A change | is there one to two seconds after its write |
 | A refusal | is there if the caller has proved to hold a key of the tenant; not for a GET of what is not there |
 | An admin action | is in the transaction of what it records |
-| Bodies, headers, secrets | are in no entry |
+| Bodies, headers, secrets | are in no refusal and no admin action |
 | Personal data | `userName`, names and changed values are in changes; a `detail` can name a value |
 | Kept | `ChangesRetentionDays` |
 

@@ -50,7 +50,7 @@ impl Store {
         }
     }
 
-    /// Has a key that was rotated stop working at a time, if it would not stop before, and with it the access tokens that
+    /// Has a key that was rotated stop working at a time (`until`), if it would not stop `before`, and with it the access tokens that
     /// were issued for it; `false` if there is none of that id. The end that it was created with stays on record.
     ///
     /// # Errors
@@ -59,11 +59,12 @@ impl Store {
         &self,
         tenant: &TenantName,
         (id, successor): (&KeyId, &KeyId),
-        until: Timestamp,
+        (before, until): (Option<Timestamp>, Timestamp),
         by: impl Into<AdminAuthor>,
     ) -> Result<bool, StoreError> {
         let after = json!({"ends": date_time(until), "successor": successor.as_str()});
-        let action = AdminAction { kind: AdminActionType::KeyRotated, id: id.as_str(), before: Value::Null, after };
+        let before = before.map_or(Value::Null, |ends| json!({"ends": date_time(ends)}));
+        let action = AdminAction { kind: AdminActionType::KeyRotated, id: id.as_str(), before, after };
         let action = self.record_action(tenant, &by.into(), &action);
         let end = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
             .set("retires", at(until))
@@ -105,8 +106,7 @@ impl Store {
         Ok(keys)
     }
 
-    /// Revokes a key, and with it the access tokens that were issued for it, from the next request on; `false` if there is
-    /// none of that id. Revoking twice keeps the first time.
+    /// Revokes a key, if there is one of that id; as [`revoke`](Self::revoke).
     ///
     /// # Errors
     /// As the store's.
@@ -116,17 +116,28 @@ impl Store {
         id: &KeyId,
         by: impl Into<AdminAuthor>,
     ) -> Result<bool, StoreError> {
+        match self.key(tenant, id).await? {
+            Some(key) => self.revoke(&key, by).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Revokes a key, and with it the access tokens that were issued for it, from the next request on. Revoking twice
+    /// keeps the first time.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn revoke(&self, key: &KeyRecord, by: impl Into<AdminAuthor>) -> Result<(), StoreError> {
         let by = by.into();
-        let revoke = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
+        let revoke = Write::update(Table::Keys, credential_key(&key.tenant, key.id.as_str()))
             .set("revoked", at(by.at))
             .require(&Condition::Exists("tenant").and(Condition::Absent("revoked")))
             .without_returning_old();
         let (kind, after) = (AdminActionType::KeyRevoked, json!({"revoked": date_time(by.at)}));
-        let action = AdminAction { kind, id: id.as_str(), before: Value::Null, after };
-        match self.commit(&[revoke, self.record_action(tenant, &by, &action)], "").await {
-            Ok(()) => Ok(true),
-            // The role may not ask the write for the record that it meets.
-            Err(CommitError::Condition(..)) => Ok(self.key(tenant, id).await?.is_some()),
+        let action = AdminAction { kind, id: key.id.as_str(), before: key_fields(key), after };
+        match self.commit(&[revoke, self.record_action(&key.tenant, &by, &action)], "").await {
+            // It was revoked before.
+            Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
             Err(CommitError::Store(error)) => Err(error),
         }
     }
