@@ -183,3 +183,29 @@ async fn an_answer_is_the_same_where_the_log_cannot_be_written() {
     let admin = harness.operator().await;
     assert_eq!(entries(&harness, &admin, "acme", "kind=refusal").await.len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_of_a_bulk_that_is_refused_has_an_entry_and_one_that_succeeds_later_has_none() {
+    if !is_embedded() {
+        return;
+    }
+    let harness = Harness::new().await;
+    let id = harness.user("bob").await;
+    let operations = json!([
+        {"method": "DELETE", "path": format!("/Users/{id}")},
+        {"method": "POST", "path": "/Users", "bulkId": "1", "data": {"userName": "bob"}},
+        {"method": "POST", "path": "/Users", "bulkId": "2", "data": {"userName": ""}},
+        {"method": "DELETE", "path": "/Users/nobody"},
+    ]);
+    let reply = harness.send("POST", "/Bulk", crate::bulk::bulk(operations)).await;
+    let statuses: Vec<_> = reply.body["Operations"].as_array().unwrap().iter().map(|of| of["status"].clone()).collect();
+    assert_eq!(statuses, ["204", "201", "400", "404"]);
+    let admin = harness.operator().await;
+    let mut told = entries(&harness, &admin, "acme", "kind=refusal").await;
+    told.sort_by_key(|entry| entry["status"].as_u64());
+    let [bad, missing] = &told[..] else { panic!("{told:#?}") };
+    assert_eq!((&bad["route"], &bad["status"]), (&json!("users.create"), &json!(400)));
+    assert_eq!((&missing["route"], &missing["target"]), (&json!("users.delete"), &json!("nobody")));
+    let of_bulk = reply.headers["x-request-id"].to_str().unwrap();
+    assert!(bad["request"].as_str().unwrap().starts_with(&of_bulk[..28]));
+}
