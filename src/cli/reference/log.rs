@@ -14,8 +14,8 @@ After this page you can read the log of a tenant, and tell what each entry means
 
 The log tells what happened to users and groups, which requests were refused, and what operators
 did. It is newest first. The sources are `src/store/model/refusal.rs` and
-`src/store/model/admin_action.rs`. [Find out why a request was refused](../guides/refused-request.md)
-is the guide.
+`src/store/model/admin_action.rs`. The guide is
+[Find out why a request was refused](../guides/refused-request.md).
 
 ## Read it
 
@@ -34,8 +34,8 @@ is the guide.
 
 /// What every entry has.
 const FIELDS: &str = "
-An entry must satisfy every parameter. A page can end before `limit`; the log ends where the answer
-has no `nextCursor`. The header `Link` names the next page too. `openapi.json` describes the answer.
+An entry must satisfy every parameter. A page can end before `limit`. The log ends where the answer
+has no `nextCursor`. The header `Link` names the next page too. `openapi.json` has the schema.
 
 | `Accept` | Answer |
 |---|---|
@@ -61,8 +61,8 @@ A `change` is an [event of the feed](../guides/follow-changes.md#an-event) with 
 `client` is `entra`, `entra-flag` (with `aadOptscim062020`), `okta` or `other`. Rollcall guesses it
 from headers and the form of the body, and decides nothing by it.
 
-An `admin` entry has `type`, `actor`, `request`, `resource` (`type` and `id`), `before` and `after`.
-Without `key`, the actor is whoever holds the tables.
+An `admin` entry has `type`, `actor`, `request`, `resource`, `before` and `after`. `resource` has
+`type` and `id`. Without `key`, the actor is whoever holds the tables.
 
 ";
 
@@ -81,8 +81,8 @@ const REST: &str = "
 
 ## Verify it
 
-`rollcall log verify TENANT` examines the hash chains of users and groups. It prints the hash of the
-last row. Keep that hash elsewhere: whoever may write to the table can compute a new chain.
+`rollcall log verify TENANT` examines the hash chains of users and groups. It prints the hash of
+the last row. Keep that hash elsewhere: whoever may write to the table can compute a new chain.
 
 | Exit status | Meaning |
 |---|---|
@@ -90,9 +90,9 @@ last row. Keep that hash elsewhere: whoever may write to the table can compute a
 | 1 | a row was altered or is missing |
 | 2 | the log could not be examined |
 
-`GET /admin/v1/tenants/{tenant}/log/chain?lane=u` returns the rows, and `lane=g` those of groups. The
-hash of a row is SHA-256 of `link.previous` and of the JSON array of `pk`, `sk`, `type`, `at`, `ttl`,
-`event`, `link.number` and `link.previousTtl`. Refusals and admin actions have no chain, because
+`GET /admin/v1/tenants/{tenant}/log/chain?lane=u` returns the rows, and `lane=g` those of groups.
+The hash of a row is SHA-256 of `link.previous` and of a JSON array. The array has `pk`, `sk`,
+`type`, `at`, `ttl`, `event`, `link.number` and `link.previousTtl`. Refusals and admin actions have no chain, because
 several functions write them at once.
 ";
 
@@ -105,7 +105,8 @@ pub(super) fn page() -> String {
     for kind in AdminActionType::ALL {
         let _ = writeln!(page, "| `{}` | {} |", kind.as_str(), kind.meaning());
     }
-    let columns = csv_header().trim().split(',').map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let columns: Vec<_> = csv_header().trim().split(',').map(|name| format!("`{name}`")).collect();
+    let columns = columns.chunks(6).map(|some| some.join(", ")).collect::<Vec<_>>().join(",\n");
     let _ = writeln!(
         page,
         "\n## Columns of CSV\n\n{columns}.\n\nA cell that begins like a formula has an apostrophe before it."
