@@ -92,8 +92,9 @@ the last row. Keep that hash elsewhere: whoever may write to the table can compu
 
 `GET /admin/v1/tenants/{tenant}/log/chain?lane=u` returns the rows, and `lane=g` those of groups.
 The hash of a row is SHA-256 of `link.previous` and of a JSON array. The array has `pk`, `sk`,
-`type`, `at`, `ttl`, `event`, `link.number` and `link.previousTtl`. Refusals and admin actions have no chain, because
-several functions write them at once.
+`type`, `at`, `ttl`, `event`, `link.number` and `link.previousTtl`.
+
+Refusals and admin actions have no chain, because several functions write them at once.
 ";
 
 pub(super) fn page() -> String {
