@@ -3,6 +3,7 @@
 use crate::store::StoreError;
 
 pub mod keys;
+pub mod log;
 pub mod render;
 pub mod tenants;
 mod trust;

@@ -28,13 +28,16 @@ pub mod events;
 pub mod gateway;
 pub mod group_members;
 pub mod groups;
+pub mod log;
 pub mod me;
 pub mod oauth;
 mod path;
+mod refusal;
 mod response;
 pub mod route;
 pub mod search;
 mod sub_request;
+mod trace;
 pub mod users;
 mod write;
 
@@ -45,6 +48,7 @@ pub use route::{ROUTES, Selection};
 
 use path::RequestTarget;
 use response::{Refusal, response, without_body};
+use trace::RequestTrace;
 
 /// Answers a request with one of the selected routes. Never fails: whatever goes wrong is a SCIM error body.
 pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -> Response<Bytes> {
@@ -55,15 +59,23 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     // As the URL says: for a request that was refused, it is the tenant that the caller meant.
     let tenant =
         found.as_ref().map_or(String::new(), |(_, target)| target.tenant.chars().take(MAX_TENANT_BYTES).collect());
+    let trace = RequestTrace::default();
     let answering = async {
-        match found {
-            Ok((route, target)) => answer(app, route, target, &request, &request_id).await,
+        match found.clone() {
+            Ok(found) => answer(app, found, &request, &request_id, trace.clone()).await,
             Err(refusal) => Err(refusal),
         }
     };
     let in_time = async {
         let limit = Duration::from_secs(REQUEST_SECONDS);
-        tokio::time::timeout(limit, answering).await.unwrap_or_else(|_| Err(too_late().into()))
+        let outcome = tokio::time::timeout(limit, answering).await.unwrap_or_else(|_| Err(too_late().into()));
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if let Ok(found) = &found {
+            let written = refusal::write(app, found, &request, (&request_id, milliseconds), (&trace, &outcome));
+            // In the heap, if it comes to it: few requests are refused.
+            Box::pin(written).await;
+        }
+        outcome
     };
     let (outcome, spent) = Meter::measure(in_time).await;
     let (key, status, error) = match &outcome {
@@ -88,7 +100,7 @@ pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<
         (Ok(operator), Ok(found)) => {
             let outer = RequestContext::new(app, found.clone(), &request, &request_id, ROUTES);
             let context = outer.sub_request(found, &request, &request_id, &operator);
-            (context.route().handler)(context).await.map_err(Refusal::from)
+            context.answer().await.map_err(Refusal::from)
         }
         (Err(error), _) => Err(error.into()),
         (_, Err(refusal)) => Err(refusal),
@@ -111,10 +123,10 @@ fn too_late() -> ScimError {
 
 async fn answer(
     app: &App,
-    route: &'static Route,
-    target: RequestTarget,
+    found: (&'static Route, RequestTarget),
     request: &Request<Bytes>,
     request_id: &str,
+    trace: RequestTrace,
 ) -> Result<ScimResponse, Refusal> {
     if request.body().len() > MAX_BODY_BYTES {
         return Err(ScimError::new(
@@ -124,7 +136,8 @@ async fn answer(
         .into());
     }
     check_content_encoding(request)?;
-    Ok((route.handler)(RequestContext::new(app, (route, target), request, request_id, ROUTES)).await?)
+    let context = RequestContext::new(app, found, request, request_id, ROUTES);
+    Ok(RequestContext { trace, ..context }.answer().await?)
 }
 
 /// Refuses a body that would have to be decoded first (RFC 9110 section 15.5.16).

@@ -6,12 +6,14 @@ pub mod clock;
 pub mod https;
 pub mod metrics;
 pub mod profile_cache;
+pub mod refusal_limiter;
 
 pub use clock::Clock;
 
 use crate::app::https::Https;
 use crate::app::metrics::Observer;
 use crate::app::profile_cache::Profiles;
+use crate::app::refusal_limiter::RefusalLimiter;
 use crate::auth::Issuers;
 use crate::scim::Schemas;
 use crate::store::Store;
@@ -27,6 +29,8 @@ pub struct App {
     pub issuers: Arc<Issuers>,
     /// The profiles of the tenants that have come by.
     pub profiles: Profiles,
+    /// How many refused requests are written into the log.
+    pub refusals: Arc<RefusalLimiter>,
     /// The time.
     pub clock: Clock,
     /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
@@ -46,6 +50,7 @@ impl App {
             schemas: Arc::new(Schemas::standard()?),
             issuers: Arc::new(Issuers::new(Https)),
             profiles: Profiles::default(),
+            refusals: Arc::default(),
             clock: Clock::System,
             public_url: None,
             observer: Observer::Log,

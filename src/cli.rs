@@ -21,6 +21,7 @@ mod explain;
 mod keys;
 mod listener;
 mod local_operator;
+mod log;
 pub mod openapi;
 mod operator;
 mod output;
@@ -41,8 +42,8 @@ Examples:
 
 Exit status:
   0  the command did what it should; for doctor: nothing to change
-  1  the command failed; for doctor: something to change
-  2  the command line is wrong; for doctor: the endpoint could not be checked";
+  1  the command failed; for doctor: something to change; for log verify: the log is broken
+  2  the command line is wrong; for doctor: the endpoint could not be checked; for log verify: nor could the log";
 
 /// A SCIM 2.0 provisioning endpoint for AWS Lambda and DynamoDB.
 #[derive(Debug, Parser)]
@@ -74,6 +75,9 @@ enum Command {
     /// Run a command for each event of a tenant, and keep the place in a file
     #[command(after_help = events::CONSUME_EXAMPLES)]
     Consume(Box<events::ConsumeOptions>),
+    /// Print what happened at a tenant, what was refused and what operators did, newest first
+    #[command(after_help = log::LOG_EXAMPLES)]
+    Log(Box<log::LogOptions>),
     /// Explain which index answers a filter, and how much it reads
     Explain(explain::ExplainOptions),
     /// Check a SCIM endpoint as Entra ID and Okta use it, and report what to change
@@ -194,6 +198,7 @@ fn segment(text: &str) -> String {
 pub async fn run(cli: Cli) -> Result<ExitCode, String> {
     match cli.command {
         Command::Doctor(options) => return Ok(doctor::run(options).await),
+        Command::Log(options) => return log::run(*options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Tenant(command) => tenants::tenant(command).await,
         Command::Profile(command) => tenants::profile(&command),

@@ -335,3 +335,34 @@ pub const MAX_EVENT_WAIT_SECONDS: u64 = 20;
 
 /// Most types of events that a request to the feed names: there are fewer.
 pub const MAX_EVENT_TYPES: usize = 32;
+
+/// Most refused requests of a tenant that a process writes into the log within a minute: a client that fails at every
+/// user must not cost more than its users. What comes on top is counted.
+pub const MAX_REFUSALS_PER_MINUTE: u32 = 60;
+
+/// Tenants whose refused requests a process counts at once: as many as one function serves within a minute.
+pub const MAX_COUNTED_TENANTS: usize = 1_000;
+
+/// How long in milliseconds the answer to a refused request waits for its row in the log. A write takes 10 ms.
+pub const REFUSAL_WRITE_MS: u64 = 500;
+
+/// Longest detail of a refused request in the log, in bytes: the row takes one write unit.
+pub const MAX_REFUSAL_DETAIL_BYTES: usize = 400;
+
+/// Longest target of a refused request in the log, in bytes: ids have 36, and so much of an attribute's path is seen.
+pub const MAX_REFUSAL_TARGET_BYTES: usize = 128;
+
+/// Entries on a page of the log when the operator names no `limit`.
+pub const DEFAULT_LOG_ENTRIES: usize = 100;
+
+/// Most entries on a page of the log.
+pub const MAX_LOG_ENTRIES: usize = 1_000;
+
+/// Most rows that one request to the log reads: a filter that matches few of them ends its page short, with a cursor.
+pub const MAX_LOG_ROWS: usize = 5_000;
+
+/// How much longer in hours than `until` the log looks for changes of before: those that the worker has carried out late.
+pub const LOG_LATE_HOURS: i64 = 24;
+
+/// Rows of a lane on one page of its hash chain.
+pub const MAX_CHAIN_ROWS: usize = 500;

@@ -65,12 +65,17 @@ async fn every_declared_access_is_needed() {
     for _ in 0..2 {
         assert_eq!(harness.send_with("POST", "/Users", json!({"userName": "again"}), &again).await.status, 201);
     }
-    drive_groups(&harness).await;
-    drive_bulk(&harness).await;
+    Box::pin(drive_groups(&harness)).await;
+    Box::pin(drive_bulk(&harness)).await;
     drive_me(&harness).await;
-    drive_operators(&harness).await;
-    drive_uses(&harness).await;
-    all_events(&harness).await;
+    Box::pin(drive_operators(&harness)).await;
+    Box::pin(drive_uses(&harness)).await;
+    let events = all_events(&harness).await;
+    let admin = harness.operator().await;
+    let user = events.iter().find_map(|event| event["user"]["id"].as_str()).unwrap();
+    for path in [format!("/tenants/acme/log?user={user}"), "/tenants/acme/log/chain".to_owned()] {
+        assert_eq!(crate::admin::ask(&harness, &admin, "GET", &path, Value::Null).await.status, 200);
+    }
     let daily = serde_json::from_str("{}").unwrap();
     let of_worker = Some((worker::HANDLER, worker::ACCESS));
     ROLE.scope(of_worker, worker::handle(&harness.app.store, &Clock::System, daily)).await;
@@ -97,7 +102,10 @@ async fn a_function_that_reports_the_use_of_a_key_changes_nothing_else_of_it() {
     // Its condition does not hold now: the item that it meets is not asked for.
     ROLE.scope(as_row("users.get"), store.record_last_used(&acme, id, later)).await;
     for (name, may_revoke) in [("users.get", false), ("admin.keys.list", false), ("admin.keys.revoke", true)] {
-        assert!(ROLE.scope(as_row(name), store.expire_key_at(&acme, id, later)).await.is_err(), "{name}");
+        assert!(
+            ROLE.scope(as_row(name), store.expire_key_at(&acme, (id, id), (None, later), later)).await.is_err(),
+            "{name}"
+        );
         assert!(ROLE.scope(as_row(name), store.activate_key(&acme, id)).await.is_err(), "{name}");
         assert_eq!(ROLE.scope(as_row(name), store.revoke_key(&acme, id, later)).await.is_ok(), may_revoke, "{name}");
     }
@@ -133,6 +141,9 @@ async fn drive_operators(harness: &Harness) {
     let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     let token = harness.raw("POST", "/initech/oauth/token", form.into_bytes(), &[FORM]).await;
     assert_eq!(token.status, 200, "{token:?}");
+    ask("DELETE", &format!("{keys}/{id}"), Value::Null).await;
+    let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
+    assert_eq!(harness.raw("POST", "/initech/oauth/token", form.into_bytes(), &[FORM]).await.status, 401);
 }
 
 /// An access token of a new client that may do anything.
@@ -145,18 +156,19 @@ async fn access_token(harness: &Harness, name: &str) -> String {
         used: None,
         ..harness.app.store.keys(&name.parse().unwrap()).await.unwrap()[0].clone()
     };
-    harness.app.store.add_key(&client).await.unwrap();
+    harness.app.store.add_key(&client, client.created).await.unwrap();
     let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", client.id, secret.reveal());
     let token = harness.raw("POST", &format!("/{name}/oauth/token"), form.into_bytes(), &[FORM]).await;
     assert_eq!(token.status, 200, "{token:?}");
     token.body["access_token"].as_str().unwrap().to_owned()
 }
 
-/// Every route with keys that were not used for a while, and with access tokens.
+/// Every route with keys that were not used for a while, with access tokens, and with a revoked key.
 async fn drive_uses(harness: &Harness) {
     let store = &harness.app.store;
     let tokens = [access_token(harness, "acme").await, access_token(harness, "admin").await];
-    for route in ROUTES.iter().filter(|route| matches!(route.base, Base::Scim | Base::Admin | Base::Events)) {
+    let routes = ROUTES.iter().filter(|route| matches!(route.base, Base::Scim | Base::Admin | Base::Events));
+    for (number, route) in routes.enumerate() {
         let tenant: TenantName = if route.base == Base::Admin { "admin" } else { "acme" }.parse().unwrap();
         let key = key(store, &tenant, |record| {
             (record.used, record.scopes) = (None, Scope::ALL.to_vec());
@@ -169,6 +181,13 @@ async fn drive_uses(harness: &Harness) {
             let reply = harness.raw(route.method.as_str(), &uri, b"{}".to_vec(), &[("authorization", &header)]).await;
             assert!(reply.status != 401 && reply.status != 403, "{}: {reply:?}", route.name);
         }
+        // Each in a minute of its own: a minute has only so many refusals in the log.
+        let later = Timestamp::now() + SignedDuration::from_mins(2 + i64::try_from(number).unwrap());
+        let revoked = crate::support::key(store, &tenant, |record| record.revoked = Some(Timestamp::now())).await;
+        let header = format!("Bearer {revoked}");
+        let refused =
+            harness.at(later).raw(route.method.as_str(), &uri, Vec::new(), &[("authorization", &header)]).await;
+        assert_eq!(refused.status, 401, "{}", route.name);
     }
 }
 

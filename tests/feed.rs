@@ -110,3 +110,39 @@ async fn a_rename_is_one_update_and_a_deletion_after_it_is_reported() {
     assert_eq!(of_users[4]["groups"], json!([group]));
     assert_eq!(of_users[4]["resource"]["userName"], "eva");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_event_tells_how_by_which_client_and_which_rules_it_took() {
+    if !is_embedded() {
+        return;
+    }
+    let harness = Harness::new().await;
+    let group = group(&harness, "team").await;
+    let id = harness.create(json!({"userName": "bob", "externalId": 7, "password": "x"})).await;
+    let path = format!("/Users/{id}");
+    let entra = patch(json!([{"op": "Replace", "path": "active", "value": "False"}]));
+    send(&harness, "PATCH", &path, entra).await;
+    let flagged = patch(json!([{"op": "replace", "value": {"title": "x", "name.givenName": "Bo"}}]));
+    send(&harness, "PATCH", &path, flagged).await;
+    let operations = json!([{"method": "PATCH", "path": format!("/Groups/{group}"), "data": member("add", &id)},
+        {"method": "POST", "path": "/Users", "bulkId": "1", "data": {"userName": "eve"}}]);
+    let bulk = json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"], "Operations": operations});
+    send(&harness, "POST", "/Bulk", bulk).await;
+    let okta = [("user-agent", "Okta SCIM Client 1.0.0")];
+    assert_eq!(harness.send_with("DELETE", &path, None, &okta).await.status, 204);
+    let events = all_events(&harness).await;
+    let told = |kind: &str, name: &str| {
+        let is_it = |event: &&Value| event["type"] == kind && event.to_string().contains(name);
+        let event = events.iter().find(is_it).unwrap_or_else(|| panic!("{kind} {name}: {events:#?}"));
+        [&event["how"], &event["method"], &event["actor"]["client"], &event["rules"]].map(Value::clone)
+    };
+    let null = Value::Null;
+    let rules = json!(["number-where-text-is-defined", "password"]);
+    assert_eq!(told("user.created", "bob"), [json!("post"), null.clone(), json!("other"), rules]);
+    let rules = json!(["operation-in-any-case", "boolean-as-text"]);
+    assert_eq!(told("user.deactivated", "bob"), [json!("patch"), null.clone(), json!("entra"), rules]);
+    assert_eq!(told("user.updated", "bob"), [json!("patch"), null.clone(), json!("entra-flag"), null.clone()]);
+    assert_eq!(told("group.member_added", "bob"), [json!("bulk"), json!("patch"), json!("other"), null.clone()]);
+    assert_eq!(told("user.created", "eve"), [json!("bulk"), json!("post"), json!("other"), null.clone()]);
+    assert_eq!(told("user.deleted", "bob"), [json!("delete"), null.clone(), json!("okta"), null]);
+}

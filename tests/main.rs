@@ -27,6 +27,7 @@ mod isolation;
 mod key_life;
 mod keys;
 mod layers;
+mod log;
 mod one_process;
 mod openapi;
 mod paging;

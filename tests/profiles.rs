@@ -384,7 +384,7 @@ async fn a_key_is_not_created_with_what_its_tenant_was_a_moment_ago() {
     let mut late = store.keys(&tenant.name).await.unwrap().remove(0);
     late.id = rollcall::auth::ApiKey::mint(&tenant.name).unwrap().id().clone();
     late.config = old.config.clone();
-    assert_eq!(store.add_key(&late).await, Err(StoreError::Contended(1)), "it may be done again");
+    assert_eq!(store.add_key(&late, late.created).await, Err(StoreError::Contended(1)), "it may be done again");
     let refused = store.set_tenant(&old, shipped("jive"), Settings::default(), Timestamp::now()).await;
     assert_eq!(refused, Err(StoreError::Contended(1)));
 }

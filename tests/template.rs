@@ -6,7 +6,7 @@ use rollcall::api::{self, Base, ROUTES, Selection};
 use rollcall::app::Clock;
 use rollcall::auth::Scope;
 use rollcall::cli::template;
-use rollcall::store::dynamo::tables::DEFINITIONS;
+use rollcall::store::dynamo::tables::{ADMIN_LANE, DEFINITIONS, DELETION_LANE, REFUSAL_LANE};
 use rollcall::worker;
 
 use crate::support::{Harness, key};
@@ -36,6 +36,9 @@ fn a_rollout_heeds_every_alarm_on_functions() {
 #[test]
 fn no_policy_has_a_wildcard() {
     let text = template::functions();
+    // The lane of every tenant, in a condition that narrows a statement.
+    let lanes = [ADMIN_LANE, DELETION_LANE, REFUSAL_LANE].map(|lane| format!("dynamodb:LeadingKeys: [\"*{lane}\"]"));
+    let text = lanes.iter().fold(text, |text, lane| text.replace(lane, ""));
     assert!(!text.contains('*'), "a wildcard in the generated functions");
     let of_fallback = text.split("  FallbackRole:").nth(1).unwrap().split("\n  FunctionErrors").next().unwrap();
     assert!(of_fallback.contains("logs:PutLogEvents") && !of_fallback.contains("dynamodb"), "it reads no table");

@@ -6,6 +6,7 @@ use super::trust::check_trust;
 use super::{AdminError, tenants};
 use crate::auth::{ApiKey, Credential, FederatedIssuer, KeyId, KeyRecord, Scope, jwt};
 use crate::limits::{DEFAULT_KEY_LIFE_DAYS, MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
+use crate::store::model::admin_action::AdminAuthor;
 use crate::store::ops::automation::AutomationUser;
 use crate::store::{Store, StoreError};
 use crate::tenant::{CredentialType, OPERATOR_TENANT, Profile, TenantConfig, TenantName};
@@ -74,16 +75,17 @@ pub struct CreatedKey {
 ///
 /// # Errors
 /// When the request is wrong, its automation user is not there, or the store fails.
-pub async fn add(store: &Store, new: NewKey, now: Timestamp) -> Result<CreatedKey, AdminError> {
-    check(&new, now)?;
+pub async fn add(store: &Store, new: NewKey, by: impl Into<AdminAuthor>) -> Result<CreatedKey, AdminError> {
+    let by = by.into();
+    check(&new, by.at)?;
     let tenant = tenants::find(store, &new.tenant).await?;
     check_credential_type(&*tenants::profile_of(store, &tenant).await?, &new.credential_type)?;
     let awaiting_activation = match &new.automation {
         Some(name) => !is_active(store, &new.tenant, name).await?,
         None => false,
     };
-    let new_key = new_key(new, tenant.config, awaiting_activation, now)?;
-    store.add_key(&new_key.record).await.map_err(|error| match error {
+    let new_key = new_key(new, tenant.config, awaiting_activation, by.at)?;
+    store.add_key(&new_key.record, by).await.map_err(|error| match error {
         StoreError::Exists => {
             AdminError::Conflict("issuer and audience belong to an existing key; revoke that key first".to_owned())
         }
@@ -117,8 +119,10 @@ pub async fn rotate(
     id: &KeyId,
     overlap: SignedDuration,
     expires: Expiry,
-    now: Timestamp,
+    by: impl Into<AdminAuthor>,
 ) -> Result<Rotation, AdminError> {
+    let by = by.into();
+    let now = by.at;
     let old = find(store, tenant, id).await?;
     let credential_type = match &old.credential {
         Credential::Bearer(_) => NewCredentialType::Bearer,
@@ -140,7 +144,8 @@ pub async fn rotate(
         (Expiry::Default, None) => Expiry::Never,
         (said, _) => said,
     };
-    let ends = old.ends().map_or(now + overlap, |ends| ends.min(now + overlap));
+    let before = old.ends();
+    let ends = before.map_or(now + overlap, |ends| ends.min(now + overlap));
     let new = NewKey {
         tenant: tenant.clone(),
         description: old.description,
@@ -150,8 +155,8 @@ pub async fn rotate(
         expires,
         credential_type,
     };
-    let successor = add(store, new, now).await?;
-    store.expire_key_at(tenant, id, now + overlap).await?;
+    let successor = add(store, new, by.clone()).await?;
+    store.expire_key_at(tenant, (id, &successor.record.id), (before, now + overlap), by).await?;
     Ok(Rotation { successor, ends })
 }
 
@@ -174,8 +179,9 @@ pub async fn put_automation_user(
     tenant: &TenantName,
     name: &str,
     is_active: bool,
-    now: Timestamp,
+    by: impl Into<AdminAuthor>,
 ) -> Result<AutomationUser, AdminError> {
+    let by = by.into();
     // RFC 7617 section 2: the user of HTTP Basic ends at the first colon. Gateways take the others apart in paths.
     let is_strange = |c: char| c.is_control() || ":/%".contains(c);
     let is_good = (1..=MAX_AUTOMATION_BYTES).contains(&name.len()) && !name.chars().any(is_strange);
@@ -184,9 +190,9 @@ pub async fn put_automation_user(
             "name is no name for an automation user; send 1 to {MAX_AUTOMATION_BYTES} bytes without colon, slash, percent sign or control character"
         )));
     }
-    store.add_automation_user(tenant, name, now).await?;
+    store.add_automation_user(tenant, name, by.clone()).await?;
     if is_active {
-        store.activate_automation_user(tenant, name, now).await?;
+        store.activate_automation_user(tenant, name, by).await?;
     }
     store.automation_user(tenant, name).await?.ok_or_else(|| no_user(tenant, name))
 }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::AdminError;
 use crate::app::profile_cache::Profiles;
 use crate::store::Store;
+use crate::store::model::admin_action::AdminAuthor;
 use crate::store::model::tenant::TenantRecord;
 use crate::tenant::{Profile, ProfileRef, Settings, TenantConfig, TenantName};
 
@@ -58,11 +57,11 @@ pub async fn add(
     name: &TenantName,
     profile: &Chosen,
     settings: Settings,
-    now: Timestamp,
+    by: impl Into<AdminAuthor>,
 ) -> Result<TenantRecord, AdminError> {
     let profile = profile.keep(store, name).await?;
     let config = TenantConfig { profile, settings, version: 0 };
-    match store.add_tenant(name, &config, now).await? {
+    match store.add_tenant(name, &config, by).await? {
         true => find(store, name).await,
         false => Err(AdminError::Conflict(format!("name {name} belongs to an existing tenant; choose another name"))),
     }
@@ -77,14 +76,14 @@ pub async fn set(
     name: &TenantName,
     profile: Option<&Chosen>,
     settings: impl FnOnce(Settings) -> Settings,
-    now: Timestamp,
+    by: impl Into<AdminAuthor>,
 ) -> Result<TenantRecord, AdminError> {
     let tenant = find(store, name).await?;
     let reference = match profile {
         Some(chosen) => chosen.keep(store, name).await?,
         None => tenant.config.profile.clone(),
     };
-    store.set_tenant(&tenant, reference, settings(tenant.config.settings), now).await?;
+    store.set_tenant(&tenant, reference, settings(tenant.config.settings), by).await?;
     find(store, name).await
 }
 

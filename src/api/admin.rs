@@ -11,10 +11,11 @@ use crate::admin::keys::{CreatedKey, Expiry, NewCredentialType, NewKey};
 use crate::admin::tenants::Chosen;
 use crate::admin::{AdminError, keys, render, tenants};
 use crate::app::App;
-use crate::auth::{FederatedIssuer, KeyId, Scope, TrustedSubject, jwt};
+use crate::auth::{FederatedIssuer, KeyId, Principal, Scope, TrustedSubject, jwt};
 use crate::limits::ROTATION_OVERLAP_SECONDS;
 use crate::scim::resource::date_time;
 use crate::scim::{ErrorCode, ScimError};
+use crate::store::model::admin_action::AdminAuthor;
 use crate::store::model::tenant::TenantRecord;
 use crate::tenant::{Settings, TenantName};
 
@@ -42,7 +43,7 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let name = tenant_name(&name).map_err(|error| ScimError::invalid_value(format!("name: {error}")))?;
     let profile = profile.map_or_else(|| Chosen::shipped("default"), chosen)?;
     let settings = settings.unwrap_or_default().over(Settings::default())?;
-    let tenant = tenants::add(&context.app().store, &name, &profile, settings, context.now()).await?;
+    let tenant = tenants::add(&context.app().store, &name, &profile, settings, operator(&context, &caller)).await?;
     done(&caller, StatusCode::CREATED, render_tenant(&context, &tenant).await?)
 }
 
@@ -70,7 +71,9 @@ pub async fn change_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let change = settings.unwrap_or_default();
     change.over(Settings::default())?;
     let set = |held| change.over(held).unwrap_or(held);
-    let tenant = tenants::set(&context.app().store, &named(&context)?, profile.as_ref(), set, context.now()).await?;
+    let tenant =
+        tenants::set(&context.app().store, &named(&context)?, profile.as_ref(), set, operator(&context, &caller))
+            .await?;
     done(&caller, StatusCode::OK, render_tenant(&context, &tenant).await?)
 }
 
@@ -93,7 +96,7 @@ pub async fn list_keys(context: RequestContext<'_>) -> Result<ScimResponse, Scim
 pub async fn create_key(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let new = body::<KeyRequest>(&context)?.new_key(named(&context)?)?;
-    let new_key = keys::add(&context.app().store, new, context.now()).await?;
+    let new_key = keys::add(&context.app().store, new, operator(&context, &caller)).await?;
     done(&caller, StatusCode::CREATED, render_new_key(&context, new_key).into())
 }
 
@@ -111,7 +114,8 @@ pub async fn rotate_key(context: RequestContext<'_>) -> Result<ScimResponse, Sci
     let expires = expiry(request.expires.as_deref())?;
     let overlap = SignedDuration::from_secs(overlap);
     let (tenant, key) = (named(&context)?, key_id(&context)?);
-    let rotation = keys::rotate(&context.app().store, &tenant, &key, overlap, expires, context.now()).await?;
+    let rotation =
+        keys::rotate(&context.app().store, &tenant, &key, overlap, expires, operator(&context, &caller)).await?;
     let mut fields = render_new_key(&context, rotation.successor);
     fields.insert("replaces".to_owned(), json!({"id": key.as_str(), "expires": date_time(rotation.ends)}));
     done(&caller, StatusCode::CREATED, fields.into())
@@ -122,12 +126,13 @@ pub async fn rotate_key(context: RequestContext<'_>) -> Result<ScimResponse, Sci
 /// # Errors
 /// 401, 403, 404, 503.
 pub async fn revoke_key(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
-    let caller = context.authenticate().await?;
-    let (tenant, key) = (named(&context)?, key_id(&context)?);
-    match context.app().store.revoke_key(&tenant, &key, context.now()).await? {
-        true => Ok(ScimResponse::empty(caller, StatusCode::NO_CONTENT)),
-        false => Err(ScimError::not_found("key", context.path_param("{key}"))),
-    }
+    let store = &context.app().store;
+    let (caller, key) = context
+        .authenticate_with_read(|_| async { Ok(store.key(&named(&context)?, &key_id(&context)?).await?) })
+        .await?;
+    let key = key.ok_or_else(|| ScimError::not_found("key", context.path_param("{key}")))?;
+    store.revoke(&key, operator(&context, &caller)).await?;
+    Ok(ScimResponse::empty(caller, StatusCode::NO_CONTENT))
 }
 
 /// GET /admin/v1/tenants/{tenant}/automation-users
@@ -151,9 +156,14 @@ pub async fn put_automation_user(context: RequestContext<'_>) -> Result<ScimResp
     let request: AutomationRequest = body(&context)?;
     let store = &context.app().store;
     let tenant = tenants::find(store, &named(&context)?).await?;
-    let user =
-        keys::put_automation_user(store, &tenant.name, context.path_param("{name}"), request.active, context.now())
-            .await?;
+    let user = keys::put_automation_user(
+        store,
+        &tenant.name,
+        context.path_param("{name}"),
+        request.active,
+        operator(&context, &caller),
+    )
+    .await?;
     done(&caller, StatusCode::OK, render::automation_user(&user))
 }
 
@@ -287,7 +297,13 @@ impl From<AdminError> for ScimError {
     }
 }
 
-fn done(caller: &crate::auth::Principal, status: StatusCode, body: Value) -> Result<ScimResponse, ScimError> {
+/// Who asks for a change, for the log.
+fn operator(context: &RequestContext<'_>, caller: &Principal) -> AdminAuthor {
+    let key = (!caller.is_command_line()).then(|| caller.key().clone());
+    AdminAuthor { key, request: Some(context.request_id().to_owned()), at: context.now() }
+}
+
+fn done(caller: &Principal, status: StatusCode, body: Value) -> Result<ScimResponse, ScimError> {
     Ok(ScimResponse::plain(Some(caller.key().clone()), status, body))
 }
 

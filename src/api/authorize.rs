@@ -12,6 +12,7 @@ use crate::auth::credential::{ConcurrentRead, CredentialLookup, Verification};
 use crate::auth::{Denial, KeyId, PresentedCredential, Principal, Rejection, Scope, Tenant};
 use crate::limits::MAX_TENANT_BYTES;
 use crate::scim::{ErrorCode, ScimError};
+use crate::tenant::TenantName;
 use crate::tenant::credential_type::challenges;
 
 impl<'a> RequestContext<'a> {
@@ -50,6 +51,7 @@ impl<'a> RequestContext<'a> {
 
     async fn authorize(&self, read: ConcurrentRead<'_>) -> Result<Principal, ScimError> {
         if let Some(caller) = self.caller {
+            self.trace.note_caller(caller.tenant().name(), caller.key(), "ok");
             if !caller.has(self.route.scope) {
                 return Err(self.denial_response(Denial::Scope.into()));
             }
@@ -68,9 +70,18 @@ impl<'a> RequestContext<'a> {
             record_last_used: |key| async move { store.record_last_used(tenant, &key, self.now()).await },
         };
         let verified = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, read).await?;
-        let caller = verified.map_err(|rejection| self.denial_response(rejection))?;
+        let caller = verified.map_err(|rejection| self.refuse(tenant, rejection))?;
+        self.trace.note_caller(tenant, caller.key(), "ok");
         self.ensure_resource_type_enabled(&caller)?;
         Ok(caller)
+    }
+
+    /// As [`denial_response`](Self::denial_response), of a caller who has named that tenant and a key of it.
+    pub(super) fn refuse(&self, tenant: &TenantName, rejection: Rejection) -> ScimError {
+        if let Some((key, state)) = rejection.key_state() {
+            self.trace.note_caller(tenant, key, state);
+        }
+        self.denial_response(rejection)
     }
 
     /// What a caller is checked for.

@@ -10,10 +10,11 @@ use futures_util::stream::FuturesUnordered;
 use http::header::IF_MATCH;
 use http::{HeaderValue, Request, StatusCode};
 use serde_json::Value;
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::path::RequestTarget;
-use super::{RequestContext, Route, ScimResponse};
+use super::response::Refusal;
+use super::{RequestContext, Route, ScimResponse, refusal};
 use crate::auth::{Principal, Scope};
 use crate::limits::{
     BULK_RESPONSE_DEADLINE_SECONDS, BULK_START_DEADLINE_SECONDS, MAX_BULK_AT_ONCE, MAX_BULK_OPERATIONS,
@@ -77,6 +78,8 @@ struct Ready {
     target: RequestTarget,
     request: Request<Bytes>,
     request_id: String,
+    /// Whether it will not be tried again.
+    is_last_try: bool,
 }
 
 impl<'a> Run<'a> {
@@ -149,7 +152,7 @@ impl<'a> Run<'a> {
         let is_alone = (0..number).all(|before| self.outcome(before).is_some());
         let (step, state) = self.steps.get(number).ok_or_else(not_run)?;
         let is_again = matches!(state, OperationState::Again);
-        let ready = self.prepare(step, is_again)?;
+        let ready = Ready { is_last_try: is_again || is_alone, ..self.prepare(step, is_again)? };
         if let Some((_, state)) = self.steps.get_mut(number) {
             *state = OperationState::UnderWay(is_again || is_alone);
         }
@@ -177,7 +180,8 @@ impl<'a> Run<'a> {
             data => *request.body_mut() = Bytes::from(data.to_string()),
         }
         let try_number = step.index + if is_again { MAX_BULK_OPERATIONS } else { 0 };
-        Ok(Ready { route, target, request, request_id: sub_request_id(self.context.request_id(), try_number) })
+        let request_id = sub_request_id(self.context.request_id(), try_number);
+        Ok(Ready { route, target, request, request_id, is_last_try: is_again })
     }
 
     /// The row of the route table for an operation, if it may be one of a Bulk.
@@ -268,9 +272,19 @@ impl<'a> Run<'a> {
 }
 
 async fn perform<'a>(context: &'a RequestContext<'a>, principal: &'a Principal, number: usize, ready: Ready) -> Ended {
-    let Ready { route, target, request, request_id } = ready;
-    let sub_request = context.sub_request((route, target), &request, &request_id, principal);
-    (number, (route.handler)(sub_request).await)
+    let Ready { route, target, request, request_id, is_last_try } = ready;
+    let (found, started) = ((route, target), Instant::now());
+    let sub_request = context.sub_request(found.clone(), &request, &request_id, principal);
+    let trace = sub_request.trace.clone();
+    let outcome = RequestContext { is_of_bulk: true, ..sub_request }.answer().await.map_err(Refusal::from);
+    let is_taken = |refusal: &Refusal| refusal.error.scim_type() == Some(ScimType::Uniqueness);
+    if is_last_try || !outcome.as_ref().is_err_and(is_taken) {
+        let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let written = refusal::write(context.app(), &found, &request, (&request_id, milliseconds), (&trace, &outcome));
+        // In the heap, if it comes to it: few operations are refused.
+        Box::pin(written).await;
+    }
+    (number, outcome.map_err(|refusal| refusal.error))
 }
 
 /// The id of a sub-request: of the same length, and never that of another operation or try.

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::client_kind::client_kind;
 use super::path::{Base, RequestTarget};
 use super::response::ScimResponse;
+use super::trace::RequestTrace;
 use crate::app::App;
 use crate::auth::{Principal, Scope, Tenant};
 use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
@@ -87,6 +88,10 @@ pub struct RequestContext<'a> {
     pub(super) started: Instant,
     /// The authorized caller of the outer request, if this is a sub-request.
     pub(super) caller: Option<&'a Principal>,
+    /// Whether it is an operation of a Bulk.
+    pub(super) is_of_bulk: bool,
+    /// What is learnt of it on its way.
+    pub(super) trace: RequestTrace,
 }
 
 impl<'a> RequestContext<'a> {
@@ -97,7 +102,14 @@ impl<'a> RequestContext<'a> {
         request_id: &'a str,
         routes: &'static [Route],
     ) -> Self {
-        Self { app, routes, route, target, request, request_id, started: Instant::now(), caller: None }
+        let (started, trace) = (Instant::now(), RequestTrace::default());
+        Self { app, routes, route, target, request, request_id, started, caller: None, is_of_bulk: false, trace }
+    }
+
+    /// Has the route's handler answer.
+    pub(super) async fn answer(self) -> Result<ScimResponse, ScimError> {
+        let rules = self.trace.rules.clone();
+        rules.follow((self.route.handler)(self)).await
     }
 
     /// The request's id, unique.
@@ -169,7 +181,9 @@ impl<'a> RequestContext<'a> {
             started: self.started,
             settings: principal.settings(),
             route: self.route.name,
-            client: client_kind(self.request.headers(), self.request.body()),
+            is_of_bulk: self.is_of_bulk,
+            client: client_kind(self.request),
+            rules: self.trace.rules.clone(),
         }
     }
 

@@ -40,11 +40,13 @@ pub async fn token(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     let stored = StoredCredential { key: store.key(&tenant, &id).await?, token: None };
     let client = match claim.verify(stored, &context.check(None)).await {
         Ok(client) => client,
-        Err(rejection) if rejection.denial == Denial::IssuerUnavailable => {
-            return Err(context.denial_response(rejection));
+        Err(rejection) => {
+            let is_unavailable = rejection.denial == Denial::IssuerUnavailable;
+            let error = context.refuse(&tenant, rejection);
+            return if is_unavailable { Err(error) } else { Ok(Refused::unknown_client().reply()) };
         }
-        Err(rejection) => return Ok(denial_response(&context, rejection)),
     };
+    context.trace.note_caller(&tenant, &id, "ok");
     let scopes = match request.scopes(&client) {
         Ok(scopes) => scopes,
         Err(refusal) => return Ok(refusal.reply()),

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION,
     PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
@@ -33,9 +33,18 @@ pub struct ScimResponse {
     pub(super) etag: Option<String>,
     challenge: Option<&'static str>,
     body: Option<Value>,
+    /// Instead of the body: text of that media type.
+    text: Option<(HeaderValue, String)>,
+    /// The address of the next page.
+    next: Option<String>,
 }
 
 impl ScimResponse {
+    /// The status and the body.
+    pub(super) fn outcome(&self) -> (u16, Option<&Value>) {
+        (self.status.as_u16(), self.body.as_ref())
+    }
+
     /// An answer with a body.
     pub fn json(principal: Principal, status: StatusCode, body: impl Into<Value>) -> Self {
         Self { media_type: SCIM_JSON, ..Self::plain(Some(principal.key().clone()), status, body.into()) }
@@ -44,7 +53,8 @@ impl ScimResponse {
     /// An answer that is no SCIM: of the token endpoint, of a public document, or of the admin API.
     pub(super) fn plain(key: Option<KeyId>, status: StatusCode, body: Value) -> Self {
         let (media_type, location, etag, challenge) = (JSON, None, None, None);
-        Self { key, status, media_type, location, etag, challenge, body: Some(body) }
+        let (text, next) = (None, None);
+        Self { key, status, media_type, location, etag, challenge, body: Some(body), text, next }
     }
 
     /// An answer without one.
@@ -63,6 +73,16 @@ impl ScimResponse {
         Self { challenge: Some(challenge), ..self }
     }
 
+    /// With text of that media type instead of a body.
+    pub(super) fn text(self, media_type: &'static str, text: String) -> Self {
+        Self { text: Some((HeaderValue::from_static(media_type), text)), ..self }
+    }
+
+    /// With a `Link` header to the next page (RFC 8288), if there is one.
+    pub(super) fn next(self, next: Option<String>) -> Self {
+        Self { next, ..self }
+    }
+
     /// With an `ETag` header.
     #[must_use]
     pub fn etag(self, etag: String) -> Self {
@@ -72,7 +92,7 @@ impl ScimResponse {
 
 /// A refusal; with it the methods that would be allowed, for 405, where to go instead, for 308, and for 415 whether the
 /// body is taken without an encoding.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Refusal {
     pub(super) error: ScimError,
     pub(super) allow: Option<String>,
@@ -111,11 +131,16 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str)
             set(LOCATION, reply.location);
             set(ETAG, reply.etag);
             set(WWW_AUTHENTICATE, reply.challenge.map(str::to_owned));
+            set(LINK, reply.next.map(|next| format!("<{next}>; rel=\"next\"")));
             // RFC 6749 section 5.1, and any other answer with a secret.
             let has_secret = reply.media_type == JSON;
             set(CACHE_CONTROL, has_secret.then(|| "no-store".to_owned()));
             set(PRAGMA, has_secret.then(|| "no-cache".to_owned()));
-            (reply.status, reply.media_type, reply.body)
+            let (media_type, body) = match reply.text {
+                Some((media_type, text)) => (media_type, Some(text)),
+                None => (reply.media_type, reply.body.map(|body| body.to_string())),
+            };
+            (reply.status, media_type, body)
         }
         Err(Refusal { error, allow, location, accepts_identity }) => {
             set(ALLOW, allow);
@@ -125,13 +150,13 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str)
             let usual = (error.status() == 401).then(|| challenges(&CredentialType::ALL));
             set(WWW_AUTHENTICATE, error.challenges.or(usual).map(str::to_owned));
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            (status, SCIM_JSON, Some(error.to_json()))
+            (status, SCIM_JSON, Some(error.to_json().to_string()))
         }
     };
     *response.status_mut() = status;
     if let Some(body) = body {
         response.headers_mut().insert(CONTENT_TYPE, media_type);
-        *response.body_mut() = Bytes::from(body.to_string());
+        *response.body_mut() = Bytes::from(body);
     }
     response
 }

@@ -6,6 +6,7 @@ use http::header::{HOST, USER_AGENT};
 
 use super::context::{Origin, RequestContext, Route};
 use super::path::RequestTarget;
+use super::trace::RequestTrace;
 use crate::auth::Principal;
 
 impl<'a> RequestContext<'a> {
@@ -31,6 +32,8 @@ impl<'a> RequestContext<'a> {
             request_id,
             started,
             caller: Some(caller),
+            is_of_bulk: false,
+            trace: RequestTrace::default(),
         }
     }
 

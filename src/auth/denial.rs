@@ -20,6 +20,22 @@ impl From<Denial> for Rejection {
     }
 }
 
+impl Rejection {
+    /// The state of the key, for a caller who was shown to hold it: its requests are the tenant's own, and refused for a
+    /// reason that the tenant can change.
+    pub fn key_state(&self) -> Option<(&KeyId, &'static str)> {
+        let key = self.key.as_ref()?;
+        match self.denial {
+            Denial::Revoked => Some((key, "revoked")),
+            Denial::Expired | Denial::LifeTooLong => Some((key, "expired")),
+            Denial::NotYetValid => Some((key, "pending")),
+            Denial::AutomationUserInactive => Some((key, "waiting")),
+            Denial::Scope | Denial::Replayed => Some((key, "ok")),
+            _ => None,
+        }
+    }
+}
+
 impl Denial {
     /// Of a caller who named that key.
     pub(super) fn of(self, key: &KeyId) -> Rejection {

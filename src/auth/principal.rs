@@ -8,6 +8,9 @@ use super::scope::Scope;
 use super::seal::SealKey;
 use crate::tenant::{Profile, Settings, TenantName};
 
+/// What the id of an operator at the command line stands for.
+const COMMAND_LINE: &[u8] = b"command line";
+
 /// A tenant whose data may be read and written. Only [`auth`](crate::auth) creates one, from a key (or from an item that is there
 /// already): a store method that takes one cannot be called for a tenant that somebody merely named.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,11 +57,16 @@ impl Principal {
             crate::tenant::OPERATOR_TENANT.parse().map_err(|e: crate::tenant::BadTenantName| broken(e.to_string()))?;
         let text = Profile::shipped("default").unwrap_or_default();
         let profile = Profile::parse(text).map_err(|bad| broken(bad.to_string()))?;
-        let id = KeyId::of_digest(b"command line");
+        let id = KeyId::of_digest(COMMAND_LINE);
         let seal = SealKey::of(&[0; 32]);
         let (scopes, settings) = (vec![Scope::Admin], Settings::default());
         let profile = Arc::new(profile);
         Ok(Self { tenant: Tenant(name), key: id, scopes, automation: None, seal, profile, settings })
+    }
+
+    /// Whether it is an operator at the command line, who has no key.
+    pub fn is_command_line(&self) -> bool {
+        self.key == KeyId::of_digest(COMMAND_LINE)
     }
 
     pub(super) fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {

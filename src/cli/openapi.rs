@@ -7,6 +7,7 @@ use crate::scim::Schemas;
 
 mod components;
 mod events;
+mod log;
 mod non_scim;
 mod operation_target;
 mod parameters;
@@ -63,7 +64,7 @@ const INTRODUCTION: &str = "Attribute names, those of query parameters too, are 
     address that nothing is at answers 404, one without that method 405 with `Allow`. HEAD is answered wherever GET is, by the same without a body.";
 
 /// The groups of operations.
-const TAGS: [(&str, &str); 12] = [
+const TAGS: [(&str, &str); 13] = [
     ("Users", "The users of the tenant"),
     ("Groups", "Its groups, with their members"),
     ("GroupMembers", "Memberships as resources (draft-zollner-scim-group-members)"),
@@ -75,6 +76,7 @@ const TAGS: [(&str, &str); 12] = [
     ("Schemas", "Which attributes they have"),
     ("OAuth", "Access tokens for clients"),
     ("Events", "What has happened to users and groups, in order"),
+    ("Log", "What happened at a tenant, what was refused and what operators did"),
     ("Admin", "Tenants, keys and automation users, for operators"),
 ];
 

@@ -8,6 +8,7 @@ use crate::api::{Base, ROUTES};
 use crate::scim::ErrorCode;
 
 mod command;
+mod log;
 mod source;
 
 /// Stands below the title of each page.
@@ -21,6 +22,7 @@ pub fn pages() -> Vec<(&'static str, String)> {
         ("endpoints.md", endpoints()),
         ("errors.md", errors()),
         ("limits.md", source::limits()),
+        ("log.md", log::page()),
         ("settings.md", source::settings()),
     ];
     pages.map(|(file, text)| (file, format!("{NOTICE}{text}"))).into()

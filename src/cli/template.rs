@@ -200,10 +200,10 @@ fn logical_id(name: &str) -> String {
 }
 
 /// One statement a table or index, with the actions that the row declares on it, and one of its own for an action that
-/// is bound to some attributes.
+/// is bound to some attributes or to one lane of every tenant.
 fn statements(access: AccessList) -> String {
     let mut resources = BTreeMap::<_, Vec<&str>>::new();
-    for TablePermission { table, action, index, attributes } in
+    for TablePermission { table, action, index, attributes, lane } in
         access.iter().copied().flatten().collect::<BTreeSet<_>>()
     {
         let index = index.map_or(String::new(), |index| format!("/index/{index}"));
@@ -211,16 +211,17 @@ fn statements(access: AccessList) -> String {
         let resource = format!(
             "!Sub \"arn:${{AWS::Partition}}:dynamodb:${{AWS::Region}}:${{AWS::AccountId}}:table/${{TablePrefix}}-{table}{index}\""
         );
-        resources.entry((resource, *attributes)).or_default().push(action);
+        resources.entry((resource, *attributes, *lane)).or_default().push(action);
     }
     let mut yaml = String::new();
-    for ((resource, attributes), actions) in resources {
+    for ((resource, attributes, lane), actions) in resources {
         let actions = actions.iter().map(|action| format!("dynamodb:{action}")).collect::<Vec<_>>().join(", ");
         let _ = writeln!(
             yaml,
             "              - Effect: Allow\n                Action: [{actions}]\n                Resource: {resource}"
         );
         yaml.push_str(&attributes.map_or(String::new(), only));
+        yaml.push_str(&lane.map_or(String::new(), within));
     }
     yaml
 }
@@ -235,4 +236,9 @@ fn only(attributes: &[&str]) -> String {
 ",
         attributes.join(", ")
     )
+}
+
+/// The condition that each partition key of a request ends so.
+fn within(lane: &str) -> String {
+    format!("                Condition: {{\"ForAllValues:StringLike\": {{dynamodb:LeadingKeys: [\"*{lane}\"]}}}}\n")
 }

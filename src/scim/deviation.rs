@@ -9,19 +9,27 @@
 
 use serde_json::{Map, Value};
 
+use self::trace::{Rule, note};
 use super::filter::{Filter, Operator};
 use super::json::member;
 use super::schema::{Attribute, ResourceSchema, Schema, Type};
 
+pub mod trace;
+
 /// **Operation in any case.** Entra sends `Add`, `Replace`, `Remove` unless `aadOptscim062020` is set
 /// (entra-docs, application-provisioning-config-problem-scim-compatibility).
 pub fn operation_name(op: &str) -> String {
-    op.to_ascii_lowercase()
+    let name = op.to_ascii_lowercase();
+    if name != op {
+        note(Rule::OperationName);
+    }
+    name
 }
 
 /// **Bare list of operations.** The PATCH in RFC 7644's own example of a Bulk (section 3.7.3) has in `data` the list of
 /// operations, without the message around it.
 pub fn patch_from_operations(operations: &[Value]) -> Value {
+    note(Rule::PatchFromOperations);
     Value::Object(Map::from_iter([("Operations".to_owned(), Value::from(operations))]))
 }
 
@@ -42,7 +50,10 @@ pub fn boolean_from_text(text: &str) -> Option<bool> {
 /// numbers (okta-dev, scim-with-entitlements). Kept as the text of the number.
 pub fn text_from_number(value: &Value) -> Option<String> {
     match value {
-        Value::Number(number) => Some(number.to_string()),
+        Value::Number(number) => {
+            note(Rule::TextFromNumber);
+            Some(number.to_string())
+        }
         _ => None,
     }
 }
@@ -52,7 +63,12 @@ pub fn text_from_number(value: &Value) -> Option<String> {
 pub fn is_unassigned(value: &Value) -> bool {
     match value {
         Value::Null => true,
-        Value::String(text) => text.is_empty(),
+        Value::String(text) => {
+            if text.is_empty() {
+                note(Rule::EmptyText);
+            }
+            text.is_empty()
+        }
         _ => false,
     }
 }
@@ -62,7 +78,10 @@ pub fn is_unassigned(value: &Value) -> bool {
 pub fn list_from_single(value: Value) -> Vec<Value> {
     match value {
         Value::Array(items) => items,
-        single => vec![single],
+        single => {
+            note(Rule::ListFromSingle);
+            vec![single]
+        }
     }
 }
 
@@ -71,6 +90,7 @@ pub fn list_from_single(value: Value) -> Vec<Value> {
 pub fn single_from_list(attribute: &Attribute, value: Value) -> Value {
     match value {
         Value::Array(mut items) if attribute.kind == Type::Complex && items.len() <= 1 => {
+            note(Rule::SingleFromList);
             items.pop().unwrap_or(Value::Null)
         }
         other => other,
@@ -83,6 +103,7 @@ pub fn single_from_list(attribute: &Attribute, value: Value) -> Value {
 pub fn complex_from_text(attribute: &Attribute, value: Value) -> Value {
     match value {
         Value::String(_) | Value::Number(_) if attribute.sub("value").is_some() => {
+            note(Rule::ComplexFromText);
             Value::Object(Map::from_iter([("value".to_owned(), value)]))
         }
         other => other,
@@ -92,14 +113,21 @@ pub fn complex_from_text(attribute: &Attribute, value: Value) -> Value {
 /// **`managerId`.** OneLogin's default template sends `"manager": {"managerId": …, "displayName": …}`
 /// (developers.onelogin.com, define-user-schema). `managerId` is SCIM 1.1's name of `value`.
 pub fn sub_attribute_name<'a>(attribute: &Attribute, name: &'a str) -> &'a str {
-    if attribute.name == "manager" && name.eq_ignore_ascii_case("managerId") { "value" } else { name }
+    if attribute.name != "manager" || !name.eq_ignore_ascii_case("managerId") {
+        return name;
+    }
+    note(Rule::SubAttributeName);
+    "value"
 }
 
 /// **Extension attribute without its URN.** Entra patches and filters a bare `manager`, and its documented POST has
 /// `department` and `manager` at the top level (entra-docs, use-scim…, examples 2 and 4). Means the one declared
 /// extension that has an attribute of that name.
 pub fn extension_of_bare_name<'s>(schema: &'s ResourceSchema, name: &str) -> Option<&'s Schema> {
-    schema.extensions.iter().find(|extension| super::schema::find(&extension.attributes, name).is_some())
+    let mut extensions = schema.extensions.iter();
+    let found = extensions.find(|extension| super::schema::find(&extension.attributes, name).is_some())?;
+    note(Rule::ExtensionOfBareName);
+    Some(found)
 }
 
 /// **URN joined by a dot.** Some clients join a schema's URN and its attribute by a dot:
@@ -110,7 +138,11 @@ pub fn urn_joined_by_dot(start: &str, end: &str) -> Option<(String, String)> {
     let (resource_type, rest) = end.split_once('.')?;
     let is_type = ["User", "Group", "GroupMember"].iter().any(|name| name.eq_ignore_ascii_case(resource_type));
     let is_version = start.rsplit(':').next().is_some_and(|segment| segment.starts_with(|c: char| c.is_ascii_digit()));
-    (is_type && is_version).then(|| (format!("{start}:{resource_type}"), rest.to_owned()))
+    if !is_type || !is_version {
+        return None;
+    }
+    note(Rule::UrnJoinedByDot);
+    Some((format!("{start}:{resource_type}"), rest.to_owned()))
 }
 
 /// **Password.** Okta posts a random `password` even without password synchronisation, and patches it with it
@@ -118,14 +150,22 @@ pub fn urn_joined_by_dot(start: &str, end: &str) -> Option<(String, String)> {
 /// stored, and the attribute is published only where a profile says so, because Microsoft's validator stops at it
 /// (scimmy-routers#10).
 pub fn is_discarded(name: &str) -> bool {
-    name.eq_ignore_ascii_case("password")
+    let is_discarded = name.eq_ignore_ascii_case("password");
+    if is_discarded {
+        note(Rule::Discarded);
+    }
+    is_discarded
 }
 
 /// **Read-only values echoed.** Okta's PUT carries `id`, `meta` and `groups`, its group rename an `id` inside a
 /// path-less replace; AWS-style clients do likewise (okta-dev, scim-20; slashdevops/idp-scim-sync). Ignored, as
 /// RFC 7644 section 3.5.1 says for PUT; a PATCH *path* to a read-only attribute is still refused.
 pub fn is_read_only_echo(attribute: &Attribute) -> bool {
-    attribute.mutability == super::schema::Mutability::ReadOnly
+    let is_read_only = attribute.mutability == super::schema::Mutability::ReadOnly;
+    if is_read_only {
+        note(Rule::ReadOnlyEcho);
+    }
+    is_read_only
 }
 
 /// **Value path that selects nothing yet.** Entra adds *and replaces* `emails[type eq "work"].value` on a user without
@@ -155,6 +195,7 @@ pub fn element_from_selector(selector: &Filter) -> Option<Map<String, Value>> {
 pub fn preserve_selector_values(selector: &Filter, replacement: &mut Map<String, Value>) {
     for (name, value) in element_from_selector(selector).into_iter().flatten() {
         if member(replacement, &name).is_none() {
+            note(Rule::SelectorValues);
             replacement.insert(name, value);
         }
     }
@@ -180,6 +221,9 @@ pub fn is_listed(element: &Value, listed: &[Value]) -> bool {
 /// `meta.Created gt 2015-10-10T14:38:21.8617979-07:00`, and boolean literals come in any case. What is not a JSON
 /// literal is text.
 pub fn unquoted_filter_value(token: &str) -> Value {
+    if serde_json::from_str::<Value>(token).is_err() {
+        note(Rule::UnquotedFilterValue);
+    }
     if let Some(boolean) = boolean_from_text(token) {
         return Value::Bool(boolean);
     }
@@ -209,6 +253,7 @@ pub fn enforce_single_primary(elements: &mut [Value], touched: impl Fn(usize) ->
             && is_primary(element)
             && let Some(map) = element.as_object_mut()
         {
+            note(Rule::SinglePrimary);
             map.insert("primary".to_owned(), Value::Bool(false));
         }
     }
@@ -222,7 +267,11 @@ fn member_bool(element: &Value, name: &str) -> bool {
 /// when the source value goes (entra-docs, customize-application-attributes). What would stay, `{"type": "fax"}`,
 /// is nobody's number: an element left with nothing but its labels is dropped.
 pub fn has_only_labels(element: &Value) -> bool {
-    element.as_object().is_some_and(|map| map.keys().all(|name| name == "type" || name == "primary"))
+    let only_labels = element.as_object().is_some_and(|map| map.keys().all(|name| name == "type" || name == "primary"));
+    if only_labels {
+        note(Rule::OnlyLabels);
+    }
+    only_labels
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::ErrorCode;
+use super::deviation::trace::{Rule, note};
 use super::equality::keep_once;
 use super::json::{member, type_name, undeclared};
 use super::path::{AttributePath, is_name};
@@ -256,7 +257,10 @@ pub fn coerce_one(attribute: &Attribute, value: Value, at: &str) -> Result<Optio
         Type::Boolean => match &value {
             Value::Bool(_) => Ok(Some(value)),
             Value::String(text) => match deviation::boolean_from_text(text) {
-                Some(boolean) => Ok(Some(Value::Bool(boolean))),
+                Some(boolean) => {
+                    note(Rule::BooleanFromText);
+                    Ok(Some(Value::Bool(boolean)))
+                }
                 None => refuse("a boolean, true or false", &value),
             },
             other => refuse("a boolean, true or false", other),

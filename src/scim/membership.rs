@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::ErrorCode;
+use super::deviation::trace::{Rule, note};
 use super::filter::{Filter, Operator};
 use super::group::is_members;
 use super::json::{member_name, type_name};
@@ -112,7 +113,10 @@ fn apply(
     match (kind, &path.selector, &path.sub) {
         (Kind::Remove, Some(selector), None) => change.remove(selected(selector)?),
         (Kind::Remove, None, None) => match value.filter(|value| !deviation::is_unassigned(value)) {
-            Some(value) => change.remove(ids(unwrapped(value))?),
+            Some(value) => {
+                note(Rule::Listed);
+                change.remove(ids(unwrapped(value))?);
+            }
             None => change.replace(Ids::new()),
         },
         (_, None, None) => write(change, kind, value.unwrap_or(Value::Null))?,

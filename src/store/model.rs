@@ -1,5 +1,7 @@
 //! What items mean: users, groups, members, records. Nothing here reads or writes a table.
 
+pub mod admin_action;
+pub mod chain;
 pub mod change;
 pub mod change_record;
 pub(super) mod credential;
@@ -10,6 +12,7 @@ pub mod member;
 pub(super) mod member_batch;
 pub(super) mod member_item;
 pub mod record;
+pub mod refusal;
 pub(super) mod signature;
 pub mod tenant;
 pub(super) mod token;

@@ -8,6 +8,7 @@ mod groups;
 pub mod idempotency;
 pub mod jobs;
 mod keys;
+pub mod log;
 pub mod members;
 mod tenants;
 pub mod tokens;

@@ -111,6 +111,8 @@ class Requests:
             "admin.keys.revoke": ("DELETE", revoked, None, "UpdateItem", "table/rollcall-keys"),
             "admin.automation.list": ("GET", f"{tenant}/automation-users", None, "Query", "table/rollcall-keys"),
             "admin.automation.put": ("PUT", f"{tenant}/automation-users/bot", {"active": True}, "PutItem", "table/rollcall-keys"),
+            "admin.log.list": ("GET", f"{tenant}/log", None, "Query", "table/rollcall-changes"),
+            "admin.log.chain": ("GET", f"{tenant}/log/chain", None, "Query", "table/rollcall-changes"),
             "config.get": ("GET", "/ServiceProviderConfig", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.list": ("GET", "/ResourceTypes", None, "GetItem", "table/rollcall-keys"),
             "resourcetypes.get": ("GET", "/ResourceTypes/User", None, "GetItem", "table/rollcall-keys"),

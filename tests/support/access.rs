@@ -32,14 +32,19 @@ impl Layer for Guard {
         let Some((name, declared)) = role else { return Ok(Some(denied("no route"))) };
         for Wanted { table, action, index, body } in accesses(call) {
             let is_it = |a: &&TablePermission| (a.table, a.action, a.index) == (table, &action, index.as_deref());
-            match declared
+            let partition = body.pointer("/Item/pk/S").and_then(Value::as_str).unwrap_or_default();
+            let mut allowed: Vec<_> = declared
                 .iter()
                 .copied()
                 .flatten()
                 .filter(is_it)
-                .find(|a| a.attributes.is_none_or(|only| keeps_to(&body, only)))
-            {
-                Some(access) => USED.lock().unwrap().insert((name, *access)),
+                .filter(|a| a.attributes.is_none_or(|only| keeps_to(&body, only)))
+                .filter(|a| a.lane.is_none_or(|lane| partition.ends_with(lane)))
+                .collect();
+            // The narrowest one is what it needs.
+            allowed.sort_by_key(|a| a.lane.is_none());
+            match allowed.first() {
+                Some(access) => USED.lock().unwrap().insert((name, **access)),
                 None => {
                     let what = format!("{name} may not {action} on {table:?} {index:?}");
                     eprintln!("{what}");

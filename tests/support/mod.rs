@@ -346,7 +346,7 @@ pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut Ke
         config: store.tenant(tenant).await.unwrap().unwrap().config,
     };
     change(&mut record);
-    store.add_key(&record).await.unwrap();
+    store.add_key(&record, record.created).await.unwrap();
     key.reveal()
 }
 

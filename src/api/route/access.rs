@@ -3,8 +3,9 @@
 
 use crate::store::dynamo::tables::TablePermission as P;
 
-/// Every authenticated request: the key, an access token and its client, and when the key was last used.
-pub(super) const AUTHENTICATE: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_UPDATE_LAST_USED];
+/// Every authenticated request: the key, an access token and its client, when the key was last used, and that the request
+/// was refused.
+pub(super) const AUTHENTICATE: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_UPDATE_LAST_USED, P::CHANGES_PUT_REFUSAL];
 
 /// A user by id, and the names of its groups.
 pub(super) const READ_USER: &[P] = &[P::USERS_BY_ID, P::GROUPS_BATCH_GET];
@@ -40,7 +41,7 @@ pub(super) const DELETE_USER: &[P] = &[
     P::LINKS_QUERY,
     P::LINKS_PUT,
     P::LINKS_DELETE,
-    P::CHANGES_PUT,
+    P::CHANGES_PUT_DELETION,
 ];
 
 /// A group by id, and its members.
@@ -76,10 +77,13 @@ pub(super) const HOLD_MEMBERS: &[P] = &[P::USERS_CHECK];
 pub(super) const PUT_GROUP: &[P] = &[P::GROUPS_PUT];
 
 /// The end of a group, and who ended it.
-pub(super) const DELETE_GROUP: &[P] = &[P::GROUPS_BATCH_GET, P::GROUPS_DELETE, P::CHANGES_PUT];
+pub(super) const DELETE_GROUP: &[P] = &[P::GROUPS_BATCH_GET, P::GROUPS_DELETE, P::CHANGES_PUT_DELETION];
 
 /// What has happened.
 pub(super) const READ_FEED: &[P] = &[P::CHANGES_QUERY];
+
+/// What has happened to one resource, too: the rows that its history names.
+pub(super) const READ_LOG: &[P] = &[P::CHANGES_QUERY, P::CHANGES_BATCH_GET];
 
 /// The row of one member.
 pub(super) const READ_MEMBERSHIP: &[P] = &[P::LINKS_GET];
@@ -96,23 +100,41 @@ pub(super) const LIST_MEMBERSHIPS: &[P] = &[
 ];
 
 /// A new credential of a tenant whose record has not changed meanwhile.
-pub(super) const CREATE_KEY: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_CHECK];
+pub(super) const CREATE_KEY: &[P] = &[
+    P::KEYS_GET,
+    P::TOKENS_GET,
+    P::KEYS_PUT,
+    P::KEYS_UPDATE,
+    P::KEYS_CHECK,
+    P::CHANGES_PUT_ADMIN_ACTION,
+    P::CHANGES_PUT_REFUSAL,
+];
 
 /// A new access token of a client, and that the client was used. It is stored next to no key: who asks for tokens needs no
 /// key, and the role of that function must write none.
-pub(super) const ISSUE_TOKEN: &[P] = &[P::KEYS_GET, P::KEYS_UPDATE_LAST_USED, P::TOKENS_PUT, P::TOKENS_UPDATE];
+pub(super) const ISSUE_TOKEN: &[P] =
+    &[P::KEYS_GET, P::KEYS_UPDATE_LAST_USED, P::TOKENS_PUT, P::TOKENS_UPDATE, P::CHANGES_PUT_REFUSAL];
 
 /// All credentials of a tenant.
 pub(super) const LIST_KEYS: &[P] = &[P::KEYS_QUERY];
 
 /// A tenant's or an automation user's record, and its copies on the keys.
-pub(super) const CHANGE_KEYS: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_QUERY];
+pub(super) const CHANGE_KEYS: &[P] = &[
+    P::KEYS_GET,
+    P::TOKENS_GET,
+    P::KEYS_PUT,
+    P::KEYS_UPDATE,
+    P::KEYS_QUERY,
+    P::CHANGES_PUT_ADMIN_ACTION,
+    P::CHANGES_PUT_REFUSAL,
+];
 
 /// The end of a credential.
-pub(super) const REVOKE_KEY: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_REVOKE];
+pub(super) const REVOKE_KEY: &[P] =
+    &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_REVOKE, P::CHANGES_PUT_ADMIN_ACTION, P::CHANGES_PUT_REFUSAL];
 
 /// All tenants.
 pub(super) const LIST_TENANTS: &[P] = &[P::KEYS_SCAN];
 
 /// A tenant's record, and its counter.
-pub(super) const CREATE_TENANT: &[P] = &[P::KEYS_PUT, P::LINKS_PUT];
+pub(super) const CREATE_TENANT: &[P] = &[P::KEYS_PUT, P::LINKS_PUT, P::CHANGES_PUT_ADMIN_ACTION];

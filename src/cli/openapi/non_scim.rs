@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{events, reference, responses};
+use super::{events, log, reference, responses};
 use crate::api::{Base, Route};
 
 /// One operation.
@@ -149,6 +149,24 @@ const PLAIN: &[NonScimOperation] = &[
         success: (200, Some("EventPage")),
         refusals: &[400, 404, 410],
     },
+    NonScimOperation {
+        route: "admin.log.list",
+        description: "The header `Link` names the next page. With `Accept`, the answer is JSON lines or CSV.",
+        tag: "Log",
+        summary: "Read what happened at a tenant, what was refused and what operators did, newest first",
+        body: None,
+        success: (200, Some("LogPage")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.log.chain",
+        description: "Each row names the hash of the row before it.",
+        tag: "Log",
+        summary: "Read the hash chain of a lane of the log, oldest row first",
+        body: None,
+        success: (200, Some("ChainPage")),
+        refusals: &[400, 404],
+    },
 ];
 
 fn plain(route: &Route) -> Option<&'static NonScimOperation> {
@@ -199,8 +217,14 @@ pub(super) fn operation(route: &Route) -> Value {
     };
     operation.insert("description".to_owned(), json!(description));
     operation.insert("security".to_owned(), security);
-    if plain.tag == "Events" {
-        operation.insert("parameters".to_owned(), events::parameters());
+    let parameters = match route.name {
+        "admin.log.list" => log::parameters(),
+        "admin.log.chain" => log::chain_parameters(),
+        _ if plain.tag == "Events" => events::parameters(),
+        _ => Value::Null,
+    };
+    if !parameters.is_null() {
+        operation.insert("parameters".to_owned(), parameters);
     }
     if let Some((media_type, schema)) = plain.body {
         let is_required = route.name != "admin.keys.rotate";
@@ -221,7 +245,7 @@ fn answers(route: &Route, plain: &NonScimOperation) -> Map<String, Value> {
     let answer = |status: u16| match status {
         _ if status == success => {
             let mut answer = responses::described(status);
-            answer.extend(schema.map(|schema| ("content".to_owned(), json!({JSON: {"schema": reference(schema)}}))));
+            answer.extend(schema.map(|schema| ("content".to_owned(), content(route, schema))));
             answer.into()
         }
         400 | 401 if route.base == Base::OAuth => {
@@ -232,6 +256,15 @@ fn answers(route: &Route, plain: &NonScimOperation) -> Map<String, Value> {
         _ => json!({"$ref": format!("#/components/responses/{status}")}),
     };
     responses::statuses(route).into_iter().map(|status| (status.to_string(), answer(status))).collect()
+}
+
+/// The body of success, in each form in which it is answered.
+fn content(route: &Route, schema: &str) -> Value {
+    let mut content = json!({JSON: {"schema": reference(schema)}});
+    if let (true, Some(content)) = (route.name == "admin.log.list", content.as_object_mut()) {
+        content.extend(log::other_forms());
+    }
+    content
 }
 
 /// The schemas of their bodies, by name.

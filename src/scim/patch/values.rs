@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use super::Kind;
 use super::place::write_sub_attribute;
 use crate::limits::MAX_VALUES;
+use crate::scim::deviation::trace::{Rule, note};
 use crate::scim::document::coerce_one;
 use crate::scim::equality::{self, identity, merge_same, normal_form};
 use crate::scim::filter::{Filter, eval};
@@ -110,6 +111,7 @@ impl Values<'_> {
 
     /// Removes the values that a client listed.
     pub(super) fn remove_listed(&mut self, listed: &[Value]) {
+        note(Rule::Listed);
         let listed: Vec<_> = listed.iter().map(|wanted| normal_form(wanted, self.definition)).collect();
         self.items.retain(|element| !deviation::is_listed(&normal_form(element, self.definition), &listed));
     }
@@ -143,6 +145,7 @@ impl Values<'_> {
         let Some(element) = deviation::element_from_selector(selector) else {
             return Err(self.no_target(selector, "only eq terms joined by and tell which one to create"));
         };
+        note(Rule::ElementFromSelector);
         let element = self.coerced(Value::Object(element))?;
         self.push(element)
     }

@@ -37,6 +37,13 @@ pub const BY_HOUR: &str = "byHour";
 /// Lookup of a group by `displayName`.
 pub const BY_NAME: &str = "byName";
 
+/// How the partition of a tenant's admin actions ends, in table `changes`.
+pub const ADMIN_LANE: &str = "#a";
+/// How the partition of a tenant's deletions ends: who deleted what.
+pub const DELETION_LANE: &str = "#d";
+/// How the partition of a tenant's refused requests ends.
+pub const REFUSAL_LANE: &str = "#r";
+
 /// Key attributes of a table, and its local secondary indexes: name and sort key. All hold keys only, so that a
 /// change of the document costs no index write.
 #[derive(Debug, Clone, Copy)]
@@ -140,13 +147,19 @@ pub struct TablePermission {
     /// The attributes that a request may name, the key's included, if not all: a condition of the policy's statement. Such
     /// a request may not ask for the item that it meets either.
     pub attributes: Option<&'static [&'static str]>,
+    /// How the partition key of each item ends, if not in any way: a condition of the policy's statement.
+    pub lane: Option<&'static str>,
 }
 
 /// What a function may do to the tables: the union of lists, each of which is one kind of operation.
 pub type AccessList = &'static [&'static [TablePermission]];
 
 const fn access(table: Table, action: &'static str, index: Option<&'static str>) -> TablePermission {
-    TablePermission { table, action, index, attributes: None }
+    TablePermission { table, action, index, attributes: None, lane: None }
+}
+
+const fn put_of_changes(lane: &'static str) -> TablePermission {
+    TablePermission { lane: Some(lane), ..TablePermission::CHANGES_PUT }
 }
 
 const fn update_of_keys(attributes: &'static [&'static str]) -> TablePermission {
@@ -196,6 +209,9 @@ impl TablePermission {
     pub const CHANGES_BATCH_GET: Self = access(Table::Changes, "BatchGetItem", None);
     pub const CHANGES_QUERY: Self = access(Table::Changes, "Query", None);
     pub const CHANGES_PUT: Self = access(Table::Changes, "PutItem", None);
+    pub const CHANGES_PUT_ADMIN_ACTION: Self = put_of_changes(ADMIN_LANE);
+    pub const CHANGES_PUT_DELETION: Self = put_of_changes(DELETION_LANE);
+    pub const CHANGES_PUT_REFUSAL: Self = put_of_changes(REFUSAL_LANE);
     pub const CHANGES_UPDATE: Self = access(Table::Changes, "UpdateItem", None);
     pub const CHANGES_BATCH_WRITE: Self = access(Table::Changes, "BatchWriteItem", None);
 }

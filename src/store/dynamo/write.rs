@@ -189,12 +189,6 @@ impl Write {
         }
     }
 
-    /// Sets an attribute that is not there yet.
-    pub(in crate::store) fn set_if_absent(mut self, attribute: &str, value: AttributeValue) -> Self {
-        let (name, value) = (self.bind_name(attribute), self.bind_value(attribute, value));
-        self.expression(|expression| expression.set.push(format!("{name} = if_not_exists({name}, {value})")))
-    }
-
     /// Adds one to a number, which counts from 0 if it is not there.
     pub(in crate::store) fn increment(mut self, attribute: &str) -> Self {
         let name = self.bind_name(attribute);

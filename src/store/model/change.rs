@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::change_record::ChangeRecord;
 use super::record::id_set;
-use super::signature::{FORMER, Signature};
+use super::signature::{FORMER, Manner, Signature};
 use super::tenant::read_config;
 use crate::limits::{MAX_EVENT_BYTES, MAX_EVENT_GROUPS};
+use crate::scim::deviation::trace::Rule;
 use crate::scim::projection::drop_never_returned;
 use crate::scim::resource::date_time;
 use crate::scim::{Schemas, etag};
@@ -238,7 +239,7 @@ impl<'s> EventContext<'s> {
             if let Some(row) = self.deletions.get(&group).filter(|_| is_swept) {
                 signature = Signature::of_map(row);
             }
-            let is_deletion = signature.how.as_ref().is_some_and(|how| how.starts_with("groups.delete "));
+            let is_deletion = signature.manner().is_some_and(Manner::is_group_deletion);
             let mut event = self.event(kind, lane, record, new, &signature);
             if kind == EventType::MemberRemoved && (is_swept || is_deletion) {
                 event.fields.insert("cause".to_owned(), json!({"type": "group.deleted", "group": group}));
@@ -265,9 +266,8 @@ impl<'s> EventContext<'s> {
         let document = self.document(lane, image).unwrap_or_default();
         fields.insert("resource".to_owned(), resource(lane, image, &document).into());
         fields.insert("actor".to_owned(), self.actor(by).into());
-        let (how, _) = words(by);
         fields.extend(by.request.as_ref().map(|request| ("request".to_owned(), request.as_str().into())));
-        fields.extend(how.map(|how| ("how".to_owned(), how.into())));
+        fields.extend(by.manner().map(manner_fields).unwrap_or_default());
         if lane == Lane::Users && image.contains_key("settings") {
             let settings = read_config(image).settings;
             let value = json!({"inviteAutomatically": settings.invite_automatically,
@@ -293,8 +293,7 @@ impl<'s> EventContext<'s> {
         let Some(key) = &by.key else { return Map::new() };
         let mut actor = Map::from_iter([("key".to_owned(), Value::from(key.as_str()))]);
         actor.extend(self.keys.get(key).cloned().unwrap_or_default());
-        let (_, client) = words(by);
-        actor.extend(client.map(|client| ("client".to_owned(), client.into())));
+        actor.extend(by.manner().map(|manner| ("client".to_owned(), manner.client.into())));
         actor
     }
 }
@@ -336,23 +335,22 @@ impl Event {
         Value::Object(whole).to_string()
     }
 
-    /// The id of the resource that it is of, for a group's membership the member's.
-    pub(in crate::store) fn resource_id(&self) -> Option<&str> {
-        let of = ["user", "memberGroup", "resource"].into_iter().find_map(|name| self.fields.get(name))?;
-        of.get("id")?.as_str()
+    /// The ids of the resources whose history it is part of: for a membership the group's and the member's.
+    pub(in crate::store) fn resource_ids(&self) -> Vec<String> {
+        let of = ["user", "memberGroup", "resource"].into_iter().filter_map(|name| self.fields.get(name));
+        of.filter_map(|resource| Some(resource.get("id")?.as_str()?.to_owned())).collect()
     }
 }
 
-/// How, such as `patch`, and the kind of client.
-fn words(by: &Signature) -> (Option<&str>, Option<&str>) {
-    let Some((route, client)) = by.how.as_ref().and_then(|how| how.split_once(' ')) else { return (None, None) };
-    let how = match route.rsplit('.').next() {
-        Some("create") => "post",
-        Some("replace") => "put",
-        Some(other) => other,
-        None => route,
-    };
-    (Some(how), Some(client))
+/// How something was done: the method or `bulk`, and the rules that the request has needed.
+fn manner_fields(manner: Manner<'_>) -> Vec<(String, Value)> {
+    let rules: Vec<&str> = manner.rules.iter().map(Rule::as_str).collect();
+    let fields = [
+        ("how", Some(Value::from(manner.kind()))),
+        ("method", manner.method_in_bulk().map(Value::from)),
+        ("rules", (!rules.is_empty()).then(|| json!(rules))),
+    ];
+    fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
 
 /// The groups that a member came into, and those that it left.

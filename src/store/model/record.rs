@@ -10,10 +10,14 @@ use tokio::time::Instant;
 use crate::auth::KeyId;
 use crate::limits::WRITER_HISTORY;
 use crate::scim::Document;
+use crate::scim::deviation::trace::RuleTrace;
 use crate::scim::resource::Meta;
 use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, at, instant, n, number, optional_number, s, text};
 use crate::tenant::Settings;
+
+/// Before the route of an operation of a Bulk, in what an item holds of its last write.
+pub(in crate::store) const OF_BULK: &str = "bulk/";
 
 /// The version of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,8 +39,12 @@ pub struct Author {
     pub settings: Settings,
     /// How: the name of the route, such as `users.patch`.
     pub route: &'static str,
+    /// Whether the request is an operation of a Bulk.
+    pub is_of_bulk: bool,
     /// What kind of client sent the request, such as `entra`.
     pub client: &'static str,
+    /// The rules that the request has needed, up to when it writes.
+    pub rules: RuleTrace,
 }
 
 impl Author {
@@ -46,9 +54,13 @@ impl Author {
         self.at.checked_add(passed).unwrap_or(self.at)
     }
 
-    /// How and by what kind of client, as it stands in items.
+    /// How, by what kind of client and with which rules, as it stands in items. It is a few bytes, so that no item takes
+    /// another unit.
     pub(in crate::store) fn how(&self) -> String {
-        format!("{} {}", self.route, self.client)
+        let bulk = if self.is_of_bulk { OF_BULK } else { "" };
+        let rules = self.rules.rules();
+        let letters = if rules.is_empty() { String::new() } else { format!(" {}", rules.letters()) };
+        format!("{bulk}{} {}{letters}", self.route, self.client)
     }
 
     /// The token of a transaction: the same for every try of one attempt, another for another.

@@ -6,12 +6,13 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::record::{Author, Version};
+use super::record::{Author, OF_BULK, Version};
 use crate::auth::Tenant;
 use crate::limits::{DELETION_AUTHOR_SECONDS, MAX_FORMER_BYTES};
 use crate::scim::Document;
+use crate::scim::deviation::trace::Rules;
 use crate::store::dynamo::item::{Item, at, n, optional_instant, optional_number, optional_text, s};
-use crate::store::dynamo::tables::Table;
+use crate::store::dynamo::tables::{DELETION_LANE, Table};
 use crate::store::dynamo::write::Write;
 
 /// The attribute of a member's item that holds who changed its memberships last.
@@ -27,14 +28,65 @@ pub(in crate::store) struct Signature {
     /// The id of the key.
     pub(in crate::store) key: Option<String>,
     pub(in crate::store) request: Option<String>,
-    /// The route, such as `groups.patch`, and the kind of client.
+    /// The route, the kind of client and the rules: what [`Manner`] reads.
     pub(in crate::store) how: Option<String>,
     pub(in crate::store) at: Option<Timestamp>,
     /// The group whose deletion has taken its members out.
     pub(in crate::store) deleted_group: Option<String>,
 }
 
+/// How something was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct Manner<'s> {
+    /// The route, such as `groups.patch`.
+    route: &'s str,
+    is_of_bulk: bool,
+    /// The kind of client, such as `entra`.
+    pub(in crate::store) client: &'s str,
+    /// The deviation rules that the request has needed.
+    pub(in crate::store) rules: Rules,
+}
+
+impl<'s> Manner<'s> {
+    fn read(how: &'s str) -> Option<Self> {
+        let mut words = how.split(' ');
+        let (route, client) = (words.next()?, words.next()?);
+        let rules = Rules::of_letters(words.next().unwrap_or_default());
+        let of_bulk = route.strip_prefix(OF_BULK);
+        Some(Self { route: of_bulk.unwrap_or(route), is_of_bulk: of_bulk.is_some(), client, rules })
+    }
+
+    /// The method, such as `patch`, or `bulk`.
+    pub(in crate::store) fn kind(self) -> &'s str {
+        if self.is_of_bulk { "bulk" } else { self.method() }
+    }
+
+    /// The method of an operation of a Bulk.
+    pub(in crate::store) fn method_in_bulk(self) -> Option<&'s str> {
+        self.is_of_bulk.then(|| self.method())
+    }
+
+    /// Whether a group was deleted.
+    pub(in crate::store) fn is_group_deletion(self) -> bool {
+        self.route == "groups.delete"
+    }
+
+    fn method(self) -> &'s str {
+        match self.route.rsplit('.').next() {
+            Some("create") => "post",
+            Some("replace") => "put",
+            Some(other) => other,
+            None => self.route,
+        }
+    }
+}
+
 impl Signature {
+    /// How it was done; none for what the worker does.
+    pub(in crate::store) fn manner(&self) -> Option<Manner<'_>> {
+        Manner::read(self.how.as_deref()?)
+    }
+
     pub(in crate::store) fn of(author: &Author) -> Self {
         Self {
             key: Some(author.key.as_str().to_owned()),
@@ -114,7 +166,7 @@ pub(in crate::store) fn deletion(tenant: &Tenant, author: &Author, id: &str, ver
 
 /// The key of the row of a deletion.
 pub(in crate::store) fn deletion_row(tenant: &str, id: &str) -> Item {
-    Item::from([("pk".to_owned(), s(format!("{tenant}#a"))), ("sk".to_owned(), s(id))])
+    Item::from([("pk".to_owned(), s(format!("{tenant}{DELETION_LANE}"))), ("sk".to_owned(), s(id))])
 }
 
 /// The attributes that a rename changes, as they were, and null for those that were not there, as JSON; none if they are
@@ -126,4 +178,18 @@ pub(in crate::store) fn former(old: &Document, new: &Document) -> Option<String>
     let all = changed.map(|(name, value)| (name.clone(), value.clone())).chain(added);
     let text = Value::Object(all.collect()).to_string();
     (text.len() <= MAX_FORMER_BYTES).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manner_says_method_client_and_rules_and_of_a_bulk_both() {
+        let read = |how| Manner::read(how).map(|it| (it.kind(), it.method_in_bulk(), it.client, it.rules.letters()));
+        assert_eq!(read("users.create okta"), Some(("post", None, "okta", String::new())));
+        assert_eq!(read("bulk/groups.patch entra ac"), Some(("bulk", Some("patch"), "entra", "ac".to_owned())));
+        assert_eq!(read("users.create"), None);
+        assert!(Manner::read("bulk/groups.delete other").is_some_and(Manner::is_group_deletion));
+    }
 }

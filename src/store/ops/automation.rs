@@ -1,12 +1,14 @@
 //! Automation users: in whose name keys act. A key works from when its user was activated.
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::auth::KeyId;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, instant, missing_attribute, optional_instant, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor};
 use crate::store::model::tenant::credential_key;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
@@ -34,13 +36,16 @@ impl Store {
         &self,
         tenant: &TenantName,
         name: &str,
-        now: Timestamp,
+        by: impl Into<AdminAuthor>,
     ) -> Result<bool, StoreError> {
+        let by = by.into();
         let mut item = place(tenant, name);
-        item.insert("created".into(), at(now));
+        item.insert("created".into(), at(by.at));
         item.insert("name".into(), s(name));
         let write = Write::put(Table::Keys, item).require(&Condition::Absent("tenant"));
-        match self.commit(&[write], "").await {
+        let (kind, after) = (AdminActionType::AutomationUserCreated, json!({"active": false}));
+        let action = AdminAction { kind, id: name, before: Value::Null, after };
+        match self.commit(&[write, self.record_action(tenant, &by, &action)], "").await {
             Ok(()) => Ok(true),
             Err(CommitError::Condition(..)) => Ok(false),
             Err(CommitError::Store(error)) => Err(error),
@@ -83,13 +88,18 @@ impl Store {
         &self,
         tenant: &TenantName,
         name: &str,
-        now: Timestamp,
+        by: impl Into<AdminAuthor>,
     ) -> Result<bool, StoreError> {
+        let by = by.into();
         let write = Write::update(Table::Keys, place(tenant, name))
-            .set_if_absent("activated", at(now))
-            .require(&Condition::Exists("tenant"));
-        match self.commit(&[write], "").await {
-            Ok(()) => {}
+            .set("activated", at(by.at))
+            .require(&Condition::Exists("tenant").and(Condition::Absent("activated")));
+        let (kind, before, after) =
+            (AdminActionType::AutomationUserActivated, json!({"active": false}), json!({"active": true}));
+        let action = self.record_action(tenant, &by, &AdminAction { kind, id: name, before, after });
+        match self.commit(&[write, action], "").await {
+            // It was active before.
+            Ok(()) | Err(CommitError::Condition(_, Some(_))) => {}
             Err(CommitError::Condition(..)) => return Ok(false),
             Err(CommitError::Store(error)) => return Err(error),
         }

@@ -14,9 +14,10 @@ use crate::auth::Tenant;
 use crate::scim::Schemas;
 use crate::scim::membership::Ids;
 use crate::store::dynamo::commit::CommitError;
-use crate::store::dynamo::item::{Item, at, n, number, optional_number, optional_text, s, text};
+use crate::store::dynamo::item::{Item, n, number, optional_number, optional_text, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::chain::{ChainLink, ChainRow, GENESIS};
 use crate::store::model::change::{Event, EventContext, EventType, Lane, Lookup};
 use crate::store::model::change_record::{ChangeRecord, ChangedItem};
 use crate::store::model::group::group_key;
@@ -27,8 +28,10 @@ use crate::store::model::user::hour;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
+mod chain;
 mod read;
 
+pub use chain::ChainPage;
 pub use read::{FeedPage, FeedPosition, FeedStart};
 
 /// Digits of a sequence number in a key: DynamoDB's have at most so many.
@@ -36,7 +39,7 @@ const SEQUENCE_DIGITS: usize = 40;
 
 /// Up to where a lane's rows are all there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Head {
+pub(in crate::store) struct Head {
     /// How many streams there were before this one.
     generation: u8,
     /// The label of the stream.
@@ -47,13 +50,18 @@ struct Head {
     count: u64,
     /// The hour of the last row.
     hour: String,
+    /// The hash of the last row, see [`chain`](crate::store::model::chain).
+    hash: String,
+    /// When the last row ends, in seconds.
+    ttl: i64,
 }
 
 impl Head {
     /// Of a lane without rows.
     fn before_all() -> Self {
         let (generation, count) = (0, 0);
-        Self { generation, stream: String::new(), sequence: pad("0"), count, hour: String::new() }
+        let (stream, hour, hash) = (String::new(), String::new(), GENESIS.to_owned());
+        Self { generation, stream, sequence: pad("0"), count, hour, hash, ttl: 0 }
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
@@ -63,6 +71,8 @@ impl Head {
             sequence: text(item, "seq")?.to_owned(),
             count: optional_number(item, "rows").unwrap_or(0),
             hour: text(item, "hour")?.to_owned(),
+            hash: optional_text(item, "hash").unwrap_or(GENESIS).to_owned(),
+            ttl: optional_number(item, "lastTtl").unwrap_or(0),
         })
     }
 
@@ -74,6 +84,8 @@ impl Head {
         item.insert("seq".into(), s(&self.sequence));
         item.insert("rows".into(), n(self.count));
         item.insert("hour".into(), s(&self.hour));
+        item.insert("hash".into(), s(&self.hash));
+        item.insert("lastTtl".into(), n(self.ttl));
         let put = Write::put(Table::Changes, item);
         match old {
             None => put.require(&Condition::Absent("pk")),
@@ -88,6 +100,11 @@ impl Head {
         format!("{:02x}{}", self.generation, self.sequence)
     }
 
+    /// Sorts after the last row, and before the next one.
+    pub(in crate::store) fn last(&self) -> String {
+        format!("{}#9999", self.place())
+    }
+
     /// Whether a record's rows are there already, or it is of a stream that has ended.
     fn is_past(&self, record: &ChangeRecord) -> bool {
         match record.stream.is_empty() || record.stream == self.stream || self.stream.is_empty() {
@@ -99,7 +116,7 @@ impl Head {
 
 /// Up to where the lanes of a tenant may be read.
 #[derive(Debug, Default)]
-pub struct FeedHeads(BTreeMap<Lane, Head>);
+pub struct FeedHeads(pub(in crate::store) BTreeMap<Lane, Head>);
 
 /// Rows that are to be written, and the head that is to follow.
 struct Rows<'a> {
@@ -130,21 +147,28 @@ impl Rows<'_> {
         for (number, event) in events.into_iter().enumerate() {
             self.mark_hour(event.at);
             self.head.count += 1;
-            let row = self.row(&record.sequence, number, event);
+            let place = format!("{}#{number:04}", self.head.place());
+            let ttl = event.at.as_second() + self.expires_after;
+            for resource in event.resource_ids() {
+                self.items.push(history_row(self.tenant, &resource, (record.at, self.lane, &place), ttl));
+            }
+            let id = format!("evt_{}_{:x}_{}_{number}", self.lane.letter(), self.head.generation, record.sequence);
+            let row = self.row(&id, place, ttl, event);
             self.items.push(row);
         }
     }
 
-    fn row(&self, sequence: &str, number: usize, event: Event) -> Item {
-        let (kind, instant) = (event.kind, event.at);
-        let id = format!("evt_{}_{:x}_{sequence}_{number}", self.lane.letter(), self.head.generation);
-        let mut item = lane_row(self.tenant, self.lane, &format!("{}#{number:04}", self.head.place()));
-        item.insert("type".into(), s(kind.as_str()));
-        item.insert("at".into(), at(instant));
-        item.extend(event.resource_id().map(|id| ("rid".to_owned(), s(id))));
-        item.insert("ttl".into(), n(instant.as_second() + self.expires_after));
-        item.insert("event".into(), s(event.text(&id, self.tenant.as_str())));
-        item
+    /// The row of an event, which the chain goes on with.
+    fn row(&mut self, id: &str, place: String, ttl: i64, event: Event) -> Item {
+        let (pk, kind, at) = (lane_partition(self.tenant, self.lane), event.kind.as_str(), event.at.as_millisecond());
+        let event = event.text(id, self.tenant.as_str());
+        let (number, previous, previous_ttl) = (self.head.count, self.head.hash.clone(), self.head.ttl);
+        let mut row = ChainRow { pk, sk: place, kind: kind.to_owned(), at, ttl, event, link: None };
+        let hash = row.hash(number, &previous, previous_ttl);
+        self.head.hash.clone_from(&hash);
+        self.head.ttl = ttl;
+        row.link = Some(ChainLink { number, previous, previous_ttl, hash });
+        chain_item(row)
     }
 
     /// Notes where an hour begins, for who asks for what came since.
@@ -297,12 +321,52 @@ fn pad(sequence: &str) -> String {
     format!("{sequence:0>SEQUENCE_DIGITS$}")
 }
 
-fn lane_partition(tenant: &TenantName, lane: Lane) -> String {
+pub(in crate::store) fn lane_partition(tenant: &TenantName, lane: Lane) -> String {
     format!("{tenant}#{}", lane.letter())
 }
 
-fn lane_row(tenant: &TenantName, lane: Lane, place: &str) -> Item {
-    Item::from([("pk".to_owned(), s(lane_partition(tenant, lane))), ("sk".to_owned(), s(place))])
+/// The row by which an event is found in the history of a resource that it is of. Its time is that of the change record,
+/// which is the same whenever the record comes again.
+fn history_row(tenant: &TenantName, id: &str, (time, lane, place): (Timestamp, Lane, &str), ttl: i64) -> Item {
+    let sk = format!("{:013}#{}#{place}", time.as_millisecond(), lane.letter());
+    let mut item = Item::from([("pk".to_owned(), s(history_partition(tenant, id))), ("sk".to_owned(), s(sk))]);
+    item.insert("ttl".into(), n(ttl));
+    item
+}
+
+/// The partition of the history of a user or group.
+pub(in crate::store) fn history_partition(tenant: &TenantName, id: &str) -> String {
+    format!("{tenant}#i#{id}")
+}
+
+fn chain_item(row: ChainRow) -> Item {
+    let mut item = Item::from([("pk".to_owned(), s(row.pk)), ("sk".to_owned(), s(row.sk))]);
+    item.insert("type".into(), s(row.kind));
+    item.insert("at".into(), n(row.at));
+    item.insert("ttl".into(), n(row.ttl));
+    item.insert("event".into(), s(row.event));
+    if let Some(link) = row.link {
+        item.insert("n".into(), n(link.number));
+        item.insert("prev".into(), s(link.previous));
+        item.insert("prevTtl".into(), n(link.previous_ttl));
+        item.insert("hash".into(), s(link.hash));
+    }
+    item
+}
+
+fn chain_row(item: &Item) -> Result<ChainRow, StoreError> {
+    let owned = |name: &str| text(item, name).map(str::to_owned);
+    let link = match item.contains_key("hash") {
+        true => Some(ChainLink {
+            number: number(item, "n")?,
+            previous: owned("prev")?,
+            previous_ttl: number(item, "prevTtl")?,
+            hash: owned("hash")?,
+        }),
+        false => None,
+    };
+    let (pk, sk, kind, event) = (owned("pk")?, owned("sk")?, owned("type")?, owned("event")?);
+    Ok(ChainRow { pk, sk, kind, at: number(item, "at")?, ttl: number(item, "ttl")?, event, link })
 }
 
 fn head_key(tenant: &TenantName, lane: Lane) -> Item {

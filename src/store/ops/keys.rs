@@ -1,13 +1,16 @@
 //! Table `keys`: key records. What else is there under a tenant's name is in [`tenants`](crate::store::ops::tenants).
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
 
 use crate::auth::{KeyId, KeyRecord};
 use crate::limits::LAST_USED_RESOLUTION_SECONDS;
+use crate::scim::resource::date_time;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor, key_fields};
 use crate::store::model::credential::{credential_item, credential_record};
 use crate::store::model::tenant::credential_key;
 use crate::store::ops::tenants::{changed, require_tenant_version};
@@ -22,8 +25,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Contended`] if it is not, [`StoreError::Exists`] if a live key has that id, or the store's.
-    pub async fn add_key(&self, record: &KeyRecord) -> Result<(), StoreError> {
-        let writes = [put_key(record), require_tenant_version(&record.tenant, &record.config)];
+    pub async fn add_key(&self, record: &KeyRecord, by: impl Into<AdminAuthor>) -> Result<(), StoreError> {
+        let (kind, id, after) = (AdminActionType::KeyCreated, record.id.as_str(), key_fields(record));
+        let action = AdminAction { kind, id, before: Value::Null, after };
+        let action = self.record_action(&record.tenant, &by.into(), &action);
+        let writes = [put_key(record), require_tenant_version(&record.tenant, &record.config), action];
         self.commit(&writes, "").await.map_err(|error| match error {
             CommitError::Condition(Guard::KeyId, _) => StoreError::Exists,
             CommitError::Condition(..) => changed(),
@@ -44,17 +50,27 @@ impl Store {
         }
     }
 
-    /// Has a key stop working at a time, if it would not stop before, and with it the access tokens that were issued for
-    /// it; `false` if there is none of that id. The end that it was created with stays on record.
+    /// Has a key that was rotated stop working at a time (`until`), if it would not stop `before`, and with it the access tokens that
+    /// were issued for it; `false` if there is none of that id. The end that it was created with stays on record.
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
-    pub async fn expire_key_at(&self, tenant: &TenantName, id: &KeyId, until: Timestamp) -> Result<bool, StoreError> {
+    pub async fn expire_key_at(
+        &self,
+        tenant: &TenantName,
+        (id, successor): (&KeyId, &KeyId),
+        (before, until): (Option<Timestamp>, Timestamp),
+        by: impl Into<AdminAuthor>,
+    ) -> Result<bool, StoreError> {
+        let after = json!({"ends": date_time(until), "successor": successor.as_str()});
+        let before = before.map_or(Value::Null, |ends| json!({"ends": date_time(ends)}));
+        let action = AdminAction { kind: AdminActionType::KeyRotated, id: id.as_str(), before, after };
+        let action = self.record_action(tenant, &by.into(), &action);
         let end = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
             .set("retires", at(until))
             .require(&Condition::Exists("tenant"))
             .require(&Condition::Absent("retires").or(Condition::greater("retires", at(until))));
-        match self.commit(&[end], "").await {
+        match self.commit(&[end, action], "").await {
             Ok(()) | Err(CommitError::Condition(_, Some(_))) => Ok(true),
             Err(CommitError::Condition(_, None)) => Ok(false),
             Err(CommitError::Store(error)) => Err(error),
@@ -90,19 +106,38 @@ impl Store {
         Ok(keys)
     }
 
-    /// Revokes a key, and with it the access tokens that were issued for it, from the next request on; `false` if there is
-    /// none of that id. Revoking twice keeps the first time.
+    /// Revokes a key, if there is one of that id; as [`revoke`](Self::revoke).
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
-    pub async fn revoke_key(&self, tenant: &TenantName, id: &KeyId, now: Timestamp) -> Result<bool, StoreError> {
-        let revoke = Write::update(Table::Keys, credential_key(tenant, id.as_str()))
-            .set_if_absent("revoked", at(now))
-            .require(&Condition::Exists("tenant"))
+    pub async fn revoke_key(
+        &self,
+        tenant: &TenantName,
+        id: &KeyId,
+        by: impl Into<AdminAuthor>,
+    ) -> Result<bool, StoreError> {
+        match self.key(tenant, id).await? {
+            Some(key) => self.revoke(&key, by).await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Revokes a key, and with it the access tokens that were issued for it, from the next request on. Revoking twice
+    /// keeps the first time.
+    ///
+    /// # Errors
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
+    pub async fn revoke(&self, key: &KeyRecord, by: impl Into<AdminAuthor>) -> Result<(), StoreError> {
+        let by = by.into();
+        let revoke = Write::update(Table::Keys, credential_key(&key.tenant, key.id.as_str()))
+            .set("revoked", at(by.at))
+            .require(&Condition::Exists("tenant").and(Condition::Absent("revoked")))
             .without_returning_old();
-        match self.commit(&[revoke], "").await {
-            Ok(()) => Ok(true),
-            Err(CommitError::Condition(..)) => Ok(false),
+        let (kind, after) = (AdminActionType::KeyRevoked, json!({"revoked": date_time(by.at)}));
+        let action = AdminAction { kind, id: key.id.as_str(), before: key_fields(key), after };
+        match self.commit(&[revoke, self.record_action(&key.tenant, &by, &action)], "").await {
+            // It was revoked before.
+            Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
             Err(CommitError::Store(error)) => Err(error),
         }
     }

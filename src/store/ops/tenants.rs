@@ -1,7 +1,7 @@
 //! Table `keys`, under a tenant's name: its own record, the copies of it on its keys, and the texts of its own profiles.
 
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::auth::KeyRecord;
 use crate::auth::record::State;
@@ -10,6 +10,7 @@ use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor, config_fields};
 use crate::store::model::tenant::{PROFILE, TENANT_RECORD, TenantRecord, credential_key, tenant_record, write_config};
 use crate::store::ops::counts::Counts;
 use crate::store::{Store, StoreError};
@@ -24,14 +25,17 @@ impl Store {
         &self,
         tenant: &TenantName,
         config: &TenantConfig,
-        now: Timestamp,
+        by: impl Into<AdminAuthor>,
     ) -> Result<bool, StoreError> {
+        let by = by.into();
         let mut item = credential_key(tenant, TENANT_RECORD);
-        item.insert("created".into(), at(now));
+        item.insert("created".into(), at(by.at));
         item.insert("shards".into(), n(1));
         write_config(&mut item, &TenantConfig { version: 1, ..config.clone() });
         let record = Write::put(Table::Keys, item).require(&Condition::Absent("tenant"));
-        match self.commit(&[record, Counts::of_nobody(tenant)], "").await {
+        let (kind, id, after) = (AdminActionType::TenantCreated, tenant.as_str(), config_fields(config));
+        let action = self.record_action(tenant, &by, &AdminAction { kind, id, before: Value::Null, after });
+        match self.commit(&[record, Counts::of_nobody(tenant), action], "").await {
             Ok(()) => Ok(true),
             Err(CommitError::Condition(..)) => Ok(false),
             Err(CommitError::Store(error)) => Err(error),
@@ -73,21 +77,25 @@ impl Store {
         old: &TenantRecord,
         profile: ProfileRef,
         settings: Settings,
-        now: Timestamp,
+        by: impl Into<AdminAuthor>,
     ) -> Result<usize, StoreError> {
+        let by = by.into();
         let mut config = TenantConfig { profile, settings, version: old.config.version };
         if config != old.config {
             config.version += 1;
             let update = update_config(&old.name, TENANT_RECORD, &config);
             let is_same = is_version(update, old.config.version);
-            match self.commit(&[is_same], "").await {
+            let (kind, id) = (AdminActionType::TenantChanged, old.name.as_str());
+            let (before, after) = (config_fields(&old.config), config_fields(&config));
+            let action = self.record_action(&old.name, &by, &AdminAction { kind, id, before, after });
+            match self.commit(&[is_same, action], "").await {
                 Ok(()) => {}
                 Err(CommitError::Condition(..)) => return Err(changed()),
                 Err(CommitError::Store(error)) => return Err(error),
             }
         }
         let records = self.keys(&old.name).await?;
-        let has_ended = |key: &KeyRecord| matches!(key.state(now), State::Revoked | State::Expired);
+        let has_ended = |key: &KeyRecord| matches!(key.state(by.at), State::Revoked | State::Expired);
         let is_behind = |key: &&KeyRecord| key.config.version < config.version && !has_ended(key);
         let behind: Vec<_> = records.iter().filter(is_behind).collect();
         for some in behind.chunks(KEYS_AT_ONCE) {

@@ -18,9 +18,6 @@ use crate::store::model::user::hour;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
-/// Sorts after the rows of a record.
-const LAST: &str = "#9999";
-
 /// Where to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FeedStart {
@@ -134,7 +131,7 @@ impl Store {
             FeedStart::After(position) => return Ok(position),
             FeedStart::Now => {
                 for (lane, head) in &heads.0 {
-                    *position.of_lane(*lane) = format!("{}{LAST}", head.place());
+                    *position.of_lane(*lane) = head.last();
                 }
             }
             FeedStart::Since(since) => {
@@ -177,7 +174,7 @@ impl Store {
         let (mut rows, mut has_more) = (VecDeque::new(), false);
         if let Some(head) = heads.0.get(&lane) {
             // A blank makes the place the least that is greater.
-            let (from, to) = (format!("{after} "), format!("{}{LAST}", head.place()));
+            let (from, to) = (format!("{after} "), head.last());
             if from < to {
                 (rows, has_more) = self.lane_rows(tenant, lane, &from, &to, limit + 1).await?;
             }
@@ -186,7 +183,7 @@ impl Store {
     }
 
     /// The first rows between two places, and whether there are more.
-    async fn lane_rows(
+    pub(super) async fn lane_rows(
         &self,
         tenant: &TenantName,
         lane: Lane,
@@ -209,7 +206,12 @@ impl Store {
     }
 
     /// The place before the hour of a time; the first place where no such hour is known.
-    async fn place_before(&self, tenant: &TenantName, lane: Lane, time: Timestamp) -> Result<String, StoreError> {
+    pub(in crate::store) async fn place_before(
+        &self,
+        tenant: &TenantName,
+        lane: Lane,
+        time: Timestamp,
+    ) -> Result<String, StoreError> {
         let query = self.client.query().table_name(self.table(Table::Changes)).consistent_read(true);
         let query = query
             .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :to")

@@ -1,0 +1,37 @@
+//! What is learnt of a request on its way, for what is written of it afterwards.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::auth::KeyId;
+use crate::scim::deviation::trace::RuleTrace;
+use crate::tenant::TenantName;
+
+/// What is learnt of a request on its way. Its copies share what they learn.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RequestTrace {
+    /// The deviation rules that it has needed.
+    pub(super) rules: RuleTrace,
+    caller: Arc<OnceLock<KnownCaller>>,
+}
+
+/// Who was shown to hold a key, whether it works or not.
+#[derive(Debug)]
+pub(super) struct KnownCaller {
+    pub(super) tenant: TenantName,
+    pub(super) key: KeyId,
+    /// `ok`, or why the key does not work.
+    pub(super) key_state: &'static str,
+}
+
+impl RequestTrace {
+    /// Notes who sent the request.
+    pub(super) fn note_caller(&self, tenant: &TenantName, key: &KeyId, key_state: &'static str) {
+        // The first one stands: a request has one caller.
+        self.caller.get_or_init(|| KnownCaller { tenant: tenant.clone(), key: key.clone(), key_state });
+    }
+
+    /// Who sent the request; none if nobody has proved it.
+    pub(super) fn caller(&self) -> Option<&KnownCaller> {
+        self.caller.get()
+    }
+}

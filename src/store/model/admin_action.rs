@@ -1,0 +1,126 @@
+//! What operators have done to a tenant, as rows of table `changes`: who, what, and how it was before and after. Each is
+//! written in the transaction of what it records.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use crate::auth::{KeyId, KeyRecord};
+use crate::scim::resource::date_time;
+use crate::tenant::TenantConfig;
+
+/// Who changes a tenant, in which request and when.
+#[derive(Debug, Clone)]
+pub struct AdminAuthor {
+    /// The key; none for who holds the tables themselves.
+    pub key: Option<KeyId>,
+    /// The request's id; none for what no request does.
+    pub request: Option<String>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl From<Timestamp> for AdminAuthor {
+    /// Who holds the tables themselves, at that time.
+    fn from(at: Timestamp) -> Self {
+        Self { key: None, request: None, at }
+    }
+}
+
+/// Writes [`AdminActionType`] and its table: variant, name, type of the resource, meaning.
+macro_rules! admin_action_types {
+    ($($variant:ident $name:literal $resource:literal $meaning:literal;)*) => {
+        /// What an operator has done.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum AdminActionType {
+            $(#[doc = $meaning] $variant,)*
+        }
+
+        impl AdminActionType {
+            /// Every type.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The name in the log.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+
+            /// To what it was done.
+            pub fn resource_type(self) -> &'static str {
+                match self { $(Self::$variant => $resource),* }
+            }
+
+            /// What it means.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning),* }
+            }
+        }
+    };
+}
+
+admin_action_types! {
+    TenantCreated "tenant.created" "Tenant" "A tenant was created.";
+    TenantChanged "tenant.changed" "Tenant" "The profile or the settings of a tenant changed.";
+    KeyCreated "key.created" "Key" "A key was created.";
+    KeyRotated "key.rotated" "Key" "A key got a successor, and an end. The creation of the successor is an entry of its own.";
+    KeyRevoked "key.revoked" "Key" "A key was revoked.";
+    AutomationUserCreated "automation-user.created" "AutomationUser" "An automation user was created.";
+    AutomationUserActivated "automation-user.activated" "AutomationUser" "An automation user was activated, and with it the keys that waited for it.";
+}
+
+/// What an operator has done, to what.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct AdminAction<'a> {
+    pub(in crate::store) kind: AdminActionType,
+    /// The name or id of what was changed.
+    pub(in crate::store) id: &'a str,
+    /// Null for what was not there.
+    pub(in crate::store) before: Value,
+    pub(in crate::store) after: Value,
+}
+
+impl AdminAction<'_> {
+    /// The entry of the log.
+    pub(in crate::store) fn entry(&self, id: &str, by: &AdminAuthor) -> Value {
+        let actor = match &by.key {
+            Some(key) => json!({"key": key.as_str()}),
+            None => json!({"client": "command-line"}),
+        };
+        let there = |value: &Value| (!value.is_null()).then(|| value.clone());
+        let fields = [
+            ("id", Some(json!(id))),
+            ("type", Some(json!(self.kind.as_str()))),
+            ("timestamp", Some(json!(date_time(by.at)))),
+            ("request", by.request.as_ref().map(|request| json!(request))),
+            ("actor", Some(actor)),
+            ("resource", Some(json!({"type": self.kind.resource_type(), "id": self.id}))),
+            ("before", there(&self.before)),
+            ("after", there(&self.after)),
+        ];
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Value::Object(fields.collect::<Map<_, _>>())
+    }
+}
+
+/// A tenant's profile and settings.
+pub(in crate::store) fn config_fields(config: &TenantConfig) -> Value {
+    json!({
+        "profile": config.profile.to_string(),
+        "inviteAutomatically": config.settings.invite_automatically,
+        "onDeactivation": config.settings.on_deactivation.as_str(),
+    })
+}
+
+/// What is no secret of a key.
+pub(in crate::store) fn key_fields(record: &KeyRecord) -> Value {
+    let scopes: Vec<_> = record.scopes.iter().map(|scope| scope.as_str()).collect();
+    let fields = [
+        ("type", Some(json!(record.credential.type_name()))),
+        ("description", Some(json!(record.description))),
+        ("scopes", Some(json!(scopes))),
+        ("automation", record.automation.as_ref().map(|name| json!(name))),
+        ("notBefore", record.not_before.map(|at| json!(date_time(at)))),
+        ("expires", record.expires.map(|at| json!(date_time(at)))),
+    ];
+    let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+    Value::Object(fields.collect::<Map<_, _>>())
+}
