@@ -23,11 +23,13 @@ mod client_kind;
 pub mod context;
 mod cursor;
 pub mod discovery;
+mod dry_run;
 mod error;
 pub mod events;
 pub mod gateway;
 pub mod group_members;
 pub mod groups;
+pub mod hold;
 pub mod log;
 pub mod me;
 pub mod oauth;
@@ -62,7 +64,10 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     let trace = RequestTrace::default();
     let answering = async {
         match found.clone() {
-            Ok(found) => answer(app, found, &request, &request_id, trace.clone()).await,
+            Ok(found) => match dry_run::is_asked(found.0, &request) {
+                Ok(_) => answer(app, found, &request, &request_id, trace.clone()).await,
+                Err(error) => Err(error.into()),
+            },
             Err(refusal) => Err(refusal),
         }
     };
@@ -77,7 +82,11 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
         }
         outcome
     };
-    let (outcome, spent) = Meter::measure(in_time).await;
+    let is_dry = found.as_ref().is_ok_and(|(route, _)| dry_run::is_asked(route, &request).unwrap_or_default());
+    let (outcome, spent) = match is_dry {
+        true => Meter::measure(Box::pin(dry_run::within(in_time))).await,
+        false => Meter::measure(in_time).await,
+    };
     let (key, status, error) = match &outcome {
         Ok(reply) => (reply.key.as_ref().map_or("", KeyId::as_str), reply.status.as_u16(), ""),
         Err(refusal) => ("", refusal.error.status(), refusal.error.code.as_str()),
@@ -87,6 +96,7 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, error, milliseconds, spent });
     match *request.method() {
         Method::HEAD => without_body(response(outcome, request_id)),
+        _ if is_dry => dry_run::marked(response(outcome, request_id)),
         _ => response(outcome, request_id),
     }
 }

@@ -18,6 +18,7 @@ mod data_folder;
 mod doctor;
 mod events;
 mod explain;
+mod hold;
 mod keys;
 mod listener;
 mod local_operator;
@@ -69,6 +70,9 @@ enum Command {
     /// Create, activate and list automation users
     #[command(subcommand)]
     Automation(automation::AutomationCommand),
+    /// Show what the protection against mass deprovisioning holds, and decide
+    #[command(subcommand)]
+    Hold(hold::HoldCommand),
     /// Print what has happened to a tenant's users and groups, one event a line
     #[command(after_help = events::EVENTS_EXAMPLES)]
     Events(Box<events::EventsOptions>),
@@ -204,6 +208,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Profile(command) => tenants::profile(&command),
         Command::Key(command) => keys::key(*command).await,
         Command::Automation(command) => automation::run(command).await,
+        Command::Hold(command) => hold::run(command).await,
         Command::Events(options) => events::events(*options).await,
         Command::Consume(options) => events::consume(*options).await,
         Command::Explain(options) => explain::run(options).await,

@@ -366,3 +366,29 @@ pub const LOG_LATE_HOURS: i64 = 24;
 
 /// Rows of a lane on one page of its hash chain.
 pub const MAX_CHAIN_ROWS: usize = 500;
+
+/// Per cent of a tenant's users that may lose access within a window by default: as Okta's import safeguard has it.
+pub const DEFAULT_PROTECTED_PERCENT: u8 = 20;
+
+/// Users that may lose access within a window by default, however few the tenant has: in a small tenant a fifth is the
+/// usual work of a day.
+pub const DEFAULT_PROTECTED_USERS: u32 = 25;
+
+/// Length of the window of the protection by default, in minutes: Entra ID runs a cycle every 40 minutes.
+pub const DEFAULT_PROTECTION_MINUTES: u32 = 60;
+
+/// Longest window of the protection, in minutes: a day. Who is held for longer asks an operator.
+pub const MAX_PROTECTION_MINUTES: u32 = 1_440;
+
+/// Members that may be removed from one group within a window, however few it has.
+pub const PROTECTED_MEMBERS: u32 = 50;
+
+/// Per cent of a group's members that may be removed from it within a window.
+pub const PROTECTED_MEMBERS_PERCENT: u8 = 50;
+
+/// Most pages of members, 1 MB each, that are counted for the bound of a group: some 200,000. Of a larger group, so many
+/// count.
+pub const MAX_COUNTED_MEMBER_PAGES: usize = 20;
+
+/// Most windows that one decision of an operator concerns: each is one of the 100 actions of a transaction.
+pub const MAX_DECIDED_WINDOWS: usize = 90;

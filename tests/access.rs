@@ -68,6 +68,7 @@ async fn every_declared_access_is_needed() {
     Box::pin(drive_groups(&harness)).await;
     Box::pin(drive_bulk(&harness)).await;
     drive_me(&harness).await;
+    Box::pin(drive_protection(&harness)).await;
     Box::pin(drive_operators(&harness)).await;
     Box::pin(drive_uses(&harness)).await;
     let events = all_events(&harness).await;
@@ -386,6 +387,85 @@ async fn drive_me(harness: &Harness) {
     let gone = harness.send("POST", "/Groups", gone).await.body["id"].clone();
     assert_eq!(harness.send("DELETE", &format!("/Groups/{}", gone.as_str().unwrap()), None).await.status, 204);
     assert_eq!(harness.raw("DELETE", "/acme/scim/v2/Me", Vec::new(), &headers).await.status, 204);
+}
+
+/// What takes access away, over the bound; and every write as a dry run.
+async fn drive_protection(harness: &Harness) {
+    let acme: TenantName = "acme".parse().unwrap();
+    let store = &harness.app.store;
+    let admin = harness.operator().await;
+    let settings = json!({"settings": {"protectUsers": "0%/0"}});
+    assert_eq!(crate::admin::ask(harness, &admin, "PATCH", "/tenants/acme", settings).await.status, 200);
+    let bot = |record: &mut KeyRecord| record.automation = Some("bot".into());
+    let header = format!("Bearer {}", crate::support::key(store, &acme, bot).await);
+    let off = || Some(patch(json!([{"op": "replace", "path": "active", "value": false}])));
+    let (user, gone) = (harness.user("protected").await, harness.user("protected-too").await);
+    let me = match harness.find("userName eq \"bot\"").await.first() {
+        Some(found) => found["id"].as_str().unwrap().to_owned(),
+        None => harness.user("bot").await,
+    };
+    let members = json!([{"value": user}, {"value": gone}, {"value": me}]);
+    let body = json!({"displayName": "protected", "members": members});
+    let group = harness.send("POST", "/Groups", body).await.body["id"].as_str().unwrap().to_owned();
+    let remove = || Some(patch(json!([{"op": "remove", "path": format!("members[value eq \"{user}\"]")}])));
+    let add = |id: &str| patch(json!([{"op": "add", "path": "members", "value": [{"value": id}]}]));
+    let (path, of_group, of_gone) = (format!("/Users/{user}"), format!("/Groups/{group}"), format!("/Users/{gone}"));
+    let renamed = || Some(json!({"displayName": "protected-2", "members": [{"value": user}]}));
+    let put = || Some(json!({"userName": "protected", "active": false}));
+    let operations = json!([
+        {"method": "POST", "path": "/Groups", "bulkId": "g", "data": {"displayName": "of-protected-bulk"}},
+        {"method": "PATCH", "path": path, "data": off()},
+        {"method": "DELETE", "path": of_gone},
+    ]);
+    for dry in [true, false] {
+        let headers: Vec<(&str, &str)> = [("authorization", header.as_str()), ("idempotency-key", "protected")]
+            .into_iter()
+            .chain(dry.then_some(("rollcall-dry-run", "true")))
+            .collect();
+        let send = async |method: &str, path: &str, body: Option<Value>| {
+            let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+            let reply = harness.raw(method, &format!("/acme/scim/v2{path}"), body, &headers).await;
+            assert!(reply.status < 300, "{dry} {method} {path}: {reply:?}");
+        };
+        let activate = async |id: &str| {
+            let on = patch(json!([{"op": "replace", "path": "active", "value": true}]));
+            assert_eq!(harness.send("PATCH", &format!("/Users/{id}"), on).await.status, 200);
+        };
+        send("POST", "/Users", Some(json!({"userName": "protected-new"}))).await;
+        send("POST", "/Groups", Some(json!({"displayName": "protected-new", "members": members}))).await;
+        send("PATCH", &path, off()).await;
+        activate(&user).await;
+        send("PUT", &path, put()).await;
+        activate(&user).await;
+        send("PATCH", "/Me", off()).await;
+        activate(&me).await;
+        send("PUT", "/Me", Some(json!({"userName": "bot", "active": false}))).await;
+        activate(&me).await;
+        send("PATCH", &of_group, remove()).await;
+        assert_eq!(harness.send("PATCH", &of_group, add(&user)).await.status, 204);
+        send("DELETE", &format!("/GroupMembers/{group}.{user}"), None).await;
+        if !dry {
+            assert_eq!(harness.send("PATCH", &of_group, add(&user)).await.status, 204);
+        }
+        let other = harness.user(&format!("other-{dry}")).await;
+        let membership = json!({"group": {"value": group}, "member": {"value": other}});
+        send("POST", "/GroupMembers", Some(membership)).await;
+        send("POST", "/Bulk", Some(crate::bulk::bulk(operations.clone()))).await;
+        if !dry {
+            activate(&user).await;
+        }
+        send("PUT", &of_group, renamed()).await;
+        assert_eq!(harness.send("PATCH", &of_group, add(&me)).await.status, 204);
+        send("DELETE", &path, None).await;
+        send("DELETE", "/Me", None).await;
+        send("DELETE", &of_group, None).await;
+    }
+    let hold = "/tenants/acme/hold";
+    for (method, body) in [("GET", Value::Null), ("POST", json!({"action": "approve"}))] {
+        assert_eq!(crate::admin::ask(harness, &admin, method, hold, body).await.status, 200);
+    }
+    let settings = json!({"settings": {"protect": "off"}});
+    assert_eq!(crate::admin::ask(harness, &admin, "PATCH", "/tenants/acme", settings).await.status, 200);
 }
 
 /// Every kind of operation in one request.

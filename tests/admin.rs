@@ -30,11 +30,19 @@ async fn a_tenant_is_created_returned_and_changed() {
     assert_eq!(creation.status, 201, "{creation:?}");
     assert_eq!(creation.headers["cache-control"], "no-store");
     assert_eq!((&creation.body["profile"], &creation.body["path"]), (&json!("jostle"), &json!("/initech/scim/v2")));
-    assert_eq!(creation.body["settings"], json!({"inviteAutomatically": false, "onDeactivation": "suspend"}));
+    assert_eq!(
+        creation.body["settings"],
+        json!({"inviteAutomatically": false, "onDeactivation": "suspend",
+            "protect": "warn", "protectUsers": "20%/25", "protectWindow": "60m"})
+    );
     assert_eq!(ask(&harness, &admin, "POST", "/tenants", body).await.status, 409);
     let change = json!({"settings": {"inviteAutomatically": true}, "profile": "mindtickle"});
     let changed = ask(&harness, &admin, "PATCH", "/tenants/initech", change).await;
-    assert_eq!(changed.body["settings"], json!({"inviteAutomatically": true, "onDeactivation": "suspend"}));
+    assert_eq!(
+        changed.body["settings"],
+        json!({"inviteAutomatically": true, "onDeactivation": "suspend",
+            "protect": "warn", "protectUsers": "20%/25", "protectWindow": "60m"})
+    );
     assert_eq!(changed.body["path"], "/initech/scim");
     let output = ask(&harness, &admin, "GET", "/tenants/initech", Value::Null).await;
     assert_eq!(output.body, changed.body);
@@ -138,6 +146,12 @@ async fn what_is_wrong_with_a_request_is_said_and_nothing_is_done() {
         ("POST", "/tenants", json!({"name": "x", "profile": "nothing"}), 400, "profile"),
         ("POST", "/tenants", json!({"name": "x", "profile": {"name": "mine"}}), 400, "profile"),
         ("POST", "/tenants", json!({"name": "x", "settings": {"onDeactivation": "delete"}}), 400, "onDeactivation"),
+        ("POST", "/tenants", json!({"name": "x", "settings": {"protect": "stop"}}), 400, "protect"),
+        ("PATCH", "/tenants/acme", json!({"settings": {"protectUsers": "200%/1"}}), 400, "protectUsers"),
+        ("PATCH", "/tenants/acme", json!({"settings": {"protectWindow": "0m"}}), 400, "protectWindow"),
+        ("POST", "/tenants/acme/hold", json!({"action": "once"}), 400, "count"),
+        ("POST", "/tenants/acme/hold", json!({"action": "approve"}), 409, "window"),
+        ("GET", "/tenants/nobody/hold", Value::Null, 404, "nobody"),
         ("GET", "/tenants/nobody", Value::Null, 404, "nobody"),
         ("PATCH", "/tenants/acme", json!({"name": "other"}), 400, "name"),
         ("PATCH", "/tenants/nobody", json!({}), 404, "nobody"),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use jiff::Timestamp;
 use rollcall::auth::ApiKey;
+use rollcall::tenant::{Protection, ProtectionMode, Settings};
 use serde_json::{Value, json};
 
 use crate::support::budget::{Budget, StoreUsage};
@@ -18,7 +20,19 @@ struct Counted {
 }
 
 impl Counted {
+    /// Without protection: what it costs is pinned by itself.
     async fn new() -> Self {
+        let counted = Self::protected().await;
+        let (store, acme) = (&counted.harness.app.store, "acme".parse().unwrap());
+        let tenant = store.tenant(&acme).await.unwrap().unwrap();
+        let protection = Protection { mode: ProtectionMode::Off, ..Protection::default() };
+        let settings = Settings { protection, ..tenant.config.settings };
+        store.set_tenant(&tenant, tenant.config.profile.clone(), settings, Timestamp::now()).await.unwrap();
+        counted
+    }
+
+    /// With the settings of a new tenant.
+    async fn protected() -> Self {
         let budget = Budget::new();
         Self { harness: Harness::with(vec![budget.clone()]).await, budget }
     }
@@ -43,6 +57,31 @@ fn find(filter: &str) -> String {
 
 fn spent(round_trips: usize, calls: &[&str], rcu: f64, wcu: f64) -> StoreUsage {
     StoreUsage { round_trips, calls: calls.iter().map(|call| (*call).to_owned()).collect(), rcu, wcu }
+}
+
+#[tokio::test(start_paused = true)]
+async fn protection_costs_one_write_of_what_takes_access_away_and_nothing_else() {
+    if !is_embedded() {
+        return;
+    }
+    let counted = Counted::protected().await;
+    let off = || patch(json!([{"op": "replace", "path": "active", "value": false}]));
+    let mut paths = Vec::new();
+    for name in ["a", "b", "c"] {
+        paths.push(format!("/Users/{}", counted.harness.create(json!({"userName": name})).await));
+    }
+    let first = counted.spend("PATCH", &paths[0], off(), 200).await;
+    assert_eq!(
+        (first.round_trips, &first.calls[2..]),
+        (4, &["UpdateItem", "PutItem", "UpdateItem"].map(String::from)[..])
+    );
+    let next = counted.spend("PATCH", &paths[1], off(), 200).await;
+    assert_eq!(next, spent(3, &["GetItem", "Query", "UpdateItem", "UpdateItem"], 3.0, 3.0));
+    let again = counted.spend("PATCH", &paths[1], off(), 200).await;
+    assert_eq!(again, spent(1, &["GetItem", "Query"], 3.0, 0.0));
+    let title = patch(json!([{"op": "add", "path": "title", "value": "x"}]));
+    let other = counted.spend("PATCH", &paths[2], title, 200).await;
+    assert_eq!(other, spent(2, &["GetItem", "Query", "UpdateItem"], 3.0, 2.0));
 }
 
 #[tokio::test(start_paused = true)]

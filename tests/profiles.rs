@@ -315,7 +315,8 @@ async fn every_write_of_a_user_says_which_settings_are_in_force() {
     };
     let id = tenant.create(of_jostle("bob")).await;
     assert_eq!(report().await, (false, "disable".to_owned()));
-    let settings = Settings { invite_automatically: true, on_deactivation: OnDeactivation::Suspend };
+    let settings =
+        Settings { invite_automatically: true, on_deactivation: OnDeactivation::Suspend, ..Settings::default() };
     assert_eq!(tenant.set(shipped("jostle"), settings).await, 1);
     let record = harness.app.store.tenant(&tenant.name).await.unwrap().unwrap();
     assert_eq!(record.config.settings, settings);

@@ -22,6 +22,9 @@ pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {
         "settings": {
             "inviteAutomatically": tenant.config.settings.invite_automatically,
             "onDeactivation": tenant.config.settings.on_deactivation.as_str(),
+            "protect": tenant.config.settings.protection.mode.as_str(),
+            "protectUsers": tenant.config.settings.protection.users.to_string(),
+            "protectWindow": tenant.config.settings.protection.window.to_string(),
         },
     })
 }

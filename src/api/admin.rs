@@ -1,5 +1,7 @@
 //! The admin API: what operators do to tenants, keys and automation users. Errors are those of SCIM.
 
+use std::str::FromStr;
+
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -17,7 +19,7 @@ use crate::scim::resource::date_time;
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::model::admin_action::AdminAuthor;
 use crate::store::model::tenant::TenantRecord;
-use crate::tenant::{Settings, TenantName};
+use crate::tenant::{Protection, Settings, TenantName};
 
 /// GET /admin/v1/tenants
 ///
@@ -182,6 +184,9 @@ struct TenantRequest {
 struct SettingsRequest {
     invite_automatically: Option<bool>,
     on_deactivation: Option<String>,
+    protect: Option<String>,
+    protect_users: Option<String>,
+    protect_window: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -218,15 +223,22 @@ struct AutomationRequest {
 impl SettingsRequest {
     /// What is not named is as it was.
     fn over(&self, held: Settings) -> Result<Settings, ScimError> {
-        let on_deactivation = match &self.on_deactivation {
-            Some(text) => {
-                text.parse().map_err(|why| ScimError::invalid_value(format!("settings.onDeactivation {why}")))?
-            }
-            None => held.on_deactivation,
-        };
+        let on_deactivation = setting("onDeactivation", self.on_deactivation.as_deref(), held.on_deactivation)?;
         let invite_automatically = self.invite_automatically.unwrap_or(held.invite_automatically);
-        Ok(Settings { invite_automatically, on_deactivation })
+        let was = held.protection;
+        let protection = Protection {
+            mode: setting("protect", self.protect.as_deref(), was.mode)?,
+            users: setting("protectUsers", self.protect_users.as_deref(), was.users)?,
+            window: setting("protectWindow", self.protect_window.as_deref(), was.window)?,
+        };
+        Ok(Settings { invite_automatically, on_deactivation, protection })
     }
+}
+
+/// A setting as it was sent; if it was not, as it is.
+fn setting<T: FromStr<Err = String>>(name: &str, text: Option<&str>, held: T) -> Result<T, ScimError> {
+    let parse = |text: &str| text.parse().map_err(|why| ScimError::invalid_value(format!("settings.{name} {why}")));
+    text.map_or(Ok(held), parse)
 }
 
 impl KeyRequest {
@@ -298,7 +310,7 @@ impl From<AdminError> for ScimError {
 }
 
 /// Who asks for a change, for the log.
-fn operator(context: &RequestContext<'_>, caller: &Principal) -> AdminAuthor {
+pub(super) fn operator(context: &RequestContext<'_>, caller: &Principal) -> AdminAuthor {
     let key = (!caller.is_command_line()).then(|| caller.key().clone());
     AdminAuthor { key, request: Some(context.request_id().to_owned()), at: context.now() }
 }
@@ -319,7 +331,7 @@ fn render_new_key(context: &RequestContext<'_>, new_key: CreatedKey) -> Map<Stri
     fields
 }
 
-fn body<T: DeserializeOwned>(context: &RequestContext<'_>) -> Result<T, ScimError> {
+pub(super) fn body<T: DeserializeOwned>(context: &RequestContext<'_>) -> Result<T, ScimError> {
     serde_json::from_slice(context.raw_body()).map_err(|why| ScimError::invalid_syntax(format!("the body: {why}")))
 }
 
@@ -334,7 +346,7 @@ fn tenant_name(text: &str) -> Result<TenantName, crate::tenant::BadTenantName> {
     text.parse()
 }
 
-fn named(context: &RequestContext<'_>) -> Result<TenantName, ScimError> {
+pub(super) fn named(context: &RequestContext<'_>) -> Result<TenantName, ScimError> {
     tenant_name(context.path_param("{tenant}"))
         .map_err(|_| ScimError::not_found("tenant", context.path_param("{tenant}")))
 }

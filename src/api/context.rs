@@ -22,6 +22,7 @@ use crate::scim::list::Query;
 use crate::scim::projection::Projection;
 use crate::scim::{ResourceSchema, ScimError, json};
 use crate::store::dynamo::tables::{AccessList, TablePermission};
+use crate::store::model::hold::Reservation;
 use crate::store::model::record::Author;
 use crate::store::ops::idempotency::IdempotencyKey;
 
@@ -184,6 +185,7 @@ impl<'a> RequestContext<'a> {
             is_of_bulk: self.is_of_bulk,
             client: client_kind(self.request),
             rules: self.trace.rules.clone(),
+            reservation: Reservation::default(),
         }
     }
 

@@ -5,6 +5,7 @@ use crate::scim::filter::plan::Indexed;
 use crate::scim::user::INDEXED;
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::StoreError;
+use crate::store::model::hold::Hold;
 
 impl From<StoreError> for ScimError {
     fn from(error: StoreError) -> Self {
@@ -33,6 +34,22 @@ impl From<StoreError> for ScimError {
             StoreError::TooMany(_) => too_much_reading(INDEXED),
         }
     }
+}
+
+/// What a request is answered that the tenant's protection holds. Never 401, 403 or 404: identity providers stop at once
+/// at the first two, and take the third for the end of a user.
+pub(super) fn held(hold: &Hold) -> ScimError {
+    let Hold { tenant, window, minutes, seconds_left } = hold;
+    let (what, how) = match &window.group {
+        None => ("users lost access".to_owned(), String::new()),
+        Some(group) => (format!("members left group {group}"), format!(" --group {group}")),
+    };
+    let detail = format!(
+        "Rollcall holds this request: {} {what} within {minutes} minutes, and the bound is {}; an operator of the \
+         application approves with `rollcall hold approve {tenant}{how}`, or send it again after Retry-After",
+        window.count, window.bound
+    );
+    ScimError { retry_after: Some(*seconds_left), ..ScimError::new(ErrorCode::Held, detail) }
 }
 
 /// What a failure of the store is to who searches resources with these indexes.

@@ -4,6 +4,8 @@
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::dry_run;
+use super::error::held;
 use super::write::{Attempt, conflict_exhausted, create_idempotently, retry_on_conflict};
 use super::{RequestContext, ScimResponse};
 use crate::auth::{Principal, Tenant};
@@ -48,6 +50,9 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     };
     let group = create_idempotently(&context, (tenant, key.as_ref()), read, create).await?;
     let location = group.meta().location(schema(&context), &context.base_url());
+    if dry_run::is_on() {
+        return Ok(preview(&context, principal, (None, &group), &members, &projection).await?.location(location));
+    }
     let (group, body) =
         render_settled(&context, tenant, group, &projection).await?.ok_or_else(ScimError::gone_since)?;
     Ok(ScimResponse::json(principal, StatusCode::CREATED, body)
@@ -87,6 +92,11 @@ pub async fn replace(context: RequestContext<'_>) -> Result<ScimResponse, ScimEr
     let group =
         change(&context, &principal, group, (&members, &PrefetchedMembers::default()), |_| Ok(document.clone()))
             .await?;
+    if dry_run::is_on() {
+        let keys = validate_for_storage(&document)?;
+        let new = group.next(document, &keys, context.now());
+        return preview(&context, principal, (Some(&group), &new), &members, &projection).await;
+    }
     answer(&context, principal, &group, &projection).await
 }
 
@@ -117,6 +127,12 @@ pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     let group = change(&context, &principal, group, (&members, &known), new).await?;
     if !projection.is_given() {
         return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT));
+    }
+    if dry_run::is_on() {
+        let document = new(&group.record.document)?;
+        let keys = validate_for_storage(&document)?;
+        let new = group.next(document, &keys, context.now());
+        return preview(&context, principal, (Some(&group), &new), &members, &projection).await;
     }
     answer(&context, principal, &group, &projection).await
 }
@@ -185,6 +201,38 @@ async fn read(context: &RequestContext<'_>) -> Result<(Principal, Option<Group>)
         .await
 }
 
+/// The answer of a dry run: the group as it would be, or a new one, which has no members yet.
+async fn preview(
+    context: &RequestContext<'_>,
+    principal: Principal,
+    (old, new): (Option<&Group>, &Group),
+    change: &MembershipChange,
+    projection: &Projection,
+) -> Result<ScimResponse, ScimError> {
+    let (store, tenant) = (&context.app().store, principal.tenant());
+    let status = if old.is_some() { StatusCode::OK } else { StatusCode::CREATED };
+    let members = match (old, projection.wants("members", schema(context))) {
+        (_, false) => Some(Members::new()),
+        (Some(old), true) if !change.is_whole => {
+            let settled = store.group_with_members(tenant, old.clone()).await?;
+            settled.ok_or_else(|| not_found(context))?.1
+        }
+        (_, true) => Some(Members::new()),
+    };
+    let members = match members {
+        Some(mut members) if projection.wants("members", schema(context)) => {
+            members.retain(|id, _| !change.remove.contains(id));
+            let known = store.prefetch_members(tenant, &change.add).await?;
+            let kind = |id: &String| known.kind(id).unwrap_or(MemberKind::User);
+            members.extend(change.add.iter().map(|id| (id.clone(), kind(id))));
+            (members.len() <= MAX_MEMBERS_RETURNED).then_some(members)
+        }
+        other => other,
+    };
+    let body = render_projected(context, new, members.as_ref(), projection);
+    Ok(ScimResponse::json(principal, status, body).etag(etag::weak(new.record.version.0)))
+}
+
 /// The group after a change, with what others have changed since.
 async fn answer(
     context: &RequestContext<'_>,
@@ -209,7 +257,7 @@ async fn change(
     let group = group.ok_or_else(|| not_found(context))?;
     let (store, tenant, author) = (&context.app().store, principal.tenant(), &context.author(principal));
     let (requires_version, nothing_known, new) = (context.if_match().is_some(), &PrefetchedMembers::default(), &new);
-    retry_on_conflict(group, |current: Group, attempt| async move {
+    let changed = retry_on_conflict(group, |current: Group, attempt| async move {
         context.check_preconditions(current.record.version.0)?;
         let document = new(&current.record.document)?;
         let keys = validate_for_storage(&document)?;
@@ -228,7 +276,9 @@ async fn change(
             Err(error) => Err(to_scim_error(error, &next)),
         }
     })
-    .await
+    .await;
+    store.give_back(tenant, author).await;
+    changed
 }
 
 /// Adds or removes members, and nothing else; [`GroupError::Unchanged`] and a group that is gone are for the caller.
@@ -241,7 +291,7 @@ pub(super) async fn change_members(
 ) -> Result<(), ScimError> {
     let (store, tenant, author) = (&context.app().store, principal.tenant(), &context.author(principal));
     let (unchanged, nothing_known) = (&unchanged, &PrefetchedMembers::default());
-    retry_on_conflict(group, |current: Group, attempt| async move {
+    let changed = retry_on_conflict(group, |current: Group, attempt| async move {
         let next = current.touched(context.now());
         let change =
             GroupChange { old: &current, new: &next, members, requires_version: false, requires_change: true, attempt };
@@ -254,7 +304,9 @@ pub(super) async fn change_members(
             Err(error) => Err(to_scim_error(error, &next)),
         }
     })
-    .await
+    .await;
+    store.give_back(tenant, author).await;
+    changed
 }
 
 fn validate_for_storage(document: &Document) -> Result<GroupKeys, ScimError> {
@@ -294,6 +346,7 @@ fn to_scim_error(error: GroupError, group: &Group) -> ScimError {
             format!("members: {count} would change, more than one request may; send them in several requests"),
         ),
         GroupError::Changed(_) | GroupError::Unchanged => conflict_exhausted(),
+        GroupError::Held(hold) => held(&hold),
         GroupError::Store(error) => error.into(),
     }
 }

@@ -8,7 +8,7 @@ use http::Method;
 
 use super::context::Route;
 use super::path::Base;
-use super::{admin, bulk, discovery, events, group_members, groups, log, me, oauth, search, users};
+use super::{admin, bulk, discovery, events, group_members, groups, hold, log, me, oauth, search, users};
 use crate::auth::Scope;
 
 mod access;
@@ -30,32 +30,32 @@ macro_rules! routes {
 }
 
 routes! {
-    POST    Scim      "/Users"                "users.create"         Write  [AUTHENTICATE CREATE_USER]                       users::create;
+    POST    Scim      "/Users"                "users.create"         Write  [AUTHENTICATE CREATE_USER CHECK_USERS CHECK_LINKS]                       users::create;
     GET     Scim      "/Users"                "users.list"           Read   [AUTHENTICATE LIST_USERS]                        search::users;
     GET     Scim      "/Users/{id}"           "users.get"            Read   [AUTHENTICATE READ_USER]                         users::get;
-    PUT     Scim      "/Users/{id}"           "users.replace"        Write  [AUTHENTICATE READ_USER CHANGE_USER]             users::replace;
-    PATCH   Scim      "/Users/{id}"           "users.patch"          Write  [AUTHENTICATE READ_USER CHANGE_USER]             users::patch;
-    DELETE  Scim      "/Users/{id}"           "users.delete"         Write  [AUTHENTICATE DELETE_USER]                       users::delete;
+    PUT     Scim      "/Users/{id}"           "users.replace"        Write  [AUTHENTICATE READ_USER CHANGE_USER COUNT_USERS CHECK_USERS]             users::replace;
+    PATCH   Scim      "/Users/{id}"           "users.patch"          Write  [AUTHENTICATE READ_USER CHANGE_USER COUNT_USERS CHECK_USERS]             users::patch;
+    DELETE  Scim      "/Users/{id}"           "users.delete"         Write  [AUTHENTICATE DELETE_USER COUNT_USERS CHECK_USERS CHECK_GROUPS]                       users::delete;
     POST    Scim      "/Users/.search"        "users.search"         Read   [AUTHENTICATE LIST_USERS]                        search::users;
-    POST    Scim      "/Groups"               "groups.create"        Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH PUT_GROUP] groups::create;
+    POST    Scim      "/Groups"               "groups.create"        Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH PUT_GROUP CHECK_USERS CHECK_LINKS] groups::create;
     GET     Scim      "/Groups"               "groups.list"          Read   [AUTHENTICATE LIST_GROUPS]                       search::groups;
     GET     Scim      "/Groups/{id}"          "groups.get"           Read   [AUTHENTICATE READ_GROUP]                        groups::get;
-    PUT     Scim      "/Groups/{id}"          "groups.replace"       Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH]    groups::replace;
-    PATCH   Scim      "/Groups/{id}"          "groups.patch"         Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH HOLD_MEMBERS] groups::patch;
-    DELETE  Scim      "/Groups/{id}"          "groups.delete"        Write  [AUTHENTICATE CHANGE_MEMBERS REMOVE_MEMBERS DELETE_GROUP]       groups::delete;
+    PUT     Scim      "/Groups/{id}"          "groups.replace"       Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH COUNT_MEMBERS CHECK_USERS CHECK_LINKS]    groups::replace;
+    PATCH   Scim      "/Groups/{id}"          "groups.patch"         Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH HOLD_MEMBERS COUNT_MEMBERS CHECK_LINKS] groups::patch;
+    DELETE  Scim      "/Groups/{id}"          "groups.delete"        Write  [AUTHENTICATE CHANGE_MEMBERS REMOVE_MEMBERS DELETE_GROUP CHECK_USERS CHECK_GROUPS]       groups::delete;
     POST    Scim      "/Groups/.search"       "groups.search"        Read   [AUTHENTICATE LIST_GROUPS]                       search::groups;
-    POST    Scim      "/GroupMembers"         "groupmembers.create"  Write  [AUTHENTICATE CHANGE_MEMBERS]                    group_members::create;
+    POST    Scim      "/GroupMembers"         "groupmembers.create"  Write  [AUTHENTICATE CHANGE_MEMBERS CHECK_USERS CHECK_GROUPS]                    group_members::create;
     GET     Scim      "/GroupMembers"         "groupmembers.list"    Read   [AUTHENTICATE LIST_MEMBERSHIPS]                  group_members::list;
     GET     Scim      "/GroupMembers/{id}"    "groupmembers.get"     Read   [AUTHENTICATE READ_GROUP READ_MEMBERSHIP]        group_members::get;
-    DELETE  Scim      "/GroupMembers/{id}"    "groupmembers.delete"  Write  [AUTHENTICATE CHANGE_MEMBERS REMOVE_MEMBERS]                    group_members::delete;
+    DELETE  Scim      "/GroupMembers/{id}"    "groupmembers.delete"  Write  [AUTHENTICATE CHANGE_MEMBERS REMOVE_MEMBERS COUNT_MEMBERS CHECK_USERS CHECK_GROUPS]                    group_members::delete;
     POST    Scim      "/GroupMembers/.search" "groupmembers.search"  Read   [AUTHENTICATE LIST_MEMBERSHIPS]                  group_members::list;
     GET     Scim      "/"                     "all.list"             Read   [AUTHENTICATE LIST_USERS LIST_GROUPS]            search::all;
     POST    Scim      "/.search"              "all.search"           Read   [AUTHENTICATE LIST_USERS LIST_GROUPS]            search::all;
-    POST    Scim      "/Bulk"                 "bulk.post"            Write  [AUTHENTICATE CREATE_USER READ_USER CHANGE_USER DELETE_USER CHANGE_MEMBERS CARRY_OUT_BATCH HOLD_MEMBERS PUT_GROUP DELETE_GROUP] bulk::post;
+    POST    Scim      "/Bulk"                 "bulk.post"            Write  [AUTHENTICATE CREATE_USER READ_USER CHANGE_USER DELETE_USER CHANGE_MEMBERS CARRY_OUT_BATCH HOLD_MEMBERS PUT_GROUP DELETE_GROUP COUNT_USERS COUNT_MEMBERS CHECK_LINKS] bulk::post;
     GET     Scim      "/Me"                   "me.get"               Read   [AUTHENTICATE FIND_ME READ_USER]                 me::myself;
-    PUT     Scim      "/Me"                   "me.replace"           Write  [AUTHENTICATE FIND_ME READ_USER CHANGE_USER]     me::myself;
-    PATCH   Scim      "/Me"                   "me.patch"             Write  [AUTHENTICATE FIND_ME READ_USER CHANGE_USER]     me::myself;
-    DELETE  Scim      "/Me"                   "me.delete"            Write  [AUTHENTICATE FIND_ME DELETE_USER]               me::myself;
+    PUT     Scim      "/Me"                   "me.replace"           Write  [AUTHENTICATE FIND_ME READ_USER CHANGE_USER COUNT_USERS CHECK_USERS]     me::myself;
+    PATCH   Scim      "/Me"                   "me.patch"             Write  [AUTHENTICATE FIND_ME READ_USER CHANGE_USER COUNT_USERS CHECK_USERS]     me::myself;
+    DELETE  Scim      "/Me"                   "me.delete"            Write  [AUTHENTICATE FIND_ME DELETE_USER COUNT_USERS CHECK_USERS CHECK_GROUPS]               me::myself;
     GET     Scim      "/ServiceProviderConfig" "config.get"          Read   [AUTHENTICATE]                                   discovery::service_provider_config;
     GET     Scim      "/ResourceTypes"        "resourcetypes.list"   Read   [AUTHENTICATE]                                   discovery::resource_types;
     GET     Scim      "/ResourceTypes/{id}"   "resourcetypes.get"    Read   [AUTHENTICATE]                                   discovery::resource_type;
@@ -74,6 +74,8 @@ routes! {
     DELETE  Admin     "/tenants/{tenant}/keys/{key}"                "admin.keys.revoke"     Admin [REVOKE_KEY]                 admin::revoke_key;
     GET     Admin     "/tenants/{tenant}/automation-users"          "admin.automation.list" Admin [AUTHENTICATE LIST_KEYS]     admin::list_automation_users;
     PUT     Admin     "/tenants/{tenant}/automation-users/{name}"   "admin.automation.put"  Admin [CHANGE_KEYS]                admin::put_automation_user;
+    GET     Admin     "/tenants/{tenant}/hold"                      "admin.hold.get"        Admin [AUTHENTICATE READ_HOLD]     hold::show;
+    POST    Admin     "/tenants/{tenant}/hold"                      "admin.hold.decide"     Admin [AUTHENTICATE READ_HOLD DECIDE_HOLD] hold::decide;
     GET     Admin     "/tenants/{tenant}/events"                    "admin.events.list"     Admin [AUTHENTICATE READ_FEED]     events::list_of_tenant;
     GET     Admin     "/tenants/{tenant}/log"                       "admin.log.list"        Admin [AUTHENTICATE READ_LOG]      log::list;
     GET     Admin     "/tenants/{tenant}/log/chain"                 "admin.log.chain"       Admin [AUTHENTICATE READ_FEED]     log::chain;

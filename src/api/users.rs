@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::error::held;
 use super::write::{Attempt, conflict_exhausted, create_idempotently, retry_on_conflict};
 use super::{RequestContext, ScimResponse};
 use crate::auth::Principal;
@@ -93,7 +94,7 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let user = user.ok_or_else(|| not_found(&context))?;
     let (context, author) = (&context, &context.author(&principal));
     let (store, tenant) = (&context.app().store, principal.tenant());
-    retry_on_conflict(user, |user: User, attempt| async move {
+    let deleted = retry_on_conflict(user, |user: User, attempt| async move {
         context.check_preconditions(user.record.version.0)?;
         match store.delete_user(tenant, author, &user, attempt).await {
             Ok(()) => Ok(Attempt::Done(())),
@@ -107,7 +108,9 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
             Err(error) => Err(to_scim_error(error, &user)),
         }
     })
-    .await?;
+    .await;
+    store.give_back(tenant, author).await;
+    deleted?;
     Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT))
 }
 
@@ -150,7 +153,7 @@ async fn update(
     new: &impl Fn(&Document, &ResourceSchema) -> Result<Document, ScimError>,
 ) -> Result<User, ScimError> {
     let (store, tenant, author) = (&context.app().store, principal.tenant(), &context.author(principal));
-    retry_on_conflict(user, |current: User, attempt| async move {
+    let updated = retry_on_conflict(user, |current: User, attempt| async move {
         context.check_preconditions(current.record.version.0)?;
         let document = new(&current.record.document, schema(principal))?;
         let keys = validate_for_storage(principal, &document)?;
@@ -169,7 +172,9 @@ async fn update(
             Err(error) => Err(to_scim_error(error, &next)),
         }
     })
-    .await
+    .await;
+    store.give_back(tenant, author).await;
+    updated
 }
 
 fn validate_for_storage(principal: &Principal, document: &Document) -> Result<UserKeys, ScimError> {
@@ -192,6 +197,7 @@ fn to_scim_error(error: UserWriteError, user: &User) -> ScimError {
             user.record.document.text("userName").unwrap_or_default()
         )),
         UserWriteError::Changed(_) => conflict_exhausted(),
+        UserWriteError::Held(hold) => held(&hold),
         UserWriteError::Store(error) => error.into(),
     }
 }

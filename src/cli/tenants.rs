@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::operator::OperatorOptions;
 use super::output::{OutputOptions, items, text};
-use crate::tenant::{OnDeactivation, Profile, TenantName};
+use crate::tenant::{OnDeactivation, Profile, ProtectionMode, ProtectionWindow, TenantName, UserBound};
 
 /// Printed below the help of `tenant create`.
 const CREATE_EXAMPLES: &str = "\
@@ -73,6 +73,15 @@ pub(super) struct ConfigChange {
     /// What the application does with a user who is deactivated: disable or suspend
     #[arg(long, value_name = "WHAT")]
     on_deactivation: Option<OnDeactivation>,
+    /// What Rollcall does once many users have lost access within the window: off, warn or hold
+    #[arg(long, value_name = "MODE")]
+    protect: Option<ProtectionMode>,
+    /// How many users may lose access within the window: per cent of all, or a number if that is more
+    #[arg(long, value_name = "PERCENT%/USERS")]
+    protect_users: Option<UserBound>,
+    /// How long the window is, such as 60m or 2h
+    #[arg(long, value_name = "LENGTH")]
+    protect_window: Option<ProtectionWindow>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -117,6 +126,12 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
             let mut settings = Map::new();
             settings.extend(change.invite.map(|invite| ("inviteAutomatically".to_owned(), invite.into())));
             settings.extend(change.on_deactivation.map(|on| ("onDeactivation".to_owned(), on.as_str().into())));
+            let protection = [
+                ("protect", change.protect.map(|mode| mode.to_string())),
+                ("protectUsers", change.protect_users.map(|bound| bound.to_string())),
+                ("protectWindow", change.protect_window.map(|window| window.to_string())),
+            ];
+            settings.extend(protection.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
             let mut body = Map::from_iter([("settings".to_owned(), settings.into())]);
             body.extend(change.profile.as_deref().map(chosen).transpose()?.map(|it| ("profile".to_owned(), it)));
             let path = format!("/tenants/{name}");

@@ -3,6 +3,7 @@
 pub(super) mod batch;
 pub mod client;
 pub(super) mod commit;
+pub mod dry_run;
 #[cfg(feature = "local")]
 pub mod embedded;
 pub(super) mod item;

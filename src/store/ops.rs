@@ -5,6 +5,7 @@ pub mod changes;
 pub mod counts;
 pub mod group_members;
 mod groups;
+mod hold;
 pub mod idempotency;
 pub mod jobs;
 mod keys;

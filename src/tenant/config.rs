@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::tenant::ProfileRef;
+use crate::tenant::{ProfileRef, Protection};
 
 /// What a tenant is like, as the tenant's own record says, or a copy of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,13 +19,16 @@ pub struct TenantConfig {
 }
 
 /// What the application is to do with users, as the tenant's administrator chose: the two settings of Jostle's document,
-/// "automatically invite and/or disable/suspend users". Rollcall does neither: each event has the setting.
+/// "automatically invite and/or disable/suspend users". Rollcall does neither: each event has the setting. And how
+/// Rollcall protects the tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Settings {
     /// Whether a new user is invited at once.
     pub invite_automatically: bool,
     /// What becomes of a user whose `active` is false.
     pub on_deactivation: OnDeactivation,
+    /// How the tenant is protected against mass deprovisioning.
+    pub protection: Protection,
 }
 
 /// What becomes of a user who is deactivated.

@@ -64,6 +64,27 @@ pub(super) const LIST_GROUPS: &[P] = &[
 pub(super) const CHANGE_MEMBERS: &[P] =
     &[P::USERS_BY_ID, P::USERS_UPDATE, P::GROUPS_GET, P::GROUPS_UPDATE, P::LINKS_GET, P::LINKS_QUERY, P::LINKS_PUT];
 
+/// What users have lost access within the window of the tenant's protection, and of how many.
+pub(super) const COUNT_USERS: &[P] = &[P::LINKS_GET, P::LINKS_PUT, P::LINKS_UPDATE];
+
+/// How many members a group has lost within that window, and of how many.
+pub(super) const COUNT_MEMBERS: &[P] = &[P::LINKS_GET, P::LINKS_QUERY, P::LINKS_PUT, P::LINKS_UPDATE];
+
+/// The conditions of a dry run on users.
+pub(super) const CHECK_USERS: &[P] = &[P::USERS_CHECK];
+
+/// Those on groups.
+pub(super) const CHECK_GROUPS: &[P] = &[P::GROUPS_CHECK];
+
+/// Those on names and idempotency keys.
+pub(super) const CHECK_LINKS: &[P] = &[P::LINKS_CHECK];
+
+/// The windows of a tenant's protection.
+pub(super) const READ_HOLD: &[P] = &[P::KEYS_GET, P::LINKS_QUERY];
+
+/// What an operator decides of them.
+pub(super) const DECIDE_HOLD: &[P] = &[P::LINKS_UPDATE, P::CHANGES_PUT_ADMIN_ACTION];
+
 /// The end of a membership.
 pub(super) const REMOVE_MEMBERS: &[P] = &[P::LINKS_DELETE];
 

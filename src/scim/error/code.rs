@@ -73,6 +73,7 @@ codes! {
     MethodNotAllowed "method-not-allowed" 405 None, "The endpoint does not take this method.", "Use one of the methods in `Allow`.";
     Taken "taken" 409 Some(T::Uniqueness), "A unique value belongs to another resource.", "Change the value, or match the existing resource by it.";
     BulkReference "bulk-reference" 409 None, "An operation refers to one that failed, or to itself.", "Correct the operation that it refers to.";
+    NoHoldWindow "no-hold-window" 409 None, "No window of the tenant's protection is open.", "Look at `rollcall hold show`; nothing is held.";
     CursorGone "cursor-gone" 410 None, "Events after the cursor of the feed may be gone.", "Read the whole state, then follow the feed from `cursor=now`.";
     VersionMismatch "version-mismatch" 412 None, "`If-Match` names an older version, or `If-None-Match` the current one.", "Read the resource again.";
     BodyTooSlow "body-too-slow" 408 None, "The body did not arrive in time.", "Send the request again.";
@@ -84,6 +85,7 @@ codes! {
     IdempotencyKeyReused "idempotency-key-reused" 422 None, "An `Idempotency-Key` came with another body before.", "Use a new key for each request.";
     IdempotentResourceGone "idempotent-resource-gone" 422 None, "What the `Idempotency-Key` created is deleted.", "Use a new key to create it again.";
     Throttled "throttled" 429 None, "DynamoDB or the tenant's share asks to slow down.", "Send the request again after `Retry-After`.";
+    Held "held" 429 None, "The protection of the tenant holds what takes access away: too many users or members lost it.", "An operator approves or rejects with `rollcall hold`; other requests go on.";
     TooManyTokens "too-many-tokens" 429 None, "An OAuth client was issued as many access tokens as it may have in an hour.", "Use a token until it expires; ask for the next one after `Retry-After`.";
     Misconfigured "misconfigured" 500 None, "A table, a permission or an item is not as Rollcall needs it.", "Look for the request's id in the log; deploy again.";
     NoAutomationUser "no-automation-user" 404 None, "`/Me` was called with a key that has no automation user.", "Create a key with `--automation NAME`.";

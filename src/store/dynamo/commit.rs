@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{
 };
 
 use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_CONFLICT_PAUSE_MS};
+use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::Item;
 use crate::store::dynamo::meter::Meter;
 use crate::store::dynamo::write::{Guard, Write, WriteKind};
@@ -58,6 +59,7 @@ impl Store {
     pub(in crate::store) async fn commit(&self, writes: &[Write], token: &str) -> Result<(), CommitError> {
         for attempt in 1..=MAX_CONFLICT_ATTEMPTS {
             let outcome = match writes {
+                writes if dry_run::is_on() => self.check(writes).await,
                 [single] => self.write_one(single).await,
                 several => self.transact(several, token).await,
             };
@@ -83,6 +85,21 @@ impl Store {
             Ok(()) | Err(CommitError::Condition(..)) => Ok(()),
             Err(CommitError::Store(error)) => Err(error),
         }
+    }
+
+    /// Whether all conditions hold, of a dry run: nothing is written.
+    async fn check(&self, writes: &[Write]) -> Result<(), WriteFailure> {
+        let checks = writes.iter().enumerate().filter_map(|(index, write)| Some((index, write.as_check()?)));
+        let (places, checks): (Vec<_>, Vec<_>) = checks.unzip();
+        if checks.is_empty() {
+            return Ok(());
+        }
+        self.transact(&checks, "").await.map_err(|failure| match failure {
+            WriteFailure::Condition(index, item) => {
+                WriteFailure::Condition(places.get(index).copied().unwrap_or(index), item)
+            }
+            other => other,
+        })
     }
 
     async fn write_one(&self, write: &Write) -> Result<(), WriteFailure> {

@@ -205,6 +205,7 @@ impl TablePermission {
     pub const LINKS_QUERY: Self = access(Table::Links, "Query", None);
     pub const LINKS_PUT: Self = access(Table::Links, "PutItem", None);
     pub const LINKS_UPDATE: Self = access(Table::Links, "UpdateItem", None);
+    pub const LINKS_CHECK: Self = access(Table::Links, "ConditionCheckItem", None);
     pub const LINKS_DELETE: Self = access(Table::Links, "DeleteItem", None);
     pub const CHANGES_BATCH_GET: Self = access(Table::Changes, "BatchGetItem", None);
     pub const CHANGES_QUERY: Self = access(Table::Changes, "Query", None);

@@ -196,6 +196,11 @@ impl Write {
         self.expression(|expression| expression.set.push(format!("{name} = if_not_exists({name}, {zero}) + {one}")))
     }
 
+    /// Adds to a number, which counts from 0 if it is not there.
+    pub(in crate::store) fn add(self, attribute: &str, number: AttributeValue) -> Self {
+        self.add_to_set(attribute, number)
+    }
+
     /// Removes an attribute.
     pub(in crate::store) fn remove(mut self, attribute: &str) -> Self {
         let name = self.bind_name(attribute);

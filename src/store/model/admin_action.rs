@@ -60,6 +60,9 @@ macro_rules! admin_action_types {
 admin_action_types! {
     TenantCreated "tenant.created" "Tenant" "A tenant was created.";
     TenantChanged "tenant.changed" "Tenant" "The profile or the settings of a tenant changed.";
+    HoldApproved "hold.approved" "Tenant" "An operator lifted the bound of protection until the window ends.";
+    HoldRejected "hold.rejected" "Tenant" "An operator confirmed that Rollcall holds what takes access away until the window ends.";
+    HoldOnce "hold.once" "Tenant" "An operator let a number more through.";
     KeyCreated "key.created" "Key" "A key was created.";
     KeyRotated "key.rotated" "Key" "A key got a successor, and an end. The creation of the successor is an entry of its own.";
     KeyRevoked "key.revoked" "Key" "A key was revoked.";
@@ -107,6 +110,9 @@ pub(in crate::store) fn config_fields(config: &TenantConfig) -> Value {
         "profile": config.profile.to_string(),
         "inviteAutomatically": config.settings.invite_automatically,
         "onDeactivation": config.settings.on_deactivation.as_str(),
+        "protect": config.settings.protection.mode.as_str(),
+        "protectUsers": config.settings.protection.users.to_string(),
+        "protectWindow": config.settings.protection.window.to_string(),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::hold::{Hold, HoldError};
 use super::id::GroupId;
 use super::member_batch::MemberBatch;
 use super::record::{Author, Membership, Record};
@@ -45,8 +46,19 @@ pub enum GroupError {
     Unchanged,
     /// The group changed since it was read; as it is now, unless it is gone.
     Changed(Option<Box<Group>>),
+    /// The tenant's protection holds removals from the group.
+    Held(Box<Hold>),
     /// Anything else.
     Store(StoreError),
+}
+
+impl From<HoldError> for GroupError {
+    fn from(error: HoldError) -> Self {
+        match error {
+            HoldError::Held(hold) => Self::Held(hold),
+            HoldError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl From<StoreError> for GroupError {

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::hold::Reservation;
 use crate::auth::KeyId;
 use crate::limits::WRITER_HISTORY;
 use crate::scim::Document;
@@ -45,6 +46,8 @@ pub struct Author {
     pub client: &'static str,
     /// The rules that the request has needed, up to when it writes.
     pub rules: RuleTrace,
+    /// What the request has counted of the tenant's protection.
+    pub reservation: Reservation,
 }
 
 impl Author {

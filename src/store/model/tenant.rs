@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, instant, missing_attribute, n, optional_number, optional_text, s, text};
-use crate::tenant::{Settings, TenantConfig, TenantName};
+use crate::tenant::{Protection, Settings, TenantConfig, TenantName};
 
 /// The sort key of a tenant's own record. What is no key begins with a full stop, which no key's id does.
 pub(in crate::store) const TENANT_RECORD: &str = ".";
@@ -35,17 +35,31 @@ pub(in crate::store) fn tenant_name(item: &Item) -> Result<TenantName, StoreErro
 /// Writes a config to a record, be it the tenant's or a key's.
 pub(in crate::store) fn write_config(item: &mut Item, config: &TenantConfig) {
     item.insert("profile".into(), s(config.profile.to_string()));
-    item.insert("settings".into(), settings(config.settings));
+    item.insert("settings".into(), all_settings(config.settings));
     item.insert("ver".into(), n(config.version));
 }
 
-/// The settings as they stand in records, and in each user's item for who follows the changes.
+/// The settings as they stand in records.
+fn all_settings(of: Settings) -> AttributeValue {
+    let Protection { mode, users, window } = of.protection;
+    let protection =
+        [("protect", mode.to_string()), ("protectUsers", users.to_string()), ("protectWindow", window.to_string())];
+    let mut fields = application_settings(of);
+    fields.extend(protection.map(|(name, value)| (name.to_owned(), s(value))));
+    AttributeValue::M(fields)
+}
+
+/// The settings of the application as they stand in each user's item, for who follows the changes.
 pub(in crate::store) fn settings(settings: Settings) -> AttributeValue {
+    AttributeValue::M(application_settings(settings))
+}
+
+fn application_settings(settings: Settings) -> Item {
     let fields = [
         ("inviteAutomatically", AttributeValue::Bool(settings.invite_automatically)),
         ("onDeactivation", s(settings.on_deactivation.as_str())),
     ];
-    AttributeValue::M(fields.map(|(name, value)| (name.to_owned(), value)).into())
+    fields.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// Reads what [`write_config`] wrote; the default where nothing was written.
@@ -59,8 +73,18 @@ pub(in crate::store) fn read_config(item: &Item) -> TenantConfig {
         settings: Settings {
             invite_automatically: invite.copied().unwrap_or_default(),
             on_deactivation: on_deactivation.unwrap_or_default(),
+            protection: fields.map(protection).unwrap_or_default(),
         },
         version: optional_number(item, "ver").unwrap_or(0),
+    }
+}
+
+fn protection(fields: &Item) -> Protection {
+    let read = |name: &str| optional_text(fields, name);
+    Protection {
+        mode: read("protect").and_then(|text| text.parse().ok()).unwrap_or_default(),
+        users: read("protectUsers").and_then(|text| text.parse().ok()).unwrap_or_default(),
+        window: read("protectWindow").and_then(|text| text.parse().ok()).unwrap_or_default(),
     }
 }
 

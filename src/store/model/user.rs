@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::hold::{Hold, HoldError};
 use super::id::UserId;
 use super::record::{Author, Membership, Record};
 use super::tenant::settings;
@@ -34,8 +35,19 @@ pub enum UserWriteError {
     UserNameTaken,
     /// The user changed since it was read; as it is now, unless it is gone from where it was.
     Changed(Option<Box<User>>),
+    /// The tenant's protection holds what takes access away.
+    Held(Box<Hold>),
     /// Anything else.
     Store(StoreError),
+}
+
+impl From<HoldError> for UserWriteError {
+    fn from(error: HoldError) -> Self {
+        match error {
+            HoldError::Held(hold) => Self::Held(hold),
+            HoldError::Store(error) => Self::Store(error),
+        }
+    }
 }
 
 impl From<StoreError> for UserWriteError {
@@ -64,6 +76,11 @@ impl User {
             emails: keys.emails.clone(),
             ..self.clone()
         }
+    }
+
+    /// Whether the user has access: who has no `active` does.
+    pub(in crate::store) fn is_active(&self) -> bool {
+        self.record.document.attributes().get("active").and_then(serde_json::Value::as_bool).unwrap_or(true)
     }
 
     /// What the server adds to the document.

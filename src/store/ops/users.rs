@@ -4,9 +4,11 @@
 use crate::auth::Tenant;
 use crate::scim::user::UserKeys;
 use crate::store::dynamo::commit::CommitError;
+use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::{Item, at, n, optional_text, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::hold::{Loss, Protected};
 use crate::store::model::job::DeferredJob;
 use crate::store::model::record::{Author, Requests};
 use crate::store::model::signature::{FORMER, deletion, former};
@@ -19,6 +21,9 @@ use crate::store::{Store, StoreError};
 
 mod read;
 mod walk;
+
+/// What a user who loses access counts.
+const ONE_USER: Loss = Loss { count: 1, is_most: false };
 
 pub use read::UserPage;
 pub use walk::{Position, UserOrder};
@@ -41,6 +46,7 @@ impl Store {
         let mut writes = vec![put];
         writes.extend(email_changes(tenant, user.id.as_str(), &[], user.further_emails()));
         writes.extend(idempotency.map(|key| key.write(tenant, user.id.as_str())));
+        dry_run::note_created(user.id.as_str());
         match self.commit(&writes, &author.request).await {
             // The id is random: this request created the user that has it, even if others wrote it since.
             Err(CommitError::Condition(_, Some(old))) if optional_text(&old, "id") == Some(user.id.as_str()) => Ok(()),
@@ -64,6 +70,9 @@ impl Store {
         keys: &UserKeys,
         attempt: usize,
     ) -> Result<(), UserWriteError> {
+        if old.is_active() && !new.is_active() {
+            self.reserve(tenant, author, Protected::Users, ONE_USER).await?;
+        }
         let is_rename = old.key != new.key;
         let mut writes = if is_rename {
             rename(tenant, author, (old, new), keys).to_vec()
@@ -71,13 +80,15 @@ impl Store {
             vec![update(tenant, author, (old, new), keys)]
         };
         writes.extend(email_changes(tenant, new.id.as_str(), old.further_emails(), new.further_emails()));
-        match self.commit(&writes, &author.token(attempt)).await {
+        let committed = self.commit(&writes, &author.token(attempt)).await;
+        let written = match committed {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(_, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
             Err(CommitError::Condition(Guard::Name, _)) => Err(UserWriteError::UserNameTaken),
             Err(CommitError::Condition(_, now)) => Err(changed(old, now)?),
             Err(CommitError::Store(error)) => Err(error.into()),
-        }
+        };
+        spend(author, written)
     }
 
     /// Deletes a user, if `old` is still the current version, and with it its place in its groups. If those are many,
@@ -92,6 +103,9 @@ impl Store {
         old: &User,
         attempt: usize,
     ) -> Result<(), UserWriteError> {
+        if old.is_active() {
+            self.reserve(tenant, author, Protected::Users, ONE_USER).await?;
+        }
         let mut writes = vec![require_membership_version(Write::delete(Table::Users, user_key(tenant, &old.key)), old)];
         writes.extend(email_changes(tenant, old.id.as_str(), old.further_emails(), &[]));
         writes.push(deletion(tenant, author, old.id.as_str(), old.record.version));
@@ -102,14 +116,24 @@ impl Store {
             let there = self.parents_there(tenant, &old.membership, attempt).await?;
             writes.extend(departure(tenant, old.id.as_str(), &old.membership, &there));
         }
-        match self.commit(&writes, &author.token(attempt)).await {
+        let committed = self.commit(&writes, &author.token(attempt)).await;
+        let written = match committed {
             Ok(()) => self.leave_batches(tenant, author, old.id.as_str()).await.map_err(Into::into),
             // One of its groups is gone.
             Err(CommitError::Condition(Guard::Parent, _)) => Err(UserWriteError::Changed(Some(Box::new(old.clone())))),
             Err(CommitError::Condition(_, now)) => Err(changed(old, now)?),
             Err(CommitError::Store(error)) => Err(error.into()),
-        }
+        };
+        spend(author, written)
     }
+}
+
+/// What the request has counted stays counted, unless the store says that nothing was written.
+fn spend(author: &Author, written: Result<(), UserWriteError>) -> Result<(), UserWriteError> {
+    if !matches!(written, Err(UserWriteError::Changed(_) | UserWriteError::UserNameTaken)) {
+        author.reservation.spend();
+    }
+    written
 }
 
 /// A change of named attributes: never a whole item, which could undo another request's membership write.

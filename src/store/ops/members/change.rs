@@ -14,9 +14,11 @@ use crate::limits::{
     MAX_MEMBER_CHANGES, MAX_REPLACE_ATTEMPTS, MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
 };
 use crate::scim::membership::{Ids, MembershipChange};
+use crate::store::dynamo::dry_run;
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError, group_key};
+use crate::store::model::hold::{Loss, Protected};
 use crate::store::model::job::DeferredJob;
 use crate::store::model::member::Members;
 use crate::store::model::member_batch::{BatchMembers, MemberBatch};
@@ -73,6 +75,7 @@ impl Store {
         members: &Ids,
         idempotency: Option<&IdempotencyKey>,
     ) -> Result<(), GroupError> {
+        dry_run::note_created(group.id.as_str());
         for attempt in 0..MAX_WRITE_ATTEMPTS {
             let join = self.resolve_additions(tenant, &group.id, members, &PrefetchedMembers::default()).await?;
             let moves = Moves { join, ..Moves::default() };
@@ -111,15 +114,24 @@ impl Store {
         change: GroupChange<'_>,
         known: &PrefetchedMembers,
     ) -> Result<(), GroupError> {
-        match (change.members.is_whole, &change.old.batch) {
+        let written = match (change.members.is_whole, &change.old.batch) {
             (false, _) => self.move_members(tenant, author, change, known).await,
             (true, None) => self.replace_members(tenant, author, change).await,
             (true, Some(_)) => self.await_turn(tenant, author, change.old).await,
+        };
+        // What was counted stays counted, unless the store says that nothing was written.
+        if matches!(written, Ok(()) | Err(GroupError::Store(_))) {
+            author.reservation.spend();
         }
+        written
     }
 
     /// Waits until a group's batch is carried out, and asks for another attempt.
     async fn await_turn(&self, tenant: &Tenant, author: &Author, group: &Group) -> Result<(), GroupError> {
+        // A dry run carries nothing out: it does not know how the group will be.
+        if dry_run::is_on() {
+            return Err(StoreError::Contended(0).into());
+        }
         match self.await_batch(tenant, author, group, &KnownMembers::new()).await? {
             true => Err(GroupError::Changed(self.group(tenant, &group.id).await?.map(Box::new))),
             false => Err(StoreError::Contended(0).into()),
@@ -156,13 +168,16 @@ impl Store {
             }
             return if change.requires_change { Err(GroupError::Unchanged) } else { Ok(()) };
         }
+        let loss = Loss { count: moves.count_leaving(id, pending), is_most: false };
         if moves.fits(pending) {
+            self.reserve(tenant, author, Protected::Group(id), loss).await?;
             let moves = moves.writes(tenant, id, pending, author.at);
             return self.write_change(tenant, author, change, (change.precondition(), None), moves).await;
         }
         if pending.is_some() {
             return self.await_turn(tenant, author, change.old).await;
         }
+        self.reserve(tenant, author, Protected::Group(id), loss).await?;
         let members = BatchMembers { add: kinds(&moves.join), remove: remove.clone(), ..BatchMembers::default() };
         let known = by_id(moves.join.into_iter().chain(moves.leave));
         self.commit_batch(tenant, author, change, (&members, &known)).await
@@ -181,6 +196,8 @@ impl Store {
         let add = wanted.iter().filter(|id| !now.contains_key(*id)).cloned().collect();
         let leaving = || now.keys().filter(|id| !wanted.contains(*id));
         let join = self.resolve_additions(tenant, id, &add, &PrefetchedMembers::default()).await?;
+        // Who names fewer than half of those that were read leaves out most of them.
+        let loss = Loss { count: i64::try_from(leaving().count()).unwrap_or(i64::MAX), is_most: is_cut };
         let is_small = !is_cut && leaving().take(MAX_TRANSACTION_MEMBERS + 1).count() <= MAX_TRANSACTION_MEMBERS;
         if is_small && change.attempt < MAX_REPLACE_ATTEMPTS {
             let remove = leaving().cloned().collect();
@@ -191,12 +208,16 @@ impl Store {
                 return self.confirm(tenant, change.old).await;
             }
             if moves.fits(None) {
+                let loss = Loss { count: moves.count_leaving(id, None), is_most: false };
+                self.reserve(tenant, author, Protected::Group(id), loss).await?;
                 // The version says that nobody else has come or gone.
                 let moves = moves.writes(tenant, id, None, author.at);
                 return self.write_change(tenant, author, change, (Precondition::Version, None), moves).await;
             }
+            self.reserve(tenant, author, Protected::Group(id), loss).await?;
             return self.commit_whole(tenant, author, change, (&now, moves.join)).await;
         }
+        self.reserve(tenant, author, Protected::Group(id), loss).await?;
         self.commit_whole(tenant, author, change, (&now, join)).await
     }
 

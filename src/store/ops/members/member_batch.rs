@@ -21,6 +21,7 @@ use crate::limits::{
 };
 use crate::scim::membership::Ids;
 use crate::store::dynamo::commit::{CommitError, pause};
+use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::{Item, at, n, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
@@ -200,6 +201,7 @@ impl Store {
     /// What is `known` of the members is not read again.
     pub(super) async fn finish_in_time(&self, tenant: &Tenant, author: &Author, group: &Group, known: &KnownMembers) {
         if group.batch.is_some()
+            && !dry_run::is_on()
             && let Err(error) = self.await_batch(tenant, author, group, known).await
         {
             tracing::warn!(%error, "a committed change of members is left to the worker");

@@ -51,6 +51,12 @@ impl Moves {
             && !self.leave.iter().any(|member| is_member(member, group, pending))
     }
 
+    /// How many members leave who are members.
+    pub(super) fn count_leaving(&self, group: &GroupId, pending: Option<Pending<'_>>) -> i64 {
+        let leaving = self.leave.iter().filter(|member| is_member(member, group, pending)).count();
+        i64::try_from(leaving).unwrap_or(i64::MAX)
+    }
+
     /// Whether all fits one transaction, with whatever else a change of a group writes.
     pub(super) fn fits(&self, pending: Option<Pending<'_>>) -> bool {
         let limit = if pending.is_some() { MAX_TRANSACTION_MEMBERS * 2 / 3 } else { MAX_TRANSACTION_MEMBERS };

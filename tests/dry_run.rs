@@ -1,0 +1,199 @@
+//! `Rollcall-Dry-Run`: every SCIM write answers as it would, and writes nothing. Walks the route table.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use rollcall::api::{Base, ROUTES};
+use rollcall::auth::Scope;
+use rollcall::store::dynamo::tables::Table;
+use serde_json::{Value, json};
+
+use crate::admin::ask;
+use crate::bulk::{bulk, post};
+use crate::support::{Harness, ScimResponse, key, patch};
+
+const DRY: (&str, &str) = ("rollcall-dry-run", "true");
+
+/// Everything that is stored.
+async fn stored(harness: &Harness) -> Vec<(Table, HashMap<String, AttributeValue>)> {
+    let mut all = Vec::new();
+    for table in Table::ALL {
+        let scan = harness.app.store.client().scan().table_name(harness.app.store.names().of(table));
+        let mut items = scan.consistent_read(true).into_paginator().items().send();
+        while let Some(item) = items.next().await {
+            all.push((table, item.unwrap()));
+        }
+    }
+    all
+}
+
+/// A request in both ways: the dry one first.
+async fn both(harness: &Harness, method: &str, path: &str, body: Option<Value>, key: &str) -> [ScimResponse; 2] {
+    let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+    let (uri, header) = (format!("/acme/scim/v2{path}"), format!("Bearer {key}"));
+    let authorization = ("authorization", header.as_str());
+    let before = stored(harness).await;
+    let dry = harness.raw(method, &uri, bytes.clone(), &[authorization, DRY]).await;
+    assert!(stored(harness).await == before, "{method} {path} has written");
+    assert_eq!(dry.headers.get(DRY.0).unwrap(), "true", "{method} {path}");
+    let real = harness.raw(method, &uri, bytes, &[authorization]).await;
+    assert!(real.headers.get(DRY.0).is_none());
+    assert_eq!(dry.status, real.status, "{method} {path}: {dry:?} {real:?}");
+    [dry, real]
+}
+
+/// A body without what differs from one request to the next.
+fn lasting(mut body: Value) -> Value {
+    let Some(fields) = body.as_object_mut() else { return body };
+    fields.remove("id");
+    fields.remove("meta");
+    body
+}
+
+/// Two users, the automation user and a group of all three, under names of their own.
+async fn resources(harness: &Harness, prefix: &str, bot: &str) -> (Vec<String>, String) {
+    let mut users = Vec::new();
+    for name in ["a", "b"] {
+        users.push(harness.user(&format!("{prefix}-{name}")).await);
+    }
+    users.push(harness.user(bot).await);
+    let members: Vec<_> = users.iter().map(|id| json!({"value": id})).collect();
+    let body = json!({"displayName": prefix, "members": members});
+    let group = harness.send("POST", "/Groups", body).await.body["id"].as_str().unwrap().to_owned();
+    (users, group)
+}
+
+/// Requests to a route that change something, and some that are refused.
+fn requests(name: &str, users: &[String], group: &str) -> Vec<(String, Option<Value>)> {
+    let (user, other) = (&users[0], &users[1]);
+    let off = || Some(patch(json!([{"op": "replace", "path": "active", "value": false}])));
+    let remove = patch(json!([{"op": "remove", "path": format!("members[value eq \"{other}\"]")}]));
+    let members = json!([{"value": user}]);
+    let nobody = "2819c223-7f76-453a-919d-413861904646";
+    match name {
+        "users.create" => vec![
+            (
+                "/Users".into(),
+                Some(json!({"userName": format!("{name}-new"), "emails": [{"value": "a@x"}, {"value": "b@x"}]})),
+            ),
+            ("/Users".into(), Some(json!({"userName": format!("{name}-A")}))),
+            ("/Users".into(), Some(json!({"title": "no name"}))),
+        ],
+        "users.replace" => vec![
+            (format!("/Users/{user}"), Some(json!({"userName": format!("{name}-b")}))),
+            (format!("/Users/{user}"), Some(json!({"userName": format!("{name}-c"), "active": false}))),
+            (format!("/Users/{nobody}"), Some(json!({"userName": "x"}))),
+        ],
+        "users.patch" => vec![(format!("/Users/{user}"), off()), (format!("/Users/{user}"), off())],
+        "users.delete" => vec![(format!("/Users/{user}"), None), (format!("/Users/{nobody}"), None)],
+        "groups.create" => vec![
+            ("/Groups".into(), Some(json!({"displayName": format!("{name}-new"), "members": members}))),
+            ("/Groups".into(), Some(json!({"displayName": name, "members": members}))),
+            ("/Groups".into(), Some(json!({"displayName": "x", "members": [{"value": nobody}]}))),
+        ],
+        "groups.replace" => vec![
+            (format!("/Groups/{group}"), Some(json!({"displayName": format!("{name}-new"), "members": members}))),
+            (format!("/Groups/{group}"), Some(json!({"displayName": format!("{name}-new"), "members": []}))),
+        ],
+        "groups.patch" => vec![
+            (format!("/Groups/{group}?attributes=displayName,members"), Some(remove.clone())),
+            (
+                format!("/Groups/{group}"),
+                Some(patch(json!([{"op": "replace", "path": "displayName", "value": "renamed"}]))),
+            ),
+        ],
+        "groups.delete" => vec![(format!("/Groups/{group}"), None)],
+        "groupmembers.create" => {
+            vec![("/GroupMembers".into(), Some(json!({"group": {"value": group}, "member": {"value": other}})))]
+        }
+        "groupmembers.delete" => vec![(format!("/GroupMembers/{group}.{other}"), None)],
+        "bulk.post" => vec![(
+            "/Bulk".into(),
+            Some(bulk(json!([
+                post("/Users", "u", json!({"userName": "of-bulk"})),
+                post("/Groups", "g", json!({"displayName": "of-bulk", "members": [{"value": "bulkId:u"}]})),
+                {"method": "DELETE", "path": format!("/Users/{user}")},
+                {"method": "PATCH", "path": format!("/Groups/{group}"), "data": remove},
+            ]))),
+        )],
+        "me.replace" => vec![("/Me".into(), Some(json!({"userName": "bot", "title": "t"})))],
+        "me.patch" => vec![("/Me".into(), off())],
+        "me.delete" => vec![("/Me".into(), None)],
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_write_answers_as_it_would_and_writes_nothing() {
+    for route in ROUTES.iter().filter(|route| route.base == Base::Scim && route.scope == Scope::Write) {
+        let harness = Harness::new().await;
+        let (users, group) = resources(&harness, route.name, "bot").await;
+        let bot = key(&harness.app.store, &"acme".parse().unwrap(), |record| {
+            (record.automation, record.used) = (Some("bot".into()), None);
+        })
+        .await;
+        if route.name == "groupmembers.create" {
+            let remove = patch(json!([{"op": "remove", "path": format!("members[value eq \"{}\"]", users[1])}]));
+            assert_eq!(harness.send("PATCH", &format!("/Groups/{group}"), remove).await.status, 204);
+        }
+        let all = requests(route.name, &users, &group);
+        assert!(!all.is_empty(), "{} is not tried", route.name);
+        for (path, body) in all {
+            let [dry, real] = both(&harness, route.method.as_str(), &path, body, &bot).await;
+            if route.name == "bulk.post" {
+                let statuses = |reply: &ScimResponse| {
+                    let results = reply.body["Operations"].as_array().unwrap().iter();
+                    results.map(|result| result["status"].clone()).collect::<Vec<_>>()
+                };
+                assert_eq!(statuses(&dry), statuses(&real), "{dry:?}");
+            } else {
+                assert_eq!(lasting(dry.body), lasting(real.body), "{} {path}", route.name);
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_many_members_and_a_held_one_are_tried_too() {
+    let harness = Harness::new().await;
+    let admin = harness.operator().await;
+    let hold = json!({"settings": {"protect": "hold", "protectUsers": "0%/1"}});
+    assert_eq!(ask(&harness, &admin, "PATCH", "/tenants/acme", hold).await.status, 200);
+    let mut members = Vec::new();
+    for number in 0..130 {
+        members.push(json!({"value": harness.user(&format!("m{number}")).await}));
+    }
+    let acme = harness.acme.clone();
+    let [_, real] =
+        both(&harness, "POST", "/Groups", Some(json!({"displayName": "g", "members": members})), &acme).await;
+    let path = format!("/Groups/{}", real.body["id"].as_str().unwrap());
+    let keep = |count: usize| Some(json!({"displayName": "g", "members": members[..count]}));
+    for (count, status) in [(10, 429), (70, 200), (130, 200)] {
+        let [dry, _] = both(&harness, "PUT", &path, keep(count), &acme).await;
+        assert_eq!(dry.status, status);
+    }
+    for (number, status) in [(0, 200), (1, 429)] {
+        let user = format!("/Users/{}", members[number]["value"].as_str().unwrap());
+        let off = patch(json!([{"op": "replace", "path": "active", "value": false}]));
+        let [dry, _] = both(&harness, "PATCH", &user, Some(off), &acme).await;
+        assert_eq!(dry.status, status);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nothing_can_be_tried_the_header_is_refused() {
+    let harness = Harness::new().await;
+    let admin = format!("Bearer {}", harness.operator().await);
+    let before = stored(&harness).await;
+    let body = json!({"name": "initech"}).to_string().into_bytes();
+    let reply = harness.raw("POST", "/admin/v1/tenants", body, &[("authorization", &admin), DRY]).await;
+    assert_eq!(reply.status, 400);
+    let reply = harness.send_with("POST", "/Users", json!({"userName": "a"}), &[("rollcall-dry-run", "yes")]).await;
+    assert_eq!(reply.status, 400);
+    assert!(stored(&harness).await == before);
+    assert_eq!(
+        harness.send_with("POST", "/Users", json!({"userName": "a"}), &[("rollcall-dry-run", "false")]).await.status,
+        201
+    );
+    assert_eq!(harness.send_with("GET", "/Users", None, &[DRY]).await.body["totalResults"], 1);
+}
