@@ -84,7 +84,7 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     };
     let is_dry = found.as_ref().is_ok_and(|(route, _)| dry_run::is_asked(route, &request).unwrap_or_default());
     let (outcome, spent) = match is_dry {
-        true => Meter::measure(Box::pin(dry_run::within(in_time))).await,
+        true => Meter::measure(Box::pin(dry_run::run(in_time))).await,
         false => Meter::measure(in_time).await,
     };
     let (key, status, error) = match &outcome {

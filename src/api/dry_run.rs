@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response};
 use super::context::Route;
 use super::path::Base;
 use crate::scim::ScimError;
-pub(super) use crate::store::dynamo::dry_run::{is_on, within};
+pub(super) use crate::store::dynamo::dry_run::{is_on, run};
 
 const DRY_RUN: HeaderName = HeaderName::from_static("rollcall-dry-run");
 

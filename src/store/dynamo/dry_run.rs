@@ -17,7 +17,7 @@ tokio::task_local! {
 struct DryRun(Mutex<BTreeSet<String>>);
 
 /// Does a request's work without any write.
-pub async fn within<T>(work: impl Future<Output = T>) -> T {
+pub async fn run<T>(work: impl Future<Output = T>) -> T {
     DRY_RUN.scope(Arc::default(), work).await
 }
 
