@@ -299,3 +299,21 @@ pub const MAX_EVENT_WAIT_SECONDS: u64 = 20;
 
 /// Most types of events that a request to the feed names: there are fewer.
 pub const MAX_EVENT_TYPES: usize = 32;
+
+/// How long in seconds a service other than DynamoDB may take to answer a call: they answer in tens of milliseconds, and
+/// the worker has other tenants to serve.
+pub const SERVICE_ANSWER_SECONDS: u64 = 5;
+
+/// Longest answer of such a service: a batch of change records that Lambda has kept in S3 has up to 6 MB, escaped.
+pub const MAX_SERVICE_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long in seconds one of several `rollcall serve` on one endpoint may follow its streams without a sign of life. It
+/// gives one three times in that time; who has died is replaced after it.
+pub const FOLLOWER_LEASE_SECONDS: i64 = 5;
+
+/// How often in seconds the local follower looks for new shards of a stream: DynamoDB splits one every four hours.
+pub const SHARD_REFRESH_SECONDS: u64 = 10;
+
+/// How often in seconds `rollcall serve` deletes what has expired, where the engine does not: DynamoDB takes up to some
+/// days, and nobody is shown an expired event meanwhile.
+pub const LOCAL_EXPIRY_SECONDS: u64 = 60 * 60;

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 
 use crate::app::Clock;
-use crate::store::dynamo::tables::{AccessList, TablePermission};
+use crate::store::dynamo::tables::{AccessList, Table, TablePermission};
 use crate::store::model::change_record::{ChangeRecord, ChangedItem};
 use crate::store::{Store, StoreError};
 
@@ -123,6 +123,18 @@ pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
         if let Err(error) = store.recount(&tenant.name, clock.now()).await {
             tracing::error!(%error, "users are not counted");
         }
+    }
+    Ok(())
+}
+
+/// Tells the readers of every feed that changes of a table are missing: which tenants they were of, nobody knows.
+///
+/// # Errors
+/// As the store's. Who was told already is told again the next time.
+pub async fn write_gaps(store: &Store, clock: &Clock, table: Table) -> Result<(), StoreError> {
+    tracing::error!(table = table.as_str(), "changes are missing in the feed");
+    for tenant in store.tenants().await? {
+        store.write_gap(&tenant.name, table, clock.now()).await?;
     }
     Ok(())
 }

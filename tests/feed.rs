@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 mod commands;
 mod crash;
+mod follower;
 mod ledger;
 mod reader;
 

@@ -27,6 +27,9 @@ use crate::store::model::user::hour;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
+mod append;
+#[cfg(feature = "local")]
+pub mod follower;
 mod read;
 
 pub use read::{FeedPage, FeedPosition, FeedStart};
@@ -127,10 +130,15 @@ impl Rows<'_> {
             self.head.stream.clone_from(&record.stream);
         }
         self.head.sequence = pad(&record.sequence);
+        self.push(&record.sequence, events);
+    }
+
+    /// Adds the rows of events at the place of the head.
+    fn push(&mut self, sequence: &str, events: Vec<Event>) {
         for (number, event) in events.into_iter().enumerate() {
             self.mark_hour(event.at);
             self.head.count += 1;
-            let row = self.row(&record.sequence, number, event);
+            let row = self.row(sequence, number, event);
             self.items.push(row);
         }
     }
@@ -311,33 +319,4 @@ fn head_key(tenant: &TenantName, lane: Lane) -> Item {
 
 fn mark_key(tenant: &TenantName, lane: Lane, hour: &str) -> Item {
     Item::from([("pk".to_owned(), s(format!("{tenant}#t"))), ("sk".to_owned(), s(format!("{}#{hour}", lane.letter())))])
-}
-
-/// Where a process with an embedded engine has stopped, beside the feed.
-#[cfg(feature = "local")]
-impl Store {
-    /// The last change record of a table that was worked off here.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn follower_position(&self, table: &str) -> Result<Option<String>, StoreError> {
-        let got = self.items(Table::Changes, vec![follower_key(table)]).await?;
-        Ok(got.first().and_then(|item| optional_text(item, "seq")).map(str::to_owned))
-    }
-
-    /// Notes the last change record of a table that was worked off here.
-    ///
-    /// # Errors
-    /// As the store's.
-    pub async fn follow(&self, table: &str, sequence: &str) -> Result<(), StoreError> {
-        let mut item = follower_key(table);
-        item.insert("seq".into(), s(sequence));
-        self.put_items(Table::Changes, vec![item]).await
-    }
-}
-
-/// A full stop begins no tenant's name.
-#[cfg(feature = "local")]
-fn follower_key(table: &str) -> Item {
-    Item::from([("pk".to_owned(), s(".follower")), ("sk".to_owned(), s(table))])
 }
