@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+pub mod bus;
 pub mod clock;
 pub mod https;
+pub mod lost;
 pub mod metrics;
 pub mod profile_cache;
 

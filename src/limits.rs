@@ -317,3 +317,25 @@ pub const SHARD_REFRESH_SECONDS: u64 = 10;
 /// How often in seconds `rollcall serve` deletes what has expired, where the engine does not: DynamoDB takes up to some
 /// days, and nobody is shown an expired event meanwhile.
 pub const LOCAL_EXPIRY_SECONDS: u64 = 60 * 60;
+
+/// Most entries of one `PutEvents` call: EventBridge's limit.
+pub const MAX_BUS_ENTRIES: usize = 10;
+
+/// Most bytes of one `PutEvents` call. EventBridge takes 1 MB since 2026, and took 256 KB before: rules, archives and
+/// targets of a bus may still have the smaller bound. A longer event leaves out its old values, then its new ones.
+pub const MAX_BUS_BYTES: usize = 256 * 1024;
+
+/// Attempts to put an entry on the bus within one batch of the worker: with pauses that double from 100 ms, 3 seconds.
+/// What is not put then is put with the next batch of the tenant, or by the daily run.
+pub const MAX_BUS_ATTEMPTS: u32 = 6;
+
+/// How often in seconds the worker notes that it is there. A stream keeps records for 24 hours, so that an hour more or
+/// less says whether some can be gone.
+pub const PRESENCE_SECONDS: i64 = 60 * 60;
+
+/// How long in seconds a stream of DynamoDB keeps its records.
+pub const STREAM_SECONDS: i64 = 24 * 60 * 60;
+
+/// Age in seconds of a record that the worker would have seen earlier, had it been there: Lambda hands records over within
+/// seconds.
+pub const LATE_RECORD_SECONDS: i64 = 60 * 60;

@@ -6,15 +6,21 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::app::Clock;
+use crate::app::bus::EventBus;
+use crate::app::lost::LostBatch;
+use crate::sigv4::SignedClient;
 use crate::store::dynamo::tables::{AccessList, Table, TablePermission};
 use crate::store::model::change_record::{ChangeRecord, ChangedItem};
 use crate::store::{Store, StoreError};
+use crate::worker::presence::Presence;
 
 mod feed;
 #[cfg(feature = "local")]
 pub mod follow;
+pub mod presence;
 
 /// The function's handler string.
 pub const HANDLER: &str = "stream";
@@ -48,11 +54,31 @@ const WORKS_AT_ONCE: usize = 4;
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Change records of the tables `links`, `users` and `groups`, as Lambda hands them over. Of work, its key: the rest is
-/// read from the table. An event without records, once a day, has the worker look for what was given up.
+/// read from the table. An event without records, once a day, has the worker look for what was given up. An event with a
+/// detail tells of a batch that was given up for good.
 #[derive(Debug, Deserialize)]
 pub struct StreamEvent {
     #[serde(rename = "Records", default)]
     records: Vec<ChangeRecord>,
+    /// Who tells: the daily schedule's events have a detail, too.
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    detail: Value,
+}
+
+/// The source of an event about a batch in S3.
+const S3: &str = "aws.s3";
+
+/// What the worker speaks to besides the store. By default, nothing.
+#[derive(Debug, Default)]
+pub struct Channels {
+    /// For what Lambda has kept in S3.
+    pub client: Option<SignedClient>,
+    /// Where events are put, besides the feed.
+    pub bus: Option<EventBus>,
+    /// Where a worker notes that it is there, whose absence nobody would notice otherwise.
+    pub presence: Option<Presence>,
 }
 
 /// Which records are to be handed over again (`ReportBatchItemFailures`).
@@ -62,12 +88,26 @@ pub struct StreamResponse {
     batch_item_failures: Vec<BatchItemFailure>,
     #[serde(skip)]
     feed_lag: Option<u64>,
+    #[serde(skip)]
+    bus_failures: u64,
+    #[serde(skip)]
+    error: Option<String>,
 }
 
 impl StreamResponse {
     /// How old in milliseconds the oldest change was when it was in the feed; none if there was none.
     pub fn feed_lag(&self) -> Option<u64> {
         self.feed_lag
+    }
+
+    /// How many lanes have events that the bus did not take.
+    pub fn bus_failures(&self) -> u64 {
+        self.bus_failures
+    }
+
+    /// Why the event must be handed over again as a whole.
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
     }
 }
 
@@ -79,11 +119,17 @@ struct BatchItemFailure {
 
 /// Does the work that the records of a batch stand for, once it has settled.
 pub async fn handle(store: &Store, clock: &Clock, event: StreamEvent) -> StreamResponse {
+    handle_with(store, clock, &Channels::default(), event).await
+}
+
+/// As [`handle`], with what it speaks to besides the store.
+pub async fn handle_with(store: &Store, clock: &Clock, channels: &Channels, event: StreamEvent) -> StreamResponse {
+    if event.source == S3 {
+        let error = tell_lost(store, clock, channels, event.detail).await.err();
+        return StreamResponse { batch_item_failures: Vec::new(), feed_lag: None, bus_failures: 0, error };
+    }
     if event.records.is_empty() {
-        match sweep(store, clock).await {
-            Ok(count) => tracing::info!(count, "work that was left is done"),
-            Err(error) => tracing::error!(%error, "work is left"),
-        }
+        return daily(store, clock, channels).await;
     }
     let (links, others): (Vec<_>, Vec<_>) =
         event.records.into_iter().partition(|record| matches!(record.item(), ChangedItem::Link(..)));
@@ -91,15 +137,41 @@ pub async fn handle(store: &Store, clock: &Clock, event: StreamEvent) -> StreamR
         let ChangedItem::Link(pk, sk) = record.item() else { return None };
         let error = settle(store, clock, pk, sk).await.err()?;
         tracing::error!(%error, "work is left");
-        Some(BatchItemFailure { item_identifier: record.sequence().to_owned() })
+        Some(record.sequence().to_owned())
     });
     let failures = futures_util::stream::iter(done).buffer_unordered(WORKS_AT_ONCE).filter_map(std::future::ready);
-    let mut batch_item_failures: Vec<_> = failures.collect().await;
+    let mut failures: Vec<_> = failures.collect().await;
     let oldest = others.first().cloned();
-    let of_feed = feed::write(store, clock, others).await;
-    let feed_lag = oldest.filter(|_| of_feed.is_empty()).and_then(|record| record.age(clock.now()));
-    batch_item_failures.extend(of_feed.into_iter().map(|item_identifier| BatchItemFailure { item_identifier }));
-    StreamResponse { batch_item_failures, feed_lag }
+    let of_feed = feed::write(store, clock, channels, others).await;
+    let feed_lag = oldest.filter(|_| of_feed.failures.is_empty()).and_then(|record| record.age(clock.now()));
+    failures.extend(of_feed.failures);
+    let batch_item_failures =
+        failures.into_iter().map(|item_identifier| BatchItemFailure { item_identifier }).collect();
+    StreamResponse { batch_item_failures, feed_lag, bus_failures: of_feed.bus_failures, error: None }
+}
+
+async fn tell_lost(store: &Store, clock: &Clock, channels: &Channels, detail: Value) -> Result<(), String> {
+    let batch: LostBatch = serde_json::from_value(detail).map_err(|e| e.to_string())?;
+    presence::tell_lost(store, clock, channels, &batch).await.map_err(|error| error.to_string())
+}
+
+/// What is done once a day: work that was given up, events that the bus did not take, and a sign that shows whether the
+/// worker follows the streams.
+async fn daily(store: &Store, clock: &Clock, channels: &Channels) -> StreamResponse {
+    match sweep(store, clock).await {
+        Ok(count) => tracing::info!(count, "work that was left is done"),
+        Err(error) => tracing::error!(%error, "work is left"),
+    }
+    if channels.presence.is_some()
+        && let Err(error) = store.write_probes(clock.now()).await
+    {
+        tracing::error!(%error, "the daily sign is not written");
+    }
+    let bus_failures = match &channels.bus {
+        None => 0,
+        Some(bus) => feed::publish_all(store, bus).await,
+    };
+    StreamResponse { batch_item_failures: Vec::new(), feed_lag: None, bus_failures, error: None }
 }
 
 async fn settle(store: &Store, clock: &Clock, pk: &str, sk: &str) -> Result<(), StoreError> {
@@ -130,11 +202,11 @@ pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
 /// Tells the readers of every feed that changes of a table are missing: which tenants they were of, nobody knows.
 ///
 /// # Errors
-/// As the store's. Who was told already is told again the next time.
-pub async fn write_gaps(store: &Store, clock: &Clock, table: Table) -> Result<(), StoreError> {
-    tracing::error!(table = table.as_str(), "changes are missing in the feed");
+/// As the store's. A second attempt with the same cause tells who was not told.
+pub async fn write_gaps(store: &Store, clock: &Clock, table: Table, cause: &str) -> Result<(), StoreError> {
+    tracing::error!(table = table.as_str(), cause, "changes are missing in the feed");
     for tenant in store.tenants().await? {
-        store.write_gap(&tenant.name, table, clock.now()).await?;
+        store.write_gap(&tenant.name, table, cause, clock.now()).await?;
     }
     Ok(())
 }

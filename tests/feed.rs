@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod follower;
 mod ledger;
+mod outward;
 mod reader;
 
 use crate::support::feed::{Pump, Reader, all_events};

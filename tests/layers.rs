@@ -33,7 +33,7 @@ const LAYERS: &[(&str, &[&str], &[&str])] = &[
     ("store", &["auth", "limits", "scim", "sigv4", "tenant"], &["aws", "dynoxide", "http", "tokio"]),
     ("app", &["auth", "limits", "scim", "sigv4", "store", "tenant"], &["aws", "http", "tokio"]),
     ("admin", &["app", "auth", "limits", "scim", "store", "tenant"], &["http"]),
-    ("worker", &["app", "auth", "limits", "store", "tenant"], &["tokio"]),
+    ("worker", &["app", "auth", "limits", "sigv4", "store", "tenant"], &["tokio"]),
     ("api", &["admin", "app", "auth", "limits", "scim", "store", "tenant"], &["http", "lambda_http", "tokio"]),
     (
         "cli",

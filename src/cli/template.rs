@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crate::api::ROUTES;
 use crate::api::route::FALLBACK;
+use crate::limits::STREAM_SECONDS;
 use crate::store::dynamo::tables::{AccessList, Table, TablePermission};
 use crate::worker;
 
@@ -32,7 +33,7 @@ pub fn functions() -> String {
         role(&mut yaml, route.name, &statements(route.access));
     }
     let feed = feed_mapping("Users", Table::Users) + &feed_mapping("Groups", Table::Groups);
-    let events = format!("{WORKER_LINKS}{feed}{WORKER_SCHEDULE}");
+    let events = format!("{WORKER_LINKS}{feed}{WORKER_LOST}{WORKER_SCHEDULE}");
     function(&mut yaml, worker::HANDLER, WORKER_SETTINGS, &events);
     role(&mut yaml, worker::HANDLER, &format!("{}{WORKER_STATEMENTS}", statements(worker::ACCESS)));
     let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
@@ -85,7 +86,9 @@ fn error_alarms() -> String {
 }
 
 /// The worker may take as long as Lambda lets it.
-const WORKER_SETTINGS: &str = "      Timeout: 900\n";
+const WORKER_SETTINGS: &str = "      Timeout: 900
+      Environment: {Variables: {EVENT_BUS: !If [HasEventBus, !Ref EventBusName, !Ref \"AWS::NoValue\"]}}
+";
 
 /// What is not done is handed over again, with what follows it in its shard; given up, it is told to the operator.
 const WORKER_LINKS: &str = "        Links:
@@ -102,8 +105,8 @@ const WORKER_LINKS: &str = "        Links:
             DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}
 ";
 
-/// The changes of a table that the feed is written from. None is given up before the stream forgets it: the feed must not
-/// pass it over.
+/// The changes of a table that the feed is written from. None is given up before an hour is left until the stream forgets
+/// it; then the whole batch is kept, and the worker tells the readers of the feed.
 fn feed_mapping(name: &str, table: Table) -> String {
     format!(
         "        {name}:
@@ -117,11 +120,28 @@ fn feed_mapping(name: &str, table: Table) -> String {
             FunctionResponseTypes: [ReportBatchItemFailures]
             BisectBatchOnFunctionError: true
             MaximumRetryAttempts: -1
-            DestinationConfig: {{OnFailure: {{Type: SQS, Destination: !GetAtt FailedWork.Arn}}}}
+            MaximumRecordAgeInSeconds: {MAX_RECORD_SECONDS}
+            DestinationConfig: {{OnFailure: {{Type: S3, Destination: {LOST_BATCHES}}}}}
 ",
         table.as_str()
     )
 }
+
+/// Age in seconds at which a change is given up.
+const MAX_RECORD_SECONDS: i64 = STREAM_SECONDS - 60 * 60;
+
+/// The bucket of what is given up.
+const LOST_BATCHES: &str = "!Sub [\"arn:${AWS::Partition}:s3:::${Bucket}\", {Bucket: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-lost-batches\"}}]";
+
+/// What is there is handed to the worker.
+const WORKER_LOST: &str = "        Lost:
+          Type: EventBridgeRule
+          Properties:
+            Pattern:
+              source: [aws.s3]
+              detail-type: [Object Created]
+              detail: {bucket: {name: [!ImportValue {\"Fn::Sub\": \"${TablePrefix}-lost-batches\"}]}}
+";
 
 /// Once a day the worker looks for what was given up.
 const WORKER_SCHEDULE: &str = "        Daily:
@@ -139,6 +159,12 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
               - Effect: Allow
                 Action: [sqs:SendMessage]
                 Resource: !GetAtt FailedWork.Arn
+              - Effect: Allow
+                Action: [s3:ListBucket]
+                Resource: !Join [\"\", [!Sub \"arn:${AWS::Partition}:s3:::\", !ImportValue {\"Fn::Sub\": \"${TablePrefix}-lost-batches\"}]]
+              - Effect: Allow
+                Action: [s3:GetObject, s3:PutObject]
+                Resource: !Join [\"\", [!Sub \"arn:${AWS::Partition}:s3:::\", !ImportValue {\"Fn::Sub\": \"${TablePrefix}-lost-batches\"}, /aws/lambda/*]]
 ";
 
 /// The template with the block made anew.

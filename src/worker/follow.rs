@@ -28,11 +28,11 @@ pub struct Follower {
     streams: Streams,
     clock: Clock,
     tables: Vec<FollowedTable>,
-    lease: Option<Lease>,
+    lease: Option<FollowerLease>,
 }
 
 /// The right to follow, where others may want it, too.
-struct Lease {
+struct FollowerLease {
     owner: String,
     /// When it was last taken or kept; none while another process has it.
     renewed: Option<Instant>,
@@ -60,7 +60,7 @@ impl Follower {
     /// One of several on one endpoint; `owner` names this one.
     #[must_use]
     pub fn one_of_several(store: Store, streams: Streams, clock: Clock, owner: String) -> Self {
-        let lease = Some(Lease { owner, renewed: None });
+        let lease = Some(FollowerLease { owner, renewed: None });
         Self { tables: tables(&store), store, streams, clock, lease }
     }
 
@@ -194,7 +194,8 @@ impl Follower {
             Err(StreamError::Trimmed) => {}
             Err(error) => return Err(error.to_string()),
         }
-        write_gaps(&self.store, &self.clock, followed.table).await.map_err(|e| e.to_string())?;
+        let cause = format!("{stream} {shard} {}", after.unwrap_or_default());
+        write_gaps(&self.store, &self.clock, followed.table, &cause).await.map_err(|e| e.to_string())?;
         followed.place.shards.insert(shard.to_owned(), ShardPlace::default());
         self.streams.iterator(stream, shard, None).await.map_err(|e| e.to_string())
     }
@@ -219,8 +220,9 @@ impl Follower {
         let shards = self.streams.shards(&followed.place.stream).await.map_err(|e| e.to_string())?;
         let is_listed = |id: &String| shards.iter().any(|shard| shard.id == *id);
         let is_lost = |(id, place): (&String, &ShardPlace)| !place.is_done && !is_listed(id);
-        if followed.place.shards.iter().any(is_lost) {
-            write_gaps(&self.store, &self.clock, followed.table).await.map_err(|e| e.to_string())?;
+        if let Some((id, _)) = followed.place.shards.iter().find(|shard| is_lost(*shard)) {
+            let cause = format!("{} {id}", followed.place.stream);
+            write_gaps(&self.store, &self.clock, followed.table, &cause).await.map_err(|e| e.to_string())?;
         }
         followed.place.shards.retain(|id, _| is_listed(id));
         let is_done = |id: &String| followed.place.shards.get(id).is_some_and(|place| place.is_done);

@@ -14,6 +14,7 @@ use crate::scim::projection::drop_never_returned;
 use crate::scim::resource::date_time;
 use crate::scim::{Schemas, etag};
 use crate::store::dynamo::item::{Item, optional_number, optional_text};
+use crate::store::dynamo::tables::Table;
 
 mod difference;
 
@@ -71,6 +72,11 @@ pub(in crate::store) enum Lane {
 
 impl Lane {
     pub(in crate::store) const ALL: [Self; 2] = [Self::Users, Self::Groups];
+
+    /// The lane that is made of a table.
+    pub(in crate::store) fn of(table: Table) -> Self {
+        if table == Table::Groups { Self::Groups } else { Self::Users }
+    }
 
     pub(in crate::store) fn letter(self) -> &'static str {
         match self {

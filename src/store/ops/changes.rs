@@ -30,8 +30,11 @@ use crate::tenant::TenantName;
 mod append;
 #[cfg(feature = "local")]
 pub mod follower;
+mod publish;
 mod read;
 
+pub use publish::Unpublished;
+use read::LAST;
 pub use read::{FeedPage, FeedPosition, FeedStart};
 
 /// Digits of a sequence number in a key: DynamoDB's have at most so many.

@@ -5,8 +5,9 @@ use jiff::Timestamp;
 use super::{Head, Lane, Rows};
 use crate::limits::MAX_WRITE_ATTEMPTS;
 use crate::store::dynamo::commit::CommitError;
+use crate::store::dynamo::item::{Item, n, s};
 use crate::store::dynamo::tables::Table;
-use crate::store::dynamo::write::{Guard, Write};
+use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::change::{Event, EventType};
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
@@ -27,13 +28,31 @@ impl Head {
 }
 
 impl Store {
-    /// Tells the readers of a tenant's feed that changes of a table are missing in it, as the worker could not read them.
+    /// Tells the readers of a tenant's feed that changes of a table are missing in it, as the worker could not read them:
+    /// once for each cause, such as the place where they were.
     ///
     /// # Errors
     /// As the store's.
-    pub async fn write_gap(&self, tenant: &TenantName, table: Table, now: Timestamp) -> Result<(), StoreError> {
-        let lane = if table == Table::Groups { Lane::Groups } else { Lane::Users };
-        self.append(tenant, lane, &Event::of_feed(EventType::FeedGap, now), &[]).await.map(drop)
+    pub async fn write_gap(
+        &self,
+        tenant: &TenantName,
+        table: Table,
+        cause: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let lane = Lane::of(table);
+        let marker = self.marker(tenant, &format!("gap#{}#{cause}", lane.letter()), now);
+        self.append(tenant, lane, &Event::of_feed(EventType::FeedGap, now), &[marker]).await.map(drop)
+    }
+
+    /// A row whose condition fails where something was told before.
+    pub(super) fn marker(&self, tenant: &TenantName, what: &str, now: Timestamp) -> Write {
+        // A sort key has at most 1,024 bytes.
+        let what: String = what.chars().take(500).collect();
+        let key = [("pk".to_owned(), s(format!("{tenant}#n"))), ("sk".to_owned(), s(what))];
+        let mut row = Item::from(key);
+        row.insert("ttl".into(), n(now.as_second() + self.retention.as_secs()));
+        Write::put(Table::Changes, row).require(&Condition::Absent("pk"))
     }
 
     /// Adds an event to a lane, together with other writes or not at all; false where a condition of those does not hold.

@@ -19,7 +19,7 @@ use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
 /// Sorts after the rows of a record.
-const LAST: &str = "#9999";
+pub(super) const LAST: &str = "#9999";
 
 /// Where to begin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl Store {
     }
 
     /// The first rows between two places, and whether there are more.
-    async fn lane_rows(
+    pub(super) async fn lane_rows(
         &self,
         tenant: &TenantName,
         lane: Lane,
