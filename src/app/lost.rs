@@ -7,17 +7,17 @@ use crate::sigv4::{ServiceCall, ServiceError, SignedClient};
 /// What EventBridge tells of a new object.
 #[derive(Debug, Clone, serde::Deserialize)]
 pub struct LostBatch {
-    bucket: Named,
-    object: Keyed,
+    bucket: BucketName,
+    object: ObjectKey,
 }
 
 #[derive(Debug, Clone, serde::Deserialize)]
-struct Named {
+struct BucketName {
     name: String,
 }
 
 #[derive(Debug, Clone, serde::Deserialize)]
-struct Keyed {
+struct ObjectKey {
     key: String,
 }
 

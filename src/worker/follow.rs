@@ -19,8 +19,8 @@ use crate::store::ops::changes::follower::{FollowerPlace, ShardPlace};
 /// How often it looks whether there is something new: an event is read within a second of its write.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Records handed over at once: fewer than on Lambda, for here the two tables take turns.
-const BATCH: usize = 200;
+/// Records handed over at once, as on Lambda: what a batch costs besides its rows is the same for any number.
+const BATCH: usize = 1_000;
 
 /// Who follows the streams.
 pub struct Follower {

@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::{SignedDuration, Timestamp};
 use rollcall::app::Clock;
 use rollcall::app::bus::EventBus;
+use rollcall::sigv4::{AMAZON_ROOTS, ServiceCall, SignedClient};
 use rollcall::worker::presence::Presence;
 use rollcall::worker::{self, Channels, StreamResponse};
 use serde_json::{Value, json};
@@ -236,4 +239,68 @@ async fn a_worker_that_was_away_for_a_day_tells_every_feed() {
     assert!(work(25.5).await.is_empty());
     assert!(is_fine(&daily(&harness, &channels()).await));
     assert_eq!(work(60.0).await, ["feed.gap", "feed.gap"], "of users and of groups");
+}
+
+/// An emulated AWS with buses and queues, if there is one (`make e2e-bus`).
+fn emulated() -> Option<SignedClient> {
+    let url = std::env::var("ROLLCALL_TEST_AWS").ok()?;
+    let credentials = SharedCredentialsProvider::new(Credentials::from_keys("test", "test", None));
+    Some(SignedClient::new("us-east-1".to_owned(), credentials, Some(url), AMAZON_ROOTS.to_vec()).unwrap())
+}
+
+async fn ask(client: &SignedClient, service: &str, target: &str, body: Value) -> Value {
+    let version = if service == "sqs" { "application/x-amz-json-1.0" } else { "application/x-amz-json-1.1" };
+    let headers = [("content-type", version), ("x-amz-target", target)];
+    let body = body.to_string();
+    let (host, method, path) = (service, "POST", "/");
+    let call = ServiceCall { service, host, method, path, headers: &headers, body: body.as_bytes() };
+    let answer = client.send(call).await.unwrap();
+    if answer.is_empty() { Value::Null } else { serde_json::from_slice(&answer).unwrap() }
+}
+
+#[tokio::test]
+async fn a_rule_of_an_emulated_bus_brings_the_events_of_a_tenant_to_a_queue() {
+    let Some(client) = emulated().filter(|_| is_embedded()) else { return };
+    let name = format!("product-{:x}", crate::support::random());
+    ask(&client, "events", "AWSEvents.CreateEventBus", json!({"Name": name})).await;
+    let queue = ask(&client, "sqs", "AmazonSQS.CreateQueue", json!({"QueueName": name})).await;
+    let url = queue["QueueUrl"].clone();
+    let names = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
+    let arn = ask(&client, "sqs", "AmazonSQS.GetQueueAttributes", names).await["Attributes"]["QueueArn"].clone();
+    let pattern =
+        json!({"source": ["rollcall"], "detail-type": ["user.created", "user.deactivated"], "resources": ["acme"]});
+    let rule = json!({"Name": name, "EventBusName": name, "EventPattern": pattern.to_string()});
+    ask(&client, "events", "AWSEvents.PutRule", rule).await;
+    let targets = json!({"Rule": name, "EventBusName": name, "Targets": [{"Id": "queue", "Arn": arn}]});
+    ask(&client, "events", "AWSEvents.PutTargets", targets).await;
+
+    let harness = Harness::new().await;
+    let channels = Channels { bus: Some(EventBus::new(client.clone(), name)), ..Channels::default() };
+    let from_start = Pump::new(&harness);
+    for number in 0..25 {
+        harness.user(&format!("u{number}")).await;
+    }
+    group(&harness, "not-asked-for").await;
+    assert!(pump(&harness, &from_start, &channels).await.iter().all(|it| is_fine(it) && it.bus_failures() == 0));
+    let events = Reader::new(&harness).await.read(&harness, 100).await;
+    let mut came = BTreeSet::new();
+    for _ in 0..50 {
+        let request = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1});
+        let answer = ask(&client, "sqs", "AmazonSQS.ReceiveMessage", request).await;
+        for message in answer["Messages"].as_array().into_iter().flatten() {
+            let envelope: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
+            assert_eq!((&envelope["source"], &envelope["resources"]), (&json!("rollcall"), &json!(["acme"])));
+            assert_eq!(envelope["detail-type"], envelope["detail"]["type"]);
+            came.insert(envelope["detail"].to_string());
+            let done = json!({"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]});
+            ask(&client, "sqs", "AmazonSQS.DeleteMessage", done).await;
+        }
+        if came.len() == 25 {
+            break;
+        }
+    }
+    let expected: BTreeSet<_> =
+        events.iter().filter(|event| event["type"] == "user.created").map(Value::to_string).collect();
+    assert_eq!(came.len(), 25);
+    assert_eq!(came, expected);
 }
