@@ -8,6 +8,7 @@ pub mod https;
 pub mod lost;
 pub mod metrics;
 pub mod profile_cache;
+pub mod topic;
 
 pub use clock::Clock;
 

@@ -7,20 +7,23 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::app::Clock;
-use crate::app::bus::EventBus;
 use crate::app::lost::LostBatch;
-use crate::sigv4::SignedClient;
-use crate::store::dynamo::tables::{AccessList, Table, TablePermission};
+use crate::limits::LOCAL_NOTICE_SECONDS;
+use crate::store::dynamo::tables::{AccessList, TablePermission};
 use crate::store::model::change_record::{ChangeRecord, ChangedItem};
 use crate::store::{Store, StoreError};
-use crate::worker::presence::Presence;
 
+mod channels;
 mod feed;
 #[cfg(feature = "local")]
 pub mod follow;
+mod notices;
 pub mod presence;
+
+pub use channels::Channels;
 
 /// The function's handler string.
 pub const HANDLER: &str = "stream";
@@ -40,6 +43,7 @@ pub const ACCESS: AccessList = &[&[
     TablePermission::LINKS_DELETE,
     TablePermission::KEYS_GET,
     TablePermission::KEYS_BATCH_GET,
+    TablePermission::KEYS_QUERY,
     TablePermission::GROUPS_BATCH_GET,
     TablePermission::CHANGES_BATCH_GET,
     TablePermission::CHANGES_QUERY,
@@ -69,17 +73,6 @@ pub struct StreamEvent {
 
 /// The source of an event about a batch in S3.
 const S3: &str = "aws.s3";
-
-/// What the worker speaks to besides the store. By default, nothing.
-#[derive(Debug, Default)]
-pub struct Channels {
-    /// For what Lambda has kept in S3.
-    pub client: Option<SignedClient>,
-    /// Where events are put, besides the feed.
-    pub bus: Option<EventBus>,
-    /// Where a worker notes that it is there, whose absence nobody would notice otherwise.
-    pub presence: Option<Presence>,
-}
 
 /// Which records are to be handed over again (`ReportBatchItemFailures`).
 #[derive(Debug, Serialize)]
@@ -152,7 +145,7 @@ pub async fn handle_with(store: &Store, clock: &Clock, channels: &Channels, even
 
 async fn tell_lost(store: &Store, clock: &Clock, channels: &Channels, detail: Value) -> Result<(), String> {
     let batch: LostBatch = serde_json::from_value(detail).map_err(|e| e.to_string())?;
-    presence::tell_lost(store, clock, channels, &batch).await.map_err(|error| error.to_string())
+    presence::tell_lost(store, clock, channels.client.as_ref(), &batch).await.map_err(|error| error.to_string())
 }
 
 /// What is done once a day: work that was given up, events that the bus did not take, and a sign that shows whether the
@@ -166,6 +159,9 @@ async fn daily(store: &Store, clock: &Clock, channels: &Channels) -> StreamRespo
         && let Err(error) = store.write_probes(clock.now()).await
     {
         tracing::error!(%error, "the daily sign is not written");
+    }
+    if let Err(error) = notices::look(store, clock, channels.topic.as_ref()).await {
+        tracing::error!(%error, "notices are not told");
     }
     let bus_failures = match &channels.bus {
         None => 0,
@@ -199,22 +195,18 @@ pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Tells the readers of every feed that changes of a table are missing: which tenants they were of, nobody knows.
-///
-/// # Errors
-/// As the store's. A second attempt with the same cause tells who was not told.
-pub async fn write_gaps(store: &Store, clock: &Clock, table: Table, cause: &str) -> Result<(), StoreError> {
-    tracing::error!(table = table.as_str(), cause, "changes are missing in the feed");
-    for tenant in store.tenants().await? {
-        store.write_gap(&tenant.name, table, cause, clock.now()).await?;
-    }
-    Ok(())
-}
-
 /// Looks for settled work of every tenant, again and again; where no stream tells who comes and goes, users are counted
-/// anew each time.
+/// anew each time. From time to time, tells what somebody should look at.
 pub async fn run(store: Store, clock: Clock, counts: bool) {
+    let mut looked = None::<Instant>;
     loop {
+        let interval = Duration::from_secs(LOCAL_NOTICE_SECONDS);
+        if looked.is_none_or(|looked| looked.elapsed() >= interval) {
+            looked = Some(Instant::now());
+            if let Err(error) = notices::look(&store, &clock, None).await {
+                tracing::error!(%error, "notices are not told");
+            }
+        }
         match sweep(&store, &clock).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "work was carried out"),

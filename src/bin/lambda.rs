@@ -8,6 +8,7 @@ use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
 use rollcall::app::bus::EventBus;
 use rollcall::app::metrics::Observer;
+use rollcall::app::topic::Topic;
 use rollcall::app::{App, Clock};
 use rollcall::sigv4::SignedClient;
 use rollcall::store::Store;
@@ -86,7 +87,8 @@ async fn work(store: &Store, channels: &Channels, observer: &Observer) -> Result
 fn channels() -> Result<Channels, String> {
     let client = SignedClient::from_lambda_environment(variable)?;
     let bus = variable("EVENT_BUS").map(|name| EventBus::new(client.clone(), name));
-    Ok(Channels { client: Some(client), bus, presence: Some(Presence::default()) })
+    let topic = variable("NOTICE_TOPIC").map(|arn| Topic::new(client.clone(), arn));
+    Ok(Channels { client: Some(client), bus, topic, presence: Some(Presence::default()) })
 }
 
 fn observer() -> Observer {

@@ -87,7 +87,7 @@ fn error_alarms() -> String {
 
 /// The worker may take as long as Lambda lets it.
 const WORKER_SETTINGS: &str = "      Timeout: 900
-      Environment: {Variables: {EVENT_BUS: !If [HasEventBus, !Ref EventBusName, !Ref \"AWS::NoValue\"]}}
+      Environment: {Variables: {EVENT_BUS: !If [HasEventBus, !Ref EventBusName, !Ref \"AWS::NoValue\"], NOTICE_TOPIC: !Ref Notices}}
 ";
 
 /// What is not done is handed over again, with what follows it in its shard; given up, it is told to the operator.
@@ -159,6 +159,9 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
               - Effect: Allow
                 Action: [sqs:SendMessage]
                 Resource: !GetAtt FailedWork.Arn
+              - Effect: Allow
+                Action: [sns:Publish]
+                Resource: !Ref Notices
               - Effect: Allow
                 Action: [s3:ListBucket]
                 Resource: !Join [\"\", [!Sub \"arn:${AWS::Partition}:s3:::\", !ImportValue {\"Fn::Sub\": \"${TablePrefix}-lost-batches\"}]]

@@ -9,6 +9,7 @@ pub mod job;
 pub mod member;
 pub(super) mod member_batch;
 pub(super) mod member_item;
+pub mod notice;
 pub mod record;
 pub(super) mod signature;
 pub mod tenant;

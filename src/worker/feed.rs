@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use futures_util::future::try_join;
 
-use super::Channels;
+use super::channels::Channels;
 use super::presence::Presence;
 use crate::app::Clock;
 use crate::app::bus::EventBus;

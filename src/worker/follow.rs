@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{StreamEvent, StreamResponse, handle, recount, write_gaps};
+use super::presence::write_gaps;
+use super::{StreamEvent, StreamResponse, handle, recount};
 use crate::app::Clock;
 use crate::limits::{FOLLOWER_LEASE_SECONDS, SHARD_REFRESH_SECONDS};
 use crate::store::Store;

@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{Channels, write_gaps};
 use crate::app::Clock;
 use crate::app::lost::LostBatch;
 use crate::limits::{LATE_RECORD_SECONDS, PRESENCE_SECONDS, STREAM_SECONDS};
+use crate::sigv4::SignedClient;
 use crate::store::dynamo::tables::Table;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
@@ -62,6 +62,18 @@ fn may_have_missed(last: Timestamp, oldest: Timestamp, now: Timestamp) -> bool {
     away > kept + PROBE_SLACK || (away > kept && is_late)
 }
 
+/// Tells the readers of every feed that changes of a table are missing: which tenants they were of, nobody knows.
+///
+/// # Errors
+/// As the store's. A second attempt with the same cause tells who was not told.
+pub(super) async fn write_gaps(store: &Store, clock: &Clock, table: Table, cause: &str) -> Result<(), StoreError> {
+    tracing::error!(table = table.as_str(), cause, "changes are missing in the feed");
+    for tenant in store.tenants().await? {
+        store.write_gap(&tenant.name, table, cause, clock.now()).await?;
+    }
+    Ok(())
+}
+
 /// Tells the feeds of which records were given up. Where the batch cannot be read, every feed is told.
 ///
 /// # Errors
@@ -69,10 +81,10 @@ fn may_have_missed(last: Timestamp, oldest: Timestamp, now: Timestamp) -> bool {
 pub(super) async fn tell_lost(
     store: &Store,
     clock: &Clock,
-    channels: &Channels,
+    client: Option<&SignedClient>,
     batch: &LostBatch,
 ) -> Result<(), StoreError> {
-    let records = match &channels.client {
+    let records = match client {
         Some(client) => batch.records(client).await.map_err(|e| e.to_string()),
         None => Err("there is no client for S3".to_owned()),
     };

@@ -8,6 +8,7 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use jiff::{SignedDuration, Timestamp};
 use rollcall::app::Clock;
 use rollcall::app::bus::EventBus;
+use rollcall::app::topic::Topic;
 use rollcall::sigv4::{AMAZON_ROOTS, ServiceCall, SignedClient};
 use rollcall::worker::presence::Presence;
 use rollcall::worker::{self, Channels, StreamResponse};
@@ -17,7 +18,7 @@ use super::{group, types};
 use crate::support::canned::Canned;
 use crate::support::crash::Crash;
 use crate::support::feed::{Pump, Reader};
-use crate::support::{Harness, access, is_embedded};
+use crate::support::{Harness, access, is_embedded, key};
 
 async fn hand_over(harness: &Harness, clock: &Clock, channels: &Channels, event: Value) -> StreamResponse {
     let event = serde_json::from_value(event).unwrap();
@@ -303,4 +304,45 @@ async fn a_rule_of_an_emulated_bus_brings_the_events_of_a_tenant_to_a_queue() {
         events.iter().filter(|event| event["type"] == "user.created").map(Value::to_string).collect();
     assert_eq!(came.len(), 25);
     assert_eq!(came, expected);
+}
+
+#[tokio::test]
+async fn a_key_that_expires_and_a_silent_tenant_are_told_once_each() {
+    if !is_embedded() {
+        return;
+    }
+    let harness = Harness::new().await;
+    let canned = Canned::start(|number, _| (if number == 1 { 403 } else { 200 }, "<PublishResponse/>".to_owned()));
+    let topic = Some(Topic::new(canned.client(), "arn:aws:sns:x:1:notices".to_owned()));
+    let channels = Channels { topic, ..Channels::default() };
+    let acme = "acme".parse().unwrap();
+    let day = |days: i64| SignedDuration::from_hours(24 * days);
+    let start = Timestamp::now();
+    let expires = start + day(40);
+    key(&harness.app.store, &acme, |record| {
+        (record.description, record.expires, record.used) = ("Entra".to_owned(), Some(expires), Some(start + day(39)));
+    })
+    .await;
+    // Revoked, rotated, and without an end: none of these is told.
+    key(&harness.app.store, &acme, |record| (record.expires, record.revoked) = (Some(expires), Some(start))).await;
+    key(&harness.app.store, &acme, |record| (record.expires, record.retires) = (Some(expires), Some(expires))).await;
+    let mut reader = Reader::new(&harness).await;
+    let mut told = Vec::new();
+    for days in [1, 10, 11, 20, 34, 35, 39, 39] {
+        let clock = Clock::Fixed(Arc::new(move || start + day(days)));
+        assert!(is_fine(&hand_over(&harness, &clock, &channels, json!({})).await));
+        let events = reader.read(&harness, 10).await;
+        told.extend(events.into_iter().map(|event| (days, event["type"].as_str().unwrap().to_owned(), event)));
+    }
+    let kinds: Vec<_> = told.iter().map(|(days, kind, _)| (*days, kind.as_str())).collect();
+    assert_eq!(kinds, [(10, "key.expiring"), (34, "key.expiring"), (39, "key.expiring")]);
+    let event = &told[0].2;
+    assert_eq!((&event["resource"]["type"], &event["resource"]["description"]), (&json!("Key"), &json!("Entra")));
+    assert!(event["expires"].as_str().unwrap().ends_with('Z') && event["tenant"] == "acme");
+    // All keys of globex were used at the start: told once, for the silence of one time.
+    let of_globex: Vec<_> = canned.asked().into_iter().filter(|asked| asked.body.contains("globex")).collect();
+    assert_eq!(of_globex.len(), 1);
+    assert!(of_globex[0].body.contains("tenant.silent") && of_globex[0].body.starts_with("Action=Publish"));
+    // The topic refused one; the feed has it, and the others are on the topic.
+    assert_eq!(canned.asked().len(), 4);
 }

@@ -57,6 +57,8 @@ event_types! {
     GroupDeleted "group.deleted" "A group was deleted. The removal of each member follows, with the cause.";
     MemberAdded "group.member_added" "A user, or another group, became a member of a group.";
     MemberRemoved "group.member_removed" "A user, or another group, is no member of a group any more.";
+    KeyExpiring "key.expiring" "A key of the tenant expires within 30, 7 or 1 days, which is told once each. Rotate it.";
+    TenantSilent "tenant.silent" "No key of the tenant was used for three days. Look whether provisioning was stopped.";
     FeedReset "feed.reset" "The order begins anew, such as after a restored table. Read the whole state again.";
     FeedGap "feed.gap" "A change could not be read, and is missing. Read the whole state again.";
 }

@@ -34,7 +34,6 @@ mod publish;
 mod read;
 
 pub use publish::Unpublished;
-use read::LAST;
 pub use read::{FeedPage, FeedPosition, FeedStart};
 
 /// Digits of a sequence number in a key: DynamoDB's have at most so many.

@@ -9,6 +9,7 @@ use crate::store::dynamo::item::{Item, n, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::change::{Event, EventType};
+use crate::store::model::notice::Notice;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
@@ -43,6 +44,15 @@ impl Store {
         let lane = Lane::of(table);
         let marker = self.marker(tenant, &format!("gap#{}#{cause}", lane.letter()), now);
         self.append(tenant, lane, &Event::of_feed(EventType::FeedGap, now), &[marker]).await.map(drop)
+    }
+
+    /// Tells the readers of a tenant's feed what somebody should look at, once; whether it is new.
+    ///
+    /// # Errors
+    /// As the store's.
+    pub async fn write_notice(&self, tenant: &TenantName, notice: &Notice, now: Timestamp) -> Result<bool, StoreError> {
+        let event = Event { kind: notice.event_type(), at: now, fields: notice.fields(tenant.as_str()) };
+        self.append(tenant, Lane::Users, &event, &[self.marker(tenant, &notice.marker(), now)]).await
     }
 
     /// A row whose condition fails where something was told before.

@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::{LAST, Lane, head_key};
+use super::read::LAST;
+use super::{Lane, head_key};
 use crate::store::dynamo::item::{Item, at, instant, optional_text, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
