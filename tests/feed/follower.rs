@@ -93,6 +93,28 @@ async fn what_the_stream_has_forgotten_is_a_gap_in_every_feed() {
     assert!(format!("{heads:?}").contains("count: 2"), "{heads:?}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_local_engine_deletes_what_has_expired() {
+    if !is_embedded() {
+        return;
+    }
+    let harness = Harness::new().await;
+    let mut follower = Follower::alone(harness.app.store.clone(), streams(&harness), Clock::System);
+    harness.user("a").await;
+    follower.catch_up().await.unwrap();
+    assert_eq!(harness.engine.delete_expired().unwrap(), 0);
+    // As if it had been written 31 days ago.
+    let table = harness.app.store.names().of(Table::Changes);
+    let client = harness.app.store.client();
+    let rows = client.scan().table_name(table).send().await.unwrap().items.unwrap();
+    let mut row = rows.into_iter().find(|row| row.contains_key("event")).unwrap();
+    let yesterday = (Timestamp::now() - SignedDuration::from_hours(24)).as_second();
+    row.insert("ttl".to_owned(), aws_sdk_dynamodb::types::AttributeValue::N(yesterday.to_string()));
+    client.put_item().table_name(table).set_item(Some(row)).send().await.unwrap();
+    assert_eq!(harness.engine.delete_expired().unwrap(), 1);
+    assert!(Reader::new(&harness).await.read(&harness, 10).await.is_empty());
+}
+
 /// Processes on one engine, ended when dropped.
 struct Process(Child);
 
