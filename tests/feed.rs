@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 mod commands;
 mod crash;
+mod follower;
 mod ledger;
+mod outward;
 mod reader;
 
 use crate::support::feed::{Pump, Reader, all_events};
