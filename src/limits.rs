@@ -382,17 +382,17 @@ pub const FOLLOWER_LEASE_SECONDS: i64 = 5;
 pub const SHARD_REFRESH_SECONDS: u64 = 10;
 
 /// How often in seconds `rollcall serve` deletes what has expired, where the engine does not: DynamoDB takes up to some
-/// days, and nobody is shown an expired event meanwhile.
+/// days, and no reader gets an expired event meanwhile.
 pub const LOCAL_EXPIRY_SECONDS: u64 = 60 * 60;
 
-/// How many days before its end a key is told of: a month to plan, a week to do it, and a last call.
+/// How many days before the end of a key there is a notice: a month to plan, a week to do it, and a last call.
 pub const KEY_NOTICE_DAYS: [i64; 3] = [KEY_EXPIRY_WARNING_DAYS, 7, 1];
 
 /// How many days without a request make a tenant silent: identity providers ask every 20 to 40 minutes, also when nothing
 /// changes, and weekends must not matter.
 pub const SILENT_TENANT_DAYS: i64 = 3;
 
-/// How often in seconds `rollcall serve` looks for what is to be told: in the cloud the worker does so once a day.
+/// How often in seconds `rollcall serve` looks for what needs a notice: in the cloud the worker does so once a day.
 pub const LOCAL_NOTICE_SECONDS: u64 = 60 * 60;
 
 /// Most entries of one `PutEvents` call: EventBridge's limit.

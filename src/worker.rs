@@ -1,5 +1,5 @@
 //! Counts users, writes the feed, and finishes what requests have committed and not carried out (see
-//! [`DeferredJob`](crate::store::model::job::DeferredJob)). Change records of the tables tell of users and groups. For
+//! [`DeferredJob`](crate::store::model::job::DeferredJob)). Users and groups come as change records of the tables. For
 //! unfinished work the worker looks once a minute. Doing it twice does no harm.
 
 use std::time::Duration;

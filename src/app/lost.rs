@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::sigv4::{ServiceCall, ServiceError, SignedClient};
 
-/// What EventBridge tells of a new object.
+/// What EventBridge says of a new object.
 #[derive(Debug, Clone, serde::Deserialize)]
 pub struct LostBatch {
     bucket: BucketName,

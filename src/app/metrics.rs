@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worker_tells_what_it_cannot_read() {
+    fn the_worker_reports_what_it_cannot_read() {
         let line = SweepRecord { unreadable_rows: 2, failed_jobs: 1, oldest_seconds: 90 }.metrics("Rollcall/test", 5);
         let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
         let values: Vec<_> = metrics.iter().map(|metric| line[metric["Name"].as_str().unwrap()].clone()).collect();

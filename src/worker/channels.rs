@@ -12,7 +12,7 @@ pub struct Channels {
     pub client: Option<SignedClient>,
     /// Where events are put, besides the feed.
     pub bus: Option<EventBus>,
-    /// Who is told what somebody should look at, besides the feed.
+    /// Where notices go, besides the feed.
     pub topic: Option<Topic>,
     /// Where a worker notes that it is there, whose absence nobody would notice otherwise.
     pub presence: Option<Presence>,

@@ -182,7 +182,7 @@ impl Follower {
         Ok(count)
     }
 
-    /// Where to read on in a shard. Where records are gone that nobody has read, every reader of the feed is told.
+    /// Where to read on in a shard. Where records are gone that nobody has read, every feed has a gap.
     async fn iterator(&mut self, at: usize, shard: &str) -> Result<String, String> {
         let Some(followed) = self.tables.get_mut(at) else { return Err("there is no such table".to_owned()) };
         if let Some(iterator) = followed.iterators.get(shard) {
@@ -235,7 +235,7 @@ impl Follower {
     }
 }
 
-/// The tables that the feed is made of, from where the store says.
+/// The tables that the feed follows, from where the store says.
 fn tables(store: &Store) -> Vec<FollowedTable> {
     let followed = DEFINITIONS.iter().filter(|definition| definition.is_followed);
     let followed = followed.map(|definition| FollowedTable {

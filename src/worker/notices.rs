@@ -1,4 +1,4 @@
-//! What somebody should look at: looked for once a day, told once, in the feed and to the topic of the deployment.
+//! What somebody should look at: looked for once a day, written once, in the feed and to the topic of the deployment.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -43,8 +43,8 @@ fn expiry(key: &KeyRecord, now: Timestamp) -> Option<Notice> {
         return None;
     }
     let expires = key.expires?;
-    let is_within = |days: &i64| expires.duration_since(now) <= SignedDuration::from_hours(24 * days);
-    let days = KEY_NOTICE_DAYS.into_iter().filter(is_within).min()?;
+    let is_near = |days: &i64| expires.duration_since(now) <= SignedDuration::from_hours(24 * days);
+    let days = KEY_NOTICE_DAYS.into_iter().filter(is_near).min()?;
     let (id, description) = (key.id.as_str().to_owned(), key.description.clone());
     Some(Notice::KeyExpiring { key: id, description, expires, days })
 }

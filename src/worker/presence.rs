@@ -23,10 +23,10 @@ pub struct Presence(Mutex<Vec<(Table, Timestamp)>>);
 
 impl Presence {
     /// Notes from time to time that the worker is there. After an absence in which the stream may have forgotten records,
-    /// every feed is told. `oldest` is when the oldest record of the batch was written.
+    /// every feed has a gap. `oldest` is when the oldest record of the batch was written.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub(super) async fn note(
         &self,
         store: &Store,
@@ -62,10 +62,10 @@ fn may_have_missed(last: Timestamp, oldest: Timestamp, now: Timestamp) -> bool {
     away > kept + PROBE_SLACK || (away > kept && is_late)
 }
 
-/// Tells the readers of every feed that changes of a table are missing: which tenants they were of, nobody knows.
+/// Writes into every feed that changes of a table are missing: which tenants they were of, nobody knows.
 ///
 /// # Errors
-/// As the store's. A second attempt with the same cause tells who was not told.
+/// As the store's. A second attempt with the same cause writes what the first one did not.
 pub(super) async fn write_gaps(store: &Store, clock: &Clock, table: Table, cause: &str) -> Result<(), StoreError> {
     tracing::error!(table = table.as_str(), cause, "changes are missing in the feed");
     for tenant in store.tenants().await? {
@@ -74,10 +74,10 @@ pub(super) async fn write_gaps(store: &Store, clock: &Clock, table: Table, cause
     Ok(())
 }
 
-/// Tells the feeds of which records were given up. Where the batch cannot be read, every feed is told.
+/// Writes a gap into the feeds of which records were given up. Where the batch cannot be read, every feed has one.
 ///
 /// # Errors
-/// As the store's.
+/// A [`StoreError`] when DynamoDB fails or an item is corrupt.
 pub(super) async fn record_lost(
     store: &Store,
     clock: &Clock,

@@ -1,4 +1,4 @@
-//! The worker that reads streams itself: one of several, through new shards, and told of what is gone.
+//! The worker that reads streams itself: one of several, through new shards, and with gaps for what is gone.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -82,12 +82,12 @@ async fn what_the_stream_has_forgotten_is_a_gap_in_every_feed() {
         let mut follower = Follower::alone(harness.app.store.clone(), streams(&harness), Clock::System);
         harness.user(&format!("b{after}")).await;
         follower.catch_up().await.unwrap();
-        // The gap comes before what follows it, and nothing that was told comes again.
+        // The gap comes before what follows it, and nothing that was read comes again.
         assert_eq!(types(&reader.read(&harness, 10).await), ["feed.gap", "user.created"]);
         assert_eq!(follower.catch_up().await.unwrap(), 0);
         assert!(reader.read(&harness, 10).await.is_empty());
     }
-    // Also a tenant without events is told.
+    // A tenant without events has the gap, too.
     let globex = "globex".parse().unwrap();
     let heads = harness.app.store.feed_heads(&globex).await.unwrap();
     assert!(format!("{heads:?}").contains("count: 2"), "{heads:?}");
@@ -171,8 +171,8 @@ fn two_servers_on_one_engine_write_one_feed_also_when_one_is_killed() {
     let mut create = |count: usize, url: &dyn Fn(usize) -> String| {
         for _ in 0..count {
             let name = format!("u{}", expected.len());
-            let made = request(&url(expected.len()), &key, "POST", "/Users", &json!({"userName": name}));
-            assert_eq!(made.unwrap().0, 201);
+            let created = request(&url(expected.len()), &key, "POST", "/Users", &json!({"userName": name}));
+            assert_eq!(created.unwrap().0, 201);
             expected.push(name);
         }
         expected.clone()
@@ -184,10 +184,10 @@ fn two_servers_on_one_engine_write_one_feed_also_when_one_is_killed() {
         }
         assert_eq!(names(url), expected);
     };
-    let told = create(10, &|number| urls[number % 2].clone());
-    urls.iter().for_each(|url| wait(url, &told));
-    // One of the two is killed, whichever follows: what comes is told all the same.
+    let names_so_far = create(10, &|number| urls[number % 2].clone());
+    urls.iter().for_each(|url| wait(url, &names_so_far));
+    // One of the two is killed, whichever follows: what comes is in the feed all the same.
     drop(processes.remove(0));
-    let told = create(10, &|_| urls[1].clone());
-    wait(&urls[1], &told);
+    let names_so_far = create(10, &|_| urls[1].clone());
+    wait(&urls[1], &names_so_far);
 }

@@ -1,4 +1,4 @@
-//! What the worker tells besides the feed: the bus, and what is missing.
+//! What the worker sends out besides the feed: the bus, and what is missing.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ fn detail(entry: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_bus_that_refuses_holds_nothing_up_and_is_told_later() {
+async fn a_bus_that_refuses_holds_nothing_up_and_gets_them_later() {
     if !is_embedded() {
         return;
     }
@@ -182,7 +182,7 @@ async fn a_batch_that_was_given_up_is_a_gap_for_its_tenants_once() {
         false => (403, "AccessDenied".to_owned()),
     });
     let channels = Channels { client: Some(canned.client()), ..Channels::default() };
-    let told = async |name: &str| {
+    let give_up = async |name: &str| {
         let detail = json!({"bucket": {"name": "lost-bucket"}, "object": {"key": format!("aws/lambda/{name} 1")}});
         let event = json!({"source": "aws.s3", "detail-type": "Object Created", "detail": detail});
         let answer = hand_over(&harness, &Clock::System, &channels, event).await;
@@ -190,24 +190,24 @@ async fn a_batch_that_was_given_up_is_a_gap_for_its_tenants_once() {
     };
     let mut reader = Reader::new(&harness).await;
     for _ in 0..2 {
-        told("readable").await;
+        give_up("readable").await;
     }
     assert_eq!(types(&reader.read(&harness, 10).await), ["feed.gap"]);
     let rows =
         async |tenant: &str| format!("{:?}", harness.app.store.feed_heads(&tenant.parse().unwrap()).await.unwrap());
-    assert!(!rows("globex").await.contains("count"), "another tenant is not told");
+    assert!(!rows("globex").await.contains("count"), "another tenant has no gap");
     let asked = &canned.asked()[0];
     assert_eq!(asked.line, "GET /lost-bucket/aws/lambda/readable%201 HTTP/1.1");
     assert!(asked.header("authorization").contains("/s3/aws4_request"));
     assert!(!asked.header("x-amz-content-sha256").is_empty());
-    // Whose it was is not known: all are told, of both tables.
-    told("secret").await;
+    // Whose it was is not known: all feeds have a gap, of both tables.
+    give_up("secret").await;
     assert_eq!(types(&reader.read(&harness, 10).await), ["feed.gap", "feed.gap"]);
     assert_eq!(rows("globex").await.matches("count: 1").count(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_worker_that_was_away_for_a_day_tells_every_feed() {
+async fn a_worker_that_was_away_for_a_day_writes_a_gap_into_every_feed() {
     if !is_embedded() {
         return;
     }
@@ -307,7 +307,7 @@ async fn a_rule_of_an_emulated_bus_brings_the_events_of_a_tenant_to_a_queue() {
 }
 
 #[tokio::test]
-async fn a_key_that_expires_and_a_silent_tenant_are_told_once_each() {
+async fn a_key_that_expires_and_a_silent_tenant_are_one_notice_each() {
     if !is_embedded() {
         return;
     }
@@ -323,23 +323,23 @@ async fn a_key_that_expires_and_a_silent_tenant_are_told_once_each() {
         (record.description, record.expires, record.used) = ("Entra".to_owned(), Some(expires), Some(start + day(39)));
     })
     .await;
-    // Revoked, rotated, and without an end: none of these is told.
+    // Revoked, rotated, and without an end: none of these is a notice.
     key(&harness.app.store, &acme, |record| (record.expires, record.revoked) = (Some(expires), Some(start))).await;
     key(&harness.app.store, &acme, |record| (record.expires, record.retires) = (Some(expires), Some(expires))).await;
     let mut reader = Reader::new(&harness).await;
-    let mut told = Vec::new();
+    let mut notices = Vec::new();
     for days in [1, 10, 11, 20, 34, 35, 39, 39] {
         let clock = Clock::Fixed(Arc::new(move || start + day(days)));
         assert!(is_fine(&hand_over(&harness, &clock, &channels, json!({"daily": true})).await));
         let events = reader.read(&harness, 10).await;
-        told.extend(events.into_iter().map(|event| (days, event["type"].as_str().unwrap().to_owned(), event)));
+        notices.extend(events.into_iter().map(|event| (days, event["type"].as_str().unwrap().to_owned(), event)));
     }
-    let kinds: Vec<_> = told.iter().map(|(days, kind, _)| (*days, kind.as_str())).collect();
+    let kinds: Vec<_> = notices.iter().map(|(days, kind, _)| (*days, kind.as_str())).collect();
     assert_eq!(kinds, [(10, "key.expiring"), (34, "key.expiring"), (39, "key.expiring")]);
-    let event = &told[0].2;
+    let event = &notices[0].2;
     assert_eq!((&event["resource"]["type"], &event["resource"]["description"]), (&json!("Key"), &json!("Entra")));
     assert!(event["expires"].as_str().unwrap().ends_with('Z') && event["tenant"] == "acme");
-    // All keys of globex were used at the start: told once, for the silence of one time.
+    // All keys of globex were used at the start: one notice, for the silence of one time.
     let of_globex: Vec<_> = canned.asked().into_iter().filter(|asked| asked.body.contains("globex")).collect();
     assert_eq!(of_globex.len(), 1);
     assert!(of_globex[0].body.contains("tenant.silent") && of_globex[0].body.starts_with("Action=Publish"));

@@ -1,4 +1,4 @@
-//! A service of AWS as a test wants it: answers what it is told, and keeps what it was asked.
+//! A service of AWS as a test wants it: answers as the test says, and keeps what it was asked.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;

@@ -65,7 +65,7 @@ impl Streams {
     /// The streams of an endpoint.
     ///
     /// # Errors
-    /// When the client cannot be made.
+    /// When the client cannot be built.
     pub fn of_endpoint(url: &str, region: String, credentials: SharedCredentialsProvider) -> Result<Self, String> {
         let client = SignedClient::new(region, credentials, Some(url.to_owned()), AMAZON_ROOTS.to_vec())?;
         Ok(Self::Endpoint(client))

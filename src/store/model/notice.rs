@@ -1,4 +1,4 @@
-//! What a feed tells besides changes: what somebody should look at.
+//! What a feed has besides changes: what somebody should look at.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::change::EventType;
 use crate::scim::resource::date_time;
 
-/// Something that somebody should look at, told once.
+/// Something that somebody should look at, written once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A key stops working within so many days.
@@ -36,7 +36,7 @@ impl Notice {
         }
     }
 
-    /// The same for a notice that was told before.
+    /// The same for a notice that was written before.
     pub(in crate::store) fn marker(&self) -> String {
         let name = self.event_type().as_str();
         match self {

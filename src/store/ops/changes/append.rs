@@ -29,11 +29,11 @@ impl Head {
 }
 
 impl Store {
-    /// Tells the readers of a tenant's feed that changes of a table are missing in it, as the worker could not read them:
-    /// once for each cause, such as the place where they were.
+    /// Writes into a tenant's feed that changes of a table are missing in it, as the worker could not read them: once for
+    /// each cause, such as the place where they were.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn write_gap(
         &self,
         tenant: &TenantName,
@@ -46,16 +46,16 @@ impl Store {
         self.append(tenant, lane, &Event::of_feed(EventType::FeedGap, now), &[marker]).await.map(drop)
     }
 
-    /// Tells the readers of a tenant's feed what somebody should look at, once; whether it is new.
+    /// Writes into a tenant's feed what somebody should look at, once; whether it is new.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn write_notice(&self, tenant: &TenantName, notice: &Notice, now: Timestamp) -> Result<bool, StoreError> {
         let event = Event { kind: notice.event_type(), at: now, fields: notice.fields(tenant.as_str()) };
         self.append(tenant, Lane::Users, &event, &[self.marker(tenant, &notice.marker(), now)]).await
     }
 
-    /// A row whose condition fails where something was told before.
+    /// A row whose condition fails where the same was written before.
     pub(super) fn marker(&self, tenant: &TenantName, what: &str, now: Timestamp) -> Write {
         // A sort key has at most 1,024 bytes.
         let what: String = what.chars().take(500).collect();

@@ -39,7 +39,7 @@ impl Store {
     /// Where the follower is in the stream of a table; none before the first time.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn follower_place(&self, table: &str) -> Result<Option<FollowerPlace>, StoreError> {
         let got = self.items(Table::Changes, vec![follower_key(table)]).await?;
         let place = got.first().and_then(|item| optional_text(item, "place"));
@@ -49,7 +49,7 @@ impl Store {
     /// Notes where the follower is in the stream of a table.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn put_follower_place(&self, table: &str, place: &FollowerPlace) -> Result<(), StoreError> {
         let mut item = follower_key(table);
         let text = serde_json::to_string(place).map_err(|e| StoreError::Corrupt(e.to_string()))?;
@@ -60,7 +60,7 @@ impl Store {
     /// Takes or keeps the right to follow the streams, which one process has at a time; whether it has it.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn lease_follower(&self, owner: &str, now: Timestamp) -> Result<bool, StoreError> {
         let mut item = follower_key(LEASE);
         item.insert("owner".into(), s(owner));
@@ -78,7 +78,7 @@ impl Store {
     /// Gives that right up, so that another process need not wait for its end.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn release_follower(&self, owner: &str) -> Result<(), StoreError> {
         let ours = Condition::equals("owner", s(owner));
         self.commit_if_current(Write::delete(Table::Changes, follower_key(LEASE)).require(&ours)).await

@@ -27,7 +27,7 @@ impl Store {
     /// before the bus was named is not put on it.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn published(&self, tenant: &TenantName, table: Table) -> Result<String, StoreError> {
         let lane = Lane::of(table);
         let found = self.items(Table::Changes, vec![bus_key(tenant, lane)]).await?;
@@ -43,7 +43,7 @@ impl Store {
     /// Notes how far the events of a table's lane are on the bus.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn put_published(&self, tenant: &TenantName, table: Table, place: &str) -> Result<(), StoreError> {
         let lane = Lane::of(table);
         let mut item = bus_key(tenant, lane);
@@ -56,7 +56,7 @@ impl Store {
     /// The events after a place of a table's lane, at most so many; none when all are on the bus.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn unpublished(
         &self,
         tenant: &TenantName,
@@ -82,7 +82,7 @@ impl Store {
     /// When the worker last noted that it follows a table.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn worker_presence(&self, table: Table) -> Result<Option<Timestamp>, StoreError> {
         let found = self.items(Table::Changes, vec![presence_key(table)]).await?;
         found.first().map(|item| instant(item, "at")).transpose()
@@ -91,18 +91,18 @@ impl Store {
     /// Notes that the worker follows a table.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn put_worker_presence(&self, table: Table, now: Timestamp) -> Result<(), StoreError> {
         let mut item = presence_key(table);
         item.insert("at".into(), at(now));
         self.put_items(Table::Changes, vec![item]).await
     }
 
-    /// Changes an item of nobody in each table that the feed is made of. Its records show once a day that the worker
+    /// Changes an item of nobody in each table that the feed follows. Its records show once a day that the worker
     /// follows, also where no tenant changes anything.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn write_probes(&self, now: Timestamp) -> Result<(), StoreError> {
         for (table, sort) in [(Table::Users, "userName"), (Table::Groups, "id")] {
             let key = Item::from([("tenant".to_owned(), s(WORKER)), (sort.to_owned(), s("probe"))]);
