@@ -24,8 +24,8 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
-	e2e e2e-policies local-invoke local-api bench soak takeover costs requirements clean
+.PHONY: help run test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
+	e2e e2e-policies e2e-bus local-invoke local-api bench soak takeover costs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -91,6 +91,10 @@ conformance: $(VENV)/done ## scim2-tester against rollcall serve
 pages: ## Walk through docs/src/apps/*.md as they are typed, against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	python3 tests/pages.py target/debug/rollcall
+
+consumers: ## The consumers of docs/src/guides/follow-changes.md, in Python, Rust and TypeScript, against rollcall serve
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall --example consumer
+	python3 tests/consumers.py target/debug/rollcall target/debug/examples/consumer $(NODE)/node_modules
 
 lambda: $(VENV)/done build/$(HOST_ARCH)/bootstrap ## The Lambda binary under Amazon's runtime interface emulator
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
@@ -160,6 +164,9 @@ e2e: $(VENV)/done $(E2E)/done ## Deploy onto an emulated AWS that enforces IAM, 
 e2e-policies: $(VENV)/done $(E2E)/done ## The same, and each function without one action of its policy in turn
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	$(CROSS) $(E2E)/bin/python tests/e2e/e2e.py --policies
+
+e2e-bus: $(E2E)/done ## The worker with a bus, a rule and a queue of an emulated AWS
+	$(E2E)/bin/python tests/e2e/bus.py $(CARGO) test --locked $(FEATURES) --test rollcall a_rule_of_an_emulated_bus
 
 # The containers of this machine's own kind.
 local-invoke local-api: PARAMETERS = Architecture=$(HOST_ARCH)

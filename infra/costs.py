@@ -23,14 +23,14 @@ LOG_GB = 0.50
 METRIC_MONTH = 0.30
 ALARM_MONTH = 0.10
 
-# Whatever the tenants: three metrics of each route and nine of all, if each is called every hour; and the alarms.
+# Whatever the tenants: three metrics of each route and fourteen of all, if each is called every hour; and the alarms.
 ROUTES = 49
-METRICS = 3 * ROUTES + 9
-ALARMS = 19
+METRICS = 3 * ROUTES + 14
+ALARMS = 21
 
 MEMORY_GB = 0.5
 SECONDS_A_REQUEST = 0.02
-LOG_BYTES_A_REQUEST = 1_400
+LOG_BYTES_A_REQUEST = 1_850  # 1,400 of the function, 450 of the API's access log
 USER_GB = 2.1e-6  # 1.5 KB and three index entries
 MEMBERSHIP_GB = 0.3e-6  # a row of a member and its place in the user
 
@@ -45,6 +45,12 @@ GROUPS_A_USER = 5
 # A row of the history of each resource is a unit more: one for a user or a group, two for a membership.
 WRITES_AN_EVENT = 2.2 + 1.3
 EVENT_GB = 2.1e-6
+# The worker: a batch of five events takes 50 ms. A page of 100 events is 48 read units, strongly consistent.
+EVENTS_A_BATCH = 5
+SECONDS_A_BATCH = 0.05
+READS_AN_EVENT = 0.48
+# The bus: up to 64 KB is one event; its place is noted once a batch, and the rows are read once more.
+BUS_EVENTS_MILLION = 1.00
 
 
 def budgets():
@@ -81,6 +87,20 @@ def month(users, budget):
     }
 
 
+def million():
+    """Dollars of a million changes, by what they are for."""
+    batches = 1e6 / EVENTS_A_BATCH
+    worker = batches * (LAMBDA_REQUESTS_MILLION / 1e6 + SECONDS_A_BATCH * MEMORY_GB * LAMBDA_GB_SECOND_ARM)
+    read = READS_AN_EVENT * READ_UNITS_MILLION
+    return {
+        "rows and heads": WRITES_AN_EVENT * WRITE_UNITS_MILLION,
+        "30 days of storage and backup": 1e6 * EVENT_GB * (STORAGE_GB_MONTH + BACKUP_GB_MONTH),
+        "the worker": worker,
+        "one reader of the feed, without its requests": read,
+        "the bus of EventBridge, if there is one": BUS_EVENTS_MILLION + WRITE_UNITS_MILLION / EVENTS_A_BATCH + read,
+    }
+
+
 def main(sizes):
     budget = budgets()
     months = [month(size, budget) for size in sizes]
@@ -90,6 +110,9 @@ def main(sizes):
         print(f"| {name} | " + " | ".join(f"{costs[name]:.2f}" for costs in months) + " |")
     fixed = METRICS * METRIC_MONTH + ALARMS * ALARM_MONTH
     print("| all | " + " | ".join(f"{sum(costs.values()):.2f}" for costs in months) + " |")
+    print("\n| $ a million changes | |\n|---|---|")
+    for name, costs in million().items():
+        print(f"| {name} | {costs:.2f} |")
     print(f"\nOnce for a deployment, whatever the tenants: up to {fixed:.2f} for metrics and alarms.")
 
 

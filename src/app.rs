@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+pub mod bus;
 pub mod clock;
 pub mod https;
+pub mod lost;
 pub mod metrics;
 pub mod profile_cache;
 pub mod refusal_limiter;
+pub mod topic;
 
 pub use clock::Clock;
 

@@ -6,6 +6,7 @@
 //! - [`tenant`]: a tenant's name, profile, types of credential and settings.
 //! - [`auth`]: keys, and the only place that creates a [`Tenant`](auth::Tenant).
 //! - [`store`]: the only speaker of DynamoDB: tables, items, commits.
+//! - [`sigv4`]: signed calls of AWS services for which no SDK is linked.
 //! - [`api`]: the route table and one thin handler per route.
 //! - [`admin`]: what operators do to tenants, keys and automation users, by command line or by the admin API.
 //! - [`app`]: what every request shares: clock, profiles, identity providers' documents, log and metrics.
@@ -37,6 +38,7 @@ pub mod auth;
 pub mod cli;
 pub mod limits;
 pub mod scim;
+pub mod sigv4;
 pub mod store;
 pub mod tenant;
 pub mod worker;

@@ -392,3 +392,53 @@ pub const MAX_COUNTED_MEMBER_PAGES: usize = 20;
 
 /// Most windows that one decision of an operator concerns: each is one of the 100 actions of a transaction.
 pub const MAX_DECIDED_WINDOWS: usize = 90;
+
+/// How long in seconds a service other than DynamoDB may take to answer a call: they answer in tens of milliseconds, and
+/// the worker has other tenants to serve.
+pub const SERVICE_ANSWER_SECONDS: u64 = 5;
+
+/// Longest answer of such a service: a batch of change records that Lambda has kept in S3 has up to 6 MB, escaped.
+pub const MAX_SERVICE_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// How long in seconds one of several `rollcall serve` on one endpoint may follow its streams without a sign of life. It
+/// gives one three times in that time; who has died is replaced after it.
+pub const FOLLOWER_LEASE_SECONDS: i64 = 5;
+
+/// How often in seconds the local follower looks for new shards of a stream: DynamoDB splits one every four hours.
+pub const SHARD_REFRESH_SECONDS: u64 = 10;
+
+/// How often in seconds `rollcall serve` deletes what has expired, where the engine does not: DynamoDB takes up to some
+/// days, and no reader gets an expired event meanwhile.
+pub const LOCAL_EXPIRY_SECONDS: u64 = 60 * 60;
+
+/// How many days before the end of a key there is a notice: a month to plan, a week to do it, and a last call.
+pub const KEY_NOTICE_DAYS: [i64; 3] = [KEY_EXPIRY_WARNING_DAYS, 7, 1];
+
+/// How many days without a request make a tenant silent: identity providers ask every 20 to 40 minutes, also when nothing
+/// changes, and weekends must not matter.
+pub const SILENT_TENANT_DAYS: i64 = 3;
+
+/// How often in seconds `rollcall serve` looks for what needs a notice: in the cloud the worker does so once a day.
+pub const LOCAL_NOTICE_SECONDS: u64 = 60 * 60;
+
+/// Most entries of one `PutEvents` call: EventBridge's limit.
+pub const MAX_BUS_ENTRIES: usize = 10;
+
+/// Most bytes of one `PutEvents` call. EventBridge takes 1 MB since 2026, and took 256 KB before: rules, archives and
+/// targets of a bus may still have the smaller bound. A longer event leaves out its old values, then its new ones.
+pub const MAX_BUS_BYTES: usize = 256 * 1024;
+
+/// Attempts to put an entry on the bus within one batch of the worker: with pauses that double from 100 ms, 3 seconds.
+/// What is not put then is put with the next batch of the tenant, or by the daily run.
+pub const MAX_BUS_ATTEMPTS: u32 = 6;
+
+/// How often in seconds the worker notes that it is there. A stream keeps records for 24 hours, so that an hour more or
+/// less says whether some can be gone.
+pub const PRESENCE_SECONDS: i64 = 60 * 60;
+
+/// How long in seconds a stream of DynamoDB keeps its records.
+pub const STREAM_SECONDS: i64 = 24 * 60 * 60;
+
+/// Age in seconds of a record that the worker would have seen earlier, had it been there: Lambda hands records over within
+/// seconds.
+pub const LATE_RECORD_SECONDS: i64 = 60 * 60;

@@ -1,21 +1,29 @@
 //! Counts users, writes the feed, and finishes what requests have committed and not carried out (see
-//! [`DeferredJob`](crate::store::model::job::DeferredJob)). Change records of the tables tell of users and groups. For
+//! [`DeferredJob`](crate::store::model::job::DeferredJob)). Users and groups come as change records of the tables. For
 //! unfinished work the worker looks once a minute. Doing it twice does no harm.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::app::Clock;
+use crate::app::lost::LostBatch;
+use crate::limits::LOCAL_NOTICE_SECONDS;
 use crate::store::dynamo::tables::{AccessList, TablePermission};
 use crate::store::model::change_record::ChangeRecord;
 use crate::store::{Store, StoreError};
 
+mod channels;
 mod feed;
 #[cfg(feature = "local")]
 pub mod follow;
+mod notices;
+pub mod presence;
 mod sweep;
 
+pub use channels::Channels;
 #[cfg(feature = "local")]
 pub use sweep::sweep_all;
 pub use sweep::{Sweep, sweep};
@@ -38,6 +46,8 @@ pub const ACCESS: AccessList = &[&[
     TablePermission::LINKS_DELETE,
     TablePermission::KEYS_GET,
     TablePermission::KEYS_BATCH_GET,
+    TablePermission::KEYS_QUERY,
+    TablePermission::KEYS_SCAN,
     TablePermission::GROUPS_BATCH_GET,
     TablePermission::CHANGES_BATCH_GET,
     TablePermission::CHANGES_QUERY,
@@ -49,12 +59,23 @@ pub const ACCESS: AccessList = &[&[
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Change records of the tables `users` and `groups`, as Lambda hands them over. An event without records, once a minute,
-/// has the worker look for work that requests have left.
+/// has the worker look for work that requests have left. An event of S3 names a batch that was given up for good.
 #[derive(Debug, Deserialize)]
 pub struct StreamEvent {
     #[serde(rename = "Records", default)]
     records: Vec<ChangeRecord>,
+    /// Whether it is the event of the daily schedule.
+    #[serde(default)]
+    daily: bool,
+    /// Where it comes from: the schedule of the sweep's events have a detail, too.
+    #[serde(default)]
+    source: String,
+    #[serde(default)]
+    detail: Value,
 }
+
+/// The source of an event about a batch in S3.
+const S3: &str = "aws.s3";
 
 /// Which records are to be handed over again (`ReportBatchItemFailures`).
 #[derive(Debug, Default, Serialize)]
@@ -65,6 +86,10 @@ pub struct StreamResponse {
     feed_lag: Option<u64>,
     #[serde(skip)]
     sweep: Option<Sweep>,
+    #[serde(skip)]
+    bus_failures: u64,
+    #[serde(skip)]
+    error: Option<String>,
 }
 
 impl StreamResponse {
@@ -77,6 +102,16 @@ impl StreamResponse {
     pub fn sweep(&self) -> Option<Sweep> {
         self.sweep
     }
+
+    /// How many lanes have events that the bus did not take.
+    pub fn bus_failures(&self) -> u64 {
+        self.bus_failures
+    }
+
+    /// Why the event must be handed over again as a whole.
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -87,15 +122,50 @@ struct BatchItemFailure {
 
 /// Counts and writes into the feed what the records say; without records, carries out the work that requests have left.
 pub async fn handle(store: &Store, clock: &Clock, event: StreamEvent) -> StreamResponse {
+    handle_with(store, clock, &Channels::default(), event).await
+}
+
+/// As [`handle`], with what it speaks to besides the store.
+pub async fn handle_with(store: &Store, clock: &Clock, channels: &Channels, event: StreamEvent) -> StreamResponse {
+    if event.source == S3 {
+        let error = record_lost(store, clock, channels, event.detail).await.err();
+        return StreamResponse { error, ..StreamResponse::default() };
+    }
+    if event.daily {
+        return daily(store, clock, channels).await;
+    }
     if event.records.is_empty() {
         return StreamResponse { sweep: Some(sweep(store, clock).await), ..StreamResponse::default() };
     }
     let oldest = event.records.first().cloned();
-    let failures = feed::write(store, clock, event.records).await;
-    let feed_lag = oldest.filter(|_| failures.is_empty()).and_then(|record| record.age(clock.now()));
+    let outcome = feed::write(store, clock, channels, event.records).await;
+    let feed_lag = oldest.filter(|_| outcome.failures.is_empty()).and_then(|record| record.age(clock.now()));
     let batch_item_failures =
-        failures.into_iter().map(|item_identifier| BatchItemFailure { item_identifier }).collect();
-    StreamResponse { batch_item_failures, feed_lag, sweep: None }
+        outcome.failures.into_iter().map(|item_identifier| BatchItemFailure { item_identifier }).collect();
+    StreamResponse { batch_item_failures, feed_lag, bus_failures: outcome.bus_failures, ..StreamResponse::default() }
+}
+
+async fn record_lost(store: &Store, clock: &Clock, channels: &Channels, detail: Value) -> Result<(), String> {
+    let batch: LostBatch = serde_json::from_value(detail).map_err(|e| e.to_string())?;
+    presence::record_lost(store, clock, channels.client.as_ref(), &batch).await.map_err(|error| error.to_string())
+}
+
+/// What is done once a day: a sign that proves whether the worker follows the streams, notices, and events that the bus
+/// did not take.
+async fn daily(store: &Store, clock: &Clock, channels: &Channels) -> StreamResponse {
+    if channels.presence.is_some()
+        && let Err(error) = store.write_probes(clock.now()).await
+    {
+        tracing::error!(%error, "the daily sign is not written");
+    }
+    if let Err(error) = notices::look(store, clock, channels.topic.as_ref()).await {
+        tracing::error!(%error, "notices are not written");
+    }
+    let bus_failures = match &channels.bus {
+        None => 0,
+        Some(bus) => feed::publish_all(store, bus).await,
+    };
+    StreamResponse { bus_failures, ..StreamResponse::default() }
 }
 
 /// Counts the users of every tenant anew.
@@ -112,9 +182,17 @@ pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
 }
 
 /// Looks for settled work of every tenant, again and again; where no stream reports creations and deletions, users are
-/// counted anew each time.
+/// counted anew each time. From time to time, it writes notices.
 pub async fn run(store: Store, clock: Clock, counts: bool) {
+    let mut looked = None::<Instant>;
     loop {
+        let interval = Duration::from_secs(LOCAL_NOTICE_SECONDS);
+        if looked.is_none_or(|looked| looked.elapsed() >= interval) {
+            looked = Some(Instant::now());
+            if let Err(error) = notices::look(&store, &clock, None).await {
+                tracing::error!(%error, "notices are not written");
+            }
+        }
         sweep(&store, &clock).await;
         if counts && let Err(error) = recount(&store, &clock).await {
             tracing::error!(%error, "users are not counted");

@@ -77,9 +77,11 @@ async fn every_declared_access_is_needed() {
     for path in [format!("/tenants/acme/log?user={user}"), "/tenants/acme/log/chain".to_owned()] {
         assert_eq!(crate::admin::ask(&harness, &admin, "GET", &path, Value::Null).await.status, 200);
     }
-    let daily = serde_json::from_str("{}").unwrap();
     let of_worker = Some((worker::HANDLER, worker::ACCESS));
-    ROLE.scope(of_worker, worker::handle(&harness.app.store, &Clock::System, daily)).await;
+    for schedule in ["{}", "{\"daily\": true}"] {
+        let event = serde_json::from_str(schedule).unwrap();
+        ROLE.scope(of_worker, worker::handle(&harness.app.store, &Clock::System, event)).await;
+    }
     let used = USED.lock().unwrap().clone();
     let roles = ROUTES.iter().map(role).chain([(worker::HANDLER, worker::ACCESS)]);
     let declared: BTreeSet<_> =

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 mod commands;
 mod crash;
+mod follower;
 mod ledger;
+mod outward;
 mod reader;
 
 use crate::support::feed::{Pump, Reader, all_events};
@@ -112,7 +114,7 @@ async fn a_rename_is_one_update_and_a_deletion_after_it_is_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_tells_how_by_which_client_and_which_rules_it_took() {
+async fn an_event_has_how_by_which_client_and_which_rules_it_took() {
     if !is_embedded() {
         return;
     }
@@ -131,18 +133,18 @@ async fn an_event_tells_how_by_which_client_and_which_rules_it_took() {
     let okta = [("user-agent", "Okta SCIM Client 1.0.0")];
     assert_eq!(harness.send_with("DELETE", &path, None, &okta).await.status, 204);
     let events = all_events(&harness).await;
-    let told = |kind: &str, name: &str| {
+    let manner = |kind: &str, name: &str| {
         let is_it = |event: &&Value| event["type"] == kind && event.to_string().contains(name);
         let event = events.iter().find(is_it).unwrap_or_else(|| panic!("{kind} {name}: {events:#?}"));
         [&event["how"], &event["method"], &event["actor"]["client"], &event["rules"]].map(Value::clone)
     };
     let null = Value::Null;
     let rules = json!(["number-where-text-is-defined", "password"]);
-    assert_eq!(told("user.created", "bob"), [json!("post"), null.clone(), json!("other"), rules]);
+    assert_eq!(manner("user.created", "bob"), [json!("post"), null.clone(), json!("other"), rules]);
     let rules = json!(["operation-in-any-case", "boolean-as-text"]);
-    assert_eq!(told("user.deactivated", "bob"), [json!("patch"), null.clone(), json!("entra"), rules]);
-    assert_eq!(told("user.updated", "bob"), [json!("patch"), null.clone(), json!("entra-flag"), null.clone()]);
-    assert_eq!(told("group.member_added", "bob"), [json!("bulk"), json!("patch"), json!("other"), null.clone()]);
-    assert_eq!(told("user.created", "eve"), [json!("bulk"), json!("post"), json!("other"), null.clone()]);
-    assert_eq!(told("user.deleted", "bob"), [json!("delete"), null.clone(), json!("okta"), null]);
+    assert_eq!(manner("user.deactivated", "bob"), [json!("patch"), null.clone(), json!("entra"), rules]);
+    assert_eq!(manner("user.updated", "bob"), [json!("patch"), null.clone(), json!("entra-flag"), null.clone()]);
+    assert_eq!(manner("group.member_added", "bob"), [json!("bulk"), json!("patch"), json!("other"), null.clone()]);
+    assert_eq!(manner("user.created", "eve"), [json!("bulk"), json!("post"), json!("other"), null.clone()]);
+    assert_eq!(manner("user.deleted", "bob"), [json!("delete"), null.clone(), json!("okta"), null]);
 }

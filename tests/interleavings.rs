@@ -52,6 +52,10 @@ enum Operation {
     RemoveNew,
     /// `old` joins.
     AddOld,
+    /// GET, and if `new` is a member, it leaves: no order explains that it stays.
+    SeeAndRemoveNew,
+    /// GET, and if `old` is no member, it joins.
+    SeeAndAddOld,
     DeleteGroup,
     /// DELETE of the user `old`.
     DeleteOld,
@@ -99,7 +103,10 @@ const TRIPLES: [[Operation; 3]; 10] = [
 ];
 
 /// A batch, and what settles one of its members while it is pending.
-const NEXT_TO_BATCHES: [&[Operation]; 10] = [
+const NEXT_TO_BATCHES: [&[Operation]; 13] = [
+    &[AddManyAndNew, SeeAndRemoveNew],
+    &[RemoveManyAndOld, SeeAndAddOld],
+    &[PutMany, SeeAndAddOld],
     &[AddManyAndNew, RemoveNew],
     &[RemoveManyAndOld, AddOld],
     &[AddManyAndNew, RemoveNew, Get],
@@ -379,6 +386,18 @@ impl World {
             RemoveManyAndOld => self.patch(log, Act::Remove(vec![MANY, "old"]), json!([remove(&[MANY, "old"])])).await,
             RemoveNew => self.patch(log, Act::Remove(vec!["new"]), json!([remove(&["new"])])).await,
             AddOld => self.patch(log, Act::Add(vec!["old"]), json!([add(&["old"])])).await,
+            SeeAndRemoveNew => {
+                let seen = self.request(log, Act::Read, ("GET", &path), None, &[]).await;
+                if seen.members.is_some_and(|members| members.contains("new")) {
+                    self.patch(log, Act::Remove(vec!["new"]), json!([remove(&["new"])])).await;
+                }
+            }
+            SeeAndAddOld => {
+                let seen = self.request(log, Act::Read, ("GET", &path), None, &[]).await;
+                if seen.members.is_some_and(|members| !members.contains("old")) {
+                    self.patch(log, Act::Add(vec!["old"]), json!([add(&["old"])])).await;
+                }
+            }
             Exchange => {
                 let act = Act::Exchange("old", "new");
                 self.patch(log, act, json!([remove(&["old"]), add(&["new"])])).await;

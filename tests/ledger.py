@@ -73,7 +73,8 @@ class State:
             self.faults.append(f"twice: {event['id']}")
         self.ids.add(event["id"])
         self.types[kind] = self.types.get(kind, 0) + 1
-        if is_live:
+        # What a deleted group leaves is removed a minute later, and told with the time of the deletion.
+        if is_live and "cause" not in event:
             seconds = time.mktime(time.strptime(event["timestamp"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
             self.lags.append(time.time() - seconds - float(f"0{event['timestamp'][19:23]}"))
         documents = self.documents.get(resource["type"])

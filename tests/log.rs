@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use rollcall::auth::Scope;
 use rollcall::limits::MAX_REFUSALS_PER_MINUTE;
 use rollcall::store::dynamo::tables::Table;
+use rollcall::store::ops::log::{LogFilter, LogPosition};
 use serde_json::{Value, json};
 
 mod chain;
@@ -71,8 +72,9 @@ async fn each_filter_takes_what_it_names_and_pages_are_the_whole() {
     }
     let ask = async |query: String| entries(&harness, &admin, "acme", &query).await;
     let of_user = ask(format!("user={user}&limit=1")).await;
-    let told: BTreeSet<&str> = of_user.iter().map(|entry| entry["type"].as_str().unwrap_or("refusal")).collect();
-    assert_eq!(told, BTreeSet::from(["user.created", "group.member_added", "refusal", "user.deleted"]));
+    let types_of_user: BTreeSet<&str> =
+        of_user.iter().map(|entry| entry["type"].as_str().unwrap_or("refusal")).collect();
+    assert_eq!(types_of_user, BTreeSet::from(["user.created", "group.member_added", "refusal", "user.deleted"]));
     assert_eq!(of_user.len(), 4);
     let mut of_group = ask(format!("group={group}")).await;
     of_group.sort_by_key(|entry| entry["type"].to_string());
@@ -91,6 +93,13 @@ async fn each_filter_takes_what_it_names_and_pages_are_the_whole() {
     assert!(texts(&after, "/timestamp").iter().all(|time| *time >= since) && after.contains(refusal));
     assert!(texts(&before, "/timestamp").iter().all(|time| *time <= since) && before.contains(refusal));
     assert!(after.len() + before.len() > all.len(), "both have the moment itself");
+    let (store, acme) = (&harness.app.store, "acme".parse().unwrap());
+    let (filter, newest) = (LogFilter::default(), LogPosition::newest(&acme));
+    for (days, expected) in [(29, all.len()), (31, 0)] {
+        let later = Timestamp::now() + SignedDuration::from_hours(24 * days);
+        let page = store.log_page(&acme, &filter, &newest, 100, later).await.unwrap();
+        assert_eq!(page.entries.len(), expected, "after {days} days");
+    }
     for bad in ["since=x", "kind=x", "status=200", "limit=0", "limit=1001", "cursor=x"] {
         let reply = crate::admin::ask(&harness, &admin, "GET", &format!("/tenants/acme/log?{bad}"), Value::Null).await;
         assert_eq!(reply.status, 400, "{bad}");

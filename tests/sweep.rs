@@ -197,6 +197,6 @@ async fn a_throttled_batch_slows_down_and_leaves_room_for_requests() {
     // A client tries a 429 again: one is no starving.
     assert!(refused <= 1, "the batch starves requests: {statuses:?}");
     harness.settle().await;
-    let shown = harness.send("GET", &format!("/Groups/{group}"), None).await;
-    assert_eq!(shown.body["members"].as_array().unwrap().len(), 1_000);
+    let read = harness.send("GET", &format!("/Groups/{group}"), None).await;
+    assert_eq!(read.body["members"].as_array().unwrap().len(), 1_000);
 }

@@ -63,7 +63,7 @@ async fn answer(
     let query = FeedQuery::read(context, tenant)?;
     let position = store.feed_position(tenant, query.start.clone(), &heads, context.now()).await?;
     if store.is_expired(&position, context.now()) {
-        let oldest = store.oldest_event(tenant).await?.map(date_time);
+        let oldest = store.oldest_event(tenant, context.now()).await?.map(date_time);
         return Err(cursor_gone(oldest));
     }
     let page = page(context, tenant, &query, (position, heads)).await?;

@@ -23,7 +23,7 @@ pub async fn list(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
     let store = &context.app().store;
     let tenant = named(&context).await?;
     let query = LogQuery::read(&context, &tenant)?;
-    let page = store.log_page(&tenant, &query.filter, &query.position, query.limit).await?;
+    let page = store.log_page(&tenant, &query.filter, &query.position, query.limit, context.app().clock.now()).await?;
     let next = page.next.as_ref().map(|next| next_address(&context, &next.to_text()));
     let empty = ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, Value::Null);
     Ok(match LogForm::of(&context) {
@@ -70,8 +70,8 @@ pub async fn chain(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
 }
 
 async fn named(context: &RequestContext<'_>) -> Result<TenantName, ScimError> {
-    let shown = context.path_param("{tenant}");
-    let name: TenantName = shown.parse().map_err(|_| ScimError::not_found("tenant", shown))?;
+    let named = context.path_param("{tenant}");
+    let name: TenantName = named.parse().map_err(|_| ScimError::not_found("tenant", named))?;
     Ok(tenants::find(&context.app().store, &name).await?.name)
 }
 

@@ -98,7 +98,7 @@ impl<'o> RefusalReason<'o> {
 }
 
 /// To what a request was to be done: the ids that its path names, or the attribute that it searches by. Of a value only a
-/// hash is told, by which two refusals for the same value are seen to be so.
+/// hash is in the log, by which two refusals for the same value are seen to be so.
 fn target_of(route: &Route, target: &RequestTarget, request: &Request<Bytes>) -> Option<String> {
     let named = TARGETS.iter().map(|part| target.value(route.path, part)).filter(|value| !value.is_empty());
     let named = named.collect::<Vec<_>>().join("/");

@@ -14,7 +14,7 @@ pub(super) struct RequestTrace {
     caller: Arc<OnceLock<KnownCaller>>,
 }
 
-/// Who was shown to hold a key, whether it works or not.
+/// Who has proved to hold a key, whether it works or not.
 #[derive(Debug)]
 pub(super) struct KnownCaller {
     pub(super) tenant: TenantName,

@@ -72,7 +72,8 @@ impl Observer {
         match self {
             Self::Log => tracing::debug!(milliseconds, "feed"),
             Self::EmbeddedMetrics(namespace) => {
-                println!("{}", feed_lag_metrics(namespace, milliseconds, jiff::Timestamp::now().as_millisecond()));
+                let now = jiff::Timestamp::now().as_millisecond();
+                println!("{}", feed_metrics(namespace, ("FeedLag", "Milliseconds"), milliseconds, now));
             }
         }
     }
@@ -90,12 +91,24 @@ pub struct SweepRecord {
 }
 
 impl Observer {
-    /// Tells of the worker's look for work.
+    /// Reports the worker's look for work.
     pub fn record_sweep(&self, sweep: &SweepRecord) {
         match self {
             Self::Log => tracing::debug!(?sweep, "sweep"),
             Self::EmbeddedMetrics(namespace) => {
                 println!("{}", sweep.metrics(namespace, jiff::Timestamp::now().as_millisecond()));
+            }
+        }
+    }
+
+    /// Reports how many lanes of a batch have events that the bus did not take; nothing of none.
+    pub fn record_bus_failures(&self, count: u64) {
+        match self {
+            _ if count == 0 => {}
+            Self::Log => tracing::warn!(count, "the bus did not take events"),
+            Self::EmbeddedMetrics(namespace) => {
+                let now = jiff::Timestamp::now().as_millisecond();
+                println!("{}", feed_metrics(namespace, ("BusFailures", "Count"), count, now));
             }
         }
     }
@@ -113,10 +126,10 @@ impl SweepRecord {
     }
 }
 
-fn feed_lag_metrics(namespace: &str, milliseconds: u64, timestamp: i64) -> Value {
-    let metrics = json!([{"Name": "FeedLag", "Unit": "Milliseconds"}]);
+fn feed_metrics(namespace: &str, (name, unit): (&str, &str), value: u64, timestamp: i64) -> Value {
+    let metrics = json!([{"Name": name, "Unit": unit}]);
     let directives = json!([{"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics}]);
-    json!({"level": "INFO", "message": "feed", "FeedLag": milliseconds,
+    json!({"level": "INFO", "message": "feed", name: value,
         "_aws": {"Timestamp": timestamp, "CloudWatchMetrics": directives}})
 }
 
@@ -178,13 +191,13 @@ mod tests {
 
     #[test]
     fn the_feed_reports_its_lag() {
-        let line = feed_lag_metrics("Rollcall/test", 1_234, 5);
+        let line = feed_metrics("Rollcall/test", ("FeedLag", "Milliseconds"), 1_234, 5);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!((&directive["Metrics"][0]["Name"], &line["FeedLag"]), (&json!("FeedLag"), &json!(1_234)));
     }
 
     #[test]
-    fn the_worker_tells_what_it_cannot_read() {
+    fn the_worker_reports_what_it_cannot_read() {
         let line = SweepRecord { unreadable_rows: 2, failed_jobs: 1, oldest_seconds: 90 }.metrics("Rollcall/test", 5);
         let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
         let values: Vec<_> = metrics.iter().map(|metric| line[metric["Name"].as_str().unwrap()].clone()).collect();

@@ -1,5 +1,5 @@
 //! How many refused requests of a tenant go into the log: so many a minute. What comes on top is counted, and the next
-//! row tells how many there were.
+//! row has how many there were.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +25,7 @@ struct RefusalCount {
 }
 
 impl RefusalLimiter {
-    /// Admits one more row of a tenant, and tells how many refused requests before it have none; `None` if it has none
+    /// Admits one more row of a tenant, and returns how many refused requests before it have none; `None` if it has none
     /// either.
     pub fn admit(&self, tenant: &TenantName, now: Timestamp) -> Option<u64> {
         let minute = now.as_second().div_euclid(60);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_minute_has_so_many_rows_and_the_next_one_tells_the_rest() {
+    fn a_minute_has_so_many_rows_and_the_next_one_counts_the_rest() {
         let (limiter, acme) = (RefusalLimiter::default(), "acme".parse().unwrap());
         let at = |second| Timestamp::from_second(second).unwrap();
         let admitted = (0..100).filter(|_| limiter.admit(&acme, at(60)).is_some()).count();

@@ -21,7 +21,7 @@ impl From<Denial> for Rejection {
 }
 
 impl Rejection {
-    /// The state of the key, for a caller who was shown to hold it: its requests are the tenant's own, and refused for a
+    /// The state of the key, for a caller who has proved to hold it: its requests are the tenant's own, and refused for a
     /// reason that the tenant can change.
     pub fn key_state(&self) -> Option<(&KeyId, &'static str)> {
         let key = self.key.as_ref()?;

@@ -6,12 +6,16 @@ use lambda_http::lambda_runtime::{self, Error, LambdaEvent, service_fn};
 use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
+use rollcall::app::bus::EventBus;
 use rollcall::app::metrics::{Observer, SweepRecord};
+use rollcall::app::topic::Topic;
 use rollcall::app::{App, Clock};
+use rollcall::sigv4::SignedClient;
 use rollcall::store::Store;
 use rollcall::store::dynamo::client;
 use rollcall::store::dynamo::tables::TableNames;
-use rollcall::worker;
+use rollcall::worker::presence::Presence;
+use rollcall::worker::{self, Channels};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
@@ -48,7 +52,7 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let handler = need("_HANDLER")?;
     if handler == worker::HANDLER {
-        return Box::pin(work(&store()?, &observer())).await;
+        return Box::pin(work(&store()?, &channels()?, &observer())).await;
     }
     let selection = Selection::parse(&handler).map_err(|e| format!("_HANDLER: {e}"))?;
     let store = store()?;
@@ -67,20 +71,31 @@ async fn run() -> Result<(), Error> {
 }
 
 /// Carries out what requests have left, and writes the feed, as the change records of the tables say.
-async fn work(store: &Store, observer: &Observer) -> Result<(), Error> {
+async fn work(store: &Store, channels: &Channels, observer: &Observer) -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<worker::StreamEvent>| async move {
-        let answer = Box::pin(worker::handle(store, &Clock::System, event.payload)).await;
+        let answer = Box::pin(worker::handle_with(store, &Clock::System, channels, event.payload)).await;
         answer.feed_lag().into_iter().for_each(|milliseconds| observer.record_feed_lag(milliseconds));
-        let Some(sweep) = answer.sweep() else { return Ok::<_, Error>(answer) };
+        observer.record_bus_failures(answer.bus_failures());
+        if let Some(error) = answer.error() {
+            return Err(Error::from(error.to_owned()));
+        }
+        let Some(sweep) = answer.sweep() else { return Ok(answer) };
         observer.record_sweep(&SweepRecord {
             unreadable_rows: sweep.unreadable,
             failed_jobs: sweep.failed,
             oldest_seconds: sweep.oldest_seconds,
         });
-        // The alarm on errors of functions tells of it.
+        // The alarm on errors of functions reports it.
         if sweep.unread_lanes > 0 { Err("lanes of jobs cannot be read".into()) } else { Ok(answer) }
     }))
     .await
+}
+
+fn channels() -> Result<Channels, String> {
+    let client = SignedClient::from_lambda_environment(variable)?;
+    let bus = variable("EVENT_BUS").map(|name| EventBus::new(client.clone(), name));
+    let topic = variable("NOTICE_TOPIC").map(|arn| Topic::new(client.clone(), arn));
+    Ok(Channels { client: Some(client), bus, topic, presence: Some(Presence::default()) })
 }
 
 fn observer() -> Observer {

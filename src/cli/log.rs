@@ -15,10 +15,10 @@ use crate::limits::MAX_LOG_ENTRIES;
 use crate::store::model::chain::{ChainExamination, ChainHead, ChainRow, SoundChain};
 use crate::tenant::TenantName;
 
-/// The lanes that have a hash chain: letter, and what they tell of.
+/// The lanes that have a hash chain: letter, and what their events are of.
 const LANES: [(&str, &str); 2] = [("u", "users"), ("g", "groups")];
 
-/// Shown below the help of `log`.
+/// Printed below the help of `log`.
 pub(super) const LOG_EXAMPLES: &str = "\
 Examples:
   rollcall log acme --kind refusal --since 2027-01-31T12:00:00Z

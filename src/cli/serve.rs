@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
@@ -17,9 +18,12 @@ use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
 use crate::auth::Scope;
-use crate::limits::MAX_BODY_BYTES;
+use crate::limits::{LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES};
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::Store;
+use crate::store::dynamo::client;
+use crate::store::dynamo::embedded::Engine;
+use crate::store::dynamo::streams::Streams;
 use crate::tenant::{TenantConfig, TenantName};
 use crate::worker;
 use crate::worker::follow::Follower;
@@ -57,7 +61,8 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
     let display_url = public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let (store, follower) = open(&options.store).await?;
+    let owner = hex::encode(getrandom::u64().map_err(|e| e.to_string())?.to_be_bytes());
+    let Opened { store, follower, engine } = open(&options.store, &owner).await?;
     greet(&store, &display_url, options.store.is_remote()).await?;
     if public_url.is_none() && !address.ip().is_loopback() {
         eprintln!(
@@ -65,9 +70,12 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
              set --public-url"
         );
     }
+    let is_followed = follower.is_some();
     let mut workers = follower.map(|follower| tokio::spawn(follower.run())).into_iter().collect::<Vec<_>>();
-    // In the cloud, the function `stream` does it; elsewhere streams are read of the embedded engine alone.
-    let counts = workers.is_empty();
+    workers.extend(engine.map(|engine| tokio::spawn(expire(engine))));
+    // In the cloud, the function `stream` does it; elsewhere the follower does, if there are streams.
+    let counts = !is_followed;
+    let leased = store.clone();
     if !options.store.aws {
         workers.push(tokio::spawn(worker::run(store.clone(), Clock::System, counts)));
     }
@@ -90,21 +98,58 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
         // Whether it ended by itself or was aborted is the same here.
         let _ = worker.await;
     }
+    if is_followed && folder.is_none() {
+        // Another process on the endpoint goes on at once; else it waits for the end of the lease.
+        let _ = leased.release_follower(&owner).await;
+    }
     served
 }
 
-/// The store; of an embedded one, who follows its streams. What an earlier process has left is worked off first.
-async fn open(options: &StoreOptions) -> Result<(Store, Option<Follower>), String> {
-    if options.is_remote() {
-        return Ok((options.open().await?, None));
+/// What a server works on.
+struct Opened {
+    store: Store,
+    /// Who follows the streams, if there are any that no Lambda follows.
+    follower: Option<Follower>,
+    /// The embedded engine, if it is one.
+    engine: Option<Engine>,
+}
+
+/// Deletes what has expired, from time to time, as DynamoDB does by itself.
+async fn expire(engine: Engine) {
+    loop {
+        if let Err(error) = engine.delete_expired() {
+            tracing::error!(%error, "what has expired is still there");
+        }
+        tokio::time::sleep(Duration::from_secs(LOCAL_EXPIRY_SECONDS)).await;
+    }
+}
+
+/// The store, and who follows its streams. Of an embedded one, what an earlier process has left is worked off first.
+async fn open(options: &StoreOptions, owner: &str) -> Result<Opened, String> {
+    if let Some(url) = &options.endpoint_url {
+        let store = options.open().await?;
+        let streams = client::streams_of_endpoint(url).await?;
+        let follower = Follower::one_of_several(store.clone(), streams, Clock::System, owner.to_owned());
+        let follower = match follower.has_streams().await {
+            Ok(true) => Some(follower),
+            other => {
+                let why = other.err().unwrap_or_else(|| "the tables have no streams".to_owned());
+                eprintln!("rollcall: warning: there is no feed of changes: {why}");
+                None
+            }
+        };
+        return Ok(Opened { store, follower, engine: None });
+    }
+    if options.aws {
+        return Ok(Opened { store: options.open().await?, follower: None, engine: None });
     }
     let engine = data_folder::open_alone(&options.data).await?;
     let store = options.store_on(&engine).await?;
-    let mut follower = Follower::new(store.clone(), engine, Clock::System).await?;
+    let mut follower = Follower::alone(store.clone(), Streams::Embedded(engine.clone()), Clock::System);
     if let Err(error) = follower.catch_up().await {
         tracing::error!(%error, "the feed stands still");
     }
-    Ok((store, Some(follower)))
+    Ok(Opened { store, follower: Some(follower), engine: Some(engine) })
 }
 
 async fn answer(app: &App, secret: Option<&str>, address: SocketAddr, request: Request<Bytes>) -> Response<Bytes> {
@@ -179,6 +224,7 @@ pub(super) async fn engine(options: EngineOptions) -> Result<(), String> {
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     data_folder::announce(&options.data, &RunningServer { url: local_url(address), secret: None })?;
     println!("DynamoDB endpoint: http://{address}");
+    let expiry = tokio::spawn(expire(engine.clone()));
     let served = listener::serve(listener, MAX_ENGINE_BODY_BYTES, move |request| {
         let engine = engine.clone();
         async move {
@@ -193,5 +239,6 @@ pub(super) async fn engine(options: EngineOptions) -> Result<(), String> {
     })
     .await;
     data_folder::withdraw(&options.data);
+    expiry.abort();
     served
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use crate::api::ROUTES;
 use crate::api::route::FALLBACK;
+use crate::limits::STREAM_SECONDS;
 use crate::store::dynamo::tables::{AccessList, Table, TablePermission};
 use crate::worker;
 
@@ -32,7 +33,7 @@ pub fn functions() -> String {
         role(&mut yaml, route.name, &statements(route.access));
     }
     let feed = feed_mapping("Users", Table::Users) + &feed_mapping("Groups", Table::Groups);
-    let events = format!("{feed}{WORKER_SCHEDULE}");
+    let events = format!("{feed}{WORKER_LOST}{WORKER_SCHEDULES}");
     function(&mut yaml, worker::HANDLER, WORKER_SETTINGS, &events);
     role(&mut yaml, worker::HANDLER, &format!("{}{WORKER_STATEMENTS}", statements(worker::ACCESS)));
     let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
@@ -84,11 +85,14 @@ fn error_alarms() -> String {
     yaml
 }
 
-/// The worker may take as long as Lambda lets it.
-const WORKER_SETTINGS: &str = "      Timeout: 900\n";
+/// The worker may take as long as Lambda lets it. An event that fails each time is kept, such as one about a lost batch.
+const WORKER_SETTINGS: &str = "      Timeout: 900
+      EventInvokeConfig: {DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}}
+      Environment: {Variables: {EVENT_BUS: !If [HasEventBus, !Ref EventBusName, !Ref \"AWS::NoValue\"], NOTICE_TOPIC: !Ref Notices}}
+";
 
-/// The changes of a table that the feed is written from. None is given up before the stream forgets it: the feed must not
-/// pass it over.
+/// The changes of a table that the feed is written from. None is given up before an hour is left until the stream forgets
+/// it; then the whole batch is kept, and the worker writes a gap into the feeds.
 fn feed_mapping(name: &str, table: Table) -> String {
     format!(
         "        {name}:
@@ -102,19 +106,44 @@ fn feed_mapping(name: &str, table: Table) -> String {
             FunctionResponseTypes: [ReportBatchItemFailures]
             BisectBatchOnFunctionError: true
             MaximumRetryAttempts: -1
-            DestinationConfig: {{OnFailure: {{Type: SQS, Destination: !GetAtt FailedWork.Arn}}}}
+            MaximumRecordAgeInSeconds: {MAX_RECORD_SECONDS}
+            DestinationConfig: {{OnFailure: {{Type: S3, Destination: {LOST_BATCHES}}}}}
 ",
         table.as_str()
     )
 }
 
+/// Age in seconds at which a change is given up.
+const MAX_RECORD_SECONDS: i64 = STREAM_SECONDS - 60 * 60;
+
+/// The bucket of what is given up.
+const LOST_BATCHES: &str = "!Sub [\"arn:${AWS::Partition}:s3:::${Bucket}\", {Bucket: !ImportValue {\"Fn::Sub\": \"${TablePrefix}-lost-batches\"}}]";
+
+/// What is there is handed to the worker.
+const WORKER_LOST: &str = "        Lost:
+          Type: EventBridgeRule
+          Properties:
+            Pattern:
+              source: [aws.s3]
+              detail-type: [Object Created]
+              detail: {bucket: {name: [!ImportValue {\"Fn::Sub\": \"${TablePrefix}-lost-batches\"}]}}
+";
+
 /// Once a minute the worker looks for work that requests have left. It waits for none: work that is not ready costs nothing.
-const WORKER_SCHEDULE: &str = "        Sweep:
+/// Once a day it does what its input says.
+const WORKER_SCHEDULES: &str = "        Daily:
+          Type: ScheduleV2
+          Properties:
+            Name: !Sub \"${AWS::StackName}-daily\"
+            ScheduleExpression: rate(1 day)
+            RoleArn: !GetAtt ScheduleRole.Arn
+            Input: '{\"daily\": true}'
+        Sweep:
           Type: ScheduleV2
           Properties:
             Name: !Sub \"${AWS::StackName}-sweep\"
             ScheduleExpression: rate(1 minute)
-            RoleArn: !GetAtt SweepRole.Arn
+            RoleArn: !GetAtt ScheduleRole.Arn
             # The next run does what one does not.
             RetryPolicy: {MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60}
 ";
@@ -128,6 +157,15 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
               - Effect: Allow
                 Action: [sqs:SendMessage]
                 Resource: !GetAtt FailedWork.Arn
+              - Effect: Allow
+                Action: [sns:Publish]
+                Resource: !Ref Notices
+              - Effect: Allow
+                Action: [s3:ListBucket]
+                Resource: !Join [\"\", [!Sub \"arn:${AWS::Partition}:s3:::\", !ImportValue {\"Fn::Sub\": \"${TablePrefix}-lost-batches\"}]]
+              - Effect: Allow
+                Action: [s3:GetObject, s3:PutObject]
+                Resource: !Join [\"\", [!Sub \"arn:${AWS::Partition}:s3:::\", !ImportValue {\"Fn::Sub\": \"${TablePrefix}-lost-batches\"}, /aws/lambda/*]]
 ";
 
 /// The template with the block generated again.
@@ -221,7 +259,7 @@ fn statements(access: AccessList) -> String {
             "              - Effect: Allow\n                Action: [{actions}]\n                Resource: {resource}"
         );
         yaml.push_str(&attributes.map_or(String::new(), only));
-        yaml.push_str(&lane.map_or(String::new(), within));
+        yaml.push_str(&lane.map_or(String::new(), lane_condition));
     }
     yaml
 }
@@ -239,6 +277,6 @@ fn only(attributes: &[&str]) -> String {
 }
 
 /// The condition that each partition key of a request ends so.
-fn within(lane: &str) -> String {
+fn lane_condition(lane: &str) -> String {
     format!("                Condition: {{\"ForAllValues:StringLike\": {{dynamodb:LeadingKeys: [\"*{lane}\"]}}}}\n")
 }

@@ -9,5 +9,7 @@ pub mod embedded;
 pub(super) mod item;
 pub mod meter;
 pub(super) mod page;
+#[cfg(feature = "local")]
+pub mod streams;
 pub mod tables;
 pub(super) mod write;

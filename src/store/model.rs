@@ -12,6 +12,7 @@ pub mod job;
 pub mod member;
 pub(super) mod member_batch;
 pub(super) mod member_item;
+pub mod notice;
 pub mod record;
 pub mod refusal;
 pub(super) mod signature;

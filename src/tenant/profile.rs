@@ -332,9 +332,9 @@ mod tests {
             (|p| p["attributes"] = json!(["name.middle"]), "attributes[0]", "defines name.middle"),
             (|p| p["attributes"] = json!([7]), "attributes[0]", "must be a string, not a number"),
             (|p| p["schemas"][0]["id"] = json!("app"), "schemas[0].id", "not a URN"),
-            (|p| p["schemas"][0]["id"] = json!(USER_URN), "schemas[0].id", "defined already"),
-            (|p| p["schemas"][0]["id"] = json!(ENTERPRISE_URN.to_uppercase()), "schemas[0].id", "defined already"),
-            (|p| p["schemas"][0]["extra"] = json!(1), "schemas[0].extra", "not known here"),
+            (|p| p["schemas"][0]["id"] = json!(USER_URN), "schemas[0].id", "which exists"),
+            (|p| p["schemas"][0]["id"] = json!(ENTERPRISE_URN.to_uppercase()), "schemas[0].id", "which exists"),
+            (|p| p["schemas"][0]["extra"] = json!(1), "schemas[0].extra", "is unknown"),
             (|p| p["schemas"][0]["attributes"] = json!([]), "schemas[0].attributes", "at least one"),
             (
                 |p| {
@@ -342,7 +342,7 @@ mod tests {
                     p["schemas"].as_array_mut().unwrap().push(twice);
                 },
                 "schemas[1].id",
-                "defined already",
+                "which exists",
             ),
         ];
         let of_attribute: &[Case] = &[
@@ -352,7 +352,7 @@ mod tests {
             (|a| a["subAttributes"] = json!([{"name": "x", "type": "string"}]), ".subAttributes", "only a complex"),
             (|a| a["name"] = json!("9"), ".name", "not an attribute name"),
             (|a| a["name"] = json!("PLACE"), "", "twice"),
-            (|a| a["requird"] = json!(true), ".requird", "not known here"),
+            (|a| a["requird"] = json!(true), ".requird", "is unknown"),
             (|a| a["multiValued"] = json!(1), ".multiValued", "must be a boolean"),
             (|a| a["mutability"] = json!("sometimes"), ".mutability", "unknown variant"),
             (|a| a["returned"] = json!("maybe"), ".returned", "unknown variant"),

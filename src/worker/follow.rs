@@ -1,48 +1,85 @@
-//! The worker where the engine is embedded: it reads the engine's streams as Lambda would.
+//! The worker where no Lambda reads the streams: it reads them itself, of the embedded engine or of an endpoint. Of several
+//! processes on one endpoint, one does.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
+use super::presence::write_gaps;
 use super::{StreamEvent, StreamResponse, handle, recount};
 use crate::app::Clock;
+use crate::limits::{FOLLOWER_LEASE_SECONDS, SHARD_REFRESH_SECONDS};
 use crate::store::Store;
-use crate::store::dynamo::embedded::{Engine, StreamPosition};
-use crate::store::dynamo::tables::DEFINITIONS;
+use crate::store::dynamo::streams::{StreamError, Streams};
+use crate::store::dynamo::tables::{DEFINITIONS, Table};
+use crate::store::ops::changes::follower::{FollowerPlace, ShardPlace};
 
 /// How often it looks whether there is something new: an event is read within a second of its write.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Records handed over at once: fewer than on Lambda, for here the two tables take turns.
-const BATCH: usize = 200;
+/// Records handed over at once, as on Lambda: what a batch costs besides its rows is the same for any number.
+const BATCH: usize = 1_000;
 
-/// Who follows the engine's streams.
+/// Who follows the streams.
 pub struct Follower {
     store: Store,
-    engine: Engine,
+    streams: Streams,
     clock: Clock,
-    streams: Vec<(String, StreamPosition)>,
+    tables: Vec<FollowedTable>,
+    lease: Option<FollowerLease>,
+}
+
+/// The right to follow, where others may want it, too.
+struct FollowerLease {
+    owner: String,
+    /// When it was last taken or kept; none while another process has it.
+    renewed: Option<Instant>,
+}
+
+/// A table, and where the follower is in its stream.
+struct FollowedTable {
+    table: Table,
+    name: String,
+    place: FollowerPlace,
+    /// The shards that can be read: those whose parents are done.
+    open: Vec<String>,
+    /// Where to read on in a shard. A place that is not here is asked for.
+    iterators: BTreeMap<String, String>,
+    refreshed: Option<Instant>,
 }
 
 impl Follower {
-    /// Takes up where an earlier process has stopped, or at the oldest record.
-    ///
-    /// # Errors
-    /// What the engine or the store says.
-    pub async fn new(store: Store, engine: Engine, clock: Clock) -> Result<Self, String> {
-        let mut streams = Vec::new();
-        for definition in DEFINITIONS.iter().filter(|definition| definition.is_followed) {
-            let table = store.names().of(definition.table).to_owned();
-            let after = store.follower_position(&table).await.map_err(|e| e.to_string())?;
-            if let Some(position) = engine.stream_position(&table, after.as_deref())? {
-                streams.push((table, position));
-            }
-        }
-        Ok(Self { store, engine, clock, streams })
+    /// The only follower: of an engine that this process has alone.
+    #[must_use]
+    pub fn alone(store: Store, streams: Streams, clock: Clock) -> Self {
+        Self { tables: tables(&store), store, streams, clock, lease: None }
     }
 
-    /// Works off what there is, the tables in turn; how many records there were. What fails is left for the next time.
+    /// One of several on one endpoint; `owner` names this one.
+    #[must_use]
+    pub fn one_of_several(store: Store, streams: Streams, clock: Clock, owner: String) -> Self {
+        let lease = Some(FollowerLease { owner, renewed: None });
+        Self { tables: tables(&store), store, streams, clock, lease }
+    }
+
+    /// Whether there is a stream to follow.
+    ///
+    /// # Errors
+    /// What the engine says.
+    pub async fn has_streams(&self) -> Result<bool, String> {
+        for followed in &self.tables {
+            if self.streams.newest(&followed.name).await.map_err(|e| e.to_string())?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Works off what there is, the tables in turn; how many records there were. Nothing while another process follows.
+    /// What fails is left for the next time.
     ///
     /// # Errors
     /// What the engine or the store says.
@@ -50,29 +87,16 @@ impl Follower {
         let mut count = 0;
         loop {
             let before = count;
-            for at in 0..self.streams.len() {
+            for at in 0..self.tables.len() {
+                if !self.holds_lease().await? {
+                    return Ok(count);
+                }
                 count += self.work_off(at).await?;
             }
             if count == before {
                 return Ok(count);
             }
         }
-    }
-
-    /// Works off the next records of a stream; how many there were.
-    async fn work_off(&mut self, at: usize) -> Result<usize, String> {
-        let Some((table, position)) = self.streams.get_mut(at) else { return Ok(0) };
-        let (records, next) = self.engine.stream_records(position, BATCH)?;
-        let Some(last) = records.last().and_then(sequence).map(str::to_owned) else { return Ok(0) };
-        let count = records.len();
-        let event: StreamEvent = serde_json::from_value(json!({"Records": records})).map_err(|e| e.to_string())?;
-        let answer = hand_over(&self.store, &self.clock, event).await;
-        if let Some(failure) = answer.batch_item_failures.first() {
-            return Err(format!("the change {} of {table} is left", failure.item_identifier));
-        }
-        self.store.follow(table, &last).await.map_err(|e| e.to_string())?;
-        *position = next;
-        Ok(count)
     }
 
     /// Works off what comes, for ever. Counts all users first: a store of a release before the streams has no count.
@@ -87,6 +111,142 @@ impl Follower {
             tokio::time::sleep(INTERVAL).await;
         }
     }
+
+    /// Keeps the lease, or takes it where nobody has it. Who takes it goes on where the one before has stopped.
+    async fn holds_lease(&mut self) -> Result<bool, String> {
+        let Some(lease) = &mut self.lease else { return Ok(true) };
+        let third = Duration::from_secs(FOLLOWER_LEASE_SECONDS.unsigned_abs()) / 3;
+        if lease.renewed.is_some_and(|renewed| renewed.elapsed() < third) {
+            return Ok(true);
+        }
+        let asked = Instant::now();
+        let has_it = self.store.lease_follower(&lease.owner, self.clock.now()).await.map_err(|e| e.to_string())?;
+        if has_it && lease.renewed.is_none() {
+            self.tables = tables(&self.store);
+        }
+        lease.renewed = has_it.then_some(asked);
+        Ok(has_it)
+    }
+
+    /// Works off the next records of each open shard of a table; how many there were.
+    async fn work_off(&mut self, at: usize) -> Result<usize, String> {
+        self.refresh(at).await?;
+        let open = self.tables.get(at).map(|followed| followed.open.clone()).unwrap_or_default();
+        let mut count = 0;
+        for shard in open {
+            match self.work_off_shard(at, &shard).await {
+                Ok(some) => count += some,
+                Err(error) => {
+                    // What is gone meanwhile is noticed when the place is asked for again.
+                    self.tables.iter_mut().for_each(|followed| followed.iterators.clear());
+                    return Err(error);
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    async fn work_off_shard(&mut self, at: usize, shard: &str) -> Result<usize, String> {
+        let iterator = self.iterator(at, shard).await?;
+        let Some(followed) = self.tables.get_mut(at) else { return Ok(0) };
+        let page = match self.streams.records(&followed.place.stream, &iterator, BATCH).await {
+            Ok(page) => page,
+            Err(StreamError::Expired | StreamError::Trimmed) => {
+                followed.iterators.remove(shard);
+                return Ok(0);
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let count = page.records.len();
+        if let Some(last) = page.records.last().and_then(sequence).map(str::to_owned) {
+            let event: StreamEvent =
+                serde_json::from_value(json!({"Records": page.records})).map_err(|e| e.to_string())?;
+            let answer = hand_over(&self.store, &self.clock, event).await;
+            if let Some(failure) = answer.batch_item_failures.first() {
+                return Err(format!("the change {} of {} is left", failure.item_identifier, followed.name));
+            }
+            followed.place.shards.entry(shard.to_owned()).or_default().after = Some(last);
+        }
+        match page.next {
+            Some(next) => drop(followed.iterators.insert(shard.to_owned(), next)),
+            None => {
+                followed.place.shards.entry(shard.to_owned()).or_default().is_done = true;
+                // Its children can be read now.
+                followed.refreshed = None;
+            }
+        }
+        if count > 0 || followed.refreshed.is_none() {
+            let saved = self.store.put_follower_place(&followed.name, &followed.place).await;
+            saved.map_err(|e| e.to_string())?;
+        }
+        Ok(count)
+    }
+
+    /// Where to read on in a shard. Where records are gone that nobody has read, every feed has a gap.
+    async fn iterator(&mut self, at: usize, shard: &str) -> Result<String, String> {
+        let Some(followed) = self.tables.get_mut(at) else { return Err("there is no such table".to_owned()) };
+        if let Some(iterator) = followed.iterators.get(shard) {
+            return Ok(iterator.clone());
+        }
+        let after = followed.place.shards.get(shard).and_then(|place| place.after.clone());
+        let stream = &followed.place.stream;
+        match self.streams.iterator(stream, shard, after.as_deref()).await {
+            Ok(iterator) => return Ok(iterator),
+            Err(StreamError::Trimmed) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        let cause = format!("{stream} {shard} {}", after.unwrap_or_default());
+        write_gaps(&self.store, &self.clock, followed.table, &cause).await.map_err(|e| e.to_string())?;
+        followed.place.shards.insert(shard.to_owned(), ShardPlace::default());
+        self.streams.iterator(stream, shard, None).await.map_err(|e| e.to_string())
+    }
+
+    /// Looks from time to time which shards there are.
+    async fn refresh(&mut self, at: usize) -> Result<(), String> {
+        let Some(followed) = self.tables.get_mut(at) else { return Ok(()) };
+        let interval = Duration::from_secs(SHARD_REFRESH_SECONDS);
+        if followed.refreshed.is_some_and(|refreshed| refreshed.elapsed() < interval) {
+            return Ok(());
+        }
+        let newest = self.streams.newest(&followed.name).await.map_err(|e| e.to_string())?;
+        let stream = newest.ok_or_else(|| format!("the table {} has no stream", followed.name))?;
+        if followed.place.stream.is_empty() {
+            let place = self.store.follower_place(&followed.name).await.map_err(|e| e.to_string())?;
+            followed.place = place.unwrap_or_default();
+        }
+        if followed.place.stream != stream {
+            followed.place = FollowerPlace { stream, ..FollowerPlace::default() };
+            followed.iterators.clear();
+        }
+        let shards = self.streams.shards(&followed.place.stream).await.map_err(|e| e.to_string())?;
+        let is_listed = |id: &String| shards.iter().any(|shard| shard.id == *id);
+        let is_lost = |(id, place): (&String, &ShardPlace)| !place.is_done && !is_listed(id);
+        if let Some((id, _)) = followed.place.shards.iter().find(|shard| is_lost(*shard)) {
+            let cause = format!("{} {id}", followed.place.stream);
+            write_gaps(&self.store, &self.clock, followed.table, &cause).await.map_err(|e| e.to_string())?;
+        }
+        followed.place.shards.retain(|id, _| is_listed(id));
+        let is_done = |id: &String| followed.place.shards.get(id).is_some_and(|place| place.is_done);
+        let is_open = |parent: &String| is_listed(parent) && !is_done(parent);
+        let open = shards.iter().filter(|shard| !is_done(&shard.id) && !shard.parent.as_ref().is_some_and(is_open));
+        followed.open = open.map(|shard| shard.id.clone()).collect();
+        followed.refreshed = Some(Instant::now());
+        Ok(())
+    }
+}
+
+/// The tables that the feed follows, from where the store says.
+fn tables(store: &Store) -> Vec<FollowedTable> {
+    let followed = DEFINITIONS.iter().filter(|definition| definition.is_followed);
+    let followed = followed.map(|definition| FollowedTable {
+        table: definition.table,
+        name: store.names().of(definition.table).to_owned(),
+        place: FollowerPlace::default(),
+        open: Vec::new(),
+        iterators: BTreeMap::new(),
+        refreshed: None,
+    });
+    followed.collect()
 }
 
 /// Boxed, so that the compiler sees that it may go from thread to thread.

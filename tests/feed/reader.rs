@@ -103,7 +103,9 @@ async fn a_cursor_outlives_its_key_and_ends_with_what_is_kept() {
     let gone = reader.ask(&later, &format!("cursor={}", reader.cursor)).await;
     assert_eq!(gone.status, 410, "{gone:?}");
     assert!(gone.body["oldest"].as_str().unwrap().ends_with('Z'), "{gone:?}");
-    assert_eq!(reader.ask(&later, "").await.status, 200, "from the oldest on");
+    let oldest = reader.ask(&later, "").await;
+    assert_eq!((oldest.status, &oldest.body["events"]), (200, &json!([])), "nobody is shown what has expired");
+    assert_eq!(reader.ask(&harness, "").await.body["events"].as_array().unwrap().len(), 2, "it is still there");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use rollcall::store::dynamo::embedded::Engine;
 use rollcall::store::model::chain::{ChainExamination, ChainHead, ChainRow};
+use rollcall::store::model::notice::Notice;
 
 use super::*;
 use crate::serve::{ROLLCALL, Server, request};
@@ -74,6 +75,36 @@ async fn a_batch_that_comes_again_leaves_the_chain_sound() {
         all_events(&harness).await;
         assert_eq!(examine(&harness, &admin).await, Ok(round));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_without_a_record_continues_the_chain() {
+    if !is_embedded() {
+        return;
+    }
+    let harness = Harness::new().await;
+    let admin = harness.operator().await;
+    let acme = "acme".parse().unwrap();
+    let store = &harness.app.store;
+    let gap = async |cause: &str| store.write_gap(&acme, Table::Users, cause, Timestamp::now()).await.unwrap();
+    gap("before any record").await;
+    assert_eq!(examine(&harness, &admin).await, Ok(1));
+    harness.user("bob").await;
+    all_events(&harness).await;
+    assert_eq!(examine(&harness, &admin).await, Ok(2));
+    for cause in ["a", "b", "b"] {
+        gap(cause).await;
+    }
+    let notice = Notice::TenantSilent { since: Timestamp::now() };
+    assert!(store.write_notice(&acme, &notice, Timestamp::now()).await.unwrap());
+    assert_eq!(examine(&harness, &admin).await, Ok(5));
+    harness.user("eve").await;
+    all_events(&harness).await;
+    assert_eq!(examine(&harness, &admin).await, Ok(6));
+    let changes = entries(&harness, &admin, "acme", "kind=change").await;
+    let mut types = texts(&changes, "/type");
+    types.sort_unstable();
+    assert_eq!(types, ["feed.gap", "feed.gap", "feed.gap", "tenant.silent", "user.created", "user.created"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn each_admin_action_is_told_once_with_before_and_after() {
+async fn each_admin_action_is_one_entry_with_before_and_after() {
     if !is_embedded() {
         return;
     }
@@ -24,15 +24,15 @@ async fn each_admin_action_is_told_once_with_before_and_after() {
         act("PUT", robot, json!({"active": active}), 200).await;
     }
     let keys = "/tenants/initech/keys";
-    let made = act("POST", keys, json!({"description": "Entra", "scopes": ["read"]}), 201).await;
-    let id = made["id"].as_str().unwrap();
+    let created = act("POST", keys, json!({"description": "Entra", "scopes": ["read"]}), 201).await;
+    let id = created["id"].as_str().unwrap();
     let successor = act("POST", &format!("{keys}/{id}/rotate"), Value::Null, 201).await;
     for _ in 0..2 {
         act("DELETE", &format!("{keys}/{id}"), Value::Null, 204).await;
     }
     act("DELETE", &format!("{keys}/00000000000000"), Value::Null, 404).await;
-    let told = entries(&harness, &admin, "initech", "kind=admin").await;
-    let mut types = texts(&told, "/type");
+    let admin_entries = entries(&harness, &admin, "initech", "kind=admin").await;
+    let mut types = texts(&admin_entries, "/type");
     types.sort_unstable();
     let expected = [
         "automation-user.activated",
@@ -44,8 +44,8 @@ async fn each_admin_action_is_told_once_with_before_and_after() {
         "tenant.changed",
         "tenant.created",
     ];
-    assert_eq!(types, expected, "{told:#?}");
-    let of = |kind: &str| told.iter().rfind(|entry| entry["type"] == kind).unwrap();
+    assert_eq!(types, expected, "{admin_entries:#?}");
+    let of = |kind: &str| admin_entries.iter().rfind(|entry| entry["type"] == kind).unwrap();
     let operator = &of("tenant.created")["actor"]["key"];
     assert!(operator.as_str().is_some_and(|key| admin.contains(key)), "{operator}");
     assert_eq!(of("tenant.created")["request"].as_str().unwrap().len(), 32);
@@ -55,15 +55,15 @@ async fn each_admin_action_is_told_once_with_before_and_after() {
         (&json!(false), &json!(true))
     );
     assert_eq!(of("key.rotated")["after"]["successor"], successor["id"]);
-    assert_eq!(of("key.rotated")["before"]["ends"], made["expires"]);
+    assert_eq!(of("key.rotated")["before"]["ends"], created["expires"]);
     assert_eq!(of("key.revoked")["before"]["description"], "Entra");
     assert_eq!(
         (&of("key.revoked")["resource"]["id"], &of("key.created")["resource"]["type"]),
         (&json!(id), &json!("Key"))
     );
-    for secret in [&made, &successor] {
+    for secret in [&created, &successor] {
         let secret = secret["secret"].as_str().unwrap();
-        assert!(!json!(told).to_string().contains(&secret[secret.len() - 20..]), "no secret is in the log");
+        assert!(!json!(admin_entries).to_string().contains(&secret[secret.len() - 20..]), "no secret is in the log");
     }
     // What an operator was refused is in the operators' own log.
     let refused = entries(&harness, &admin, "admin", "kind=refusal").await;
@@ -83,8 +83,8 @@ async fn an_action_and_its_entry_are_there_together_or_not_at_all() {
             ask(&dying, &admin, "POST", "/tenants", json!({"name": "initech"})).await;
             let is_there = harness.app.store.tenant(&"initech".parse().unwrap()).await.unwrap().is_some();
             let rows = harness.dump(Table::Changes).await;
-            let is_told = rows.iter().any(|row| row["pk"].as_s().unwrap() == "initech#a");
-            assert_eq!(is_there, is_told, "call {at}");
+            let has_entry = rows.iter().any(|row| row["pk"].as_s().unwrap() == "initech#a");
+            assert_eq!(is_there, has_entry, "call {at}");
         }
     }
 }

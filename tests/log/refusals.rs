@@ -33,7 +33,7 @@ const FIELDS: [&str; 17] = [
 const SECRET: &str = "never-in-a-log";
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_tells_whitelisted_fields_alone() {
+async fn a_refusal_has_whitelisted_fields_alone() {
     if !is_embedded() {
         return;
     }
@@ -45,9 +45,9 @@ async fn a_refusal_tells_whitelisted_fields_alone() {
     let searched = harness.send("GET", &filter, None).await;
     assert_eq!(searched.status, 400, "{searched:?}");
     let admin = harness.operator().await;
-    let told = entries(&harness, &admin, "acme", "kind=refusal").await;
-    let [search, create] = &told[..] else { panic!("{told:#?}") };
-    for entry in &told {
+    let refusals = entries(&harness, &admin, "acme", "kind=refusal").await;
+    let [search, create] = &refusals[..] else { panic!("{refusals:#?}") };
+    for entry in &refusals {
         let fields: Vec<_> =
             entry.as_object().unwrap().keys().filter(|name| !FIELDS.contains(&name.as_str())).collect();
         assert!(fields.is_empty(), "{fields:?}");
@@ -71,7 +71,7 @@ async fn a_refusal_tells_whitelisted_fields_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_has_ended_is_told_and_a_forged_one_is_not() {
+async fn a_key_that_has_ended_has_an_entry_and_a_forged_one_is_not() {
     if !is_embedded() {
         return;
     }
@@ -99,18 +99,18 @@ async fn a_key_that_has_ended_is_told_and_a_forged_one_is_not() {
     assert_eq!(harness.send("DELETE", nobody, None).await.status, 404);
     assert_eq!(harness.send("GET", "/Nothing", None).await.status, 404);
     let admin = harness.operator().await;
-    let told = entries(&harness, &admin, "acme", "kind=refusal").await;
-    let mut states: Vec<_> = told
+    let refusals = entries(&harness, &admin, "acme", "kind=refusal").await;
+    let mut states: Vec<_> = refusals
         .iter()
         .map(|entry| (entry["status"].as_u64().unwrap(), entry["actor"]["keyState"].as_str().unwrap()))
         .collect();
     states.sort_unstable();
     assert_eq!(states, [(401, "expired"), (401, "pending"), (401, "revoked"), (403, "ok"), (404, "ok")]);
-    assert_eq!(texts(&told, "/target").iter().filter(|target| nobody.ends_with(**target)).count(), 1);
+    assert_eq!(texts(&refusals, "/target").iter().filter(|target| nobody.ends_with(**target)).count(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_minute_has_so_many_rows_and_the_next_one_tells_how_many_were_left_out() {
+async fn a_minute_has_so_many_rows_and_the_next_one_says_how_many_were_left_out() {
     if !is_embedded() {
         return;
     }
@@ -127,8 +127,11 @@ async fn a_minute_has_so_many_rows_and_the_next_one_tells_how_many_were_left_out
     assert_eq!(entries(&harness, &admin, "acme", "kind=refusal").await.len(), most);
     assert_eq!(entries(&harness, &admin, "globex", "kind=refusal").await.len(), 1, "each tenant has its own");
     assert_eq!(second.send("POST", "/Users", json!({})).await.status, 400);
-    let told = entries(&harness, &admin, "acme", "kind=refusal").await;
-    assert_eq!((told.len(), &told[0]["suppressed"], &told[1]["suppressed"]), (most + 1, &json!(5), &Value::Null));
+    let refusals = entries(&harness, &admin, "acme", "kind=refusal").await;
+    assert_eq!(
+        (refusals.len(), &refusals[0]["suppressed"], &refusals[1]["suppressed"]),
+        (most + 1, &json!(5), &Value::Null)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,9 +204,9 @@ async fn an_operation_of_a_bulk_that_is_refused_has_an_entry_and_one_that_succee
     let statuses: Vec<_> = reply.body["Operations"].as_array().unwrap().iter().map(|of| of["status"].clone()).collect();
     assert_eq!(statuses, ["204", "201", "400", "404"]);
     let admin = harness.operator().await;
-    let mut told = entries(&harness, &admin, "acme", "kind=refusal").await;
-    told.sort_by_key(|entry| entry["status"].as_u64());
-    let [bad, missing] = &told[..] else { panic!("{told:#?}") };
+    let mut refusals = entries(&harness, &admin, "acme", "kind=refusal").await;
+    refusals.sort_by_key(|entry| entry["status"].as_u64());
+    let [bad, missing] = &refusals[..] else { panic!("{refusals:#?}") };
     assert_eq!((&bad["route"], &bad["status"]), (&json!("users.create"), &json!(400)));
     assert_eq!((&missing["route"], &missing["target"]), (&json!("users.delete"), &json!("nobody")));
     let of_bulk = reply.headers["x-request-id"].to_str().unwrap();

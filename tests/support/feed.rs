@@ -1,9 +1,10 @@
 //! The worker as it follows the streams, step by step, and a reader of the feed.
 
+use futures_util::FutureExt;
 use rollcall::app::Clock;
 use rollcall::auth::Scope;
 use rollcall::store::Store;
-use rollcall::store::dynamo::embedded::StreamPosition;
+use rollcall::store::dynamo::streams::{StreamError, Streams};
 use rollcall::store::dynamo::tables::Table;
 use rollcall::worker;
 use serde_json::{Value, json};
@@ -15,32 +16,46 @@ const FOLLOWED: [Table; 2] = [Table::Users, Table::Groups];
 
 /// Hands change records over to the worker, as Lambda would.
 pub struct Pump {
-    positions: Vec<StreamPosition>,
+    streams: Streams,
+    positions: Vec<(String, String)>,
+}
+
+/// The engine is in the process: it never waits.
+fn now<T>(call: impl Future<Output = Result<T, StreamError>>) -> T {
+    call.now_or_never().unwrap().unwrap()
 }
 
 impl Pump {
     /// From the oldest record on.
     pub fn new(harness: &Harness) -> Self {
         let names = harness.app.store.names();
-        let position = |table| harness.engine.stream_position(names.of(table), None).unwrap().unwrap();
-        Self { positions: FOLLOWED.map(position).into() }
+        let streams = Streams::Embedded(harness.engine.clone());
+        let position = |table| {
+            let arn = now(streams.newest(names.of(table))).unwrap();
+            let shard = now(streams.shards(&arn)).remove(0).id;
+            let iterator = now(streams.iterator(&arn, &shard, None));
+            (arn, iterator)
+        };
+        let positions = FOLLOWED.map(position).into();
+        Self { streams, positions }
     }
 
     /// The next records of each table, at most so many, not taken yet.
-    pub fn peek(&self, harness: &Harness, limit: usize) -> Vec<Vec<Value>> {
-        self.positions.iter().map(|position| harness.engine.stream_records(position, limit).unwrap().0).collect()
+    pub fn peek(&self, _: &Harness, limit: usize) -> Vec<Vec<Value>> {
+        let next = |(arn, iterator): &(String, String)| now(self.streams.records(arn, iterator, limit)).records;
+        self.positions.iter().map(next).collect()
     }
 
     /// Hands over all that there is, some at a time.
     pub async fn run(&mut self, harness: &Harness) {
-        for position in &mut self.positions {
+        for (arn, iterator) in &mut self.positions {
             loop {
-                let (records, next) = harness.engine.stream_records(position, 1_000).unwrap();
-                if records.is_empty() {
+                let page = now(self.streams.records(arn, iterator, 1_000));
+                if page.records.is_empty() {
                     break;
                 }
-                assert_eq!(hand_over(&harness.app.store, &records).await, json!({"batchItemFailures": []}));
-                *position = next;
+                assert_eq!(hand_over(&harness.app.store, &page.records).await, json!({"batchItemFailures": []}));
+                *iterator = page.next.unwrap();
             }
         }
     }

@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 
 pub mod access;
 pub mod budget;
+pub mod canned;
 pub mod conflict;
 pub mod crash;
 pub mod feed;

@@ -168,10 +168,10 @@ mod tests {
     #[test]
     fn a_note_goes_to_the_innermost_request_and_to_none_outside() {
         let (outer, inner) = (RuleTrace::default(), RuleTrace::default());
-        let within = inner.clone();
+        let followed = inner.clone();
         let work = outer.follow(Box::pin(async move {
             note(Rule::Listed);
-            within.follow(Box::pin(async { note(Rule::EmptyText) })).await;
+            followed.follow(Box::pin(async { note(Rule::EmptyText) })).await;
             note(Rule::Discarded);
         }));
         let mut context = Context::from_waker(std::task::Waker::noop());

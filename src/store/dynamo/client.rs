@@ -11,10 +11,10 @@ use aws_sdk_dynamodb::config::{Builder, Config, Region, SharedCredentialsProvide
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 
+use crate::sigv4::AMAZON_ROOTS;
 use crate::store::dynamo::meter::Metering;
-
-/// Amazon's published root certificates. Reading the system's store at start would cost ten times as much.
-const AMAZON_ROOTS: &[u8] = include_bytes!("client/amazon-roots.pem");
+#[cfg(feature = "local")]
+use crate::store::dynamo::streams::Streams;
 
 /// One attempt of one call: an order of magnitude above DynamoDB's slow percentile.
 const ATTEMPT: Duration = Duration::from_secs(1);
@@ -52,8 +52,7 @@ pub fn from_lambda_environment(variable: impl Fn(&str) -> Option<String>) -> Res
 /// When no region is configured.
 #[cfg(feature = "local")]
 pub async fn from_aws_environment(endpoint_url: Option<String>) -> Result<Client, String> {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let shared = aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http).load().await;
+    let shared = aws_environment().await;
     if shared.region().is_none() {
         return Err("no AWS region is configured; set AWS_REGION or a profile's region".to_owned());
     }
@@ -62,6 +61,24 @@ pub async fn from_aws_environment(endpoint_url: Option<String>) -> Result<Client
         config = config.endpoint_url(url);
     }
     Ok(Client::from_conf(config.build()))
+}
+
+#[cfg(feature = "local")]
+async fn aws_environment() -> aws_config::SdkConfig {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    aws_config::defaults(aws_config::BehaviorVersion::latest()).http_client(http).load().await
+}
+
+/// The streams of a DynamoDB endpoint, with the credentials and region of the AWS environment.
+///
+/// # Errors
+/// When no region or no credentials are configured.
+#[cfg(feature = "local")]
+pub async fn streams_of_endpoint(url: &str) -> Result<Streams, String> {
+    let shared = aws_environment().await;
+    let region = shared.region().ok_or("no AWS region is configured; set AWS_REGION or a profile's region")?;
+    let credentials = shared.credentials_provider().ok_or("no AWS credentials are configured; set AWS_PROFILE")?;
+    Streams::of_endpoint(url, region.to_string(), credentials)
 }
 
 /// A client on a connector of one's own: an engine in the process, or a test's.

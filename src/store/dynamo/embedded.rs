@@ -1,5 +1,5 @@
 //! DynamoDB inside the process, for `rollcall serve` and for tests: the SDK's connector calls the engine directly, and
-//! the worker reads the engine's streams.
+//! the worker reads the engine's streams (see [`Streams`](super::streams::Streams)).
 
 use std::sync::Arc;
 
@@ -91,59 +91,28 @@ impl Engine {
             "BatchWriteItem" => batch_write_item,
             "TransactWriteItems" => transact_write_items,
             "TransactGetItems" => transact_get_items,
+            "UpdateTimeToLive" => update_time_to_live,
+            "DescribeTimeToLive" => describe_time_to_live,
+            "ListStreams" => list_streams,
+            "DescribeStream" => describe_stream,
+            "GetShardIterator" => get_shard_iterator,
+            "GetRecords" => get_records,
         )
     }
 }
 
-/// Where a reader of a stream is, as the engine says it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamPosition {
-    /// The stream's name, another one each time that it is switched on.
-    arn: String,
-    iterator: String,
-}
-
 impl Engine {
-    /// The place in a table's stream after the record of that sequence number; without one, the oldest record. `None`
-    /// for a table without a stream.
-    ///
-    /// # Errors
-    /// What the engine says.
-    pub fn stream_position(&self, table: &str, after: Option<&str>) -> Result<Option<StreamPosition>, String> {
-        let listed = self.ask(|db| Ok(db.list_streams(from_json(json!({"TableName": table}))?)))?;
-        let Some(arn) = listed.pointer("/Streams/0/StreamArn").and_then(Value::as_str) else { return Ok(None) };
-        let shards = self.ask(|db| Ok(db.describe_stream(from_json(json!({"StreamArn": arn}))?)))?;
-        let shard = shards.pointer("/StreamDescription/Shards/0/ShardId").cloned().unwrap_or_default();
-        let kind = if after.is_some() { "AFTER_SEQUENCE_NUMBER" } else { "TRIM_HORIZON" };
-        let mut request = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": kind});
-        if let (Some(after), Some(request)) = (after, request.as_object_mut()) {
-            request.insert("SequenceNumber".to_owned(), after.into());
-        }
-        let found = self.ask(|db| Ok(db.get_shard_iterator(from_json(request)?)))?;
-        let iterator = found.get("ShardIterator").and_then(Value::as_str).unwrap_or_default();
-        Ok(Some(StreamPosition { arn: arn.to_owned(), iterator: iterator.to_owned() }))
+    /// As [`call`](Self::call); other requests go on meanwhile where the runtime has other threads.
+    pub(super) fn call_off_the_reactor(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        off_the_reactor(|| self.call(operation, body))
     }
 
-    /// The records after a place, at most so many, as Lambda would hand them over; and the place after them.
+    /// Deletes what has expired, as DynamoDB does by itself; how many items.
     ///
     /// # Errors
     /// What the engine says.
-    pub fn stream_records(
-        &self,
-        position: &StreamPosition,
-        limit: usize,
-    ) -> Result<(Vec<Value>, StreamPosition), String> {
-        let request = json!({"ShardIterator": position.iterator, "Limit": limit});
-        let mut answer = self.ask(|db| Ok(db.get_records(from_json(request)?)))?;
-        let mut records = match answer.get_mut("Records").map(Value::take) {
-            Some(Value::Array(records)) => records,
-            _ => Vec::new(),
-        };
-        for record in records.iter_mut().filter_map(Value::as_object_mut) {
-            record.insert("eventSourceARN".to_owned(), position.arn.as_str().into());
-        }
-        let next = answer.get("NextShardIterator").and_then(Value::as_str).unwrap_or(&position.iterator);
-        Ok((records, StreamPosition { iterator: next.to_owned(), ..position.clone() }))
+    pub fn delete_expired(&self) -> Result<usize, String> {
+        off_the_reactor(|| self.0.sweep_ttl()).map_err(|e| e.to_string())
     }
 
     /// A batch of writes as one transaction: by itself, the engine would wait for the disk at each of them. None for a
@@ -160,14 +129,6 @@ impl Engine {
         let request = from_json(json!({"TransactItems": writes})).ok()?;
         self.0.transact_write_items(request).ok()?;
         Some((200, json!({"UnprocessedItems": {}}).to_string().into_bytes()))
-    }
-
-    fn ask<T: serde::Serialize>(
-        &self,
-        call: impl FnOnce(&Database) -> Result<Result<T, DynoxideError>, String>,
-    ) -> Result<Value, String> {
-        let answer = off_the_reactor(|| call(&self.0))?.map_err(|e| e.to_string())?;
-        serde_json::to_value(answer).map_err(|e| e.to_string())
     }
 }
 
@@ -245,6 +206,7 @@ impl HttpClient for Engine {
 mod tests {
     use super::*;
     use crate::store::dynamo::client::from_connector;
+    use crate::store::dynamo::streams::{StreamError, Streams};
     use crate::store::dynamo::tables::{Table, TableNames, create_missing};
 
     async fn engine(engine: Engine) -> (Engine, TableNames) {
@@ -267,21 +229,26 @@ mod tests {
                 Some(file) => Engine::in_file(file.path().to_str().unwrap()),
             };
             let (engine, names) = engine(opened.unwrap()).await;
-            let table = names.of(Table::Groups);
-            let start = engine.stream_position(table, None).unwrap().unwrap();
+            let streams = Streams::Embedded(engine.clone());
+            let arn = streams.newest(names.of(Table::Groups)).await.unwrap().unwrap();
+            let shard = streams.shards(&arn).await.unwrap().remove(0).id;
+            let start = streams.iterator(&arn, &shard, None).await.unwrap();
             for id in ["a", "b", "c"] {
                 put(&engine, &names, id);
             }
-            let (records, _) = engine.stream_records(&start, 2).unwrap();
+            let records = streams.records(&arn, &start, 2).await.unwrap().records;
             let keys: Vec<_> = records.iter().map(|record| &record["dynamodb"]["Keys"]["id"]["S"]).collect();
             assert_eq!(keys, ["a", "b"]);
             let last = records[1]["dynamodb"]["SequenceNumber"].as_str().unwrap();
-            let (rest, end) =
-                engine.stream_records(&engine.stream_position(table, Some(last)).unwrap().unwrap(), 9).unwrap();
-            assert_eq!(rest.len(), 1);
-            assert!(rest[0]["eventSourceARN"].as_str().unwrap().contains(table));
-            assert!(engine.stream_records(&end, 9).unwrap().0.is_empty());
-            assert_eq!(engine.stream_position(names.of(Table::Keys), None).unwrap(), None);
+            let after = streams.iterator(&arn, &shard, Some(last)).await.unwrap();
+            let rest = streams.records(&arn, &after, 9).await.unwrap();
+            assert_eq!(rest.records.len(), 1);
+            assert_eq!(rest.records[0]["eventSourceARN"], arn);
+            assert!(streams.records(&arn, &rest.next.unwrap(), 9).await.unwrap().records.is_empty());
+            assert_eq!(streams.newest(names.of(Table::Keys)).await.unwrap(), None);
+            // Before the oldest record that is there.
+            let gone = streams.iterator(&arn, &shard, Some("000000000000000000001")).await;
+            assert_eq!(gone, Err(StreamError::Trimmed));
         }
     }
 
@@ -300,15 +267,18 @@ mod tests {
             "AttributeDefinitions": [text("tenant"), text("id"), text("name"), text("externalId")],
             "LocalSecondaryIndexes": [index("byName", "name"), index("byExternalId", "externalId")]});
         assert_eq!(engine.call("CreateTable", request.to_string().as_bytes()).0, 200);
-        assert_eq!(engine.stream_position(names.of(Table::Groups), None).unwrap(), None);
+        let streams = Streams::Embedded(engine.clone());
+        assert_eq!(streams.newest(names.of(Table::Groups)).await.unwrap(), None);
         put(&engine, &names, "before");
         let client = from_connector(engine.http_client());
         for _ in 0..2 {
             create_missing(&client, &names).await.unwrap();
         }
         put(&engine, &names, "after");
-        let start = engine.stream_position(names.of(Table::Groups), None).unwrap().unwrap();
-        assert_eq!(engine.stream_records(&start, 9).unwrap().0.len(), 1);
+        let arn = streams.newest(names.of(Table::Groups)).await.unwrap().unwrap();
+        let shard = streams.shards(&arn).await.unwrap().remove(0).id;
+        let start = streams.iterator(&arn, &shard, None).await.unwrap();
+        assert_eq!(streams.records(&arn, &start, 9).await.unwrap().records.len(), 1);
     }
 
     #[tokio::test]
@@ -329,13 +299,16 @@ mod tests {
                 connection.query_row(&format!("EXPLAIN QUERY PLAN {query}"), [], |row| row.get(3)).unwrap();
             assert!(plan.contains("INDEX rollcall_stream_records (table_name="), "{query}: {plan}");
         }
-        // An hour later, by the engine's own numbers.
-        let insert =
-            "INSERT INTO _stream_records (table_name, event_name, keys_json, sequence_number, shard_id, created_at)
-             SELECT table_name, event_name, keys_json, CAST(sequence_number AS INTEGER) + 3600000001, shard_id, 0
-             FROM _stream_records";
-        connection.execute_batch(insert).unwrap();
-        let left: i64 = connection.query_row("SELECT COUNT(*) FROM _stream_records", [], |row| row.get(0)).unwrap();
-        assert_eq!(left, 1);
+        // An hour later, by the engine's own numbers; and an hour after that. The last that goes stays, and says where.
+        for left in [2, 2] {
+            let insert =
+                "INSERT INTO _stream_records (table_name, event_name, keys_json, sequence_number, shard_id, created_at)
+                 SELECT table_name, event_name, keys_json, CAST(sequence_number AS INTEGER) + 3600000001, shard_id, 0
+                 FROM _stream_records ORDER BY CAST(sequence_number AS INTEGER) DESC LIMIT 1";
+            connection.execute_batch(insert).unwrap();
+            let count: i64 =
+                connection.query_row("SELECT COUNT(*) FROM _stream_records", [], |row| row.get(0)).unwrap();
+            assert_eq!(count, left);
+        }
     }
 }

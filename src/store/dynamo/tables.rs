@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, LocalSecondaryIndex, Projection, ProjectionType,
-    ScalarAttributeType, StreamSpecification, StreamViewType,
+    ScalarAttributeType, StreamSpecification, StreamViewType, TimeToLiveSpecification,
 };
 
 /// A table.
@@ -59,18 +59,35 @@ pub struct TableDefinition {
     /// Whether the worker follows its changes where the engine is embedded. What it follows in the cloud besides, the
     /// template says.
     pub is_followed: bool,
+    /// Whether items end by themselves, at the time in their attribute `ttl`.
+    pub has_ttl: bool,
 }
 
 /// Every table.
 pub const DEFINITIONS: &[TableDefinition] = &[
-    TableDefinition { table: Table::Keys, partition: "tenant", sort: "keyId", indexes: &[], is_followed: false },
-    TableDefinition { table: Table::Tokens, partition: "tenant", sort: "tokenId", indexes: &[], is_followed: false },
+    TableDefinition {
+        table: Table::Keys,
+        partition: "tenant",
+        sort: "keyId",
+        indexes: &[],
+        is_followed: false,
+        has_ttl: false,
+    },
+    TableDefinition {
+        table: Table::Tokens,
+        partition: "tenant",
+        sort: "tokenId",
+        indexes: &[],
+        is_followed: false,
+        has_ttl: true,
+    },
     TableDefinition {
         table: Table::Users,
         partition: "tenant",
         sort: "userName",
         indexes: &[(BY_ID, "id"), (BY_EXTERNAL_ID, "externalId"), (BY_EMAIL, "email"), (BY_HOUR, "hour")],
         is_followed: true,
+        has_ttl: false,
     },
     TableDefinition {
         table: Table::Groups,
@@ -78,9 +95,24 @@ pub const DEFINITIONS: &[TableDefinition] = &[
         sort: "id",
         indexes: &[(BY_NAME, "name"), (BY_EXTERNAL_ID, "externalId")],
         is_followed: true,
+        has_ttl: false,
     },
-    TableDefinition { table: Table::Links, partition: "pk", sort: "sk", indexes: &[], is_followed: false },
-    TableDefinition { table: Table::Changes, partition: "pk", sort: "sk", indexes: &[], is_followed: false },
+    TableDefinition {
+        table: Table::Links,
+        partition: "pk",
+        sort: "sk",
+        indexes: &[],
+        is_followed: false,
+        has_ttl: true,
+    },
+    TableDefinition {
+        table: Table::Changes,
+        partition: "pk",
+        sort: "sk",
+        indexes: &[],
+        is_followed: false,
+        has_ttl: true,
+    },
 ];
 
 impl Table {
@@ -234,8 +266,19 @@ pub async fn create_missing(client: &Client, names: &TableNames) -> Result<(), S
             Err((_, context)) => return Err(context),
             Ok(()) => {}
         }
+        if definition.has_ttl {
+            expire(client, name).await;
+        }
     }
     Ok(())
+}
+
+/// Has the items of a table end at their time. Engines that do not know how keep them: no reader gets what has ended.
+async fn expire(client: &Client, name: &str) {
+    let end = TimeToLiveSpecification::builder().attribute_name("ttl").enabled(true).build();
+    let Ok(end) = end else { return };
+    // Also refused where it is so already.
+    let _ = client.update_time_to_live().table_name(name).time_to_live_specification(end).send().await;
 }
 
 /// Switches the stream of a table on, where a release before this one has created the table without.

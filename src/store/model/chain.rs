@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_before_the_chain_are_told_and_none_follows_it() {
+    fn rows_of_before_the_chain_are_counted_and_none_follows_it() {
         let mut rows = chain(5);
         rows.insert(0, ChainRow { link: None, ..rows[0].clone() });
         assert_eq!(examine(&rows, NOW), Ok(SoundChain { rows: 5, unchained: 1 }));

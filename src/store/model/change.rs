@@ -15,6 +15,7 @@ use crate::scim::projection::drop_never_returned;
 use crate::scim::resource::date_time;
 use crate::scim::{Schemas, etag};
 use crate::store::dynamo::item::{Item, optional_number, optional_text};
+use crate::store::dynamo::tables::Table;
 
 mod difference;
 
@@ -57,6 +58,8 @@ event_types! {
     GroupDeleted "group.deleted" "A group was deleted. The removal of each member follows, with the cause.";
     MemberAdded "group.member_added" "A user, or another group, became a member of a group.";
     MemberRemoved "group.member_removed" "A user, or another group, is no member of a group any more.";
+    KeyExpiring "key.expiring" "A key of the tenant expires within 30, 7 or 1 days. Each is one event. Rotate it.";
+    TenantSilent "tenant.silent" "No key of the tenant was used for three days. Look whether provisioning was stopped.";
     FeedReset "feed.reset" "The order begins anew, such as after a restored table. Read the whole state again.";
     FeedGap "feed.gap" "A change could not be read, and is missing. Read the whole state again.";
 }
@@ -72,6 +75,11 @@ pub(in crate::store) enum Lane {
 
 impl Lane {
     pub(in crate::store) const ALL: [Self; 2] = [Self::Users, Self::Groups];
+
+    /// The lane of a table.
+    pub(in crate::store) fn of(table: Table) -> Self {
+        if table == Table::Groups { Self::Groups } else { Self::Users }
+    }
 
     pub(in crate::store) fn letter(self) -> &'static str {
         match self {

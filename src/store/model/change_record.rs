@@ -53,6 +53,11 @@ impl ChangeRecord {
         &self.sequence
     }
 
+    /// When the change was, to the second.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// How long ago the change was, to the second, in milliseconds; none if nobody says.
     pub fn age(&self, now: Timestamp) -> Option<u64> {
         u64::try_from(now.duration_since(self.at).as_millis()).ok()

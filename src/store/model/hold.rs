@@ -11,13 +11,13 @@ use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, instant, missing_attribute, number, optional_text, s, text};
 use crate::tenant::{Protection, TenantName, UserBound};
 
-/// More than is ever taken away within a window: what is left to an approved one.
+/// More than is ever withdrawn within a window: what is left to an approved one.
 pub(in crate::store) const UNBOUNDED: i64 = 1_000_000_000_000;
 
 /// The sort key of the row of the users; each other one is a group's id.
 pub(in crate::store) const USERS: &str = "users";
 
-/// From what access is taken away.
+/// From what access is withdrawn.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) enum Protected<'a> {
     /// The tenant's users lose it.
@@ -26,7 +26,7 @@ pub(in crate::store) enum Protected<'a> {
     Group(&'a GroupId),
 }
 
-/// How much a request takes away.
+/// How much a request withdraws.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Loss {
     /// Users or members.
@@ -62,7 +62,7 @@ impl HoldDecision {
 pub struct HoldWindow {
     /// The group; none for the window of the users.
     pub group: Option<String>,
-    /// What was taken away so far.
+    /// What was withdrawn so far.
     pub count: i64,
     /// How much may be.
     pub bound: i64,
@@ -161,7 +161,7 @@ pub(in crate::store) fn hold_partition(tenant: &TenantName) -> String {
     format!("{tenant}#hold")
 }
 
-/// What a request has counted and not yet taken away. It counts once, however often it tries.
+/// What a request has counted and not yet withdrawn. It counts once, however often it tries.
 #[derive(Debug, Clone, Default)]
 pub struct Reservation(Arc<Mutex<Reserved>>);
 
@@ -174,7 +174,7 @@ pub(in crate::store) struct Reserved {
     pub(in crate::store) count: i64,
     /// When it was counted last.
     pub(in crate::store) at: Timestamp,
-    /// So much does the write under way take away.
+    /// So much does the write under way withdraw.
     needed: i64,
 }
 
@@ -195,7 +195,7 @@ impl Reservation {
         });
     }
 
-    /// The write is done, or nobody knows: what it takes away stays counted.
+    /// The write is done, or nobody knows: what it withdraws stays counted.
     pub(in crate::store) fn spend(&self) {
         self.with(|reserved| {
             reserved.count = (reserved.count - reserved.needed).max(0);

@@ -28,10 +28,15 @@ use crate::store::model::user::hour;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
+mod append;
 mod chain;
+#[cfg(feature = "local")]
+pub mod follower;
+mod publish;
 mod read;
 
 pub use chain::ChainPage;
+pub use publish::Unpublished;
 pub use read::{FeedPage, FeedPosition, FeedStart};
 
 /// Digits of a sequence number in a key: DynamoDB's have at most so many.
@@ -144,15 +149,20 @@ impl Rows<'_> {
             self.head.stream.clone_from(&record.stream);
         }
         self.head.sequence = pad(&record.sequence);
+        self.push(&record.sequence, record.at, events);
+    }
+
+    /// Adds the rows of events at the place of the head. In the histories of resources they have the time `at`.
+    fn push(&mut self, sequence: &str, at: Timestamp, events: Vec<Event>) {
         for (number, event) in events.into_iter().enumerate() {
             self.mark_hour(event.at);
             self.head.count += 1;
             let place = format!("{}#{number:04}", self.head.place());
             let ttl = event.at.as_second() + self.expires_after;
             for resource in event.resource_ids() {
-                self.items.push(history_row(self.tenant, &resource, (record.at, self.lane, &place), ttl));
+                self.items.push(history_row(self.tenant, &resource, (at, self.lane, &place), ttl));
             }
-            let id = format!("evt_{}_{:x}_{}_{number}", self.lane.letter(), self.head.generation, record.sequence);
+            let id = format!("evt_{}_{:x}_{sequence}_{number}", self.lane.letter(), self.head.generation);
             let row = self.row(&id, place, ttl, event);
             self.items.push(row);
         }
@@ -375,33 +385,4 @@ fn head_key(tenant: &TenantName, lane: Lane) -> Item {
 
 fn mark_key(tenant: &TenantName, lane: Lane, hour: &str) -> Item {
     Item::from([("pk".to_owned(), s(format!("{tenant}#t"))), ("sk".to_owned(), s(format!("{}#{hour}", lane.letter())))])
-}
-
-/// Where a process with an embedded engine has stopped, next to the feed.
-#[cfg(feature = "local")]
-impl Store {
-    /// The last change record of a table that was worked off here.
-    ///
-    /// # Errors
-    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
-    pub async fn follower_position(&self, table: &str) -> Result<Option<String>, StoreError> {
-        let got = self.items(Table::Changes, vec![follower_key(table)]).await?;
-        Ok(got.first().and_then(|item| optional_text(item, "seq")).map(str::to_owned))
-    }
-
-    /// Notes the last change record of a table that was worked off here.
-    ///
-    /// # Errors
-    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
-    pub async fn follow(&self, table: &str, sequence: &str) -> Result<(), StoreError> {
-        let mut item = follower_key(table);
-        item.insert("seq".into(), s(sequence));
-        self.put_items(Table::Changes, vec![item]).await
-    }
-}
-
-/// A full stop begins no tenant's name.
-#[cfg(feature = "local")]
-fn follower_key(table: &str) -> Item {
-    Item::from([("pk".to_owned(), s(".follower")), ("sk".to_owned(), s(table))])
 }

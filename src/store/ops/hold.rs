@@ -32,7 +32,7 @@ struct Count<'a> {
 }
 
 impl Store {
-    /// Counts what a request is about to take away, if it was not counted for it before.
+    /// Counts what a request is about to withdraw, if it was not counted for it before.
     ///
     /// # Errors
     /// [`HoldError::Held`] over the bound, if the tenant's protection holds; the store's.
@@ -60,7 +60,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes back what a request has counted and not taken away. If it fails, it stays counted.
+    /// Takes back what a request has counted and not withdrawn. If it fails, it stays counted.
     pub async fn give_back(&self, tenant: &Tenant, author: &Author) {
         let Some(left) = author.reservation.take() else { return };
         let write = Write::update(Table::Links, hold_row(tenant.name(), &left.sort))
@@ -70,7 +70,7 @@ impl Store {
             .require(&Condition::greater("until", at(left.at)))
             .require(&Condition::Absent("decision"));
         if let Err(error) = self.commit_if_current(write).await {
-            tracing::warn!(%error, "what a request did not take away stays counted");
+            tracing::warn!(%error, "what a request did not withdraw stays counted");
         }
     }
 
@@ -118,7 +118,7 @@ impl Store {
                 Ok(()) => {
                     let (tenant, group) = (count.tenant.as_str(), window.group.as_deref().unwrap_or(""));
                     let (counted, bound) = (window.count, window.bound);
-                    tracing::warn!(tenant, group, counted, bound, "more access is taken away than the bound allows");
+                    tracing::warn!(tenant, group, counted, bound, "more access is withdrawn than the bound allows");
                 }
                 Err(CommitError::Condition(..)) => {}
                 Err(CommitError::Store(error)) => return Err(error.into()),

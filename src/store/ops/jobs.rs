@@ -59,7 +59,7 @@ impl Store {
     /// the first [`MAX_JOBS_PER_LANE`] are looked at.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn jobs_of_lane(&self, lane: u8, now: Timestamp) -> Result<JobLane, StoreError> {
         let (mut jobs, mut start) = (JobLane::default(), None);
         let (mut tenant, mut of_tenant) = (String::new(), 0);

@@ -23,7 +23,7 @@ impl Store {
     /// Writes a request that was refused into the log.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn write_refusal(&self, tenant: &TenantName, refusal: &RefusalRow<'_>) -> Result<(), StoreError> {
         let sort = format!("{}#{}", sort_of(refusal.at), refusal.request);
         let row = self.log_row((tenant, REFUSAL_LANE), &sort, refusal.at, &refusal.entry());

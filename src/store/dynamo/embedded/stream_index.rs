@@ -1,5 +1,6 @@
 //! What the engine lacks for its streams: an index by sequence number, without which each write looks at every record of
-//! its table, and an end of each record, as DynamoDB ends it after a day.
+//! its table, and an end of each record, as DynamoDB ends it after a day. The newest record of those that end stays: a
+//! reader whose place is before it knows that records are gone.
 
 use rusqlite::Connection;
 
@@ -18,7 +19,10 @@ pub(super) fn create(path: &str) -> Result<(), String> {
          DROP TRIGGER IF EXISTS rollcall_stream_records_end;
          CREATE TRIGGER rollcall_stream_records_end AFTER INSERT ON _stream_records BEGIN
              DELETE FROM _stream_records WHERE table_name = NEW.table_name
-                 AND CAST(sequence_number AS INTEGER) < CAST(NEW.sequence_number AS INTEGER) - {kept};
+                 AND CAST(sequence_number AS INTEGER) < (
+                     SELECT MAX(CAST(sequence_number AS INTEGER)) FROM _stream_records
+                     WHERE table_name = NEW.table_name
+                         AND CAST(sequence_number AS INTEGER) < CAST(NEW.sequence_number AS INTEGER) - {kept});
          END;"
     );
     let connection = Connection::open(path).map_err(|e| e.to_string())?;

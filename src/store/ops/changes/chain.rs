@@ -22,7 +22,7 @@ impl Store {
     /// The rows of a lane, `u` or `g`, after that sort key; none for what is no lane.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn chain_page(
         &self,
         tenant: &TenantName,

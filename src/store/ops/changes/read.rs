@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{FeedHeads, Lane, lane_partition};
 use crate::limits::MAX_RESPONSE_BYTES;
-use crate::store::dynamo::item::{Item, instant, optional_text, s, text};
+use crate::store::dynamo::item::{Item, instant, optional_number, optional_text, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::model::change::EventType;
 use crate::store::model::user::hour;
@@ -101,11 +101,13 @@ impl Store {
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
-    pub async fn oldest_event(&self, tenant: &TenantName) -> Result<Option<Timestamp>, StoreError> {
+    pub async fn oldest_event(&self, tenant: &TenantName, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         let first = Lane::ALL.map(|lane| self.lane_rows(tenant, lane, "0", "~", 1));
         let rows = try_join_all(first).await?;
         let times = rows.iter().filter_map(|(rows, _)| rows.front().map(|row| instant(row, "at")));
-        Ok(times.collect::<Result<Vec<_>, _>>()?.into_iter().min())
+        // What has expired may still be there for days.
+        let oldest = times.collect::<Result<Vec<_>, _>>()?.into_iter().min();
+        Ok(oldest.map(|oldest| oldest.max(now.checked_sub(self.retention).unwrap_or(oldest))))
     }
 
     /// The place where to begin.
@@ -251,6 +253,10 @@ fn merge(
         *next.of_lane(run.lane) = text(&row, "sk")?.to_owned();
         next.time = instant(&row, "at")?.as_millisecond();
         let kind = optional_text(&row, "type").unwrap_or_default();
+        // The engine deletes what has expired some time later; nobody sees it meanwhile.
+        if optional_number(&row, "ttl").is_some_and(|end: i64| end <= now.as_second()) {
+            continue;
+        }
         let is_asked = types.is_empty() || types.iter().any(|asked| asked.as_str() == kind);
         if is_asked && start.since.is_none_or(|since| next.time >= since) {
             let event = text(&row, "event")?;

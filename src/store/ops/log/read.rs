@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{LogFilter, LogKind, sort_of};
 use crate::limits::{LOG_LATE_HOURS, MAX_LOG_ROWS, MAX_RESPONSE_BYTES};
-use crate::store::dynamo::item::{Item, instant, optional_text, s, text};
+use crate::store::dynamo::item::{Item, instant, optional_number, optional_text, s, text};
 use crate::store::dynamo::tables::{ADMIN_LANE, REFUSAL_LANE, Table};
 use crate::store::model::change::Lane;
 use crate::store::model::user::hour;
@@ -22,7 +22,7 @@ use crate::tenant::TenantName;
 /// Rows read of a run at once.
 const RUN_PAGE: i32 = 100;
 
-/// How much earlier than its record a change may have been made, for the rows of a history: they have the record's time,
+/// How much earlier than its record a change may have happened, for the rows of a history: they have the record's time,
 /// to the second.
 const HISTORY_MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
@@ -108,23 +108,25 @@ impl LaneRun {
 }
 
 impl Store {
-    /// The entries of a tenant's log that a filter takes, newest first, at most so many, after a place.
+    /// The entries of a tenant's log that a filter takes, newest first, at most so many, after a place. What has ended at
+    /// `now` is in none.
     ///
     /// # Errors
-    /// As the store's.
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn log_page(
         &self,
         tenant: &TenantName,
         filter: &LogFilter,
         position: &LogPosition,
         limit: usize,
+        now: Timestamp,
     ) -> Result<LogPage, StoreError> {
         let heads = self.feed_heads(tenant).await?;
         let mut runs = self.runs(tenant, filter, position, &heads).await?;
         let (mut entries, mut next, mut bytes, mut read) = (Vec::new(), position.clone(), 0, 0);
         loop {
             for run in runs.iter_mut().filter(|run| run.rows.is_empty() && run.has_more) {
-                read += self.read_run(run, tenant, &heads).await?;
+                read += self.read_run(run, (tenant, &heads), now).await?;
                 if run.rows.is_empty() && run.has_more {
                     next.places.insert(run.name.to_owned(), run.range.1.clone());
                 }
@@ -227,7 +229,12 @@ impl Store {
     }
 
     /// Reads on in a run; how many rows there were.
-    async fn read_run(&self, run: &mut LaneRun, tenant: &TenantName, heads: &FeedHeads) -> Result<usize, StoreError> {
+    async fn read_run(
+        &self,
+        run: &mut LaneRun,
+        (tenant, heads): (&TenantName, &FeedHeads),
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
         let (items, has_more) = self.rows_between(&run.partition, &run.range, (false, RUN_PAGE)).await?;
         let count = items.len();
         run.has_more = has_more;
@@ -236,7 +243,9 @@ impl Store {
             text(last, "sk")?.clone_into(&mut run.range.1);
             run.skips_greatest = true;
         }
-        let items: Vec<Item> = items.into_iter().skip(skipped).collect();
+        // The engine deletes what has ended some time later.
+        let is_kept = |item: &Item| optional_number(item, "ttl").is_none_or(|end: i64| end > now.as_second());
+        let items: Vec<Item> = items.into_iter().skip(skipped).filter(is_kept).collect();
         run.rows = match run.is_history() {
             true => self.rows_of_history(tenant, items, heads).await?,
             false => items.iter().map(|item| log_row(item, text(item, "sk")?)).collect::<Result<_, _>>()?,
