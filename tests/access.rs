@@ -456,6 +456,8 @@ async fn drive_protection(harness: &Harness) {
         if !dry {
             activate(&user).await;
         }
+        let rename = patch(json!([{"op": "replace", "path": "displayName", "value": "protected-3"}]));
+        send("PATCH", &of_group, Some(rename)).await;
         send("PUT", &of_group, renamed()).await;
         assert_eq!(harness.send("PATCH", &of_group, add(&me)).await.status, 204);
         send("DELETE", &path, None).await;
