@@ -85,6 +85,10 @@ pub const MAX_REPLACE_ATTEMPTS: usize = 3;
 /// millisecond or a few, and one of so many reads meets no change.
 pub const MAX_SETTLE_ATTEMPTS: usize = 64;
 
+/// How long in seconds a group and its members are read anew for one instant: a large group takes long to read, and an
+/// answer is worth more than a version that fits it to the last change.
+pub const MAX_SETTLE_SECONDS: u64 = 5;
+
 /// Most members in an answer: 10,000 take about 3 MB of Lambda's 6.
 pub const MAX_MEMBERS_RETURNED: usize = 10_000;
 

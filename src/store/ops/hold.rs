@@ -1,7 +1,6 @@
 //! The protection against mass deprovisioning: what takes access away counts before it is written, by one conditional
 //! write of a row of the tenant. Only such requests come here.
 
-use aws_sdk_dynamodb::types::Select;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -11,6 +10,7 @@ use crate::scim::resource::date_time;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::{Item, at, n, s};
+use crate::store::dynamo::page::total;
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
 use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor};
@@ -147,27 +147,11 @@ impl Store {
     async fn bound_of_all(&self, count: Count<'_>) -> Result<i64, StoreError> {
         let all = match count.protected {
             Protected::Users => self.user_counts(count.tenant).await?.map_or(0, |counts| counts.total()),
-            Protected::Group(id) => self.count_member_rows(count.tenant, id).await?,
+            Protected::Group(id) => total(&|| self.rows_query(count.tenant, id), MAX_COUNTED_MEMBER_PAGES).await?,
         };
         let bound = count.protected.bound(count.protection);
         let share = i64::try_from(all).unwrap_or(i64::MAX / 100).saturating_mul(i64::from(bound.percent)) / 100;
         Ok(share.max(i64::from(bound.floor)))
-    }
-
-    async fn count_member_rows(
-        &self,
-        tenant: &Tenant,
-        group: &crate::store::model::id::GroupId,
-    ) -> Result<usize, StoreError> {
-        let mut pages = self.rows_query(tenant, group).select(Select::Count).into_paginator().send();
-        let (mut rows, mut read) = (0, 0);
-        while read < MAX_COUNTED_MEMBER_PAGES
-            && let Some(page) = pages.next().await
-        {
-            rows += usize::try_from(page.map_err(|e| StoreError::of(&e))?.count()).unwrap_or(0);
-            read += 1;
-        }
-        Ok(rows)
     }
 
     /// The windows of a tenant that have not ended, the one of its users first.

@@ -203,7 +203,7 @@ impl Store {
     }
 
     /// The rows of a partition; of those alone whose sort keys begin so.
-    async fn rows_of(&self, pk: String, prefix: Option<String>) -> Result<Vec<Item>, StoreError> {
+    pub(in crate::store) async fn rows_of(&self, pk: String, prefix: Option<String>) -> Result<Vec<Item>, StoreError> {
         let query = self.client.query().table_name(self.table(Table::Links)).consistent_read(true);
         let query =
             query.expression_attribute_names("#pk", "pk").expression_attribute_values(":pk", AttributeValue::S(pk));

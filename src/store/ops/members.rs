@@ -2,11 +2,13 @@
 //! `member_batch` write them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::{try_join, try_join_all};
+use tokio::time::Instant;
 
 use crate::auth::Tenant;
-use crate::limits::{MAX_MEMBERS_RETURNED, MAX_SETTLE_ATTEMPTS, MEMBERS_AT_ONCE};
+use crate::limits::{MAX_MEMBERS_RETURNED, MAX_SETTLE_ATTEMPTS, MAX_SETTLE_SECONDS, MEMBERS_AT_ONCE};
 use crate::scim::membership::{Ids, canonical};
 use crate::store::dynamo::item::{Item, s};
 use crate::store::dynamo::tables::Table;
@@ -84,10 +86,12 @@ impl Store {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
+        let deadline = Instant::now() + Duration::from_secs(MAX_SETTLE_SECONDS);
         for attempt in 1..2 * MAX_SETTLE_ATTEMPTS {
             let value = read(group.clone()).await?;
             let Some(now) = self.group(tenant, &group.id).await? else { return Ok(None) };
-            if now.same_version_as(&group) || (attempt >= MAX_SETTLE_ATTEMPTS && now.batch == group.batch) {
+            let is_late = attempt >= MAX_SETTLE_ATTEMPTS || Instant::now() >= deadline;
+            if now.same_version_as(&group) || (is_late && now.batch == group.batch) {
                 return Ok(Some((group, value)));
             }
             group = now;

@@ -175,25 +175,9 @@ impl Store {
 
     /// Whom later changes have taken out of a batch.
     async fn settled_members(&self, tenant: &Tenant, group: &GroupId, batch: &MemberBatch) -> Result<Ids, StoreError> {
-        let keys = self.settled_keys(batch_partition(tenant, group.as_str(), &batch.request)).await?;
-        Ok(keys.iter().filter_map(settled_member).collect())
-    }
-
-    async fn settled_keys(&self, partition: String) -> Result<Vec<Item>, StoreError> {
-        let query = self.client.query().table_name(self.table(Table::Links)).consistent_read(true);
-        let mut pages = query
-            .key_condition_expression("#pk = :pk AND begins_with(#sk, :settled)")
-            .expression_attribute_names("#pk", "pk")
-            .expression_attribute_names("#sk", "sk")
-            .expression_attribute_values(":pk", s(partition))
-            .expression_attribute_values(":settled", s(SETTLED))
-            .into_paginator()
-            .send();
-        let mut keys = Vec::new();
-        while let Some(page) = pages.next().await {
-            keys.extend(page.map_err(|e| StoreError::of(&e))?.items.unwrap_or_default());
-        }
-        Ok(keys)
+        let partition = batch_partition(tenant, group.as_str(), &batch.request);
+        let rows = self.rows_of(partition, Some(SETTLED.to_owned())).await?;
+        Ok(rows.iter().filter_map(settled_member).collect())
     }
 
     /// Carries out the batch that a request has just committed, as far as there is time. What is left, be it for want of
