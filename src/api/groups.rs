@@ -273,6 +273,15 @@ async fn change(
             Ok(()) => Ok(Attempt::Done(current)),
             Err(GroupError::Changed(Some(newer))) => Ok(Attempt::Conflict(*newer)),
             Err(GroupError::Changed(None)) => Err(not_found(context)),
+            // The member may have left and gone after the group was read: `If-Match` comes first, then (RFC 9110
+            // section 13.2.2).
+            Err(error @ (GroupError::NoSuchMember(_) | GroupError::TooManyGroups(_))) if requires_version => {
+                match store.group(tenant, &current.id).await? {
+                    None => Err(not_found(context)),
+                    Some(now) if now.record.version != current.record.version => Ok(Attempt::Conflict(now)),
+                    Some(_) => Err(to_scim_error(error, &next)),
+                }
+            }
             Err(error) => Err(to_scim_error(error, &next)),
         }
     })

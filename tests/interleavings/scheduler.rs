@@ -4,7 +4,8 @@
 //! on. A run repeats a schedule as far as it is given and then takes the first operation that can go on; the last choice
 //! that has an alternative makes the next schedule. So every order comes once.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,9 +27,11 @@ const MAX_MOVES: usize = 400;
 /// Holds the calls of threads.
 #[derive(Debug, Default)]
 pub struct Gate {
-    threads: Mutex<Vec<VecDeque<oneshot::Sender<()>>>>,
+    /// The calls of each thread in the order of their text, with names for ids: a schedule means the same in each run.
+    threads: Mutex<Vec<BTreeMap<(String, usize), oneshot::Sender<()>>>>,
     /// Only calls that name one of these are held: the others touch nothing that two operations share.
-    shared: Mutex<Vec<String>>,
+    shared: Mutex<BTreeMap<String, String>>,
+    calls: AtomicUsize,
 }
 
 impl Gate {
@@ -36,10 +39,17 @@ impl Gate {
         Arc::default()
     }
 
-    /// Begins a run of that many threads, which share what has these ids.
-    pub fn begin(&self, threads: usize, shared: Vec<String>) {
-        *self.threads.lock().unwrap() = (0..threads).map(|_| VecDeque::new()).collect();
+    /// Begins a run of that many threads, which share what has these ids; each has a name.
+    pub fn begin(&self, threads: usize, shared: BTreeMap<String, String>) {
+        *self.threads.lock().unwrap() = (0..threads).map(|_| BTreeMap::new()).collect();
         *self.shared.lock().unwrap() = shared;
+    }
+
+    /// The text with names for the ids that are shared; `None` if there are none.
+    fn named(&self, text: &str) -> Option<String> {
+        let shared = self.shared.lock().unwrap();
+        let named = shared.iter().fold(text.to_owned(), |text, (id, name)| text.replace(id, name));
+        (named != text).then_some(named)
     }
 
     fn is_held(&self, thread: usize) -> bool {
@@ -47,8 +57,8 @@ impl Gate {
     }
 
     fn release(&self, thread: usize) {
-        let call = self.threads.lock().unwrap()[thread].pop_front();
-        let _ = call.expect("a call is held").send(());
+        let call = self.threads.lock().unwrap()[thread].pop_first();
+        let _ = call.expect("a call is held").1.send(());
     }
 }
 
@@ -56,12 +66,10 @@ impl Layer for Gate {
     fn hold<'a>(&'a self, call: &'a DynamoCall) -> Held<'a> {
         Box::pin(async move {
             let Ok(thread) = THREAD.try_with(|thread| *thread) else { return };
-            let body = call.body.to_string();
-            if !self.shared.lock().unwrap().iter().any(|id| body.contains(id.as_str())) {
-                return;
-            }
+            let Some(text) = self.named(&call.body.to_string()) else { return };
             let (sender, receiver) = oneshot::channel();
-            self.threads.lock().unwrap()[thread].push_back(sender);
+            let number = self.calls.fetch_add(1, Ordering::SeqCst);
+            self.threads.lock().unwrap()[thread].insert((text, number), sender);
             let _ = receiver.await;
         })
     }
@@ -91,6 +99,7 @@ impl Chooser {
 
     fn choose(&mut self, among: &[usize]) -> usize {
         if let Some(given) = self.given.pop_front() {
+            assert!(among.contains(&given), "the run is not the one whose schedule it repeats: {given} of {among:?}");
             return given;
         }
         match &mut self.random {
