@@ -89,8 +89,13 @@ pub const MAX_SETTLE_ATTEMPTS: usize = 64;
 /// answer is worth more than a version that fits it to the last change.
 pub const MAX_SETTLE_SECONDS: u64 = 5;
 
-/// Most members in an answer: 10,000 take about 3 MB of Lambda's 6.
-pub const MAX_MEMBERS_RETURNED: usize = 10_000;
+/// Most members of a group in a list, and most that a filter compares: a page may read several such groups. 10,000 take
+/// about 1.9 MB.
+pub const MAX_MEMBERS_LISTED: usize = 10_000;
+
+/// Most bytes of one group with its members: Lambda's payload limit is 6 MB, and this leaves room for the headers. A
+/// member takes some 190 bytes, so that about 29,000 fit.
+pub const MAX_GROUP_BYTES: usize = 11 * 512 * 1024;
 
 /// Age in seconds at which a request stops carrying out a change of many members that it has committed: below the
 /// functions' time-out of 28, with room for the answer. The stream worker does the rest.

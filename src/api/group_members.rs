@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{RequestContext, ScimResponse, cursor};
 use crate::auth::{Principal, Tenant};
 use crate::limits::{
-    DEFAULT_PAGE, MAX_MEMBERS_RETURNED, MAX_MEMBERSHIPS_PAGE, MAX_MEMBERSHIPS_READ, MAX_RESPONSE_BYTES,
+    DEFAULT_PAGE, MAX_MEMBERS_LISTED, MAX_MEMBERSHIPS_PAGE, MAX_MEMBERSHIPS_READ, MAX_RESPONSE_BYTES,
     MAX_SETTLE_ATTEMPTS,
 };
 use crate::scim::filter::check::parse_for;
@@ -189,7 +189,7 @@ impl MembershipList<'_> {
 
     async fn all(&self) -> Result<Vec<GroupMember>, ScimError> {
         let (mut all, mut after) = (Vec::new(), None);
-        for _ in 0..=MAX_MEMBERS_RETURNED / MAX_MEMBERSHIPS_PAGE {
+        for _ in 0..=MAX_MEMBERS_LISTED / MAX_MEMBERSHIPS_PAGE {
             let (found, next) = self.after(after, MAX_MEMBERSHIPS_PAGE).await?;
             all.extend(found);
             after = next;
@@ -197,9 +197,9 @@ impl MembershipList<'_> {
                 break;
             }
         }
-        if after.is_some() || all.len() > MAX_MEMBERS_RETURNED {
+        if after.is_some() || all.len() > MAX_MEMBERS_LISTED {
             return Err(ScimError::too_many(format!(
-                "there are more than {MAX_MEMBERS_RETURNED} memberships, or too many to read, to be counted for \
+                "there are more than {MAX_MEMBERS_LISTED} memberships, or too many to read, to be counted for \
                  startIndex; leave it out and follow nextCursor, or filter by group.value or member.value"
             )));
         }

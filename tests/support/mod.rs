@@ -105,7 +105,12 @@ impl Harness {
 
     /// The same endpoint, whose clock stands still.
     pub fn at(&self, then: Timestamp) -> Self {
-        let app = App { clock: Clock::Fixed(Arc::new(move || then)), ..(*self.app).clone() };
+        self.with_clock(Arc::new(move || then))
+    }
+
+    /// The same endpoint with another clock.
+    pub fn with_clock(&self, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
+        let app = App { clock: Clock::Fixed(clock), ..(*self.app).clone() };
         Self { app: Arc::new(app), engine: self.engine.clone(), acme: self.acme.clone(), globex: self.globex.clone() }
     }
 

@@ -8,7 +8,7 @@ use futures_util::future::{try_join, try_join_all};
 use tokio::time::Instant;
 
 use crate::auth::Tenant;
-use crate::limits::{MAX_MEMBERS_RETURNED, MAX_SETTLE_ATTEMPTS, MAX_SETTLE_SECONDS, MEMBERS_AT_ONCE};
+use crate::limits::{MAX_SETTLE_ATTEMPTS, MAX_SETTLE_SECONDS, MEMBERS_AT_ONCE};
 use crate::scim::membership::{Ids, canonical};
 use crate::store::dynamo::item::{Item, s};
 use crate::store::dynamo::tables::Table;
@@ -51,7 +51,7 @@ impl Store {
     }
 
     /// A group with its members at one instant, read again if the group changes meanwhile; `None` if it is gone. No
-    /// members, if they are more than [`MAX_MEMBERS_RETURNED`].
+    /// members, if they are more than the limit.
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
@@ -59,9 +59,10 @@ impl Store {
         &self,
         tenant: &Tenant,
         group: Group,
+        limit: usize,
     ) -> Result<Option<(Group, Option<Members>)>, StoreError> {
         let read = |group: Group| async move {
-            match self.members(tenant, &group).await {
+            match self.members(tenant, &group, limit).await {
                 Err(StoreError::TooMany(_)) => Ok(None),
                 members => members.map(Some),
             }
@@ -128,14 +129,19 @@ impl Store {
     /// The members of a group, as they are once its batch is carried out.
     ///
     /// # Errors
-    /// [`StoreError::TooMany`] for more than [`MAX_MEMBERS_RETURNED`].
-    pub(in crate::store) async fn members(&self, tenant: &Tenant, group: &Group) -> Result<Members, StoreError> {
+    /// [`StoreError::TooMany`] for more than the limit.
+    pub(in crate::store) async fn members(
+        &self,
+        tenant: &Tenant,
+        group: &Group,
+        limit: usize,
+    ) -> Result<Members, StoreError> {
         let batch = self.batch_members(tenant, group).await?;
         let leaving = batch.as_ref().map_or(0, |batch| batch.remove.len());
         let rows = async {
             match batch.as_ref().is_some_and(|batch| batch.is_whole) {
                 true => Ok((self.settled_rows(tenant, &group.id, batch.as_ref()).await?, false)),
-                false => self.first_member_rows(tenant, &group.id, MAX_MEMBERS_RETURNED + leaving).await,
+                false => self.first_member_rows(tenant, &group.id, limit.saturating_add(leaving)).await,
             }
         };
         let ((mut members, is_cut), tombstones) = try_join(rows, self.tombstones(tenant)).await?;
@@ -143,8 +149,8 @@ impl Store {
             batch.apply(&mut members);
         }
         members.retain(|id, _| !tombstones.contains(id));
-        if is_cut || members.len() > MAX_MEMBERS_RETURNED {
-            return Err(StoreError::TooMany(MAX_MEMBERS_RETURNED));
+        if is_cut || members.len() > limit {
+            return Err(StoreError::TooMany(limit));
         }
         Ok(members)
     }
