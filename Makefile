@@ -45,6 +45,7 @@ check: lint names docs test ## What a change must pass
 names: $(VENV)/done ## Spelling, retired names, type names that stand for two things, and counts in pages
 	python3 tests/house/names.py
 	python3 tests/house/counts.py
+	python3 tests/house/errors.py
 	$(VENV)/bin/typos
 
 docs: $(VENV)/done $(TOOLS)/bin/mdbook ## The book in build/book, links of every page, and the documentation of the code

@@ -332,7 +332,9 @@ fn render_new_key(context: &RequestContext<'_>, new_key: CreatedKey) -> Map<Stri
 }
 
 pub(super) fn body<T: DeserializeOwned>(context: &RequestContext<'_>) -> Result<T, ScimError> {
-    serde_json::from_slice(context.raw_body()).map_err(|why| ScimError::invalid_syntax(format!("the body: {why}")))
+    serde_json::from_slice(context.raw_body()).map_err(|why| {
+        ScimError::invalid_syntax(format!("the body is not what this route takes: {why}; correct it there"))
+    })
 }
 
 fn chosen(profile: Value) -> Result<Chosen, AdminError> {

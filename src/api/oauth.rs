@@ -182,7 +182,10 @@ impl Request {
         let asked: Vec<Scope> = words.filter_map(|word| word.parse().ok()).collect();
         if asked.iter().any(|scope| !all.contains(scope)) {
             let may: Vec<_> = all.iter().map(|scope| scope.as_str()).collect();
-            return Err(Refused::bad("invalid_scope", format!("this client may have: {}", may.join(" "))));
+            return Err(Refused::bad(
+                "invalid_scope",
+                format!("scope has more than this client may have; send some of: {}", may.join(" ")),
+            ));
         }
         let is_given = |scope: &&Scope| asked.is_empty() || asked.contains(scope);
         Ok(all.iter().filter(is_given).copied().collect())
@@ -201,7 +204,7 @@ impl Refused {
     }
 
     fn unknown_client() -> Self {
-        let description = "no such client, or not its secret; the operator of the application makes and shows them";
+        let description = "client_id or client_secret is wrong; ask the operator of the application for both";
         let status = StatusCode::UNAUTHORIZED;
         Self { status, error: "invalid_client", description: description.to_owned() }
     }
@@ -234,7 +237,7 @@ impl FormFields {
         if body.len() > MAX_TOKEN_REQUEST_BYTES {
             return Err(Refused::bad(
                 "invalid_request",
-                format!("the form is longer than {MAX_TOKEN_REQUEST_BYTES} bytes"),
+                format!("the form is longer than {MAX_TOKEN_REQUEST_BYTES} bytes; send a shorter one"),
             ));
         }
         let mut form = Self::default();

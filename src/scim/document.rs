@@ -171,7 +171,7 @@ impl Document {
             (None, Value::Object(members)) => members,
             (None, other) => {
                 return Err(ScimError::invalid_value(format!(
-                    "{urn}: an extension must be an object, not {} (RFC 7643 section 3.3)",
+                    "{urn} must be an object, not {} (RFC 7643 section 3.3)",
                     type_name(&other)
                 )));
             }
@@ -226,7 +226,7 @@ pub fn coerce(attribute: &Attribute, value: Value, at: &str) -> Result<Option<Va
     if items.len() > MAX_VALUES {
         return Err(ScimError::new(
             ErrorCode::TooManyValues,
-            format!("{at}: more than {MAX_VALUES} values; send fewer"),
+            format!("{at} has more than {MAX_VALUES} values; send fewer"),
         ));
     }
     let mut values = Vec::with_capacity(items.len());
@@ -287,7 +287,10 @@ fn coerce_complex(attribute: &Attribute, members: Map<String, Value>, at: &str) 
     }
     let missing = attribute.sub_attributes.iter().find(|sub| sub.required && !assigned.contains_key(&sub.name));
     match missing {
-        Some(sub) => Err(ScimError::new(ErrorCode::AttributeRequired, format!("{at}.{} is required", sub.name))),
+        Some(sub) => Err(ScimError::new(
+            ErrorCode::AttributeRequired,
+            format!("{at}.{} is missing; send a value, as it is required", sub.name),
+        )),
         None => Ok(Some(Value::Object(assigned))),
     }
 }

@@ -251,7 +251,7 @@ fn paths(parameter: &str, list: &str) -> Result<Vec<AttributePath>, ScimError> {
     }
     for text in texts().collect::<BTreeSet<_>>() {
         let path = AttributePath::parse(text);
-        paths.push(path.map_err(|e| ScimError::invalid_path(format!("{parameter} \"{text}\": {e}")))?);
+        paths.push(path.map_err(|e| ScimError::invalid_path(format!("{parameter} \"{text}\" {e}")))?);
     }
     Ok(paths)
 }

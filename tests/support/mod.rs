@@ -286,6 +286,7 @@ fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
         return;
     }
     if headers["content-type"] == "application/json" {
+        body["error_description"].as_str().into_iter().for_each(check_detail);
         return;
     }
     assert_eq!(headers["content-type"], "application/scim+json");
@@ -293,9 +294,14 @@ fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
     if status.is_client_error() || status.is_server_error() {
         assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
         assert_eq!(body["status"], status.as_str());
-        assert!(!body["detail"].as_str().unwrap().is_empty());
+        check_detail(body["detail"].as_str().unwrap());
         assert_eq!(status == 401, headers.contains_key("www-authenticate"));
     }
+}
+
+/// An error is `<field> <problem>; <what to do>`, or `<field> must <rule>`, which is both.
+fn check_detail(detail: &str) {
+    assert!(detail.contains("; ") || detail.contains(" must "), "an error does not state what to do: {detail}");
 }
 
 /// What every answer says, whatever it is.

@@ -40,7 +40,8 @@ pub fn from_lambda_environment(variable: impl Fn(&str) -> Option<String>) -> Res
         .credentials_provider(SharedCredentialsProvider::new(credentials));
     config.set_endpoint_url(variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| !url.is_empty()));
     let roots = match variable("ROLLCALL_CA_FILE") {
-        Some(file) => std::fs::read(&file).map_err(|e| format!("ROLLCALL_CA_FILE {file}: {e}"))?,
+        Some(file) => std::fs::read(&file)
+            .map_err(|e| format!("ROLLCALL_CA_FILE {file} cannot be read ({e}); name a file of certificates"))?,
         None => AMAZON_ROOTS.to_vec(),
     };
     Ok(Client::from_conf(config.http_client(https(roots)?).build()))
