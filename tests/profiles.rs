@@ -481,7 +481,7 @@ fn profiles_are_listed_returned_and_checked_on_the_command_line() {
     let mut bad = own_profile();
     bad["schemas"][0]["attributes"][2]["type"] = json!("int");
     for (profile, said) in
-        [(bad.to_string(), "schemas[0].attributes[2].type: unknown variant"), ("{\n".into(), "line 2 column")]
+        [(bad.to_string(), "schemas[0].attributes[2].type has an unknown variant"), ("{\n".into(), "line 2 column")]
     {
         let refused = check(&profile);
         assert!(!refused.status.success() && text(&refused.stderr).contains(said), "{refused:?}");
@@ -490,5 +490,5 @@ fn profiles_are_listed_returned_and_checked_on_the_command_line() {
         assert!(!refused.status.success() && text(&refused.stderr).contains(said), "{refused:?}");
     }
     let nowhere = rollcall(folder.path(), &["tenant", "create", "acme", "--profile", "nonesuch"]);
-    assert!(text(&nowhere.stderr).contains("the built-in profiles are default, jostle"), "{nowhere:?}");
+    assert!(text(&nowhere.stderr).contains("use one of default, jostle"), "{nowhere:?}");
 }

@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn each_rule_that_an_operation_breaks_is_named() {
         for (operations, named) in [
-            (json!([post("a"), 1]), "Operations[1]: must be an object"),
+            (json!([post("a"), 1]), "Operations[1]: the operation must be an object"),
             (json!([{"method": "GET", "path": "/Users/1"}]), "Operations[0]: method"),
             (json!([{"path": "/Users/1"}]), "method"),
             (json!([{"method": "POST", "path": "/Users", "data": {}}]), "bulkId is missing"),

@@ -386,7 +386,7 @@ mod tests {
             (json!({"userName": "a", "name": "Bob"}), "name must be an object"),
             (json!({"userName": "a", "USERNAME": "b"}), "given twice"),
             (json!({"userName": "a", "department": "x", ENTERPRISE_URN: {"Department": "y"}}), "given twice"),
-            (json!({"userName": "a", ENTERPRISE_URN: "x"}), "an extension must be an object"),
+            (json!({"userName": "a", ENTERPRISE_URN: "x"}), "must be an object, not a string"),
             (json!({"userName": "a", "title": ["x"]}), "title must be text"),
             (json!({"userName": "a", "": 1}), "must not be empty"),
             (json!({"userName": "a", "urn:acme:": [1]}), "must not be empty"),

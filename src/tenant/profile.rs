@@ -306,70 +306,70 @@ mod tests {
         assert_eq!(required, ["title", "urn:example:app:2.0:User:level"]);
     }
 
+    /// What breaks a rule, the place, and a part of the reason.
+    type Case = (fn(&mut Value), &'static str, &'static str);
+
+    const OF_PROFILE: &[Case] = &[
+        (|p| p["name"] = json!("Mine!"), "name", "lower-case"),
+        (|p| p["name"] = json!("jostle"), "name", "ships"),
+        (|p| drop(p.as_object_mut().unwrap().remove("name")), "name", "missing"),
+        (|p| p["color"] = json!("red"), "color", "use one of name,"),
+        (|p| p["baseUrl"] = json!("/scim/{tenant}"), "baseUrl", "/{tenant}/scim/v2"),
+        (|p| p["groups"] = json!("yes"), "groups", "must be a boolean"),
+        (|p| p["credentials"] = json!([]), "credentials", "at least one"),
+        (|p| p["credentials"] = json!(["bearer", "magic"]), "credentials[1]", "not a type of credential"),
+        (|p| p["credentials"] = json!(["jwt", "jwt"]), "credentials[1]", "repeats jwt"),
+        (|p| p["credentials"] = json!("jwt"), "credentials", "must be an array, not a string"),
+        (|p| p["required"] = json!(["title", "a b"]), "required[1]", "unexpected text"),
+        (|p| p["required"] = json!(["shoeSize"]), "required[0]", "shoeSize, which no schema of this profile defines"),
+        (|p| p["required"] = json!(["emails[kind eq \"x\"]"]), "required[0]", "names emails"),
+        (|p| p["required"] = json!(["emails[primary gt true].value"]), "required[0]", "primary"),
+        (|p| p["required"] = json!(["groups"]), "required[0]", "read-only"),
+        (|p| p["required"] = json!(["urn:example:app:2.0:User"]), "required[0]", "as a whole"),
+        (|p| p["attributes"] = json!(["name.middle"]), "attributes[0]", "names name.middle"),
+        (|p| p["attributes"] = json!([7]), "attributes[0]", "must be a string, not a number"),
+        (|p| p["schemas"][0]["id"] = json!("app"), "schemas[0].id", "not a URN"),
+        (|p| p["schemas"][0]["id"] = json!(USER_URN), "schemas[0].id", "which exists"),
+        (|p| p["schemas"][0]["id"] = json!(ENTERPRISE_URN.to_uppercase()), "schemas[0].id", "which exists"),
+        (|p| p["schemas"][0]["extra"] = json!(1), "schemas[0].extra", "is unknown"),
+        (|p| p["schemas"][0]["attributes"] = json!([]), "schemas[0].attributes", "at least one"),
+        (
+            |p| {
+                let twice = p["schemas"][0].clone();
+                p["schemas"].as_array_mut().unwrap().push(twice);
+            },
+            "schemas[1].id",
+            "which exists",
+        ),
+    ];
+
+    const OF_ATTRIBUTE: &[Case] = &[
+        (|a| a["type"] = json!("strin"), ".type", "unknown variant `strin`"),
+        (|a| drop(a.as_object_mut().unwrap().remove("type")), ".type", "missing"),
+        (|a| a["type"] = json!("complex"), ".type", "without subAttributes"),
+        (
+            |a| a["subAttributes"] = json!([{"name": "x", "type": "string"}]),
+            ".subAttributes",
+            "complex attributes alone",
+        ),
+        (|a| a["name"] = json!("9"), ".name", "not an attribute name"),
+        (|a| a["name"] = json!("PLACE"), "", "repeats place"),
+        (|a| a["requird"] = json!(true), ".requird", "is unknown"),
+        (|a| a["multiValued"] = json!(1), ".multiValued", "must be a boolean"),
+        (|a| a["mutability"] = json!("sometimes"), ".mutability", "unknown variant"),
+        (|a| a["returned"] = json!("maybe"), ".returned", "unknown variant"),
+        (|a| a["uniqueness"] = json!("server"), ".uniqueness", "kept unique"),
+        (|a| a["canonicalValues"] = json!([1]), ".canonicalValues[0]", "must be a string"),
+    ];
+
     #[test]
     fn a_bad_profile_is_refused_with_the_place_and_the_reason() {
-        type Case = (fn(&mut Value), &'static str, &'static str);
-        let cases: &[Case] = &[
-            (|p| p["name"] = json!("Mine!"), "name", "lower-case"),
-            (|p| p["name"] = json!("jostle"), "name", "ships"),
-            (|p| drop(p.as_object_mut().unwrap().remove("name")), "name", "missing"),
-            (|p| p["color"] = json!("red"), "color", "use one of name,"),
-            (|p| p["baseUrl"] = json!("/scim/{tenant}"), "baseUrl", "/{tenant}/scim/v2"),
-            (|p| p["groups"] = json!("yes"), "groups", "must be a boolean"),
-            (|p| p["credentials"] = json!([]), "credentials", "at least one"),
-            (|p| p["credentials"] = json!(["bearer", "magic"]), "credentials[1]", "not a type of credential"),
-            (|p| p["credentials"] = json!(["jwt", "jwt"]), "credentials[1]", "repeats jwt"),
-            (|p| p["credentials"] = json!("jwt"), "credentials", "must be an array, not a string"),
-            (|p| p["required"] = json!(["title", "a b"]), "required[1]", "unexpected text"),
-            (
-                |p| p["required"] = json!(["shoeSize"]),
-                "required[0]",
-                "shoeSize, which no schema of this profile defines",
-            ),
-            (|p| p["required"] = json!(["emails[kind eq \"x\"]"]), "required[0]", "names emails"),
-            (|p| p["required"] = json!(["emails[primary gt true].value"]), "required[0]", "primary"),
-            (|p| p["required"] = json!(["groups"]), "required[0]", "read-only"),
-            (|p| p["required"] = json!(["urn:example:app:2.0:User"]), "required[0]", "as a whole"),
-            (|p| p["attributes"] = json!(["name.middle"]), "attributes[0]", "names name.middle"),
-            (|p| p["attributes"] = json!([7]), "attributes[0]", "must be a string, not a number"),
-            (|p| p["schemas"][0]["id"] = json!("app"), "schemas[0].id", "not a URN"),
-            (|p| p["schemas"][0]["id"] = json!(USER_URN), "schemas[0].id", "which exists"),
-            (|p| p["schemas"][0]["id"] = json!(ENTERPRISE_URN.to_uppercase()), "schemas[0].id", "which exists"),
-            (|p| p["schemas"][0]["extra"] = json!(1), "schemas[0].extra", "is unknown"),
-            (|p| p["schemas"][0]["attributes"] = json!([]), "schemas[0].attributes", "at least one"),
-            (
-                |p| {
-                    let twice = p["schemas"][0].clone();
-                    p["schemas"].as_array_mut().unwrap().push(twice);
-                },
-                "schemas[1].id",
-                "which exists",
-            ),
-        ];
-        let of_attribute: &[Case] = &[
-            (|a| a["type"] = json!("strin"), ".type", "unknown variant `strin`"),
-            (|a| drop(a.as_object_mut().unwrap().remove("type")), ".type", "missing"),
-            (|a| a["type"] = json!("complex"), ".type", "without subAttributes"),
-            (
-                |a| a["subAttributes"] = json!([{"name": "x", "type": "string"}]),
-                ".subAttributes",
-                "complex attributes alone",
-            ),
-            (|a| a["name"] = json!("9"), ".name", "not an attribute name"),
-            (|a| a["name"] = json!("PLACE"), "", "repeats PLACE"),
-            (|a| a["requird"] = json!(true), ".requird", "is unknown"),
-            (|a| a["multiValued"] = json!(1), ".multiValued", "must be a boolean"),
-            (|a| a["mutability"] = json!("sometimes"), ".mutability", "unknown variant"),
-            (|a| a["returned"] = json!("maybe"), ".returned", "unknown variant"),
-            (|a| a["uniqueness"] = json!("server"), ".uniqueness", "kept unique"),
-            (|a| a["canonicalValues"] = json!([1]), ".canonicalValues[0]", "must be a string"),
-        ];
         let refused = |change: &dyn Fn(&mut Value)| changed(|p| change(p)).unwrap_err();
-        for (change, place, reason) in cases {
+        for (change, place, reason) in OF_PROFILE {
             let bad = refused(change);
             assert!(bad.place == *place && bad.reason.contains(reason), "{place}, {reason}: {bad}");
         }
-        for (change, place, reason) in of_attribute {
+        for (change, place, reason) in OF_ATTRIBUTE {
             let bad = refused(&|p| change(&mut p["schemas"][0]["attributes"][0]));
             let is_there = bad.place.starts_with("schemas[0].attributes[") && bad.place.ends_with(place);
             assert!(is_there && bad.reason.contains(reason), "{place}, {reason}: {bad}");
