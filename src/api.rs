@@ -20,6 +20,7 @@ pub mod admin;
 mod authorize;
 pub mod bulk;
 mod client_kind;
+mod compression;
 pub mod context;
 mod cursor;
 pub mod discovery;
@@ -94,10 +95,11 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = &request_id;
     app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, error, milliseconds, spent });
+    let response = compression::compressed(request.headers(), response(outcome, request_id));
     match *request.method() {
-        Method::HEAD => without_body(response(outcome, request_id)),
-        _ if is_dry => dry_run::marked(response(outcome, request_id)),
-        _ => response(outcome, request_id),
+        Method::HEAD => without_body(response),
+        _ if is_dry => dry_run::marked(response),
+        _ => response,
     }
 }
 

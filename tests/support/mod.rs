@@ -2,6 +2,7 @@
 //! counts, guards and fails as a test wants. With `ROLLCALL_TEST_ENDPOINT` the engine is whatever DynamoDB endpoint
 //! that URL names, with the credentials and region of the AWS environment.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -148,6 +149,7 @@ impl Harness {
         let selection = Selection::all();
         let response = access::ROLE.scope(route.map(access::role), api::handle(&self.app, &selection, request)).await;
         let (head, body) = response.into_parts();
+        let body = decoded(&head.headers, body);
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
         if method == "HEAD" {
             assert!(body.is_null(), "an answer to HEAD has no body");
@@ -277,6 +279,17 @@ fn route_of(method: &Method, path: &str) -> Option<&'static Route> {
     let fixed = ROUTES.iter().filter(is_at).find(|route| !route.path.contains('{'));
     let mut rows = ROUTES.iter().filter(is_at).filter(|row| fixed.is_none_or(|fixed| fixed.path == row.path));
     rows.find(|route| route.methods().any(|answered| answered == method))
+}
+
+/// The body without its content coding.
+fn decoded(headers: &HeaderMap, body: Bytes) -> Bytes {
+    if !headers.contains_key("content-encoding") {
+        return body;
+    }
+    assert_eq!(headers["content-encoding"], "gzip");
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(body.as_ref()).read_to_end(&mut plain).unwrap();
+    plain.into()
 }
 
 /// What holds of every response, whatever the request.
