@@ -174,7 +174,7 @@ pub async fn put_automation_user(context: RequestContext<'_>) -> Result<ScimResp
 #[serde(deny_unknown_fields)]
 struct TenantRequest {
     name: Option<String>,
-    /// The name of a profile that ships, or a profile of one's own.
+    /// The name of a profile that ships, or the object of a custom profile.
     profile: Option<Value>,
     settings: Option<SettingsRequest>,
 }

@@ -53,7 +53,7 @@ pub struct HttpApiResponse {
     is_base64_encoded: bool,
 }
 
-/// What a URI may not hold as it is. Gateways decode `rawPath`, so blanks, quotes and `?` come plain.
+/// Characters that a URI must encode. Gateways decode `rawPath`, so it has plain blanks, quotes and `?`.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')

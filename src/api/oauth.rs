@@ -173,9 +173,8 @@ impl Request {
         }
     }
 
-    /// What the token may do: what is asked for, as far as the client may; without a word of ours all that it may. Entra ID
-    /// asks for words of its own (`scim`, for workload identity federation), and the answer says what was given instead (RFC
-    /// 6749 section 3.3).
+    /// The scopes of the token: those that the client names, or without a scope of Rollcall all that the client has. Entra ID
+    /// names others (`scim`, for workload identity federation), and the answer states the scopes (RFC 6749 section 3.3).
     fn scopes(&self, client: &KeyRecord) -> Result<Vec<Scope>, Refused> {
         let all = &client.scopes;
         let words = self.scope.as_deref().unwrap_or_default().split_whitespace();
@@ -274,7 +273,7 @@ fn token_for(client: &KeyRecord, scopes: Vec<Scope>, now: Timestamp) -> Result<(
     Ok((token, record))
 }
 
-/// 429: the client has had as many tokens as it may.
+/// 429: the client was issued as many tokens as it may have.
 fn too_many(until: Timestamp, now: Timestamp) -> ScimError {
     let seconds = u32::try_from(until.duration_since(now).as_secs()).unwrap_or_default().saturating_add(1);
     let detail = format!(

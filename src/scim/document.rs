@@ -1,5 +1,5 @@
 //! What a client wrote, brought into the shape that is stored: names as the schema has them, values of the declared
-//! types, nothing read-only, nothing unassigned. What no schema declares is kept as it came.
+//! types, nothing read-only, nothing unassigned. Rollcall stores an attribute that no schema declares without a change.
 
 use serde_json::{Map, Value};
 

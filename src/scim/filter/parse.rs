@@ -224,7 +224,7 @@ impl<'a> Parser<'a> {
 
     fn expect(&mut self, token: &str) -> Parsed<()> {
         self.skip_blanks();
-        if self.take(token) { Ok(()) } else { Err(self.error(&format!("lacks a closing {token}"), "add it")) }
+        if self.take(token) { Ok(()) } else { Err(self.error(&format!("has no closing {token}"), "add it")) }
     }
 
     fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {

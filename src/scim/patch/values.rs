@@ -210,7 +210,8 @@ impl Values<'_> {
         }
     }
 
-    /// Leaves no value twice, whatever the operation was (RFC 7643 section 2.4). What no schema declares is as it came.
+    /// Leaves no value twice, whatever the operation was (RFC 7643 section 2.4). It does not change an
+    /// attribute that no schema declares.
     fn keep_once(&mut self, touched: &[usize]) {
         if self.definition.is_some() {
             equality::keep_once(self.items, self.definition, |index| touched.contains(&index));

@@ -82,7 +82,7 @@ pub async fn streams_of_endpoint(url: &str) -> Result<Streams, String> {
     Streams::of_endpoint(url, region.to_string(), credentials)
 }
 
-/// A client on a connector of one's own: an engine in the process, or a test's.
+/// A client on another connector: an engine in the process, or a test's.
 pub fn from_connector(connector: SharedHttpClient) -> Client {
     let config = config("local".to_owned(), Metering { asks_size: false })
         .credentials_provider(SharedCredentialsProvider::new(Credentials::from_keys("local", "local", None)))

@@ -134,7 +134,7 @@ fn schema(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Schema> {
 /// Where the schemas and messages of the RFCs are.
 const RESERVED: [&str; 2] = ["urn:ietf:params:scim:schemas:core:2.0", "urn:ietf:params:scim:api"];
 
-/// Of those characters that a path can have, too.
+/// Whether a text is a URN of characters that a path can have too.
 fn is_urn(text: &str) -> bool {
     let segments: Vec<&str> = text.split(':').collect();
     let is_good =
