@@ -20,6 +20,7 @@ pub mod admin;
 mod authorize;
 pub mod bulk;
 mod client_kind;
+mod compression;
 pub mod context;
 mod cursor;
 pub mod discovery;
@@ -94,10 +95,11 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = &request_id;
     app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, error, milliseconds, spent });
+    let response = compression::compressed(request.headers(), response(outcome, request_id));
     match *request.method() {
-        Method::HEAD => without_body(response(outcome, request_id)),
-        _ if is_dry => dry_run::marked(response(outcome, request_id)),
-        _ => response(outcome, request_id),
+        Method::HEAD => without_body(response),
+        _ if is_dry => dry_run::marked(response),
+        _ => response,
     }
 }
 
@@ -125,10 +127,7 @@ pub fn refusal(error: ScimError) -> Response<Bytes> {
 }
 
 fn too_late() -> ScimError {
-    ScimError::retry(
-        ErrorCode::TimedOut,
-        "the request took too long; what it asked for may have been done, and it can be sent again",
-    )
+    ScimError::retry(ErrorCode::TimedOut, "the request took too long; send it again, as it may have been done or not")
 }
 
 async fn answer(
@@ -141,7 +140,7 @@ async fn answer(
     if request.body().len() > MAX_BODY_BYTES {
         return Err(ScimError::new(
             ErrorCode::BodyTooLarge,
-            format!("the request body is longer than {MAX_BODY_BYTES} bytes"),
+            format!("the request body is longer than {MAX_BODY_BYTES} bytes; send less in one request"),
         )
         .into());
     }
@@ -169,7 +168,7 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
     let not_found = || {
         ScimError::new(
             ErrorCode::NoEndpoint,
-            "there is no such endpoint; the Tenant URL has the form https://host/{tenant}/scim/v2, followed by \
+            "the endpoint does not exist; compare the Tenant URL, which has the form https://host/{tenant}/scim/v2, followed by \
              /Users, /Groups, /GroupMembers, /Bulk, /ServiceProviderConfig, /ResourceTypes or /Schemas",
         )
     };
@@ -194,8 +193,7 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
         Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => request.method().as_str(),
         _ => "this method",
     };
-    let error =
-        ScimError::new(ErrorCode::MethodNotAllowed, format!("{method} is not allowed here; allowed are {allow}"));
+    let error = ScimError::new(ErrorCode::MethodNotAllowed, format!("{method} is not allowed here; use {allow}"));
     Err(Refusal { allow: Some(allow), ..error.into() })
 }
 
@@ -203,7 +201,7 @@ fn without_trailing_slash(request: &Request<Bytes>) -> Refusal {
     let uri = request.uri();
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let location = format!("{}{query}", uri.path().trim_end_matches('/'));
-    let error = ScimError::new(ErrorCode::TrailingSlash, "the address has no trailing slash");
+    let error = ScimError::new(ErrorCode::TrailingSlash, "the address ends with a slash; leave it out");
     Refusal { location: Some(location), ..error.into() }
 }
 

@@ -36,7 +36,7 @@ pub struct App {
     pub refusals: Arc<RefusalLimiter>,
     /// The time.
     pub clock: Clock,
-    /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
+    /// The scheme and host that clients use, if it differs from what a request names, such as behind a proxy.
     pub public_url: Option<String>,
     /// What records each request and its usage.
     pub observer: Observer,

@@ -195,6 +195,10 @@ fn segment(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
+fn unusable(file: &std::path::Path, error: &std::io::Error) -> String {
+    format!("{} cannot be read or written ({error}); check its path and permissions", file.display())
+}
+
 /// Does what the command line says; the status to exit with.
 ///
 /// # Errors
@@ -218,7 +222,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
             println!("{done} deferred jobs ran, {failed} failed, {unreadable} rows cannot be read");
             match unread_lanes {
                 0 => Ok(()),
-                lanes => Err(format!("{lanes} lanes of jobs cannot be read; the log above states why")),
+                lanes => Err(format!(
+                    "{lanes} lanes of jobs cannot be read; correct what the log above states, then run it again"
+                )),
             }
         }
         Command::Tables { store } => {
@@ -236,12 +242,11 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         }
         Command::Reference { folder } => reference::pages().into_iter().try_for_each(|(file, text)| {
             let file = folder.join(file);
-            std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))
+            std::fs::write(&file, text).map_err(|e| unusable(&file, &e))
         }),
         Command::Template { file } => {
-            let path = file.display();
-            let text = std::fs::read_to_string(&file).map_err(|e| format!("{path}: {e}"))?;
-            std::fs::write(&file, template::renewed(&text)?).map_err(|e| format!("{path}: {e}"))
+            let text = std::fs::read_to_string(&file).map_err(|e| unusable(&file, &e))?;
+            std::fs::write(&file, template::renewed(&text)?).map_err(|e| unusable(&file, &e))
         }
     }?;
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,10 @@
 /// Longest request body in bytes. A user of every RFC 7643 attribute is under 20 KB; Lambda itself refuses 6 MB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
+/// Shortest answer in bytes that Rollcall compresses, for a client that accepts gzip. A shorter one fits into three packets
+/// anyway, and no answer with a secret is as long.
+pub const MIN_COMPRESSED_BYTES: usize = 4096;
+
 /// Deepest nesting of a JSON body. The deepest schema attribute is at level 4; the rest is room for extensions.
 pub const MAX_JSON_DEPTH: usize = 32;
 

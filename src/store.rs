@@ -27,28 +27,28 @@ pub struct Store {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// DynamoDB asks to slow down, after the SDK's own tries.
-    #[error("throttled: {0}")]
+    #[error("throttled: {0}; try again later")]
     Throttled(String),
     /// Others kept changing the same items.
-    #[error("gave up after {0} attempts, others keep changing the same items")]
+    #[error("gave up after {0} attempts, as others keep changing the same items; try again")]
     Contended(u32),
     /// The tenant's item collection has reached 10 GB.
-    #[error("the tenant's item collection is full: {0}")]
+    #[error("the tenant's item collection is full: {0}; delete what is not needed")]
     Full(String),
     /// No answer: time-out, connection, crash. A write may or may not have happened.
-    #[error("no answer: {0}")]
+    #[error("no answer: {0}; try again")]
     Unavailable(String),
     /// The function's role may not do this, or a table is not there: a fault of the deployment.
-    #[error("refused: {0}")]
+    #[error("refused: {0}; check the tables and the permissions")]
     Refused(String),
     /// An item is not what Rollcall writes.
-    #[error("the item is not as it was written: {0}")]
+    #[error("the item is not as it was written: {0}; restore it from a backup")]
     Corrupt(String),
     /// The item exists already.
-    #[error("the item exists already")]
+    #[error("the item exists already; choose another id")]
     Exists,
     /// More work than one request may do.
-    #[error("more than {0} pages or items to read")]
+    #[error("more than {0} pages or items to read; ask for less")]
     TooMany(usize),
 }
 

@@ -171,7 +171,7 @@ async fn daily(store: &Store, clock: &Clock, channels: &Channels) -> StreamRespo
 /// Counts the users of every tenant anew.
 ///
 /// # Errors
-/// As the store's, where the tenants cannot be read.
+/// A `StoreError` when the tenants cannot be read.
 pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     for tenant in store.tenants().await? {
         if let Err(error) = store.recount(&tenant.name, clock.now()).await {

@@ -144,7 +144,7 @@ async fn an_endpoint_that_cannot_be_examined_is_reported_apart() {
     let elsewhere = endpoint.url.replace("/acme/scim/v2", "/elsewhere");
     for (url, token, said) in [
         (endpoint.url.as_str(), "wrong", "refuses the token"),
-        (&elsewhere, &endpoint.token, "The Tenant URL is what comes before /Users"),
+        (&elsewhere, &endpoint.token, "pass what comes before /Users"),
         (&format!("http://{unused}/scim/v2"), "t", "nothing listens there"),
         ("http://doctor.invalid/scim/v2", "t", "the host name is not known"),
         (&endpoint.url.replace("http:", "https:"), "t", "does not speak TLS"),

@@ -142,6 +142,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             event["body"] = base64.b64encode(body).decode()
         answer = self.server.function(self.command, path).invoke(event)
         data = answer.get("body", "").encode()
+        if answer.get("isBase64Encoded"):
+            data = base64.b64decode(data)
         self.send_response(answer.get("statusCode", 502))
         for name, value in answer.get("headers", {}).items():
             self.send_header(name, value)

@@ -8,6 +8,7 @@ mod budget;
 mod bulk;
 mod bulk_bounds;
 mod circles;
+mod compression;
 mod concurrency;
 mod crash;
 mod credentials;

@@ -163,7 +163,7 @@ pub async fn rotate(
 /// The record of a key.
 ///
 /// # Errors
-/// When there is none of that id, or the store fails.
+/// When no key has that id, or the store fails.
 pub async fn find(store: &Store, tenant: &TenantName, id: &KeyId) -> Result<KeyRecord, AdminError> {
     let found = store.key(tenant, id).await?;
     found.ok_or_else(|| AdminError::NotFound(format!("key {id} does not exist in tenant {tenant}; list its keys")))

@@ -30,7 +30,7 @@ impl Chosen {
         Ok(Self { reference, own: None })
     }
 
-    /// One of one's own.
+    /// A custom profile, from its text.
     ///
     /// # Errors
     /// The place that is not in order, and why.

@@ -174,7 +174,7 @@ pub async fn put_automation_user(context: RequestContext<'_>) -> Result<ScimResp
 #[serde(deny_unknown_fields)]
 struct TenantRequest {
     name: Option<String>,
-    /// The name of a profile that ships, or a profile of one's own.
+    /// The name of a profile that ships, or the object of a custom profile.
     profile: Option<Value>,
     settings: Option<SettingsRequest>,
 }
@@ -332,7 +332,9 @@ fn render_new_key(context: &RequestContext<'_>, new_key: CreatedKey) -> Map<Stri
 }
 
 pub(super) fn body<T: DeserializeOwned>(context: &RequestContext<'_>) -> Result<T, ScimError> {
-    serde_json::from_slice(context.raw_body()).map_err(|why| ScimError::invalid_syntax(format!("the body: {why}")))
+    serde_json::from_slice(context.raw_body()).map_err(|why| {
+        ScimError::invalid_syntax(format!("the body is not what this route takes: {why}; correct it there"))
+    })
 }
 
 fn chosen(profile: Value) -> Result<Chosen, AdminError> {

@@ -96,7 +96,7 @@ impl<'a> RequestContext<'a> {
             Some(schema) if !schema.is_enabled => Err(ScimError::new(
                 ErrorCode::NoEndpoint,
                 format!(
-                    "there is no {} here: this tenant's profile {} offers no groups",
+                    "{} is not served, as this tenant's profile {} offers no groups; take groups out of the mapping",
                     schema.endpoint,
                     principal.profile().name
                 ),

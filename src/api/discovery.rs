@@ -78,7 +78,7 @@ fn refuse_filter(context: &RequestContext<'_>) -> Result<(), ScimError> {
     match context.query()?.filter {
         Some(_) => Err(ScimError::new(
             ErrorCode::FilterNotAllowed,
-            "filter: discovery documents cannot be filtered (RFC 7644 section 4); leave it out",
+            "filter is not allowed for discovery documents; leave it out (RFC 7644 section 4)",
         )),
         None => Ok(()),
     }

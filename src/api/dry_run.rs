@@ -31,7 +31,7 @@ pub(super) fn is_asked(route: &Route, request: &Request<Bytes>) -> Result<bool, 
     }
 }
 
-/// The answer of a dry run says so.
+/// Marks the answer of a dry run.
 pub(super) fn marked(mut response: Response<Bytes>) -> Response<Bytes> {
     response.headers_mut().insert(DRY_RUN, HeaderValue::from_static("true"));
     response

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::CONTENT_LENGTH;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -50,9 +50,10 @@ pub struct HttpApiResponse {
     status_code: u16,
     headers: BTreeMap<String, String>,
     body: String,
+    is_base64_encoded: bool,
 }
 
-/// What a URI may not hold as it is. Gateways decode `rawPath`, so blanks, quotes and `?` come plain.
+/// Characters that a URI must encode. Gateways decode `rawPath`, so it has plain blanks, quotes and `?`.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -111,10 +112,14 @@ impl From<Response<Bytes>> for HttpApiResponse {
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
         // API Gateway counts the bytes itself.
         let kept = head.headers.iter().filter(|(name, _)| **name != CONTENT_LENGTH);
+        // Bytes that are no text travel in base64, and API Gateway sends them as they were.
+        let is_base64_encoded = head.headers.contains_key(CONTENT_ENCODING);
+        let text_body = || String::from_utf8_lossy(&body).into_owned();
         Self {
             status_code: head.status.as_u16(),
             headers: kept.map(|(name, value)| (name.to_string(), text(value))).collect(),
-            body: String::from_utf8_lossy(&body).into_owned(),
+            body: if is_base64_encoded { STANDARD.encode(&body) } else { text_body() },
+            is_base64_encoded,
         }
     }
 }
@@ -141,6 +146,17 @@ mod tests {
             let event = json!({"rawPath": path, "rawQueryString": query, "headers": {"a b": "x", "ok": "\u{0}"},
                 "requestContext": {"http": {"method": "B A D"}}});
             request(event);
+        }
+    }
+
+    #[test]
+    fn a_compressed_answer_travels_in_base64_and_any_other_one_as_text() {
+        let plain = Response::new(Bytes::from_static(b"{}"));
+        let mut packed = Response::new(Bytes::from_static(b"\x1f\x8b\xff"));
+        packed.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        for (response, body, is_base64) in [(plain, "{}", false), (packed, "H4v/", true)] {
+            let event = serde_json::to_value(HttpApiResponse::from(response)).unwrap();
+            assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!(body), &json!(is_base64)));
         }
     }
 

@@ -31,13 +31,15 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let projection = context.projection(schema(&context))?;
     let (group_id, member) = group_member::parse(&context.body()?)?;
     let nobody =
-        || ScimError::invalid_value(format!("group.value: {group_id} is not the id of a group of this tenant"));
+        || ScimError::invalid_value(format!("group.value {group_id} is no group of this tenant; send the id of one"));
     let group = find(&context, principal.tenant(), &group_id).await?.ok_or_else(nobody)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
     let change = MembershipChange { add: [canonical(&member)].into(), ..MembershipChange::default() };
     let known = store.prefetch_members(tenant, &change.add).await?;
     let unchanged = |group: Option<&Group>| match group {
-        Some(_) => ScimError::uniqueness(format!("{member} is a member of group {group_id} already")),
+        Some(_) => ScimError::uniqueness(format!(
+            "member.value {member} is a member of group {group_id} already; search for the membership"
+        )),
         None => nobody(),
     };
     super::groups::change_members(&context, &principal, group.clone(), (&change, &known), unchanged).await?;
@@ -88,9 +90,7 @@ pub async fn list(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
     let query = context.query()?;
     query.check(schema(&context))?;
     if query.sort.is_some() {
-        return Err(ScimError::invalid_value(
-            "sortBy: memberships have an order of their own; users and groups are sorted",
-        ));
+        return Err(ScimError::invalid_value("sortBy is not supported for memberships; leave it out"));
     }
     let filter = query.filter.as_deref().map(|text| parse_for(text, schema(&context))).transpose()?;
     let (group, member) = filter.as_ref().map_or((None, None), |filter| asked(filter, schema(&context)));

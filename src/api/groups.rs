@@ -181,7 +181,7 @@ pub(super) async fn satisfies(
             None => false,
             Some((group, None)) => {
                 return Err(ScimError::too_many(format!(
-                    "filter: group {} has more than {MAX_MEMBERS_LISTED} members; ask whether one is a member with \
+                    "filter asks for group {}, which has more than {MAX_MEMBERS_LISTED} members; ask whether one is a member with \
                      members.value eq \"…\", or list them at /GroupMembers",
                     group.id
                 )));
@@ -335,24 +335,25 @@ fn validate_for_storage(document: &Document) -> Result<GroupKeys, ScimError> {
 fn to_scim_error(error: GroupError, group: &Group) -> ScimError {
     match error {
         GroupError::NameTaken => ScimError::uniqueness(format!(
-            "displayName {} belongs to another group; it is unique without regard to case",
+            "displayName {} belongs to another group; choose another name, as case is ignored",
             group.record.document.text("displayName").unwrap_or_default()
         )),
         GroupError::NoSuchMember(id) => ScimError::new(
             ErrorCode::UnknownMember,
-            format!("members: {id} is not the id of a user or group of this tenant; nothing was changed"),
+            format!(
+                "members has {id}, which is no user or group of this tenant; provision it first, as nothing changed"
+            ),
         ),
         GroupError::TooManyGroups(id) => ScimError::new(
             ErrorCode::TooManyGroups,
-            format!("members: {id} has reached the limit of {MAX_GROUPS_PER_USER} groups; nothing was changed"),
+            format!("members has {id}, which is in {MAX_GROUPS_PER_USER} groups, the limit; remove it from one first"),
         ),
-        GroupError::OwnMember => ScimError::new(
-            ErrorCode::OwnMember,
-            "members: a group cannot be a member of itself; remove it from the list",
-        ),
+        GroupError::OwnMember => {
+            ScimError::new(ErrorCode::OwnMember, "members has the group itself; remove it from the list")
+        }
         GroupError::TooManyChanges(count) => ScimError::new(
             ErrorCode::TooManyMembers,
-            format!("members: {count} would change, more than one request may; send them in several requests"),
+            format!("members would change by {count}, more than one request may; send them in several requests"),
         ),
         GroupError::Changed(_) | GroupError::Unchanged => conflict_exhausted(),
         GroupError::Held(hold) => held(&hold),

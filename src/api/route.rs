@@ -101,7 +101,7 @@ impl Selection {
         }
         let names: Vec<_> = ROUTES.iter().map(|route| route.name).collect();
         Err(format!(
-            "the handler {selector} is none of {}, a family such as users.*, *, or {FALLBACK}",
+            "the handler {selector} is unknown; use one of {}, a family such as users.*, *, or {FALLBACK}",
             names.join(", ")
         ))
     }

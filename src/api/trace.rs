@@ -1,4 +1,4 @@
-//! What is learnt of a request on its way, for what is written of it afterwards.
+//! What a request leaves behind for its log entries: who called, and what it did.
 
 use std::sync::{Arc, OnceLock};
 
@@ -6,7 +6,7 @@ use crate::auth::KeyId;
 use crate::scim::deviation::trace::RuleTrace;
 use crate::tenant::TenantName;
 
-/// What is learnt of a request on its way. Its copies share what they learn.
+/// What a request leaves behind for its log entries. Its copies share their content.
 #[derive(Debug, Clone, Default)]
 pub(super) struct RequestTrace {
     /// The deviation rules that it has needed.

@@ -78,7 +78,9 @@ impl OperatorOptions {
                 StoreAccess::Served(server) => Ok(OperatorClient::Served(server)),
             };
         };
-        let key = self.admin_key.ok_or("--url needs --admin-key, or the variable ROLLCALL_ADMIN_KEY")?;
+        let key = self
+            .admin_key
+            .ok_or("--admin-key is missing; pass it with --url, or set the variable ROLLCALL_ADMIN_KEY")?;
         check_url(&url)?;
         Ok(OperatorClient::Remote { url: url.trim_end_matches('/').to_owned(), key: key.0 })
     }
@@ -128,7 +130,10 @@ pub(super) async fn ask_server(
     body: String,
 ) -> Result<Value, String> {
     let Some(secret) = &server.secret else {
-        return Err(format!("rollcall engine serves this store; add --endpoint-url {} instead of --data", server.url));
+        return Err(format!(
+            "the store is served by rollcall engine; add --endpoint-url {} instead of --data",
+            server.url
+        ));
     };
     let header = (HeaderName::from_static(local_operator::SECRET), secret.clone());
     let (status, answer) = sent(format!("{}{path}", server.url), header, method, body).await?;
@@ -200,8 +205,9 @@ async fn sent(
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
     let request = Request::builder().method(method).uri(&url);
     let request = request.header(name, value).header(CONTENT_TYPE, "application/json");
-    let request =
-        request.body(Full::new(Bytes::from(body))).map_err(|e| format!("--url is not a valid address: {e}"))?;
+    let request = request
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|e| format!("--url is not a valid address ({e}); write one such as https://scim.example.com"))?;
     let response = client
         .request(request)
         .await

@@ -124,7 +124,7 @@ async fn expire(engine: Engine) {
     }
 }
 
-/// The store, and who follows its streams. Of an embedded one, what an earlier process has left is worked off first.
+/// The store, and who follows its streams. For an embedded one, it first does what an earlier process left.
 async fn open(options: &StoreOptions, owner: &str) -> Result<Opened, String> {
     if let Some(url) = &options.endpoint_url {
         let store = options.open().await?;

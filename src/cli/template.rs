@@ -173,8 +173,12 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
 /// # Errors
 /// When the template lacks one of the two lines.
 pub fn renewed(template: &str) -> Result<String, String> {
-    let (head, rest) = template.split_once(BEGIN).ok_or("the template has no line that begins the functions")?;
-    let (_, tail) = rest.split_once(END).ok_or("the template has no line that ends the functions")?;
+    let (head, rest) = template
+        .split_once(BEGIN)
+        .ok_or("the template has no line that begins the functions; restore it from the repository")?;
+    let (_, tail) = rest
+        .split_once(END)
+        .ok_or("the template has no line that ends the functions; restore it from the repository")?;
     Ok(format!("{head}{BEGIN}{}{END}{tail}", functions()))
 }
 

@@ -189,8 +189,8 @@ fn chosen(name: &str) -> Result<Value, String> {
     match Path::new(name) {
         file if file.exists() => {
             from_file(file)?;
-            let text = std::fs::read_to_string(file).map_err(|e| format!("{name}: {e}"))?;
-            serde_json::from_str(&text).map_err(|e| format!("{name}: {e}"))
+            let text = std::fs::read_to_string(file).map_err(|e| unusable(name, &e))?;
+            serde_json::from_str(&text).map_err(|e| unusable(name, &e))
         }
         _ => Err(format!("{name} is neither a built-in profile nor a file; {}", which())),
     }
@@ -199,10 +199,14 @@ fn chosen(name: &str) -> Result<Value, String> {
 /// Reads a file here, where the place of what is wrong is known by line.
 fn from_file(file: &Path) -> Result<Profile, String> {
     let path = file.display();
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{path}: {e}"))?;
+    let text = std::fs::read_to_string(file).map_err(|e| unusable(&path.to_string(), &e))?;
     Profile::parse_own(&text).map_err(|bad| format!("{path}: {bad}"))
 }
 
+fn unusable(file: &str, error: &dyn std::fmt::Display) -> String {
+    format!("{file} cannot be read ({error}); check its path and permissions")
+}
+
 fn which() -> String {
-    format!("the built-in profiles are {}", Profile::shipped_names().collect::<Vec<_>>().join(", "))
+    format!("use one of {}", Profile::shipped_names().collect::<Vec<_>>().join(", "))
 }

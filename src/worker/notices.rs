@@ -13,7 +13,7 @@ use crate::tenant::OPERATOR_TENANT;
 /// Looks through the keys of every tenant; how many notices are new. A topic that refuses is logged: the feed has them.
 ///
 /// # Errors
-/// As the store's. What was not looked at is left for the next time.
+/// A `StoreError` when DynamoDB fails. The next run examines the tenants that are left.
 pub(super) async fn look(store: &Store, clock: &Clock, topic: Option<&Topic>) -> Result<usize, StoreError> {
     let mut count = 0;
     for tenant in store.tenants().await? {

@@ -2,6 +2,7 @@
 //! counts, guards and fails as a test wants. With `ROLLCALL_TEST_ENDPOINT` the engine is whatever DynamoDB endpoint
 //! that URL names, with the credentials and region of the AWS environment.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -153,6 +154,7 @@ impl Harness {
         let selection = Selection::all();
         let response = access::ROLE.scope(route.map(access::role), api::handle(&self.app, &selection, request)).await;
         let (head, body) = response.into_parts();
+        let body = decoded(&head.headers, body);
         let body = if body.is_empty() { Value::Null } else { serde_json::from_slice(&body).unwrap() };
         if method == "HEAD" {
             assert!(body.is_null(), "an answer to HEAD has no body");
@@ -284,6 +286,17 @@ fn route_of(method: &Method, path: &str) -> Option<&'static Route> {
     rows.find(|route| route.methods().any(|answered| answered == method))
 }
 
+/// The body without its content coding.
+fn decoded(headers: &HeaderMap, body: Bytes) -> Bytes {
+    if !headers.contains_key("content-encoding") || body.is_empty() {
+        return body;
+    }
+    assert_eq!(headers["content-encoding"], "gzip");
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(body.as_ref()).read_to_end(&mut plain).unwrap();
+    plain.into()
+}
+
 /// What holds of every response, whatever the request.
 fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
     if body.is_null() {
@@ -291,6 +304,7 @@ fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
         return;
     }
     if headers["content-type"] == "application/json" {
+        body["error_description"].as_str().into_iter().for_each(check_detail);
         return;
     }
     assert_eq!(headers["content-type"], "application/scim+json");
@@ -298,9 +312,14 @@ fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
     if status.is_client_error() || status.is_server_error() {
         assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
         assert_eq!(body["status"], status.as_str());
-        assert!(!body["detail"].as_str().unwrap().is_empty());
+        check_detail(body["detail"].as_str().unwrap());
         assert_eq!(status == 401, headers.contains_key("www-authenticate"));
     }
+}
+
+/// An error is `<field> <problem>; <what to do>`, or `<field> must <rule>`, which is both.
+fn check_detail(detail: &str) {
+    assert!(detail.contains("; ") || detail.contains(" must "), "an error does not state what to do: {detail}");
 }
 
 /// What every answer says, whatever it is.

@@ -148,7 +148,7 @@ pub(super) async fn reach(session: &mut Session) -> Result<(), String> {
     let base = session.endpoint.base().to_owned();
     let first = session.endpoint.get(&test_connection(session)).await;
     if let Some(why) = first.missing() {
-        return Err(format!("{base} cannot be reached: {why}"));
+        return Err(format!("{base} cannot be reached: {why}; check the URL, and that the endpoint runs"));
     }
     if first.list().is_ok() {
         return Ok(());
@@ -160,14 +160,15 @@ pub(super) async fn reach(session: &mut Session) -> Result<(), String> {
             return Ok(());
         }
         return Err(format!(
-            "{base} is no SCIM endpoint: {} was answered {}\n\
-             The Tenant URL is what comes before /Users: usually https://HOST/scim/v2, https://HOST/scim or https://HOST/TENANT/scim/v2",
+            "{base} is no SCIM endpoint, as it answered {} with {};\n\
+             pass what comes before /Users: usually https://HOST/scim/v2, https://HOST/scim or https://HOST/TENANT/scim/v2",
             users.sent,
             users.came()
         ));
     }
     Err(format!(
-        "{base} refuses the token: {}\nIs it whole, not expired, of this tenant, and allowed to read and write? For HTTP Basic use --basic",
+        "{base} refuses the token: {};\n\
+         pass a whole token of this tenant that has not expired and may read and write, and for HTTP Basic use --basic",
         first.came()
     ))
 }

@@ -121,7 +121,7 @@ pub(in crate::store) struct EventContext<'s> {
 /// What a record has to be looked up for.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Lookup {
-    /// Resources that are gone.
+    /// Deleted resources.
     pub(in crate::store) deletions: BTreeSet<String>,
     /// Groups whose name the events have.
     pub(in crate::store) groups: BTreeSet<String>,
@@ -152,7 +152,7 @@ impl<'s> EventContext<'s> {
         Self { schemas, deletions, keys, groups: BTreeMap::new(), renamed: BTreeSet::new() }
     }
 
-    /// The keys that signed what is gone.
+    /// The keys that signed a deletion.
     pub(in crate::store) fn keys_of_deletions(&self) -> impl Iterator<Item = String> {
         self.deletions.values().filter_map(|row| Signature::of_map(row).key)
     }

@@ -31,7 +31,7 @@ pub(in crate::store) enum Protected<'a> {
 pub(in crate::store) struct Loss {
     /// Users or members.
     pub(in crate::store) count: i64,
-    /// Whether it is more than half of what there is, though nobody has counted it.
+    /// Whether it is more than half of all, though nobody has counted them.
     pub(in crate::store) is_most: bool,
 }
 

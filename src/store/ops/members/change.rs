@@ -37,7 +37,7 @@ pub struct GroupChange<'a> {
     pub old: &'a Group,
     /// Its next version.
     pub new: &'a Group,
-    /// What becomes of its members.
+    /// How its members change.
     pub members: &'a MembershipChange,
     /// Whether nothing may have changed since `old` was read.
     pub requires_version: bool,
