@@ -34,6 +34,7 @@ pub mod log;
 pub mod me;
 pub mod oauth;
 mod path;
+mod rate;
 mod refusal;
 mod response;
 pub mod route;
@@ -93,11 +94,23 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     };
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = &request_id;
-    app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, error, milliseconds, spent });
+    let is_authorized = trace.caller().is_some_and(|caller| caller.key_state == "ok");
+    app.observer.record(&RequestRecord {
+        request_id,
+        route,
+        tenant: &tenant,
+        is_authorized,
+        key,
+        status,
+        error,
+        milliseconds,
+        spent,
+    });
+    let response = rate::marked(response(outcome, request_id), trace.rate());
     match *request.method() {
-        Method::HEAD => without_body(response(outcome, request_id)),
-        _ if is_dry => dry_run::marked(response(outcome, request_id)),
-        _ => response(outcome, request_id),
+        Method::HEAD => without_body(response),
+        _ if is_dry => dry_run::marked(response),
+        _ => response,
     }
 }
 
@@ -105,17 +118,18 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
 #[cfg(feature = "local")]
 pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<Bytes> {
     let request_id = uuid_text();
-    let operator = Principal::local_operator();
-    let outcome = match (operator, find(&Selection::all(), &request)) {
-        (Ok(operator), Ok(found)) => {
-            let outer = RequestContext::new(app, found.clone(), &request, &request_id, ROUTES);
-            let context = outer.sub_request(found, &request, &request_id, &operator);
-            context.answer().await.map_err(Refusal::from)
-        }
-        (Err(error), _) => Err(error.into()),
-        (_, Err(refusal)) => Err(refusal),
+    let found = find(&Selection::all(), &request);
+    let is_dry = found.as_ref().is_ok_and(|(route, _)| dry_run::is_asked(route, &request).unwrap_or_default());
+    let answering = async {
+        let (operator, found) = (Principal::local_operator()?, found?);
+        let outer = RequestContext::new(app, found.clone(), &request, &request_id, ROUTES);
+        let context = outer.sub_request(found, &request, &request_id, &operator);
+        context.answer().await.map_err(Refusal::from)
     };
-    response(outcome, &request_id)
+    match is_dry {
+        true => dry_run::marked(response(dry_run::run(answering).await, &request_id)),
+        false => response(answering.await, &request_id),
+    }
 }
 
 /// The answer to what was refused before it came to a route.

@@ -8,6 +8,7 @@ pub mod https;
 pub mod lost;
 pub mod metrics;
 pub mod profile_cache;
+pub mod rate_limiter;
 pub mod refusal_limiter;
 pub mod topic;
 
@@ -16,6 +17,7 @@ pub use clock::Clock;
 use crate::app::https::Https;
 use crate::app::metrics::Observer;
 use crate::app::profile_cache::Profiles;
+use crate::app::rate_limiter::RateLimiter;
 use crate::app::refusal_limiter::RefusalLimiter;
 use crate::auth::Issuers;
 use crate::scim::Schemas;
@@ -34,6 +36,8 @@ pub struct App {
     pub profiles: Profiles,
     /// How many refused requests are written into the log.
     pub refusals: Arc<RefusalLimiter>,
+    /// How many requests of each tenant are answered.
+    pub rates: Arc<RateLimiter>,
     /// The time.
     pub clock: Clock,
     /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
@@ -54,6 +58,7 @@ impl App {
             issuers: Arc::new(Issuers::new(Https)),
             profiles: Profiles::default(),
             refusals: Arc::default(),
+            rates: Arc::new(RateLimiter::of_one_process()),
             clock: Clock::System,
             public_url: None,
             observer: Observer::Log,

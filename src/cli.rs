@@ -18,6 +18,7 @@ mod data_folder;
 mod doctor;
 mod events;
 mod explain;
+mod fair_queue;
 mod hold;
 mod keys;
 mod listener;

@@ -303,6 +303,7 @@ fn new_key(
         retires: None,
         revoked: None,
         used: None,
+        refill: None,
         config,
     };
     Ok(CreatedKey { record, secret })

@@ -187,6 +187,7 @@ struct SettingsRequest {
     protect: Option<String>,
     protect_users: Option<String>,
     protect_window: Option<String>,
+    rate: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -231,7 +232,8 @@ impl SettingsRequest {
             users: setting("protectUsers", self.protect_users.as_deref(), was.users)?,
             window: setting("protectWindow", self.protect_window.as_deref(), was.window)?,
         };
-        Ok(Settings { invite_automatically, on_deactivation, protection })
+        let rate = setting("rate", self.rate.as_deref(), held.rate)?;
+        Ok(Settings { invite_automatically, on_deactivation, protection, rate })
     }
 }
 

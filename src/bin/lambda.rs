@@ -1,6 +1,7 @@
 //! The Lambda function: serves the rows of the route table that its handler string selects, or is the stream worker.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use lambda_http::lambda_runtime::{self, Error, LambdaEvent, service_fn};
 use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
@@ -8,12 +9,14 @@ use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
 use rollcall::app::bus::EventBus;
 use rollcall::app::metrics::{Observer, SweepRecord};
+use rollcall::app::rate_limiter::RateLimiter;
 use rollcall::app::topic::Topic;
 use rollcall::app::{App, Clock};
 use rollcall::sigv4::SignedClient;
 use rollcall::store::Store;
 use rollcall::store::dynamo::client;
 use rollcall::store::dynamo::tables::TableNames;
+use rollcall::tenant::{RateLimit, TenantRate};
 use rollcall::worker::presence::Presence;
 use rollcall::worker::{self, Channels};
 use tokio::signal::unix::{SignalKind, signal};
@@ -61,7 +64,7 @@ async fn run() -> Result<(), Error> {
         store.connect().await;
     }
     let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
-    let app = App { public_url, observer: observer(), ..App::new(store)? };
+    let app = App { public_url, observer: observer(), rates: Arc::new(rates()?), ..App::new(store)? };
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;
@@ -99,7 +102,19 @@ fn channels() -> Result<Channels, String> {
 }
 
 fn observer() -> Observer {
-    variable("METRICS_NAMESPACE").map_or(Observer::Log, Observer::EmbeddedMetrics)
+    let is_by_tenant = variable("METRICS_BY_TENANT").is_some_and(|value| value == "true");
+    let metrics = if is_by_tenant { Observer::EmbeddedMetricsByTenant } else { Observer::EmbeddedMetrics };
+    variable("METRICS_NAMESPACE").map_or(Observer::Log, metrics)
+}
+
+/// The rate of tenants whose settings name none. Of many processes each counts some requests by itself.
+fn rates() -> Result<RateLimiter, String> {
+    let rate = variable("TENANT_RATE").map_or(Ok(TenantRate::Limit(RateLimit::default())), |text| text.parse());
+    Ok(RateLimiter::of_many_processes(match rate.map_err(|why| format!("TENANT_RATE {why}"))? {
+        TenantRate::Limit(limit) => Some(limit),
+        TenantRate::Default => Some(RateLimit::default()),
+        TenantRate::Off => None,
+    }))
 }
 
 fn store() -> Result<Store, String> {
