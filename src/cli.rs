@@ -14,6 +14,7 @@ use crate::store::dynamo::tables::{TableNames, create_missing};
 use crate::worker;
 
 mod automation;
+mod change;
 mod data_folder;
 mod doctor;
 mod events;

@@ -46,6 +46,12 @@ pub enum Observer {
 }
 
 impl Observer {
+    /// Where it goes on Lambda: a deployment names its namespace of metrics.
+    pub fn of_lambda(namespace: Option<String>, is_by_tenant: bool) -> Self {
+        let metrics = if is_by_tenant { Self::EmbeddedMetricsByTenant } else { Self::EmbeddedMetrics };
+        namespace.map_or(Self::Log, metrics)
+    }
+
     /// Records a request.
     pub fn record(&self, answered: &RequestRecord<'_>) {
         let RequestRecord { request_id, route, tenant, key, status, error, milliseconds, spent, .. } = answered;

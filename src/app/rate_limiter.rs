@@ -57,9 +57,17 @@ impl RateLimiter {
         Self::default()
     }
 
-    /// For one of many processes.
-    pub fn of_many_processes(default: Option<RateLimit>) -> Self {
-        Self { default, is_shared: true, counts: Mutex::default() }
+    /// For one of many processes, with the limit of tenants whose settings name none.
+    ///
+    /// # Errors
+    /// When the text is no rate.
+    pub fn of_lambda(default: &str) -> Result<Self, String> {
+        let default = match default.parse().map_err(|why| format!("TENANT_RATE {why}"))? {
+            TenantRate::Limit(limit) => Some(limit),
+            TenantRate::Default => Some(RateLimit::default()),
+            TenantRate::Off => None,
+        };
+        Ok(Self { default, is_shared: true, counts: Mutex::default() })
     }
 
     /// The limit of a tenant with these settings.

@@ -16,7 +16,6 @@ use rollcall::sigv4::SignedClient;
 use rollcall::store::Store;
 use rollcall::store::dynamo::client;
 use rollcall::store::dynamo::tables::TableNames;
-use rollcall::tenant::{RateLimit, TenantRate};
 use rollcall::worker::presence::Presence;
 use rollcall::worker::{self, Channels};
 use tokio::signal::unix::{SignalKind, signal};
@@ -64,7 +63,8 @@ async fn run() -> Result<(), Error> {
         store.connect().await;
     }
     let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
-    let app = App { public_url, observer: observer(), rates: Arc::new(rates()?), ..App::new(store)? };
+    let rates = RateLimiter::of_lambda(variable("TENANT_RATE").as_deref().unwrap_or("default"))?;
+    let app = App { public_url, observer: observer(), rates: Arc::new(rates), ..App::new(store)? };
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;
@@ -102,19 +102,7 @@ fn channels() -> Result<Channels, String> {
 }
 
 fn observer() -> Observer {
-    let is_by_tenant = variable("METRICS_BY_TENANT").is_some_and(|value| value == "true");
-    let metrics = if is_by_tenant { Observer::EmbeddedMetricsByTenant } else { Observer::EmbeddedMetrics };
-    variable("METRICS_NAMESPACE").map_or(Observer::Log, metrics)
-}
-
-/// The rate of tenants whose settings name none. Of many processes each counts some requests by itself.
-fn rates() -> Result<RateLimiter, String> {
-    let rate = variable("TENANT_RATE").map_or(Ok(TenantRate::Limit(RateLimit::default())), |text| text.parse());
-    Ok(RateLimiter::of_many_processes(match rate.map_err(|why| format!("TENANT_RATE {why}"))? {
-        TenantRate::Limit(limit) => Some(limit),
-        TenantRate::Default => Some(RateLimit::default()),
-        TenantRate::Off => None,
-    }))
+    Observer::of_lambda(variable("METRICS_NAMESPACE"), variable("METRICS_BY_TENANT").as_deref() == Some("true"))
 }
 
 fn store() -> Result<Store, String> {

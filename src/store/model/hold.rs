@@ -83,6 +83,16 @@ pub struct HoldWindow {
 }
 
 impl HoldWindow {
+    /// As it is after a decision.
+    pub fn decide(&mut self, decision: HoldDecision) {
+        self.decision = Some(decision.as_str().to_owned());
+        match decision {
+            HoldDecision::Approve => self.left = UNBOUNDED,
+            HoldDecision::Reject => self.left = 0,
+            HoldDecision::Once(count) => self.left += i64::from(count),
+        }
+    }
+
     pub(in crate::store) fn read(item: &Item) -> Result<Self, StoreError> {
         let sort = text(item, "sk")?;
         Ok(Self {
