@@ -477,3 +477,10 @@ pub const UNRECORDED_REQUEST_SECONDS: i64 = 60;
 /// How long in seconds after its last request a tenant has a share of `rollcall serve`: without another one, a tenant
 /// has all of it.
 pub const SERVE_SHARE_SECONDS: u64 = 10;
+
+/// Requests a second, and at once, of each route of the admin API: operators and pipelines need few, and a stranger who
+/// tries keys gets no more. Each route has its own.
+pub const ADMIN_REQUESTS_PER_SECOND: u32 = 20;
+
+/// Requests a second, and at once, of the token endpoint: a client needs one token an hour.
+pub const TOKEN_REQUESTS_PER_SECOND: u32 = 20;

@@ -36,6 +36,7 @@ mod profiles;
 mod properties;
 mod protection;
 mod protocol;
+mod rate;
 mod search;
 mod serve;
 mod stale;

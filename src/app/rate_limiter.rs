@@ -45,6 +45,8 @@ pub struct UnrecordedRequests {
     pub limit: RateLimit,
     /// When the first of them came.
     since: i64,
+    /// When the bucket was full again without them.
+    refill: i64,
     /// Whether the bucket was not full when this process saw the record last.
     pub is_filling: bool,
     /// The time.
@@ -110,13 +112,10 @@ impl RateLimiter {
             return None;
         }
         let RequestCount { limit, refill, since, .. } = *count;
-        Some(UnrecordedRequests {
-            count: std::mem::take(&mut count.unrecorded),
-            limit,
-            since,
-            is_filling: refill > now,
-            now,
-        })
+        let requests = std::mem::take(&mut count.unrecorded);
+        // The record that is read meanwhile may not have them yet.
+        count.refill = refill.max(now).saturating_add(limit.cost(requests));
+        Some(UnrecordedRequests { count: requests, limit, since, refill, is_filling: refill > now, now })
     }
 
     /// Counts requests again that could not be recorded.
@@ -124,6 +123,7 @@ impl RateLimiter {
         if let Some(count) = self.counts().get_mut(&(tenant.clone(), Some(key.clone()))) {
             count.since = if count.unrecorded == 0 { requests.since } else { count.since.min(requests.since) };
             count.unrecorded += requests.count;
+            count.refill = requests.refill;
         }
     }
 
@@ -151,7 +151,7 @@ impl RateLimiter {
         let count = counts.entry(key).or_insert(fresh);
         count.limit = limit;
         if self.is_shared {
-            count.refill = caller.refill().unwrap_or(0);
+            count.refill = count.refill.max(caller.refill().unwrap_or(0));
         }
         count.forget_old(now);
         count
