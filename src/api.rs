@@ -57,7 +57,10 @@ use trace::RequestTrace;
 pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -> Response<Bytes> {
     let started = std::time::Instant::now();
     let request_id = uuid_text();
-    let found = find(selection, &request);
+    let found = match app.edge.as_ref().is_none_or(|edge| edge.accepts(request.headers())) {
+        true => find(selection, &request),
+        false => Err(not_through_the_edge().into()),
+    };
     let route = found.as_ref().map_or("none", |(route, _)| route.name);
     // As the URL says: for a request that was refused, it is the tenant that the caller meant.
     let tenant =
@@ -136,6 +139,11 @@ pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<
 #[cfg(feature = "local")]
 pub fn refusal(error: ScimError) -> Response<Bytes> {
     response(Err(error.into()), &uuid_text())
+}
+
+/// Nothing tells who has found the API's own host that there is something.
+fn not_through_the_edge() -> ScimError {
+    ScimError::new(ErrorCode::NoEndpoint, "there is no such endpoint; use the Tenant URL that you were given")
 }
 
 fn too_late() -> ScimError {

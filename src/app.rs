@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 pub mod bus;
 pub mod clock;
+pub mod edge;
 pub mod https;
 pub mod lost;
 pub mod metrics;
@@ -14,6 +15,7 @@ pub mod topic;
 
 pub use clock::Clock;
 
+use crate::app::edge::EdgeSecret;
 use crate::app::https::Https;
 use crate::app::metrics::Observer;
 use crate::app::profile_cache::Profiles;
@@ -42,6 +44,8 @@ pub struct App {
     pub clock: Clock,
     /// The scheme and host that clients use, where it is not the one that a request names: behind a proxy of one's own.
     pub public_url: Option<String>,
+    /// What each request must have come through; none if clients reach the API themselves.
+    pub edge: Option<EdgeSecret>,
     /// What records each request and its usage.
     pub observer: Observer,
 }
@@ -61,6 +65,7 @@ impl App {
             rates: Arc::new(RateLimiter::of_one_process()),
             clock: Clock::System,
             public_url: None,
+            edge: None,
             observer: Observer::Log,
         })
     }

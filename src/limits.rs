@@ -460,15 +460,15 @@ pub const MAX_REQUESTS_PER_SECOND: u32 = 10_000;
 /// Largest burst, in seconds of the rate: a larger one would be another rate.
 pub const MAX_BURST_SECONDS: u32 = 20;
 
-/// Longest `Retry-After` of a tenant's rate, in seconds. A client that waits so long is answered. Okta waits as long as
-/// it is told.
+/// Longest `Retry-After` of a tenant's rate, in seconds. A client that waits so long is answered.
 pub const MAX_RATE_WAIT_SECONDS: u32 = 30;
 
 /// How far a bucket may be overdrawn, in seconds of its rate: by a Bulk, say, whose operations count one by one.
 pub const RATE_DEBT_SECONDS: u32 = 10;
 
 /// Most requests that a Lambda process counts by itself before it writes the count next to the key: one write unit for
-/// so many requests, and so many are unknown to the other processes. A small burst has fewer: an eighth of it.
+/// so many requests, and so many are unknown to the other processes. Of a small burst it is an eighth; of a bucket that is
+/// half empty nearly each one.
 pub const MAX_UNRECORDED_REQUESTS: u32 = 25;
 
 /// Age in seconds at which a Lambda process forgets requests that it has counted by itself: the bucket has filled since.

@@ -1,6 +1,7 @@
 //! `Rollcall-Dry-Run`: every write answers as it would, and writes nothing. Walks the route table.
 
 use std::collections::HashMap;
+use std::process::Command;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rollcall::api::{Base, ROUTES};
@@ -10,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::admin::ask;
 use crate::bulk::{bulk, post};
+use crate::serve::{ROLLCALL, Server};
 use crate::support::{Harness, ScimResponse, key, patch};
 
 const DRY: (&str, &str) = ("rollcall-dry-run", "true");
@@ -309,4 +311,57 @@ async fn where_nothing_can_be_tried_the_header_is_refused() {
         201
     );
     assert_eq!(harness.send_with("GET", "/Users", None, &[DRY]).await.body["totalResults"], 1);
+}
+
+#[test]
+fn a_command_with_dry_run_prints_what_it_would_do_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| Command::new(ROLLCALL).args(args).arg("--data").arg(folder.path()).output().unwrap();
+    let done = |args: &[&str]| {
+        let output = run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        output
+    };
+    done(&["tenant", "create", "acme"]);
+    let key = String::from_utf8(done(&["key", "create", "acme", "--description", "first"]).stdout).unwrap();
+    let id = key.split('_').nth(2).unwrap();
+    done(&["automation", "create", "acme", "bot"]);
+    let state = || {
+        let lists: [&[&str]; 4] = [
+            &["tenant", "list", "--json"],
+            &["tenant", "show", "acme", "--json"],
+            &["key", "list", "acme", "--json"],
+            &["automation", "list", "acme", "--json"],
+        ];
+        lists.map(|args| done(args).stdout)
+    };
+    let before = state();
+    for is_served in [false, true] {
+        let server = is_served.then(|| Server::start(folder.path()));
+        let changes: [&[&str]; 8] = [
+            &["tenant", "create", "globex"],
+            &["tenant", "set", "acme", "--rate", "5/10", "--protect", "hold"],
+            &["key", "create", "acme", "--description", "second"],
+            &["key", "rotate", "acme", id],
+            &["key", "revoke", "acme", id],
+            &["automation", "create", "acme", "other"],
+            &["automation", "activate", "acme", "bot"],
+            &["automation", "activate", "acme", "other"],
+        ];
+        for change in changes {
+            let output = done(&[change, &["--dry-run"]].concat());
+            let report = String::from_utf8(output.stderr).unwrap();
+            assert!(report.starts_with("Dry run: nothing is changed. Without --dry-run: "), "{change:?}: {report}");
+            assert!(output.stdout.is_empty(), "{change:?} prints a secret");
+            assert!(state() == before, "{change:?} has changed something");
+        }
+        for refused in [
+            &["tenant", "create", "acme"][..],
+            &["key", "revoke", "acme", "AAAAAAAAAAAAAA"],
+            &["hold", "approve", "acme"],
+        ] {
+            assert!(!run(&[refused, &["--dry-run"]].concat()).status.success(), "{refused:?}");
+        }
+        drop(server);
+    }
 }

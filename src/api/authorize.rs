@@ -75,7 +75,7 @@ impl<'a> RequestContext<'a> {
         let (verified, ()) = join(verification, self.record_requests(&claim)).await;
         let caller = verified?.map_err(|rejection| self.refuse(tenant, rejection))?;
         self.trace.note_caller(tenant, caller.key(), "ok");
-        self.ensure_within_rate(&caller)?;
+        self.enforce_rate(&caller)?;
         self.ensure_resource_type_enabled(&caller)?;
         Ok(caller)
     }

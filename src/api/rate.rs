@@ -21,7 +21,7 @@ impl RequestContext<'_> {
     ///
     /// # Errors
     /// 429 if it has none.
-    pub(super) fn ensure_within_rate(&self, caller: &Principal) -> Result<(), ScimError> {
+    pub(super) fn enforce_rate(&self, caller: &Principal) -> Result<(), ScimError> {
         if !matches!(self.route.base, Base::Scim | Base::Events) {
             return Ok(());
         }

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use crate::auth::{KeyId, Principal};
 use crate::scim::ScimError;
-use crate::tenant::{CredentialType, ProtectionMode};
 use crate::tenant::credential_type::challenges;
+use crate::tenant::{CredentialType, ProtectionMode};
 
 /// The media type of every body (RFC 7644 section 8.1).
 pub(super) const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");

@@ -263,7 +263,8 @@ mod tests {
         );
         assert!(line.get("Tenant").is_none());
         let by_tenant = |is_authorized| {
-            RequestRecord { is_authorized, ..answered }.metrics("Rollcall/test", true, 1)["_aws"]["CloudWatchMetrics"].clone()
+            RequestRecord { is_authorized, ..answered }.metrics("Rollcall/test", true, 1)["_aws"]["CloudWatchMetrics"]
+                .clone()
         };
         assert_eq!(by_tenant(true)[2]["Dimensions"], json!([["Tenant"]]));
         assert_eq!(by_tenant(true)[2]["Metrics"].as_array().unwrap().len(), BY_TENANT.len());

@@ -107,8 +107,7 @@ impl RateLimiter {
         let mut counts = self.counts();
         let count = counts.get_mut(&(tenant.clone(), Some(key.clone())))?;
         count.forget_old(now);
-        let enough = (count.limit.burst() / 8).clamp(1, MAX_UNRECORDED_REQUESTS);
-        if count.unrecorded < i64::from(enough) {
+        if count.unrecorded < i64::from(count.enough(now)) {
             return None;
         }
         let RequestCount { limit, refill, since, .. } = *count;
@@ -166,6 +165,18 @@ impl RequestCount {
         } else {
             let refill = self.refill.max(now).saturating_add(self.limit.cost(requests));
             self.refill = refill.min(self.limit.last_refill(now));
+        }
+    }
+
+    /// How many requests are enough to be recorded. With a bucket that is half empty, a process records nearly each: what
+    /// several processes do not know of each other is what a tenant gets too much.
+    fn enough(&self, now: i64) -> u32 {
+        let debt = self.refill.saturating_sub(now);
+        match self.limit.capacity() {
+            // Nothing more can be taken, and nothing is let through.
+            capacity if debt > capacity => u32::MAX,
+            capacity if debt > capacity / 2 => (self.limit.per_second() / 100).clamp(1, MAX_UNRECORDED_REQUESTS),
+            _ => (self.limit.burst() / 8).clamp(1, MAX_UNRECORDED_REQUESTS),
         }
     }
 

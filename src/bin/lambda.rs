@@ -8,6 +8,7 @@ use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
 use rollcall::app::bus::EventBus;
+use rollcall::app::edge::EdgeSecret;
 use rollcall::app::metrics::{Observer, SweepRecord};
 use rollcall::app::rate_limiter::RateLimiter;
 use rollcall::app::topic::Topic;
@@ -64,7 +65,8 @@ async fn run() -> Result<(), Error> {
     }
     let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
     let rates = RateLimiter::of_lambda(variable("TENANT_RATE").as_deref().unwrap_or("default"))?;
-    let app = App { public_url, observer: observer(), rates: Arc::new(rates), ..App::new(store)? };
+    let edge = variable("EDGE_SECRET_HASH").map(|hash| EdgeSecret::parse(&hash)).transpose()?;
+    let app = App { public_url, edge, observer: observer(), rates: Arc::new(rates), ..App::new(store)? };
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;

@@ -71,9 +71,9 @@ pub(super) struct InLine<F> {
 }
 
 /// A step that runs. It ends even if the work panics.
-struct Step<'q>(&'q FairQueue, &'q str);
+struct Turn<'q>(&'q FairQueue, &'q str);
 
-impl Drop for Step<'_> {
+impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.end(self.1);
     }
@@ -87,7 +87,7 @@ impl<F: Future + Unpin> Future for InLine<F> {
         if !this.queue.lines().begin(&this.tenant, &mut this.ticket, context.waker(), Instant::now()) {
             return Poll::Pending;
         }
-        let _step = Step(&this.queue, &this.tenant);
+        let _turn = Turn(&this.queue, &this.tenant);
         Pin::new(&mut this.work).poll(context)
     }
 }
@@ -215,7 +215,10 @@ mod tests {
 
     impl Turns {
         fn new(places: usize) -> Self {
-            Self(Lines { places, running: 0, next_ticket: 0, lines: HashMap::new(), turns: VecDeque::new() }, Instant::now())
+            Self(
+                Lines { places, running: 0, next_ticket: 0, lines: HashMap::new(), turns: VecDeque::new() },
+                Instant::now(),
+            )
         }
 
         /// Begins a step; its ticket if it has to wait.

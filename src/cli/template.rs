@@ -15,7 +15,8 @@ pub const BEGIN: &str = "  # Functions, one a row of the route table: made by `m
 pub const END: &str = "  # End of the functions.\n";
 
 /// The line before the generated settings of routes.
-pub const BEGIN_ROUTES: &str = "      # Settings of routes, where strangers need few requests: made by `make template`, not by hand.\n";
+pub const BEGIN_ROUTES: &str =
+    "      # Settings of routes, where strangers need few requests: made by `make template`, not by hand.\n";
 /// The line after them.
 pub const END_ROUTES: &str = "      # End of the settings of routes.\n";
 
@@ -42,8 +43,7 @@ pub fn route_settings() -> String {
 
 /// Functions that few requests need at once, and a stranger could call: they have fewer processes than those of users and
 /// groups.
-const FEW_PROCESSES: &str =
-    "      ReservedConcurrentExecutions: !If [HasReservedConcurrency, !Ref ReservedConcurrencyOfOthers, !Ref \"AWS::NoValue\"]\n";
+const FEW_PROCESSES: &str = "      ReservedConcurrentExecutions: !If [HasReservedConcurrency, !Ref ReservedConcurrencyOfOthers, !Ref \"AWS::NoValue\"]\n";
 
 /// How many processes a route's function has.
 fn concurrency(route: &Route) -> &'static str {
@@ -212,7 +212,8 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
 pub fn renewed(template: &str) -> Result<String, String> {
     let (head, rest) = template.split_once(BEGIN).ok_or("the template has no line that begins the functions")?;
     let (_, tail) = rest.split_once(END).ok_or("the template has no line that ends the functions")?;
-    let (api, rest) = head.split_once(BEGIN_ROUTES).ok_or("the template has no line that begins the settings of routes")?;
+    let (api, rest) =
+        head.split_once(BEGIN_ROUTES).ok_or("the template has no line that begins the settings of routes")?;
     let (_, rest) = rest.split_once(END_ROUTES).ok_or("the template has no line that ends the settings of routes")?;
     let head = format!("{api}{BEGIN_ROUTES}{}{END_ROUTES}{rest}", route_settings());
     Ok(format!("{head}{BEGIN}{}{END}{tail}", functions()))

@@ -178,15 +178,15 @@ mod tests {
                 passed.push(now);
             }
         }
-        let within = |from: i64, until: i64| passed.iter().filter(|at| (from..until).contains(at)).count();
+        let count = |from: i64, until: i64| passed.iter().filter(|at| (from..until).contains(at)).count();
         assert_eq!(passed.len(), 200 + 500 - 1, "burst and rate; the first token of all fills while the last is taken");
-        assert!((0..9).all(|second| within(second * SECOND, (second + 1) * SECOND) >= 49));
+        assert!((0..9).all(|second| count(second * SECOND, (second + 1) * SECOND) >= 49));
         assert_eq!(limit.state(0, 0, 0).remaining, 199);
         assert_eq!((limit.state(0, 0, 0).reset_seconds, limit.fill_seconds()), (1, 4));
     }
 
     #[test]
-    fn nobody_is_told_to_wait_longer_than_documented() {
+    fn no_wait_is_longer_than_documented() {
         for text in ["1/1", "1/20", "50/200", "10000/200000"] {
             let limit: RateLimit = text.parse().unwrap();
             for unrecorded in [0, 1, 1_000, 1_000_000] {

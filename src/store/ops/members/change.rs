@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join;
 
-use super::{FIRST_ROWS, PrefetchedMembers};
 use super::member_batch::KnownMembers;
 use super::moves::{Moves, Pending, delete_row, leave_group};
+use super::{FIRST_ROWS, PrefetchedMembers};
 use crate::auth::Tenant;
 use crate::limits::{
-    MAX_COUNTED_MEMBER_PAGES, MAX_MEMBER_CHANGES, MAX_REPLACE_ATTEMPTS, MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
+    MAX_COUNTED_MEMBER_PAGES, MAX_MEMBER_CHANGES, MAX_REPLACE_ATTEMPTS, MAX_TRANSACTION_ACTIONS,
+    MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
 };
 use crate::scim::membership::{Ids, MembershipChange};
 use crate::store::dynamo::dry_run;
@@ -347,7 +348,7 @@ impl Store {
         written
     }
 
-    /// What the end of a group takes away, of which some members were read.
+    /// How many members lose their group with it; some of them were read.
     async fn loss_of_all(
         &self,
         tenant: &Tenant,
