@@ -69,4 +69,15 @@ impl App {
             observer: Observer::Log,
         })
     }
+
+    /// With what a deployment on Lambda sets in the environment.
+    ///
+    /// # Errors
+    /// When a variable is not in order.
+    pub fn with_settings(self, variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
+        let rates = RateLimiter::of_lambda(variable("TENANT_RATE").as_deref().unwrap_or("default"))?;
+        let edge = variable("EDGE_SECRET_HASH").map(|hash| EdgeSecret::parse(&hash)).transpose()?;
+        Ok(Self { public_url, edge, rates: Arc::new(rates), ..self })
+    }
 }

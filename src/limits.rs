@@ -484,3 +484,7 @@ pub const ADMIN_REQUESTS_PER_SECOND: u32 = 20;
 
 /// Requests a second, and at once, of the token endpoint: a client needs one token an hour.
 pub const TOKEN_REQUESTS_PER_SECOND: u32 = 20;
+
+/// How long in minutes an approval lasts at least, if the window ends before: Entra ID comes back with its next cycle, 40
+/// minutes later or more.
+pub const APPROVAL_MINUTES: i64 = 120;

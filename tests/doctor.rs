@@ -122,7 +122,7 @@ async fn an_endpoint_without_groups_is_advised_and_not_faulted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_429_is_waited_for_and_advised_against() {
     let report = examined(broken::is_busy_now_and_then).await;
-    assert_eq!((report.status, report.names("advice")), (0, vec!["rate"]), "{:#}", report.report);
+    assert_eq!((report.status, report.names("advice")), (0, vec!["protection", "rate"]), "{:#}", report.report);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,7 @@ pub async fn decide(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     }
     if dry_run::is_on() {
         let mut all = store.hold_windows(&tenant.name, context.now()).await?;
-        all.iter_mut().filter(|window| is_meant(window)).for_each(|window| window.decide(decision));
+        all.iter_mut().filter(|window| is_meant(window)).for_each(|window| window.decide(decision, context.now()));
         return Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, body_of(&tenant, &all)));
     }
     answer(&context, &caller, &tenant).await

@@ -1,16 +1,13 @@
 //! The Lambda function: serves the rows of the route table that its handler string selects, or is the stream worker.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use lambda_http::lambda_runtime::{self, Error, LambdaEvent, service_fn};
 use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
 use rollcall::app::bus::EventBus;
-use rollcall::app::edge::EdgeSecret;
 use rollcall::app::metrics::{Observer, SweepRecord};
-use rollcall::app::rate_limiter::RateLimiter;
 use rollcall::app::topic::Topic;
 use rollcall::app::{App, Clock};
 use rollcall::sigv4::SignedClient;
@@ -63,10 +60,7 @@ async fn run() -> Result<(), Error> {
     if handler != FALLBACK {
         store.connect().await;
     }
-    let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
-    let rates = RateLimiter::of_lambda(variable("TENANT_RATE").as_deref().unwrap_or("default"))?;
-    let edge = variable("EDGE_SECRET_HASH").map(|hash| EdgeSecret::parse(&hash)).transpose()?;
-    let app = App { public_url, edge, observer: observer(), rates: Arc::new(rates), ..App::new(store)? };
+    let app = App { observer: observer(), ..App::new(store)? }.with_settings(variable)?;
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;

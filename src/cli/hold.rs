@@ -20,7 +20,7 @@ pub(super) enum HoldCommand {
         #[command(flatten)]
         operator: OperatorOptions,
     },
-    /// Lift the bounds until the open windows end
+    /// Lift the bounds until the open windows end, and for two hours at least
     Approve {
         #[command(flatten)]
         target: HoldTarget,
