@@ -134,11 +134,11 @@ cold-start: build/$(HOST_ARCH)/bootstrap ## Size, start to first poll, first req
 	python3 tests/cold_start.py target/debug/rollcall build/$(HOST_ARCH)/bootstrap
 
 validate: $(VENV)/done ## Check the templates
-	for template in template.yaml infra/data.yaml infra/pipeline.yaml; do \
+	for template in template.yaml infra/data.yaml infra/pipeline.yaml infra/edge.yaml; do \
 		SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --region us-east-1 --template $$template || exit 1; done
 
 rules: $(TOOLS)/bin/cfn-guard $(VENV)/done ## Our own rules: encryption, backups, retention, nothing with a wildcard
-	$(TOOLS)/bin/cfn-guard validate --rules infra/rules.guard --data template.yaml infra/data.yaml infra/pipeline.yaml --show-summary fail
+	$(TOOLS)/bin/cfn-guard validate --rules infra/rules.guard --data template.yaml infra/data.yaml infra/pipeline.yaml infra/edge.yaml --show-summary fail
 	mkdir -p build && $(VENV)/bin/python infra/translate.py template.yaml > build/template.json
 	$(TOOLS)/bin/cfn-guard validate --rules infra/roles.guard --data build/template.json --show-summary fail
 
@@ -192,6 +192,7 @@ bench: ## Time the local endpoint at 100,000 users and members
 	python3 tests/bench_groups.py target/release/rollcall
 	python3 tests/bench_keys.py target/release/rollcall
 	python3 tests/bench_large_change.py target/release/rollcall
+	python3 tests/bench_fair.py target/release/rollcall
 
 soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group: no 5xx, no lost write, memory flat
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall

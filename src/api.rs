@@ -35,6 +35,7 @@ pub mod log;
 pub mod me;
 pub mod oauth;
 mod path;
+mod rate;
 mod refusal;
 mod response;
 pub mod route;
@@ -57,7 +58,10 @@ use trace::RequestTrace;
 pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -> Response<Bytes> {
     let started = std::time::Instant::now();
     let request_id = uuid_text();
-    let found = find(selection, &request);
+    let found = match app.edge.as_ref().is_none_or(|edge| edge.accepts(request.headers())) {
+        true => find(selection, &request),
+        false => Err(not_through_the_edge().into()),
+    };
     let route = found.as_ref().map_or("none", |(route, _)| route.name);
     // As the URL says: for a request that was refused, it is the tenant that the caller meant.
     let tenant =
@@ -94,8 +98,20 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     };
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = &request_id;
-    app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, error, milliseconds, spent });
-    let response = compression::compressed(request.headers(), response(outcome, request_id));
+    let is_authorized = trace.caller().is_some_and(|caller| caller.key_state == "ok");
+    app.observer.record(&RequestRecord {
+        request_id,
+        route,
+        tenant: &tenant,
+        is_authorized,
+        key,
+        status,
+        error,
+        milliseconds,
+        spent,
+    });
+    let response = rate::marked(response(outcome, request_id), trace.rate());
+    let response = compression::compressed(request.headers(), response);
     match *request.method() {
         Method::HEAD => without_body(response),
         _ if is_dry => dry_run::marked(response),
@@ -107,23 +123,29 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
 #[cfg(feature = "local")]
 pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<Bytes> {
     let request_id = uuid_text();
-    let operator = Principal::local_operator();
-    let outcome = match (operator, find(&Selection::all(), &request)) {
-        (Ok(operator), Ok(found)) => {
-            let outer = RequestContext::new(app, found.clone(), &request, &request_id, ROUTES);
-            let context = outer.sub_request(found, &request, &request_id, &operator);
-            context.answer().await.map_err(Refusal::from)
-        }
-        (Err(error), _) => Err(error.into()),
-        (_, Err(refusal)) => Err(refusal),
+    let found = find(&Selection::all(), &request);
+    let is_dry = found.as_ref().is_ok_and(|(route, _)| dry_run::is_asked(route, &request).unwrap_or_default());
+    let answering = async {
+        let (operator, found) = (Principal::local_operator()?, found?);
+        let outer = RequestContext::new(app, found.clone(), &request, &request_id, ROUTES);
+        let context = outer.sub_request(found, &request, &request_id, &operator);
+        context.answer().await.map_err(Refusal::from)
     };
-    response(outcome, &request_id)
+    match is_dry {
+        true => dry_run::marked(response(dry_run::run(answering).await, &request_id)),
+        false => response(answering.await, &request_id),
+    }
 }
 
 /// The answer to what was refused before it came to a route.
 #[cfg(feature = "local")]
 pub fn refusal(error: ScimError) -> Response<Bytes> {
     response(Err(error.into()), &uuid_text())
+}
+
+/// Nothing tells who has found the API's own host that there is something.
+fn not_through_the_edge() -> ScimError {
+    ScimError::new(ErrorCode::NoEndpoint, "there is no such endpoint; use the Tenant URL that you were given")
 }
 
 fn too_late() -> ScimError {

@@ -14,10 +14,12 @@ use crate::store::dynamo::tables::{TableNames, create_missing};
 use crate::worker;
 
 mod automation;
+mod change;
 mod data_folder;
 mod doctor;
 mod events;
 mod explain;
+mod fair_queue;
 mod hold;
 mod keys;
 mod listener;

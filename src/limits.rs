@@ -455,3 +455,45 @@ pub const STREAM_SECONDS: i64 = 24 * 60 * 60;
 /// Age in seconds of a record that the worker would have seen earlier, had it been there: Lambda hands records over within
 /// seconds.
 pub const LATE_RECORD_SECONDS: i64 = 60 * 60;
+
+/// Requests a second of a tenant on Lambda, unless the deployment or the tenant says otherwise: twice what Entra ID's
+/// gallery asks for.
+pub const DEFAULT_REQUESTS_PER_SECOND: u32 = 50;
+
+/// Requests of a tenant at once beyond that rate: four seconds of it, which a first synchronisation needs.
+pub const DEFAULT_BURST_REQUESTS: u32 = 200;
+
+/// Highest rate that a tenant can have: more than one partition of DynamoDB takes.
+pub const MAX_REQUESTS_PER_SECOND: u32 = 10_000;
+
+/// Largest burst, in seconds of the rate: a larger one would be another rate.
+pub const MAX_BURST_SECONDS: u32 = 20;
+
+/// Longest `Retry-After` of a tenant's rate, in seconds. A client that waits so long is answered.
+pub const MAX_RATE_WAIT_SECONDS: u32 = 30;
+
+/// How far a bucket may be overdrawn, in seconds of its rate: by a Bulk, say, whose operations count one by one.
+pub const RATE_DEBT_SECONDS: u32 = 10;
+
+/// Most requests that a Lambda process counts by itself before it writes the count next to the key: one write unit for
+/// so many requests, and so many are unknown to the other processes. Of a small burst it is an eighth; of a bucket that is
+/// half empty nearly each one.
+pub const MAX_UNRECORDED_REQUESTS: u32 = 25;
+
+/// Age in seconds at which a Lambda process forgets requests that it has counted by itself: the bucket has filled since.
+pub const UNRECORDED_REQUEST_SECONDS: i64 = 60;
+
+/// How long in seconds after its last request a tenant has a share of `rollcall serve`: without another one, a tenant
+/// has all of it.
+pub const SERVE_SHARE_SECONDS: u64 = 10;
+
+/// Requests a second, and at once, of each route of the admin API: operators and pipelines need few, and a stranger who
+/// tries keys gets no more. Each route has its own.
+pub const ADMIN_REQUESTS_PER_SECOND: u32 = 20;
+
+/// Requests a second, and at once, of the token endpoint: a client needs one token an hour.
+pub const TOKEN_REQUESTS_PER_SECOND: u32 = 20;
+
+/// How long in minutes an approval lasts at least, if the window ends before: Entra ID comes back with its next cycle, 40
+/// minutes later or more.
+pub const APPROVAL_MINUTES: i64 = 120;

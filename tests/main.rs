@@ -37,6 +37,7 @@ mod profiles;
 mod properties;
 mod protection;
 mod protocol;
+mod rate;
 mod search;
 mod serve;
 mod stale;

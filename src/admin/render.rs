@@ -25,6 +25,7 @@ pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {
             "protect": tenant.config.settings.protection.mode.as_str(),
             "protectUsers": tenant.config.settings.protection.users.to_string(),
             "protectWindow": tenant.config.settings.protection.window.to_string(),
+            "rate": tenant.config.settings.rate.to_string(),
         },
     })
 }

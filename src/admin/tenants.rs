@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::AdminError;
 use crate::app::profile_cache::Profiles;
 use crate::store::Store;
+use crate::store::dynamo::dry_run;
 use crate::store::model::admin_action::AdminAuthor;
 use crate::store::model::tenant::TenantRecord;
 use crate::tenant::{Profile, ProfileRef, Settings, TenantConfig, TenantName};
@@ -39,6 +40,16 @@ impl Chosen {
         Ok(Self { reference: ProfileRef::own(&profile, &text), own: Some(text) })
     }
 
+    /// The profile of a dry run, whose text is not stored.
+    ///
+    /// # Errors
+    /// The place that is not in order, and why.
+    pub fn preview(&self) -> Result<Option<Arc<Profile>>, AdminError> {
+        let text = self.own.as_ref().filter(|_| dry_run::is_on());
+        let profile = text.map(|text| Profile::parse_own(text)).transpose();
+        Ok(profile.map_err(|bad| AdminError::Invalid(format!("profile: {bad}")))?.map(Arc::new))
+    }
+
     /// Keeps the text with the tenant, if the profile does not ship.
     async fn keep(&self, store: &Store, tenant: &TenantName) -> Result<ProfileRef, AdminError> {
         if let (Some(text), Some(digest)) = (&self.own, self.reference.digest()) {
@@ -59,9 +70,10 @@ pub async fn add(
     settings: Settings,
     by: impl Into<AdminAuthor>,
 ) -> Result<TenantRecord, AdminError> {
-    let profile = profile.keep(store, name).await?;
+    let (profile, by) = (profile.keep(store, name).await?, by.into());
     let config = TenantConfig { profile, settings, version: 0 };
-    match store.add_tenant(name, &config, by).await? {
+    match store.add_tenant(name, &config, by.clone()).await? {
+        true if dry_run::is_on() => Ok(TenantRecord { name: name.clone(), created: by.at, config }),
         true => find(store, name).await,
         false => Err(AdminError::Conflict(format!("name {name} belongs to an existing tenant; choose another name"))),
     }
@@ -83,7 +95,12 @@ pub async fn set(
         Some(chosen) => chosen.keep(store, name).await?,
         None => tenant.config.profile.clone(),
     };
-    store.set_tenant(&tenant, reference, settings(tenant.config.settings), by).await?;
+    let settings = settings(tenant.config.settings);
+    store.set_tenant(&tenant, reference.clone(), settings, by).await?;
+    if dry_run::is_on() {
+        let config = TenantConfig { profile: reference, settings, ..tenant.config };
+        return Ok(TenantRecord { config, ..tenant });
+    }
     find(store, name).await
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{RequestContext, ScimResponse};
+use super::{RequestContext, ScimResponse, dry_run};
 use crate::admin::keys::{CreatedKey, Expiry, NewCredentialType, NewKey};
 use crate::admin::tenants::Chosen;
 use crate::admin::{AdminError, keys, render, tenants};
@@ -29,7 +29,7 @@ pub async fn list_tenants(context: RequestContext<'_>) -> Result<ScimResponse, S
     let caller = context.authenticate().await?;
     let mut all = Vec::new();
     for tenant in context.app().store.tenants().await? {
-        all.push(render_tenant(&context, &tenant).await?);
+        all.push(render_tenant(&context, &tenant, None).await?);
     }
     done(&caller, StatusCode::OK, json!({"tenants": all}))
 }
@@ -46,7 +46,7 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let profile = profile.map_or_else(|| Chosen::shipped("default"), chosen)?;
     let settings = settings.unwrap_or_default().over(Settings::default())?;
     let tenant = tenants::add(&context.app().store, &name, &profile, settings, operator(&context, &caller)).await?;
-    done(&caller, StatusCode::CREATED, render_tenant(&context, &tenant).await?)
+    done(&caller, StatusCode::CREATED, render_tenant(&context, &tenant, Some(&profile)).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}
@@ -56,7 +56,7 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
 pub async fn show_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
-    done(&caller, StatusCode::OK, render_tenant(&context, &tenant).await?)
+    done(&caller, StatusCode::OK, render_tenant(&context, &tenant, None).await?)
 }
 
 /// PATCH /admin/v1/tenants/{tenant}: what is not named stays (RFC 7396).
@@ -76,7 +76,7 @@ pub async fn change_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let tenant =
         tenants::set(&context.app().store, &named(&context)?, profile.as_ref(), set, operator(&context, &caller))
             .await?;
-    done(&caller, StatusCode::OK, render_tenant(&context, &tenant).await?)
+    done(&caller, StatusCode::OK, render_tenant(&context, &tenant, profile.as_ref()).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}/keys
@@ -187,6 +187,7 @@ struct SettingsRequest {
     protect: Option<String>,
     protect_users: Option<String>,
     protect_window: Option<String>,
+    rate: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -231,7 +232,8 @@ impl SettingsRequest {
             users: setting("protectUsers", self.protect_users.as_deref(), was.users)?,
             window: setting("protectWindow", self.protect_window.as_deref(), was.window)?,
         };
-        Ok(Settings { invite_automatically, on_deactivation, protection })
+        let rate = setting("rate", self.rate.as_deref(), held.rate)?;
+        Ok(Settings { invite_automatically, on_deactivation, protection, rate })
     }
 }
 
@@ -319,15 +321,24 @@ fn done(caller: &Principal, status: StatusCode, body: Value) -> Result<ScimRespo
     Ok(ScimResponse::plain(Some(caller.key().clone()), status, body))
 }
 
-async fn render_tenant(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
+async fn render_tenant(
+    context: &RequestContext<'_>,
+    tenant: &TenantRecord,
+    chosen: Option<&Chosen>,
+) -> Result<Value, ScimError> {
     let App { store, profiles, .. } = context.app();
-    let profile = profiles.of(store, &tenant.name, &tenant.config.profile).await?;
+    let profile = match chosen.map(Chosen::preview).transpose()?.flatten() {
+        Some(profile) => profile,
+        None => profiles.of(store, &tenant.name, &tenant.config.profile).await?,
+    };
     Ok(render::tenant(tenant, &profile))
 }
 
 fn render_new_key(context: &RequestContext<'_>, new_key: CreatedKey) -> Map<String, Value> {
     let mut fields = render::key(&new_key.record, context.now());
-    fields.extend(new_key.secret.map(|secret| ("secret".to_owned(), secret.into())));
+    // The secret of a dry run opens nothing.
+    let secret = new_key.secret.filter(|_| !dry_run::is_on());
+    fields.extend(secret.map(|secret| ("secret".to_owned(), secret.into())));
     fields
 }
 

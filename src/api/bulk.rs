@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::path::RequestTarget;
 use super::response::Refusal;
-use super::{RequestContext, Route, ScimResponse, refusal};
+use super::{RequestContext, Route, ScimResponse, dry_run, refusal};
 use crate::auth::{Principal, Scope};
 use crate::limits::{
     BULK_RESPONSE_DEADLINE_SECONDS, BULK_START_DEADLINE_SECONDS, MAX_BULK_AT_ONCE, MAX_BULK_OPERATIONS,
@@ -170,6 +170,9 @@ impl<'a> Run<'a> {
         }
         let operation = self.operation(step).ok_or_else(not_run)?;
         let path = operation.resolved_path(&self.ids).ok_or_else(not_run)?;
+        if dry_run::is_on() && path != operation.path {
+            return Err(not_tried(&operation.path));
+        }
         let (route, target, mut request) = self.find(operation, &path)?;
         if let Some(version) = &operation.version {
             let version = HeaderValue::from_str(version);
@@ -308,6 +311,18 @@ fn depends(bulk_id: &str, error: &ScimError) -> ScimError {
         429 | 500.. => ScimError::unavailable(detail),
         _ => ScimError::new(ErrorCode::BulkReference, detail),
     }
+}
+
+/// What an operation would do to a resource that the dry run has not created, nobody knows.
+fn not_tried(path: &str) -> ScimError {
+    let excerpt: String = path.chars().take(128).collect();
+    ScimError::new(
+        ErrorCode::BulkReference,
+        format!(
+            "path {excerpt} refers to a resource that this dry run did not create; this operation was not tried: send \
+             the Bulk without Rollcall-Dry-Run to run it"
+        ),
+    )
 }
 
 fn not_run() -> ScimError {

@@ -16,7 +16,8 @@ pub async fn service_provider_config(context: RequestContext<'_>) -> Result<Scim
     refuse_filter(&context)?;
     let schemes = authentication_schemes(&principal.profile().credentials);
     let config = discovery::service_provider_config(&schemes, &context.base_url());
-    Ok(ScimResponse::json(principal, StatusCode::OK, config))
+    let protection = principal.settings().protection.mode;
+    Ok(ScimResponse::json(principal, StatusCode::OK, config).protection(protection))
 }
 
 /// GET /ResourceTypes

@@ -146,7 +146,7 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let group = group.ok_or_else(|| not_found(&context))?;
     let (context, author) = (&context, &context.author(&principal));
     let (store, tenant) = (&context.app().store, principal.tenant());
-    retry_on_conflict(group, |group: Group, attempt| async move {
+    let deleted = retry_on_conflict(group, |group: Group, attempt| async move {
         context.check_preconditions(group.record.version.0)?;
         match store.delete_group(tenant, author, &group, attempt).await {
             Ok(()) => Ok(Attempt::Done(())),
@@ -158,7 +158,9 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
             Err(error) => Err(to_scim_error(error, &group)),
         }
     })
-    .await?;
+    .await;
+    store.give_back(tenant, author).await;
+    deleted?;
     Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT))
 }
 

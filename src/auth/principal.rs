@@ -43,6 +43,7 @@ pub struct Principal {
     seal: SealKey,
     profile: Arc<Profile>,
     settings: Settings,
+    refill: Option<i64>,
 }
 
 impl Principal {
@@ -61,7 +62,7 @@ impl Principal {
         let seal = SealKey::of(&[0; 32]);
         let (scopes, settings) = (vec![Scope::Admin], Settings::default());
         let profile = Arc::new(profile);
-        Ok(Self { tenant: Tenant(name), key: id, scopes, automation: None, seal, profile, settings })
+        Ok(Self { tenant: Tenant(name), key: id, scopes, automation: None, seal, profile, settings, refill: None })
     }
 
     /// Whether it is an operator at the command line, who has no key.
@@ -71,8 +72,8 @@ impl Principal {
 
     pub(super) fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {
         let seal = record.credential.seal();
-        let KeyRecord { id: key, scopes, automation, config, .. } = record;
-        Self { tenant, key, scopes, automation, seal, profile, settings: config.settings }
+        let KeyRecord { id: key, scopes, automation, config, refill, .. } = record;
+        Self { tenant, key, scopes, automation, seal, profile, settings: config.settings, refill }
     }
 
     /// The tenant whose data the caller may touch.
@@ -103,6 +104,11 @@ impl Principal {
     /// The tenant's profile.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// When the token bucket of the key is full again, as its record says, in microseconds since 1970.
+    pub fn refill(&self) -> Option<i64> {
+        self.refill
     }
 
     /// The tenant's settings.

@@ -60,8 +60,7 @@ async fn run() -> Result<(), Error> {
     if handler != FALLBACK {
         store.connect().await;
     }
-    let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
-    let app = App { public_url, observer: observer(), ..App::new(store)? };
+    let app = App { observer: observer(), ..App::new(store)? }.with_settings(variable)?;
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;
@@ -99,7 +98,7 @@ fn channels() -> Result<Channels, String> {
 }
 
 fn observer() -> Observer {
-    variable("METRICS_NAMESPACE").map_or(Observer::Log, Observer::EmbeddedMetrics)
+    Observer::of_lambda(variable("METRICS_NAMESPACE"), variable("METRICS_BY_TENANT").as_deref() == Some("true"))
 }
 
 fn store() -> Result<Store, String> {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-use crate::api::ROUTES;
 use crate::api::route::FALLBACK;
-use crate::limits::STREAM_SECONDS;
+use crate::api::{Base, ROUTES, Route};
+use crate::limits::{ADMIN_REQUESTS_PER_SECOND, STREAM_SECONDS, TOKEN_REQUESTS_PER_SECOND};
 use crate::store::dynamo::tables::{AccessList, Table, TablePermission};
 use crate::worker;
 
@@ -13,6 +13,43 @@ use crate::worker;
 pub const BEGIN: &str = "  # Functions, one a row of the route table: made by `make template`, not by hand.\n";
 /// The line after it.
 pub const END: &str = "  # End of the functions.\n";
+
+/// The line before the generated settings of routes.
+pub const BEGIN_ROUTES: &str =
+    "      # Settings of routes, where strangers need few requests: made by `make template`, not by hand.\n";
+/// The line after them.
+pub const END_ROUTES: &str = "      # End of the settings of routes.\n";
+
+/// The throttles of the token endpoint and of the admin API. Each route has a bucket of its own, so that a flood there
+/// takes nothing from the tenants.
+pub fn route_settings() -> String {
+    let mut yaml = "      RouteSettings:\n".to_owned();
+    for route in ROUTES {
+        let rate = match route.base {
+            Base::OAuth => TOKEN_REQUESTS_PER_SECOND,
+            Base::Admin => ADMIN_REQUESTS_PER_SECOND,
+            _ => continue,
+        };
+        for (base, method) in route.base.patterns().iter().flat_map(|base| route.methods().map(move |it| (base, it))) {
+            let path = route.path.trim_end_matches('/');
+            let _ = writeln!(
+                yaml,
+                "        \"{method} {base}{path}\": {{ThrottlingRateLimit: {rate}, ThrottlingBurstLimit: {rate}}}"
+            );
+        }
+    }
+    yaml
+}
+
+/// Functions that few requests need at once, and a stranger could call: they have fewer processes than those of users and
+/// groups.
+const FEW_PROCESSES: &str = "      ReservedConcurrentExecutions: !If [HasReservedConcurrency, !Ref ReservedConcurrencyOfOthers, !Ref \"AWS::NoValue\"]\n";
+
+/// How many processes a route's function has.
+fn concurrency(route: &Route) -> &'static str {
+    let is_of_resources = ["/Users", "/Groups"].iter().any(|path| route.path.split("/{").next() == Some(path));
+    if route.base == Base::Scim && is_of_resources { "" } else { FEW_PROCESSES }
+}
 
 /// The block between the two lines.
 pub fn functions() -> String {
@@ -29,7 +66,7 @@ pub fn functions() -> String {
                 );
             }
         }
-        function(&mut yaml, route.name, "", &events);
+        function(&mut yaml, route.name, concurrency(route), &events);
         role(&mut yaml, route.name, &statements(route.access));
     }
     let feed = feed_mapping("Users", Table::Users) + &feed_mapping("Groups", Table::Groups);
@@ -37,7 +74,7 @@ pub fn functions() -> String {
     function(&mut yaml, worker::HANDLER, WORKER_SETTINGS, &events);
     role(&mut yaml, worker::HANDLER, &format!("{}{WORKER_STATEMENTS}", statements(worker::ACCESS)));
     let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
-    function(&mut yaml, FALLBACK, "", rest);
+    function(&mut yaml, FALLBACK, FEW_PROCESSES, rest);
     role(&mut yaml, FALLBACK, "");
     yaml.push_str(&error_alarms());
     yaml
@@ -171,14 +208,14 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
 /// The template with the block generated again.
 ///
 /// # Errors
-/// When the template lacks one of the two lines.
+/// When the template lacks one of the lines.
 pub fn renewed(template: &str) -> Result<String, String> {
-    let (head, rest) = template
-        .split_once(BEGIN)
-        .ok_or("the template has no line that begins the functions; restore it from the repository")?;
-    let (_, tail) = rest
-        .split_once(END)
-        .ok_or("the template has no line that ends the functions; restore it from the repository")?;
+    let missing = |line: &str| format!("the template has no line that {line}; restore it from the repository");
+    let (head, rest) = template.split_once(BEGIN).ok_or_else(|| missing("begins the functions"))?;
+    let (_, tail) = rest.split_once(END).ok_or_else(|| missing("ends the functions"))?;
+    let (api, rest) = head.split_once(BEGIN_ROUTES).ok_or_else(|| missing("begins the settings of routes"))?;
+    let (_, rest) = rest.split_once(END_ROUTES).ok_or_else(|| missing("ends the settings of routes"))?;
+    let head = format!("{api}{BEGIN_ROUTES}{}{END_ROUTES}{rest}", route_settings());
     Ok(format!("{head}{BEGIN}{}{END}{tail}", functions()))
 }
 

@@ -6,9 +6,10 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::change::ChangeOptions;
 use super::operator::OperatorOptions;
 use super::output::{OutputOptions, items, text};
-use crate::tenant::{OnDeactivation, Profile, ProtectionMode, ProtectionWindow, TenantName, UserBound};
+use crate::tenant::{OnDeactivation, Profile, ProtectionMode, ProtectionWindow, TenantName, TenantRate, UserBound};
 
 /// Printed below the help of `tenant create`.
 const CREATE_EXAMPLES: &str = "\
@@ -32,7 +33,7 @@ pub(super) enum TenantCommand {
         #[arg(long, value_name = "WHAT", default_value_t)]
         on_deactivation: OnDeactivation,
         #[command(flatten)]
-        operator: OperatorOptions,
+        deployment: ChangeOptions,
     },
     /// Show a tenant: its profile, its settings, the path of its base URL
     Show {
@@ -50,7 +51,7 @@ pub(super) enum TenantCommand {
         #[command(flatten)]
         change: ConfigChange,
         #[command(flatten)]
-        operator: OperatorOptions,
+        deployment: ChangeOptions,
     },
     /// List the tenants, one a line
     List {
@@ -82,6 +83,9 @@ pub(super) struct ConfigChange {
     /// How long the window is, such as 60m or 2h
     #[arg(long, value_name = "LENGTH")]
     protect_window: Option<ProtectionWindow>,
+    /// How many requests a second the tenant may send, and how many at once, such as 50/200; off, or default
+    #[arg(long, value_name = "RATE/BURST")]
+    rate: Option<TenantRate>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,10 +109,11 @@ pub(super) enum ProfileCommand {
 
 pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
     match command {
-        TenantCommand::Create { name, profile, invite, on_deactivation, operator } => {
+        TenantCommand::Create { name, profile, invite, on_deactivation, deployment } => {
             let settings = json!({"inviteAutomatically": invite, "onDeactivation": on_deactivation.as_str()});
             let body = json!({"name": name.as_str(), "profile": chosen(&profile)?, "settings": settings});
-            let tenant = operator.open().await?.ask(Method::POST, "/tenants", Some(&body)).await?;
+            let client = deployment.open().await?;
+            let tenant = client.ask(Method::POST, "/tenants", Some(&body)).await?;
             let next = format!("rollcall key create {name} --description TEXT");
             let credential_types = credential_types(&tenant);
             let next = if credential_types.contains("bearer") {
@@ -116,13 +121,13 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
             } else {
                 format!("{next} --type TYPE, of {credential_types}")
             };
-            eprintln!("Created the tenant {name}. Its path is {}. Next: {next}", text(&tenant, "path"));
+            client.report(&format!("Created the tenant {name}. Its path is {}. Next: {next}", text(&tenant, "path")));
         }
         TenantCommand::Show { name, output, operator } => {
             let tenant = operator.open().await?.ask(Method::GET, &format!("/tenants/{name}"), None).await?;
             output.show(&tenant);
         }
-        TenantCommand::Set { name, change, operator } => {
+        TenantCommand::Set { name, change, deployment } => {
             let mut settings = Map::new();
             settings.extend(change.invite.map(|invite| ("inviteAutomatically".to_owned(), invite.into())));
             settings.extend(change.on_deactivation.map(|on| ("onDeactivation".to_owned(), on.as_str().into())));
@@ -130,17 +135,19 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
                 ("protect", change.protect.map(|mode| mode.to_string())),
                 ("protectUsers", change.protect_users.map(|bound| bound.to_string())),
                 ("protectWindow", change.protect_window.map(|window| window.to_string())),
+                ("rate", change.rate.map(|rate| rate.to_string())),
             ];
             settings.extend(protection.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
             let mut body = Map::from_iter([("settings".to_owned(), settings.into())]);
             body.extend(change.profile.as_deref().map(chosen).transpose()?.map(|it| ("profile".to_owned(), it)));
             let path = format!("/tenants/{name}");
-            let tenant = operator.open().await?.ask(Method::PATCH, &path, Some(&body.into())).await?;
-            eprintln!(
+            let client = deployment.open().await?;
+            let tenant = client.ask(Method::PATCH, &path, Some(&body.into())).await?;
+            client.report(&format!(
                 "Changed the tenant {name} and its keys. Its path is {}; credentials: {}.",
                 text(&tenant, "path"),
                 credential_types(&tenant)
-            );
+            ));
         }
         TenantCommand::List { output, operator } => {
             let answer = operator.open().await?.ask(Method::GET, "/tenants", None).await?;

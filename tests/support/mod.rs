@@ -372,6 +372,7 @@ pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut Ke
         revoked: None,
         // Once in a quarter of an hour a request writes it down: what requests cost is pinned without.
         used: Some(Timestamp::now()),
+        refill: None,
         config: store.tenant(tenant).await.unwrap().unwrap().config,
     };
     change(&mut record);

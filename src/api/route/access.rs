@@ -79,6 +79,9 @@ pub(super) const CHECK_GROUPS: &[P] = &[P::GROUPS_CHECK];
 /// Those on names and idempotency keys.
 pub(super) const CHECK_LINKS: &[P] = &[P::LINKS_CHECK];
 
+/// Those on tenants, keys and automation users.
+pub(super) const CHECK_KEYS: &[P] = &[P::KEYS_CHECK];
+
 /// The windows of a tenant's protection.
 pub(super) const READ_HOLD: &[P] = &[P::KEYS_GET, P::LINKS_QUERY];
 

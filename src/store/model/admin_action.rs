@@ -113,6 +113,7 @@ pub(in crate::store) fn config_fields(config: &TenantConfig) -> Value {
         "protect": config.settings.protection.mode.as_str(),
         "protectUsers": config.settings.protection.users.to_string(),
         "protectWindow": config.settings.protection.window.to_string(),
+        "rate": config.settings.rate.to_string(),
     })
 }
 

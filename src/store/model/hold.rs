@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::id::GroupId;
-use crate::limits::{PROTECTED_MEMBERS, PROTECTED_MEMBERS_PERCENT};
+use crate::limits::{APPROVAL_MINUTES, PROTECTED_MEMBERS, PROTECTED_MEMBERS_PERCENT};
 use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, instant, missing_attribute, number, optional_text, s, text};
 use crate::tenant::{Protection, TenantName, UserBound};
@@ -38,7 +38,7 @@ pub(in crate::store) struct Loss {
 /// What an operator has decided of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldDecision {
-    /// Everything goes through until the window ends.
+    /// Everything goes through until the window ends, and for [`APPROVAL_MINUTES`] at least.
     Approve,
     /// What is over the bound is held until the window ends.
     Reject,
@@ -83,6 +83,21 @@ pub struct HoldWindow {
 }
 
 impl HoldWindow {
+    /// Until when it lasts if it is approved at that time: the client has to come back before.
+    pub(in crate::store) fn approved_until(&self, now: Timestamp) -> Timestamp {
+        self.until.max(now + SignedDuration::from_mins(APPROVAL_MINUTES))
+    }
+
+    /// As it is after a decision of that time.
+    pub fn decide(&mut self, decision: HoldDecision, now: Timestamp) {
+        self.decision = Some(decision.as_str().to_owned());
+        match decision {
+            HoldDecision::Approve => (self.left, self.until) = (UNBOUNDED, self.approved_until(now)),
+            HoldDecision::Reject => self.left = 0,
+            HoldDecision::Once(count) => self.left += i64::from(count),
+        }
+    }
+
     pub(in crate::store) fn read(item: &Item) -> Result<Self, StoreError> {
         let sort = text(item, "sk")?;
         Ok(Self {

@@ -46,6 +46,7 @@ fn all_settings(of: Settings) -> AttributeValue {
         [("protect", mode.to_string()), ("protectUsers", users.to_string()), ("protectWindow", window.to_string())];
     let mut fields = application_settings(of);
     fields.extend(protection.map(|(name, value)| (name.to_owned(), s(value))));
+    fields.insert("rate".to_owned(), s(of.rate.to_string()));
     AttributeValue::M(fields)
 }
 
@@ -74,6 +75,7 @@ pub(in crate::store) fn read_config(item: &Item) -> TenantConfig {
             invite_automatically: invite.copied().unwrap_or_default(),
             on_deactivation: on_deactivation.unwrap_or_default(),
             protection: fields.map(protection).unwrap_or_default(),
+            rate: fields.and_then(|fields| optional_text(fields, "rate")?.parse().ok()).unwrap_or_default(),
         },
         version: optional_number(item, "ver").unwrap_or(0),
     }

@@ -192,7 +192,7 @@ impl Store {
                 .set("decision", s(decision.as_str()))
                 .require(&Condition::equals("until", at(window.until)));
             match decision {
-                HoldDecision::Approve => write.set("left", n(UNBOUNDED)),
+                HoldDecision::Approve => write.set("left", n(UNBOUNDED)).set("until", at(window.approved_until(by.at))),
                 HoldDecision::Reject => write.set("left", n(0)),
                 HoldDecision::Once(count) => write.add("left", n(count)),
             }

@@ -28,6 +28,9 @@ mod pace;
 
 pub(in crate::store) use member_batch::Carrier;
 
+/// How many rows of a group are read where all are not needed.
+pub(in crate::store) const FIRST_ROWS: i32 = 100;
+
 /// Members that were looked up beforehand, by their ids.
 #[derive(Debug, Default)]
 pub struct PrefetchedMembers(BTreeMap<String, Option<Member>>);
@@ -251,7 +254,7 @@ impl Store {
         tenant: &Tenant,
         group: &GroupId,
     ) -> Result<Members, StoreError> {
-        let page = self.rows_query(tenant, group).limit(100).send().await.map_err(|e| StoreError::of(&e))?;
+        let page = self.rows_query(tenant, group).limit(FIRST_ROWS).send().await.map_err(|e| StoreError::of(&e))?;
         Ok(page.items().iter().filter_map(member_of_row).collect())
     }
 
