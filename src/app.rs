@@ -6,6 +6,7 @@ pub mod bus;
 pub mod clock;
 pub mod https;
 pub mod lost;
+pub mod mail;
 pub mod metrics;
 pub mod profile_cache;
 pub mod refusal_limiter;

@@ -7,7 +7,7 @@ use crate::app::profile_cache::Profiles;
 use crate::store::Store;
 use crate::store::model::admin_action::AdminAuthor;
 use crate::store::model::tenant::TenantRecord;
-use crate::tenant::{Profile, ProfileRef, Settings, TenantConfig, TenantName};
+use crate::tenant::{NoticeSettings, Profile, ProfileRef, Settings, TenantConfig, TenantName};
 
 /// A profile that somebody has named.
 pub struct Chosen {
@@ -48,7 +48,7 @@ impl Chosen {
     }
 }
 
-/// Creates a tenant.
+/// Creates a tenant of whose notices nobody hears.
 ///
 /// # Errors
 /// When it is there already, or the store fails.
@@ -59,9 +59,23 @@ pub async fn add(
     settings: Settings,
     by: impl Into<AdminAuthor>,
 ) -> Result<TenantRecord, AdminError> {
+    create(store, name, profile, (settings, NoticeSettings::default()), by).await
+}
+
+/// Creates a tenant.
+///
+/// # Errors
+/// When it is there already, or the store fails.
+pub async fn create(
+    store: &Store,
+    name: &TenantName,
+    profile: &Chosen,
+    (settings, notices): (Settings, NoticeSettings),
+    by: impl Into<AdminAuthor>,
+) -> Result<TenantRecord, AdminError> {
     let profile = profile.keep(store, name).await?;
     let config = TenantConfig { profile, settings, version: 0 };
-    match store.add_tenant(name, &config, by).await? {
+    match store.create_tenant(name, &config, &notices, by).await? {
         true => find(store, name).await,
         false => Err(AdminError::Conflict(format!("name {name} belongs to an existing tenant; choose another name"))),
     }
@@ -75,7 +89,7 @@ pub async fn set(
     store: &Store,
     name: &TenantName,
     profile: Option<&Chosen>,
-    settings: impl FnOnce(Settings) -> Settings,
+    (settings, notices): (impl FnOnce(Settings) -> Settings, impl FnOnce(NoticeSettings) -> NoticeSettings),
     by: impl Into<AdminAuthor>,
 ) -> Result<TenantRecord, AdminError> {
     let tenant = find(store, name).await?;
@@ -83,7 +97,8 @@ pub async fn set(
         Some(chosen) => chosen.keep(store, name).await?,
         None => tenant.config.profile.clone(),
     };
-    store.set_tenant(&tenant, reference, settings(tenant.config.settings), by).await?;
+    let config = (reference, settings(tenant.config.settings));
+    store.change_tenant(&tenant, config, notices(tenant.notices.clone()), by).await?;
     find(store, name).await
 }
 
