@@ -457,6 +457,9 @@ pub const NOTICE_HOURS: i64 = 72;
 /// once an hour, and for all else once a day.
 pub const LOCAL_NOTICE_SECONDS: u64 = 60 * 60;
 
+/// Most items of one `BatchWriteItem` call: DynamoDB's limit.
+pub const MAX_BATCH_WRITE_ITEMS: usize = 25;
+
 /// Most entries of one `PutEvents` call: EventBridge's limit.
 pub const MAX_BUS_ENTRIES: usize = 10;
 
