@@ -7,6 +7,7 @@ pub mod clock;
 pub mod edge;
 pub mod https;
 pub mod lost;
+pub mod mail;
 pub mod metrics;
 pub mod profile_cache;
 pub mod rate_limiter;

@@ -9,7 +9,7 @@ use data_folder::{DataAccess, RunningServer};
 use crate::app::Clock;
 use crate::store::Store;
 use crate::store::dynamo::client;
-use crate::store::dynamo::embedded::Engine;
+use crate::store::dynamo::embedded::{Engine, ROWS_PER_BATCH};
 use crate::store::dynamo::tables::{TableNames, create_missing};
 use crate::worker;
 
@@ -174,7 +174,8 @@ impl StoreOptions {
 
     async fn store_on(&self, engine: &Engine) -> Result<Store, String> {
         let client = client::from_connector(engine.http_client());
-        let store = Store::new(client, TableNames::prefixed(&self.table_prefix));
+        let names = TableNames::prefixed(&self.table_prefix);
+        let store = Store::new(client, names).with_rows_per_batch(ROWS_PER_BATCH);
         create_missing(store.client(), store.names()).await?;
         Ok(store)
     }

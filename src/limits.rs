@@ -403,8 +403,8 @@ pub const PROTECTED_MEMBERS_PERCENT: u8 = 50;
 /// count.
 pub const MAX_COUNTED_MEMBER_PAGES: usize = 20;
 
-/// Most windows that one decision of an operator concerns: each is one of the 100 actions of a transaction.
-pub const MAX_DECIDED_WINDOWS: usize = 90;
+/// Most windows that one decision of an operator concerns: each is two of the 100 actions of a transaction.
+pub const MAX_DECIDED_WINDOWS: usize = 48;
 
 /// How long in seconds a service other than DynamoDB may take to answer a call: they answer in tens of milliseconds, and
 /// the worker has other tenants to serve.
@@ -427,12 +427,47 @@ pub const LOCAL_EXPIRY_SECONDS: u64 = 60 * 60;
 /// How many days before the end of a key there is a notice: a month to plan, a week to do it, and a last call.
 pub const KEY_NOTICE_DAYS: [i64; 3] = [KEY_EXPIRY_WARNING_DAYS, 7, 1];
 
-/// How many days without a request make a tenant silent: identity providers ask every 20 to 40 minutes, also when nothing
+/// How many days without a request make a tenant silent by default: identity providers ask every 20 to 40 minutes, also when nothing
 /// changes, and weekends must not matter.
-pub const SILENT_TENANT_DAYS: i64 = 3;
+pub const SILENT_TENANT_DAYS: u32 = 3;
 
-/// How often in seconds `rollcall serve` looks for what needs a notice: in the cloud the worker does so once a day.
+/// Most days without a request until a tenant is silent, as an operator may set: a key that nobody uses for a quarter of a
+/// year is one to revoke.
+pub const MAX_SILENT_DAYS: u32 = 90;
+
+/// Refused requests within an hour that are no failure of a tenant yet, by default: an identity provider tries one user
+/// that it cannot provision once or twice an hour, so that more than so many are no single user.
+pub const DEFAULT_FAILING_REQUESTS: u32 = 20;
+
+/// Most refused requests within an hour that an operator may call no failure: Rollcall reads their rows to count them, 600
+/// bytes each.
+pub const MAX_FAILING_REQUESTS: u32 = 10_000;
+
+/// Most mail addresses of a tenant that get its notices: each notice is a mail to each. A mailing list has room for more.
+pub const MAX_NOTIFY_ADDRESSES: usize = 10;
+
+/// Longest mail address (RFC 5321, as erratum 1690 has it).
+pub const MAX_MAIL_ADDRESS_BYTES: usize = 254;
+
+/// How long in seconds nobody else sends a notice that a run of the worker has begun to send: ten mails and a topic at five
+/// seconds each take less.
+pub const NOTICE_CLAIM_SECONDS: i64 = 120;
+
+/// How long in seconds one run of the worker sends notices: the next run, a minute later, goes on.
+pub const NOTICE_RUN_SECONDS: u64 = 25;
+
+/// The longest time in seconds until a notice that was refused is sent again. It waits as long as it is old, up to this.
+pub const MAX_NOTICE_RETRY_SECONDS: i64 = 60 * 60;
+
+/// How long in hours a notice that is refused is sent again: a weekend to correct a mail address. The feed has it anyway.
+pub const NOTICE_HOURS: i64 = 72;
+
+/// How often in seconds `rollcall serve` looks for what needs a notice: in the cloud the worker looks for failing tenants
+/// once an hour, and for all else once a day.
 pub const LOCAL_NOTICE_SECONDS: u64 = 60 * 60;
+
+/// Most items of one `BatchWriteItem` call: DynamoDB's limit.
+pub const MAX_BATCH_WRITE_ITEMS: usize = 25;
 
 /// Most entries of one `PutEvents` call: EventBridge's limit.
 pub const MAX_BUS_ENTRIES: usize = 10;

@@ -51,6 +51,16 @@ pub enum ServiceError {
     Refused(u16, String),
 }
 
+impl ServiceError {
+    /// The status of the answer; none where another attempt may succeed.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Unavailable(_) => None,
+            Self::Refused(status, _) => Some(*status),
+        }
+    }
+}
+
 /// Sends signed calls.
 #[derive(Debug, Clone)]
 pub struct SignedClient {

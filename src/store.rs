@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use jiff::SignedDuration;
 
-use crate::limits::{CHANGES_RETENTION_DAYS, MAX_CHANGES_RETENTION_DAYS};
+use crate::limits::{CHANGES_RETENTION_DAYS, MAX_BATCH_WRITE_ITEMS, MAX_CHANGES_RETENTION_DAYS};
 
 pub mod dynamo;
 pub mod model;
@@ -21,6 +21,8 @@ pub struct Store {
     names: TableNames,
     /// How long the feed keeps an event.
     retention: SignedDuration,
+    /// Most items of one `BatchWriteItem`.
+    rows_per_batch: usize,
 }
 
 /// Why the store did not do what was asked. Conditions that did not hold are in the methods' own results.
@@ -55,7 +57,8 @@ pub enum StoreError {
 impl Store {
     /// A store on a client.
     pub fn new(client: Client, names: TableNames) -> Self {
-        Self { client, names, retention: SignedDuration::from_hours(24 * CHANGES_RETENTION_DAYS) }
+        let retention = SignedDuration::from_hours(24 * CHANGES_RETENTION_DAYS);
+        Self { client, names, retention, rows_per_batch: MAX_BATCH_WRITE_ITEMS }
     }
 
     /// The same store, whose feed keeps events for so many days.
@@ -63,6 +66,12 @@ impl Store {
     pub fn with_retention_days(self, days: i64) -> Self {
         let days = days.clamp(1, MAX_CHANGES_RETENTION_DAYS);
         Self { retention: SignedDuration::from_hours(24 * days), ..self }
+    }
+
+    /// The same store, on an engine that takes so many rows in one `BatchWriteItem`.
+    #[must_use]
+    pub fn with_rows_per_batch(self, rows_per_batch: usize) -> Self {
+        Self { rows_per_batch, ..self }
     }
 
     /// The client, for what is not a tenant's data: creating tables.

@@ -30,6 +30,7 @@ mod key_life;
 mod keys;
 mod layers;
 mod log;
+mod notices;
 mod one_process;
 mod openapi;
 mod paging;

@@ -26,6 +26,9 @@ pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {
             "protectUsers": tenant.config.settings.protection.users.to_string(),
             "protectWindow": tenant.config.settings.protection.window.to_string(),
             "rate": tenant.config.settings.rate.to_string(),
+            "notify": tenant.notices.notify.texts(),
+            "silentAfter": tenant.notices.silent_after.to_string(),
+            "failingAbove": tenant.notices.failing_above.to_string(),
         },
     })
 }

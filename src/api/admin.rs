@@ -19,7 +19,7 @@ use crate::scim::resource::date_time;
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::model::admin_action::AdminAuthor;
 use crate::store::model::tenant::TenantRecord;
-use crate::tenant::{Protection, Settings, TenantName};
+use crate::tenant::{NoticeSettings, NotifyList, Protection, Settings, TenantName};
 
 /// GET /admin/v1/tenants
 ///
@@ -44,8 +44,10 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let name = name.ok_or_else(|| ScimError::invalid_value("name is missing; send the tenant's name"))?;
     let name = tenant_name(&name).map_err(|error| ScimError::invalid_value(format!("name: {error}")))?;
     let profile = profile.map_or_else(|| Chosen::shipped("default"), chosen)?;
-    let settings = settings.unwrap_or_default().over(Settings::default())?;
-    let tenant = tenants::add(&context.app().store, &name, &profile, settings, operator(&context, &caller)).await?;
+    let request = settings.unwrap_or_default();
+    let (settings, notices) = (request.over(Settings::default())?, request.notices_over(NoticeSettings::default())?);
+    let (store, by) = (&context.app().store, operator(&context, &caller));
+    let tenant = tenants::create(store, &name, &profile, (settings, notices), by).await?;
     done(&caller, StatusCode::CREATED, render_tenant(&context, &tenant, Some(&profile)).await?)
 }
 
@@ -72,10 +74,11 @@ pub async fn change_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let profile = profile.map(chosen).transpose()?;
     let change = settings.unwrap_or_default();
     change.over(Settings::default())?;
+    change.notices_over(NoticeSettings::default())?;
     let set = |held| change.over(held).unwrap_or(held);
-    let tenant =
-        tenants::set(&context.app().store, &named(&context)?, profile.as_ref(), set, operator(&context, &caller))
-            .await?;
+    let set_notices = |held: NoticeSettings| change.notices_over(held.clone()).unwrap_or(held);
+    let (store, by) = (&context.app().store, operator(&context, &caller));
+    let tenant = tenants::set(store, &named(&context)?, profile.as_ref(), (set, set_notices), by).await?;
     done(&caller, StatusCode::OK, render_tenant(&context, &tenant, profile.as_ref()).await?)
 }
 
@@ -188,6 +191,9 @@ struct SettingsRequest {
     protect_users: Option<String>,
     protect_window: Option<String>,
     rate: Option<String>,
+    notify: Option<Vec<String>>,
+    silent_after: Option<String>,
+    failing_above: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -234,6 +240,19 @@ impl SettingsRequest {
         };
         let rate = setting("rate", self.rate.as_deref(), held.rate)?;
         Ok(Settings { invite_automatically, on_deactivation, protection, rate })
+    }
+
+    /// The same of who hears of notices.
+    fn notices_over(&self, held: NoticeSettings) -> Result<NoticeSettings, ScimError> {
+        let parse = |addresses: &Vec<String>| {
+            let list = NotifyList::parse(addresses.iter().map(String::as_str));
+            list.map_err(|why| ScimError::invalid_value(format!("settings.notify {why}")))
+        };
+        Ok(NoticeSettings {
+            notify: self.notify.as_ref().map_or(Ok(held.notify), parse)?,
+            silent_after: setting("silentAfter", self.silent_after.as_deref(), held.silent_after)?,
+            failing_above: setting("failingAbove", self.failing_above.as_deref(), held.failing_above)?,
+        })
     }
 }
 

@@ -7,6 +7,7 @@ use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
 use rollcall::app::bus::EventBus;
+use rollcall::app::mail::Mailer;
 use rollcall::app::metrics::{Observer, SweepRecord};
 use rollcall::app::topic::Topic;
 use rollcall::app::{App, Clock};
@@ -94,7 +95,8 @@ fn channels() -> Result<Channels, String> {
     let client = SignedClient::from_lambda_environment(variable)?;
     let bus = variable("EVENT_BUS").map(|name| EventBus::new(client.clone(), name));
     let topic = variable("NOTICE_TOPIC").map(|arn| Topic::new(client.clone(), arn));
-    Ok(Channels { client: Some(client), bus, topic, presence: Some(Presence::default()) })
+    let mailer = variable("NOTIFY_FROM").map(|from| Mailer::new(client.clone(), from));
+    Ok(Channels { client: Some(client), bus, topic, mailer, presence: Some(Presence::default()) })
 }
 
 fn observer() -> Observer {

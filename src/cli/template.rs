@@ -125,7 +125,7 @@ fn error_alarms() -> String {
 /// The worker may take as long as Lambda lets it. An event that fails each time is kept, such as one about a lost batch.
 const WORKER_SETTINGS: &str = "      Timeout: 900
       EventInvokeConfig: {DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}}
-      Environment: {Variables: {EVENT_BUS: !If [HasEventBus, !Ref EventBusName, !Ref \"AWS::NoValue\"], NOTICE_TOPIC: !Ref Notices}}
+      Environment: {Variables: {EVENT_BUS: !If [HasEventBus, !Ref EventBusName, !Ref \"AWS::NoValue\"], NOTICE_TOPIC: !Ref Notices, NOTIFY_FROM: !If [HasNotifyFrom, !Ref NotifyFrom, !Ref \"AWS::NoValue\"]}}
 ";
 
 /// The changes of a table that the feed is written from. None is given up before an hour is left until the stream forgets
@@ -167,7 +167,7 @@ const WORKER_LOST: &str = "        Lost:
 ";
 
 /// Once a minute the worker looks for work that requests have left. It waits for none: work that is not ready costs nothing.
-/// Once a day it does what its input says.
+/// Once an hour and once a day it does what its input says.
 const WORKER_SCHEDULES: &str = "        Daily:
           Type: ScheduleV2
           Properties:
@@ -175,6 +175,13 @@ const WORKER_SCHEDULES: &str = "        Daily:
             ScheduleExpression: rate(1 day)
             RoleArn: !GetAtt ScheduleRole.Arn
             Input: '{\"daily\": true}'
+        Hourly:
+          Type: ScheduleV2
+          Properties:
+            Name: !Sub \"${AWS::StackName}-hourly\"
+            ScheduleExpression: rate(1 hour)
+            RoleArn: !GetAtt ScheduleRole.Arn
+            Input: '{\"hourly\": true}'
         Sweep:
           Type: ScheduleV2
           Properties:

@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 use super::change::ChangeOptions;
 use super::operator::OperatorOptions;
 use super::output::{OutputOptions, items, text};
-use crate::tenant::{OnDeactivation, Profile, ProtectionMode, ProtectionWindow, TenantName, TenantRate, UserBound};
+use crate::tenant::{
+    FailingAbove, NotifyList, OnDeactivation, Profile, ProtectionMode, ProtectionWindow, SilentAfter, TenantName,
+    TenantRate, UserBound,
+};
 
 /// Printed below the help of `tenant create`.
 const CREATE_EXAMPLES: &str = "\
@@ -86,6 +89,33 @@ pub(super) struct ConfigChange {
     /// How many requests a second the tenant may send, and how many at once, such as 50/200; off, or default
     #[arg(long, value_name = "RATE/BURST")]
     rate: Option<TenantRate>,
+    #[command(flatten)]
+    notices: NoticeChange,
+}
+
+/// Who is to hear of what somebody should look at.
+#[derive(Debug, Args)]
+struct NoticeChange {
+    /// Who gets each notice as a mail: addresses with commas between, or off for nobody
+    #[arg(long, value_name = "ADDRESSES")]
+    notify: Option<NotifyList>,
+    /// After how many days without a request the tenant is silent, such as 3d; off for never
+    #[arg(long, value_name = "DAYS")]
+    silent_after: Option<SilentAfter>,
+    /// How many requests may be refused within an hour until the tenant is failing; off for any number
+    #[arg(long, value_name = "NUMBER")]
+    failing_above: Option<FailingAbove>,
+}
+
+impl NoticeChange {
+    fn fields(&self) -> Map<String, Value> {
+        let fields = [
+            ("notify", self.notify.as_ref().map(|list| json!(list.texts()))),
+            ("silentAfter", self.silent_after.map(|days| json!(days.to_string()))),
+            ("failingAbove", self.failing_above.map(|requests| json!(requests.to_string()))),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -138,6 +168,7 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
                 ("rate", change.rate.map(|rate| rate.to_string())),
             ];
             settings.extend(protection.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
+            settings.extend(change.notices.fields());
             let mut body = Map::from_iter([("settings".to_owned(), settings.into())]);
             body.extend(change.profile.as_deref().map(chosen).transpose()?.map(|it| ("profile".to_owned(), it)));
             let path = format!("/tenants/{name}");

@@ -14,9 +14,6 @@ use crate::store::{Store, StoreError};
 /// Most items of one BatchGetItem.
 const BATCH: usize = 100;
 
-/// Most items of one BatchWriteItem.
-const WRITE_BATCH: usize = 25;
-
 /// Such calls side by side.
 const WRITE_BATCHES_AT_ONCE: usize = 4;
 
@@ -38,8 +35,8 @@ impl Store {
     pub(in crate::store) async fn put_items(&self, table: Table, items: Vec<Item>) -> Result<(), StoreError> {
         // Nothing is written by a dry run, by no way.
         let items = if dry_run::is_on() { &[] } else { items.as_slice() };
-        for some in items.chunks(WRITE_BATCH * WRITE_BATCHES_AT_ONCE) {
-            let batches = some.chunks(WRITE_BATCH).map(|batch| self.write_batch(table, batch));
+        for some in items.chunks(self.rows_per_batch * WRITE_BATCHES_AT_ONCE) {
+            let batches = some.chunks(self.rows_per_batch).map(|batch| self.write_batch(table, batch));
             futures_util::future::try_join_all(batches).await?;
         }
         Ok(())

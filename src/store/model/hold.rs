@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::id::GroupId;
 use crate::limits::{APPROVAL_MINUTES, PROTECTED_MEMBERS, PROTECTED_MEMBERS_PERCENT};
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, instant, missing_attribute, number, optional_text, s, text};
+use crate::store::dynamo::item::{Item, instant, missing_attribute, number, optional_instant, optional_text, s, text};
 use crate::tenant::{Protection, TenantName, UserBound};
 
 /// More than is ever withdrawn within a window: what is left to an approved one.
@@ -78,6 +78,8 @@ pub struct HoldWindow {
     pub(in crate::store) is_counted: bool,
     /// Whether a warning was logged.
     pub(in crate::store) has_warned: bool,
+    /// When a request was held first, since the last decision that let something through.
+    pub(in crate::store) held: Option<Timestamp>,
     /// The settings that the bound follows.
     pub(in crate::store) rule: String,
 }
@@ -110,6 +112,7 @@ impl HoldWindow {
             decision: optional_text(item, "decision").map(str::to_owned),
             is_counted: item.contains_key("counted"),
             has_warned: item.contains_key("warned"),
+            held: optional_instant(item, "held"),
             rule: optional_text(item, "rule").ok_or_else(|| missing_attribute("rule"))?.to_owned(),
         })
     }
