@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::id::GroupId;
 use crate::limits::{PROTECTED_MEMBERS, PROTECTED_MEMBERS_PERCENT};
+use crate::scim::resource::date_time;
 use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, instant, missing_attribute, number, optional_text, s, text};
 use crate::tenant::{Protection, TenantName, UserBound};
@@ -83,6 +84,11 @@ pub struct HoldWindow {
 }
 
 impl HoldWindow {
+    /// What names it: of what it is, and when it began.
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.group.as_deref().unwrap_or(USERS), date_time(self.opened))
+    }
+
     pub(in crate::store) fn read(item: &Item) -> Result<Self, StoreError> {
         let sort = text(item, "sk")?;
         Ok(Self {

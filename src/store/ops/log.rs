@@ -17,6 +17,7 @@ mod filter;
 mod read;
 
 pub use filter::{LogFilter, LogKind, LogStatus};
+pub(in crate::store) use read::HISTORY_MARGIN;
 pub use read::{LogPage, LogPosition};
 
 impl Store {
@@ -53,6 +54,6 @@ impl Store {
 }
 
 /// A time as it sorts.
-fn sort_of(time: Timestamp) -> String {
+pub(in crate::store) fn sort_of(time: Timestamp) -> String {
     format!("{:013}", time.as_millisecond())
 }
