@@ -98,6 +98,7 @@ async fn answer(
 fn render(window: &HoldWindow) -> Value {
     let is_lifted = window.decision.as_deref() == Some("approved");
     let mut fields = json!({
+        "id": window.id(),
         "kind": if window.group.is_some() { "group" } else { "users" },
         "count": window.count,
         "bound": window.bound,

@@ -302,11 +302,6 @@ impl RestorePlan {
             }
         }
     }
-
-    /// Whether it changes nothing.
-    pub(in crate::store) fn is_empty(&self) -> bool {
-        self.revival.is_none() && self.document.is_none() && self.join.is_empty() && self.leave.is_empty()
-    }
 }
 
 /// A change of one attribute or membership.
@@ -417,7 +412,7 @@ mod tests {
         let unseen = plan(Some(&present(json!({"a": 9, "b": 1}), &[])), &events[1..]);
         assert_eq!(reasons(&unseen), [ConflictReason::ChangedSince]);
         let same = plan(Some(&present(json!({"a": 0, "b": 0}), &[])), &events);
-        assert!(same.is_empty() && same.conflicts.is_empty());
+        assert_eq!(same, RestorePlan::default());
     }
 
     #[test]

@@ -166,7 +166,19 @@ impl Store {
         }
     }
 
-    /// Whether anything is known of a user or group: it is there, or the log still has its events.
+    /// The groups of those ids that are there.
+    ///
+    /// # Errors
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
+    pub async fn groups_of_tenant(
+        &self,
+        tenant: &TenantName,
+        ids: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<Group>, StoreError> {
+        self.groups(&Tenant::of_item(tenant.clone()), ids).await
+    }
+
+    /// Whether a user is there.
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.

@@ -13,7 +13,7 @@ use crate::scim::membership::MembershipChange;
 use crate::scim::user::UserKeys;
 use crate::store::StoreError;
 use crate::store::dynamo::commit::CommitError;
-use crate::store::dynamo::item::n;
+use crate::store::dynamo::item::{n, optional_text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError};
@@ -199,7 +199,11 @@ impl RestoreRun<'_> {
         writes.extend(left.map(|key| absent(key).guard(Guard::Swept)));
         match self.store.commit(&writes, token).await {
             Ok(()) => Ok(()),
+            // Another restore was faster.
             Err(CommitError::Condition(Guard::Version, _)) => Err(NotWritten::Changed),
+            Err(CommitError::Condition(_, Some(now))) if optional_text(&now, "id") == Some(id) => {
+                Err(NotWritten::Changed)
+            }
             Err(CommitError::Condition(Guard::Swept, _)) => Err(NotWritten::Conflict(ConflictReason::TryLater)),
             Err(CommitError::Condition(..)) => Err(NotWritten::Conflict(ConflictReason::NameTaken)),
             Err(CommitError::Store(error)) => Err(error.into()),
