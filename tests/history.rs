@@ -33,8 +33,7 @@ fn lasting(resource: &Value, is_group: bool) -> Value {
     }
     let name = if is_group { "members" } else { "groups" };
     let values = fields.remove(name).unwrap_or_default();
-    let mut values: Vec<Value> =
-        values.as_array().into_iter().flatten().map(|value| value["value"].clone()).collect();
+    let mut values: Vec<Value> = values.as_array().into_iter().flatten().map(|value| value["value"].clone()).collect();
     values.sort_by_key(Value::to_string);
     fields.remove(if is_group { "groups" } else { "members" });
     fields.insert("related".to_owned(), values.into());
@@ -59,7 +58,8 @@ async fn change(harness: &Harness, users: &[String], groups: &[String], number: 
         4 | 5 => harness.send("PATCH", &of_group, member("add")).await,
         _ => harness.send("PATCH", &of_group, member("remove")).await,
     };
-    assert!(reply.status < 300 || reply.status == 404, "{reply:?}");
+    // Also on what is deleted, and with a member that is.
+    assert!(reply.status < 300 || [400, 404].contains(&reply.status), "{reply:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -75,7 +75,8 @@ async fn the_state_at_a_time_is_what_it_was_then() {
         users.push(harness.create(json!({"userName": name, "emails": [{"value": format!("{name}@x.org")}]})).await);
     }
     for name in ["g", "h"] {
-        let group = harness.send("POST", "/Groups", json!({"displayName": name, "members": [{"value": users[0]}]})).await;
+        let group =
+            harness.send("POST", "/Groups", json!({"displayName": name, "members": [{"value": users[0]}]})).await;
         groups.push(group.body["id"].as_str().unwrap().to_owned());
     }
     let paths: Vec<(String, bool)> = users

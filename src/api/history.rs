@@ -133,10 +133,9 @@ fn existing(
         }
         StateAtTime::NotKept(oldest) => {
             let oldest = oldest.map(date_time);
-            let rest = oldest.as_ref().map_or_else(
-                || "it has no entries".to_owned(),
-                |oldest| format!("ask for a time since {oldest}"),
-            );
+            let rest = oldest
+                .as_ref()
+                .map_or_else(|| "it has no entries".to_owned(), |oldest| format!("ask for a time since {oldest}"));
             let detail = format!("the log does not reach back to {}; {rest}", date_time(time));
             Err(ScimError {
                 oldest: oldest.map(|oldest| Box::new(Value::from(oldest))),

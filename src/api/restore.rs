@@ -72,7 +72,9 @@ impl RestoreRequest {
         if self.users.is_some() || self.dry_run.is_some() || others.iter().any(|other| other.is_some()) {
             return Err(ScimError::invalid_value("cursor has everything that was asked for; send it alone"));
         }
-        let wrong = || ScimError::invalid_cursor("cursor is not a nextCursor of a restore of this tenant; leave it out to begin");
+        let wrong = || {
+            ScimError::invalid_cursor("cursor is not a nextCursor of a restore of this tenant; leave it out to begin")
+        };
         RestoreCursor::parse(text, &tenant.name).ok_or_else(wrong)
     }
 }
@@ -89,7 +91,9 @@ async fn scope(
     match (&request.users, &request.key, &request.hold) {
         (Some(users), None, None) if until.is_none() => Ok(RestoreScope::Users { ids: ids(users)?, since }),
         (None, Some(key), None) => {
-            let missing = || ScimError::invalid_value("since is missing; send the time from which on the key's changes are undone");
+            let missing = || {
+                ScimError::invalid_value("since is missing; send the time from which on the key's changes are undone")
+            };
             let until = until.unwrap_or_else(|| context.now().as_millisecond());
             Ok(RestoreScope::Key { key: key.clone(), since: since.ok_or_else(missing)?, until })
         }

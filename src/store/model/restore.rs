@@ -402,8 +402,10 @@ mod tests {
 
     #[test]
     fn what_somebody_else_changed_since_is_a_conflict_unless_it_is_as_it_was() {
-        let events =
-            [change("other", json!({"a": 1}), json!({"a": 2})), change("k", json!({"a": 0, "b": 0}), json!({"a": 1, "b": 1}))];
+        let events = [
+            change("other", json!({"a": 1}), json!({"a": 2})),
+            change("k", json!({"a": 0, "b": 0}), json!({"a": 1, "b": 1})),
+        ];
         let undone = plan(Some(&present(json!({"a": 2, "b": 1}), &[])), &events);
         assert_eq!(undone.document, Some(map(json!({"a": 2, "b": 0}))));
         assert_eq!(undone.conflicts[0].attribute.as_deref(), Some("a"));
@@ -442,10 +444,7 @@ mod tests {
         let by_other = [event("other", Effect::Deleted(Box::new(deletion.clone())))];
         assert_eq!(reasons(&plan(None, &by_other)), [ConflictReason::DeletedSince]);
         let long = Deletion { document: None, ..deletion };
-        assert_eq!(
-            reasons(&plan(None, &[event("k", Effect::Deleted(Box::new(long)))])),
-            [ConflictReason::NotKept]
-        );
+        assert_eq!(reasons(&plan(None, &[event("k", Effect::Deleted(Box::new(long)))])), [ConflictReason::NotKept]);
         assert_eq!(reasons(&plan(None, &[])), [ConflictReason::NotFound]);
     }
 

@@ -19,8 +19,8 @@ use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::Write;
 use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor};
 use crate::store::model::change::Lane;
-use crate::store::model::hold::{HoldWindow, hold_partition};
 use crate::store::model::history::{HistoryEvent, member_of};
+use crate::store::model::hold::{HoldWindow, hold_partition};
 use crate::store::model::record::Author;
 use crate::store::model::restore::{HoldSpan, RestoreScope};
 use crate::store::ops::changes::FeedHeads;
@@ -229,8 +229,7 @@ impl Store {
         by: &AdminAuthor,
     ) -> Result<(), StoreError> {
         let after = scope_fields(&cursor.scope);
-        let action =
-            AdminAction { kind: AdminActionType::RestoreRun, id: tenant.as_str(), before: Value::Null, after };
+        let action = AdminAction { kind: AdminActionType::RestoreRun, id: tenant.as_str(), before: Value::Null, after };
         self.commit_if_current(self.record_action(tenant, by, &action)).await
     }
 }
@@ -290,7 +289,9 @@ impl RestoreRun<'_> {
         let mut read = 0;
         loop {
             let (name, lane) = (self.tenant.name().clone(), cursor.phase.lane());
-            if cursor.after.is_empty() && let Some(since) = self.scope.since() {
+            if cursor.after.is_empty()
+                && let Some(since) = self.scope.since()
+            {
                 cursor.after = self.store.place_before(&name, lane, since).await?;
             }
             let (from, to) = (format!("{} ", cursor.after), cursor.last().to_owned());

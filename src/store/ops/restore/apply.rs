@@ -186,12 +186,7 @@ impl RestoreRun<'_> {
     }
 
     /// Puts something back, if nothing of its deletion is left to be carried out, and nobody has put it back before.
-    async fn revive(
-        &self,
-        mut writes: Vec<Write>,
-        (id, version): (&str, u64),
-        token: &str,
-    ) -> Result<(), NotWritten> {
+    async fn revive(&self, mut writes: Vec<Write>, (id, version): (&str, u64), token: &str) -> Result<(), NotWritten> {
         let mut row = revival_row(&self.tenant, id, version);
         row.insert("ttl".to_owned(), n(self.author.at.as_second() + self.store.retention.as_secs()));
         writes.push(Write::put(Table::Links, row).require(&Condition::Absent("pk")).guard(Guard::Version));
