@@ -20,6 +20,7 @@ mod doctor;
 mod events;
 mod explain;
 mod fair_queue;
+mod history;
 mod hold;
 mod keys;
 mod listener;
@@ -30,6 +31,7 @@ mod operator;
 mod output;
 pub mod reference;
 mod request_line;
+mod restore;
 mod serve;
 pub mod template;
 mod tenants;
@@ -84,6 +86,12 @@ enum Command {
     /// Print what happened at a tenant, what was refused and what operators did, newest first
     #[command(after_help = log::LOG_EXAMPLES)]
     Log(Box<log::LogOptions>),
+    /// Print what happened to a user or group, newest first, or how it was at a time
+    #[command(after_help = history::HISTORY_EXAMPLES)]
+    History(Box<history::HistoryOptions>),
+    /// Undo what a key did, what a hold has counted, or what happened to some users
+    #[command(after_help = restore::RESTORE_EXAMPLES)]
+    Restore(Box<restore::RestoreOptions>),
     /// Explain which index answers a filter, and how much it reads
     Explain(explain::ExplainOptions),
     /// Check a SCIM endpoint as Entra ID and Okta use it, and report what to change
@@ -218,6 +226,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Hold(command) => hold::run(command).await,
         Command::Events(options) => events::events(*options).await,
         Command::Consume(options) => events::consume(*options).await,
+        Command::History(options) => history::run(*options).await,
+        Command::Restore(options) => restore::run(*options).await,
         Command::Explain(options) => explain::run(options).await,
         Command::Work { store } => {
             let worker::Sweep { done, failed, unreadable, unread_lanes, .. } =

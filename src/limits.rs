@@ -333,8 +333,28 @@ pub const MAX_FORMER_BYTES: usize = 32 * 1024;
 /// How long in seconds it is kept who deleted a resource: twice as long as a stream keeps the record of the deletion.
 pub const DELETION_AUTHOR_SECONDS: i64 = 2 * 24 * 60 * 60;
 
-/// Most ids of groups in the event of a deleted user: all of 2,000 would be 80 KB that nobody reads.
-pub const MAX_EVENT_GROUPS: usize = 100;
+/// Most ids of groups in the event of a deleted user: all that it may be in, 80 KB, for a restore needs each of them.
+pub const MAX_EVENT_GROUPS: usize = 2_000;
+
+/// Most events of one user or group that a restore reads: beyond them it reports a conflict. Somebody who changes that
+/// often within days is changed by a program that goes wrong.
+pub const MAX_RESTORE_EVENTS: usize = 2_000;
+
+/// Most events that the state of a user or group at a time is worked out from: a page of 100 takes 10 ms.
+pub const MAX_STATE_EVENTS: usize = 10_000;
+
+/// How long in seconds the history may lack a change before the state at a time is answered without it: until then the
+/// answer is 503. The worker is seconds behind; a change of what is never returned has no event at all.
+pub const HISTORY_LAG_SECONDS: i64 = 15 * 60;
+
+/// Users and groups that one request of a restore works on: the next request goes on, so the caller sees progress.
+pub const RESTORE_RESOURCES: usize = 100;
+
+/// Age in seconds at which a request of a restore begins with no further user or group: below [`REQUEST_SECONDS`].
+pub const RESTORE_SECONDS: u64 = 12;
+
+/// Most users that a restore names: their ids are in its cursor.
+pub const MAX_RESTORE_USERS: usize = 1_000;
 
 /// Events on a page of the feed when the client names no `limit`.
 pub const DEFAULT_EVENTS: usize = 100;

@@ -71,6 +71,7 @@ async fn every_declared_access_is_needed() {
     Box::pin(drive_protection(&harness)).await;
     Box::pin(drive_operators(&harness)).await;
     Box::pin(drive_uses(&harness)).await;
+    Box::pin(drive_restore(&harness)).await;
     let events = all_events(&harness).await;
     let admin = harness.operator().await;
     let user = events.iter().find_map(|event| event["user"]["id"].as_str()).unwrap();
@@ -470,6 +471,64 @@ async fn drive_protection(harness: &Harness) {
     }
     let settings = json!({"settings": {"protect": "off"}});
     assert_eq!(crate::admin::ask(harness, &admin, "PATCH", "/tenants/acme", settings).await.status, 200);
+}
+
+/// Everything that a restore may have to write, and the states and histories of a user and a group.
+async fn drive_restore(harness: &Harness) {
+    let admin = harness.operator().await;
+    let ask = async |harness: &Harness, method: &str, path: String, body: Value| {
+        crate::admin::ask(harness, &admin, method, &format!("/tenants/acme{path}"), body).await
+    };
+    let mut users = Vec::new();
+    for name in ["lost", "renamed"] {
+        let emails = json!([{"value": "a@x"}, {"value": format!("{name}@x")}]);
+        users.push(harness.create(json!({"userName": name, "emails": emails})).await);
+    }
+    let mut groups = Vec::new();
+    for name in ["to-restore", "ended"] {
+        let members: Vec<_> = users.iter().map(|id| json!({"value": id})).collect();
+        let group = harness.send("POST", "/Groups", json!({"displayName": name, "members": members})).await;
+        groups.push(group.body["id"].as_str().unwrap().to_owned());
+    }
+    let since = Timestamp::now();
+    let send = async |method: &str, path: String, body: Option<Value>| {
+        let reply = harness.send(method, &path, body).await;
+        assert!(reply.status < 300, "{method} {path}: {reply:?}");
+    };
+    send(
+        "PUT",
+        format!("/Users/{}", users[1]),
+        Some(json!({"userName": "other", "emails": [{"value": "z@x"}, {"value": "y@x"}]})),
+    )
+    .await;
+    send("DELETE", format!("/Users/{}", users[0]), None).await;
+    send("DELETE", format!("/Groups/{}", groups[1]), None).await;
+    let join = json!([{"op": "replace", "path": "displayName", "value": "new"},
+        {"op": "add", "path": "members", "value": [{"value": harness.user("added").await}]}]);
+    send("PATCH", format!("/Groups/{}", groups[0]), Some(patch(join))).await;
+    harness.settle().await;
+    all_events(harness).await;
+    let later = harness.at(Timestamp::now() + SignedDuration::from_secs(60));
+    let key = ApiKey::parse(&harness.acme).unwrap().id().as_str().to_owned();
+    let reply = ask(&later, "POST", "/restore".to_owned(), json!({"key": key, "since": since.to_string()})).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert!(reply.body["restored"].as_array().unwrap().len() >= 4, "{reply:?}");
+    let reply = ask(&later, "POST", "/restore".to_owned(), json!({"hold": "nobody@never"})).await;
+    assert_eq!(reply.status, 409, "{reply:?}");
+    all_events(harness).await;
+    let member = users[1].as_str();
+    let none = uuid::Uuid::from_u128(1).to_string();
+    for (path, status) in [
+        (format!("/users/{member}"), 200),
+        (format!("/groups/{}", groups[0]), 200),
+        (format!("/users/{member}/history"), 200),
+        (format!("/groups/{}/history", groups[0]), 200),
+        (format!("/users/{none}/history"), 404),
+        (format!("/groups/{none}/history"), 404),
+    ] {
+        let reply = ask(harness, "GET", path.clone(), Value::Null).await;
+        assert_eq!(reply.status, status, "{path}: {reply:?}");
+    }
 }
 
 /// Every kind of operation in one request.

@@ -106,6 +106,7 @@ fn body_of(tenant: &TenantRecord, windows: &[HoldWindow]) -> Value {
 fn render(window: &HoldWindow) -> Value {
     let is_lifted = window.decision.as_deref() == Some("approved");
     let mut fields = json!({
+        "id": window.id(),
         "kind": if window.group.is_some() { "group" } else { "users" },
         "count": window.count,
         "bound": window.bound,

@@ -69,7 +69,7 @@ pub async fn chain(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, body))
 }
 
-async fn named(context: &RequestContext<'_>) -> Result<TenantName, ScimError> {
+pub(super) async fn named(context: &RequestContext<'_>) -> Result<TenantName, ScimError> {
     let named = context.path_param("{tenant}");
     let name: TenantName = named.parse().map_err(|_| ScimError::not_found("tenant", named))?;
     Ok(tenants::find(&context.app().store, &name).await?.name)
@@ -129,7 +129,7 @@ impl LogQuery {
     }
 }
 
-fn instant(name: &str, value: &str) -> Result<Timestamp, ScimError> {
+pub(super) fn instant(name: &str, value: &str) -> Result<Timestamp, ScimError> {
     let why = || ScimError::invalid_value(format!("{name} must be a time; send one such as 2027-01-31T12:00:00Z"));
     value.parse().map_err(|_| why())
 }
@@ -146,19 +146,19 @@ fn status(value: &str) -> Result<LogStatus, ScimError> {
     status.ok_or_else(|| ScimError::invalid_value("status must be from 400 to 599, 4xx or 5xx; send one of them"))
 }
 
-fn limit(value: &str) -> Result<usize, ScimError> {
+pub(super) fn limit(value: &str) -> Result<usize, ScimError> {
     let limit = value.parse().ok().filter(|limit| (1..=MAX_LOG_ENTRIES).contains(limit));
     limit.ok_or_else(|| {
         ScimError::invalid_value(format!("limit must be from 1 to {MAX_LOG_ENTRIES}; send such a number"))
     })
 }
 
-fn position(value: &str, tenant: &TenantName) -> Result<LogPosition, ScimError> {
+pub(super) fn position(value: &str, tenant: &TenantName) -> Result<LogPosition, ScimError> {
     let why = || ScimError::invalid_cursor("cursor is not a nextCursor of this tenant's log; leave it out to begin");
     LogPosition::parse(value, tenant).ok_or_else(why)
 }
 
-fn body(page: LogPage) -> Value {
+pub(super) fn body(page: LogPage) -> Value {
     let entries: Vec<Value> = page.entries.into_iter().map(with_remedy).collect();
     let mut body = json!({"entries": entries});
     if let (Some(fields), Some(next)) = (body.as_object_mut(), page.next) {
@@ -182,7 +182,7 @@ fn with_remedy(mut entry: Value) -> Value {
 }
 
 /// The address of this request with another cursor.
-fn next_address(context: &RequestContext<'_>, cursor: &str) -> String {
+pub(super) fn next_address(context: &RequestContext<'_>, cursor: &str) -> String {
     let query = form_urlencoded::parse(context.raw_query().as_bytes()).filter(|(name, _)| name != "cursor");
     let query =
         form_urlencoded::Serializer::new(String::new()).extend_pairs(query).append_pair("cursor", cursor).finish();

@@ -8,7 +8,9 @@ use http::Method;
 
 use super::context::Route;
 use super::path::Base;
-use super::{admin, bulk, discovery, events, group_members, groups, hold, log, me, oauth, search, users};
+use super::{
+    admin, bulk, discovery, events, group_members, groups, history, hold, log, me, oauth, restore, search, users,
+};
 use crate::auth::Scope;
 
 mod access;
@@ -76,6 +78,11 @@ routes! {
     PUT     Admin     "/tenants/{tenant}/automation-users/{name}"   "admin.automation.put"  Admin [CHANGE_KEYS CHECK_KEYS]                admin::put_automation_user;
     GET     Admin     "/tenants/{tenant}/hold"                      "admin.hold.get"        Admin [AUTHENTICATE READ_HOLD]     hold::show;
     POST    Admin     "/tenants/{tenant}/hold"                      "admin.hold.decide"     Admin [AUTHENTICATE READ_HOLD DECIDE_HOLD CHECK_LINKS] hold::decide;
+    POST    Admin     "/tenants/{tenant}/restore"                   "admin.restore"         Admin [AUTHENTICATE READ_LOG READ_HOLD RESTORE]    restore::run;
+    GET     Admin     "/tenants/{tenant}/users/{id}"                "admin.users.get"       Admin [AUTHENTICATE READ_LOG READ_USER]     history::user_at;
+    GET     Admin     "/tenants/{tenant}/users/{id}/history"        "admin.users.history"   Admin [AUTHENTICATE READ_LOG FIND_USER]     history::of_user;
+    GET     Admin     "/tenants/{tenant}/groups/{id}"               "admin.groups.get"      Admin [AUTHENTICATE READ_LOG READ_GROUP READ_GROUP_NAMES] history::group_at;
+    GET     Admin     "/tenants/{tenant}/groups/{id}/history"       "admin.groups.history"  Admin [AUTHENTICATE READ_LOG FIND_GROUP]    history::of_group;
     GET     Admin     "/tenants/{tenant}/events"                    "admin.events.list"     Admin [AUTHENTICATE READ_FEED]     events::list_of_tenant;
     GET     Admin     "/tenants/{tenant}/log"                       "admin.log.list"        Admin [AUTHENTICATE READ_LOG]      log::list;
     GET     Admin     "/tenants/{tenant}/log/chain"                 "admin.log.chain"       Admin [AUTHENTICATE READ_FEED]     log::chain;

@@ -60,7 +60,7 @@ pub(super) async fn run(command: HoldCommand) -> Result<(), String> {
     match command {
         HoldCommand::Show { tenant, output, operator } => {
             let answer = operator.open().await?.ask(Method::GET, &format!("/tenants/{tenant}/hold"), None).await?;
-            output.list(&answer, "windows", &["kind", "group", "count", "bound", "left", "decision", "until"]);
+            output.list(&answer, "windows", &["id", "kind", "group", "count", "bound", "left", "decision", "until"]);
             Ok(())
         }
         HoldCommand::Approve { target, change } => decide(change, target, "approve", None).await,

@@ -137,7 +137,7 @@ impl LogOptions {
 }
 
 /// An entry for people: when, what, to what, by whom, and why it was refused.
-fn summary(entry: &Value) -> String {
+pub(super) fn summary(entry: &Value) -> String {
     let text = |places: &[&str]| {
         let found = places.iter().find_map(|place| entry.pointer(place));
         found.map_or_else(|| "-".to_owned(), |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))

@@ -21,7 +21,7 @@ pub struct ScimError {
     pub retry_after: Option<u32>,
     /// How to authenticate, for a 401 that says otherwise than most.
     pub challenges: Option<&'static str>,
-    /// The time of the oldest event that is kept, for a 410 of the feed.
+    /// The time of the oldest event that is kept, for a 410.
     pub oldest: Option<Box<Value>>,
 }
 

@@ -7,6 +7,11 @@ pub fn weak(version: u64) -> String {
     format!("W/\"{version}\"")
 }
 
+/// The version of a weak tag.
+pub fn version_of(tag: &str) -> Option<u64> {
+    tag.strip_prefix("W/\"")?.strip_suffix('"')?.parse().ok()
+}
+
 /// What an `If-Match` or `If-None-Match` header names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tags {

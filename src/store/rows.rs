@@ -134,6 +134,12 @@ pub(super) fn tombstone_row(tenant: &Tenant, id: &str) -> Item {
     Item::from([("pk".to_owned(), s(tombstone_partition(tenant))), ("sk".to_owned(), s(id))])
 }
 
+/// The key of the row of a deletion that a restore has undone: it is undone once.
+pub(super) fn revival_row(tenant: &Tenant, id: &str, version: u64) -> Item {
+    let pk = format!("{}#revival", tenant.as_str());
+    Item::from([("pk".to_owned(), s(pk)), ("sk".to_owned(), s(format!("{id}#{version}")))])
+}
+
 /// The key of the row that holds whose a group's name is.
 pub(super) fn name_row(tenant: &Tenant, folded: &str) -> Item {
     Item::from([("pk".to_owned(), s(format!("{}#name#{folded}", tenant.as_str()))), ("sk".to_owned(), s("."))])

@@ -10,6 +10,33 @@ pub(super) const AUTHENTICATE: &[P] = &[P::KEYS_GET, P::TOKENS_GET, P::KEYS_UPDA
 /// A user by id, and the names of its groups.
 pub(super) const READ_USER: &[P] = &[P::USERS_BY_ID, P::GROUPS_BATCH_GET];
 
+/// Whether a user is there.
+pub(super) const FIND_USER: &[P] = &[P::USERS_BY_ID];
+
+/// Whether a group is there.
+pub(super) const FIND_GROUP: &[P] = &[P::GROUPS_GET];
+
+/// The names of the groups that a group is in.
+pub(super) const READ_GROUP_NAMES: &[P] = &[P::GROUPS_BATCH_GET];
+
+/// Users, groups and memberships as they were before; that somebody restores them; and what of a deletion is left.
+pub(super) const RESTORE: &[P] = &[
+    P::USERS_GET,
+    P::USERS_BY_ID,
+    P::USERS_PUT,
+    P::USERS_UPDATE,
+    P::USERS_DELETE,
+    P::GROUPS_GET,
+    P::GROUPS_BATCH_GET,
+    P::GROUPS_PUT,
+    P::GROUPS_UPDATE,
+    P::LINKS_GET,
+    P::LINKS_PUT,
+    P::LINKS_DELETE,
+    P::LINKS_CHECK,
+    P::CHANGES_PUT_ADMIN_ACTION,
+];
+
 /// The automation user of a key, by its name.
 pub(super) const FIND_ME: &[P] = &[P::USERS_GET];
 

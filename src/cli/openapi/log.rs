@@ -42,3 +42,16 @@ pub(super) fn other_forms() -> Map<String, Value> {
     let form = |name: &str| (name.to_owned(), json!({"schema": {"type": "string"}}));
     Map::from_iter(["application/x-ndjson", "text/csv"].map(form))
 }
+
+/// What a request to the history of a user or group may say.
+pub(super) fn history_parameters() -> Value {
+    let names = ["since", "until", "limit", "cursor"];
+    let is_of_history = |parameter: &&Value| names.iter().any(|name| parameter["name"] == *name);
+    parameters().as_array().into_iter().flatten().filter(is_of_history).cloned().collect()
+}
+
+/// What a request for the state at a time may say.
+pub(super) fn state_parameters() -> Value {
+    let time = json!({"type": "string", "format": "date-time"});
+    json!([parameter("at", &time, "At that time; without it, now")])
+}

@@ -75,6 +75,7 @@ codes! {
     BulkReference "bulk-reference" 409 None, "An operation refers to one that failed, or to itself.", "Correct the operation that it refers to.";
     NoHoldWindow "no-hold-window" 409 None, "No window of the tenant's protection is open.", "Look at `rollcall hold show`; nothing is held.";
     CursorGone "cursor-gone" 410 None, "Events after the cursor of the feed may be gone.", "Read the whole state, then follow the feed from `cursor=now`.";
+    HistoryGone "history-gone" 410 None, "The log does not reach back to the time that was asked for.", "Ask for a time since the one that `oldest` names.";
     VersionMismatch "version-mismatch" 412 None, "`If-Match` names an older version, or `If-None-Match` the current one.", "Read the resource again.";
     BodyTooSlow "body-too-slow" 408 None, "The body did not arrive in time.", "Send the request again.";
     BodyTooLarge "body-too-large" 413 None, "The body is longer than Rollcall accepts.", "Send less in one request.";
@@ -90,6 +91,7 @@ codes! {
     TooManyTokens "too-many-tokens" 429 None, "An OAuth client was issued as many access tokens as it may have in an hour.", "Use a token until it expires; ask for the next one after `Retry-After`.";
     Misconfigured "misconfigured" 500 None, "A table, a permission or an item is not as Rollcall needs it.", "Look for the request's id in the log; deploy again.";
     NoAutomationUser "no-automation-user" 404 None, "`/Me` was called with a key that has no automation user.", "Create a key with `--automation NAME`.";
+    HistoryBehind "history-behind" 503 None, "The history lacks a change of the last minutes.", "Send the request again after `Retry-After`.";
     Conflict "conflict" 503 None, "Other requests keep changing the same resource.", "Send the request again.";
     Unavailable "unavailable" 503 None, "A dependency did not answer.", "Send the request again.";
     TimedOut "timed-out" 503 None, "The request took too long; what it committed stays committed.", "Read the resource, or send the request again.";

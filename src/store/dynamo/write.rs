@@ -66,6 +66,8 @@ pub(in crate::store) enum Guard {
     Batch,
     /// The group that a deleted member was in is there.
     Parent,
+    /// Nothing of a deletion is left to be carried out.
+    Swept,
     /// The credential's id is new.
     KeyId,
     /// The OAuth client has had fewer access tokens than it may have.

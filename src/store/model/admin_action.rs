@@ -63,6 +63,7 @@ admin_action_types! {
     HoldApproved "hold.approved" "Tenant" "An operator lifted the bound of protection until the window ends.";
     HoldRejected "hold.rejected" "Tenant" "An operator confirmed that Rollcall holds what takes access away until the window ends.";
     HoldOnce "hold.once" "Tenant" "An operator let a number more through.";
+    RestoreRun "restore.run" "Tenant" "An operator had Rollcall undo changes. The changes that undo them have `how` `restore`, and a request id that begins like this one's.";
     KeyCreated "key.created" "Key" "A key was created.";
     KeyRotated "key.rotated" "Key" "A key got a successor, and an end. The creation of the successor is an entry of its own.";
     KeyRevoked "key.revoked" "Key" "A key was revoked.";

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::change_record::ChangeRecord;
-use super::record::id_set;
+use super::record::{REVIVED, id_set};
 use super::signature::{FORMER, Manner, Signature};
 use super::tenant::read_config;
 use crate::limits::{MAX_EVENT_BYTES, MAX_EVENT_GROUPS};
@@ -14,7 +14,7 @@ use crate::scim::deviation::trace::Rule;
 use crate::scim::projection::drop_never_returned;
 use crate::scim::resource::date_time;
 use crate::scim::{Schemas, etag};
-use crate::store::dynamo::item::{Item, optional_number, optional_text};
+use crate::store::dynamo::item::{Item, optional_instant, optional_number, optional_text};
 use crate::store::dynamo::tables::Table;
 
 mod difference;
@@ -183,7 +183,8 @@ impl<'s> EventContext<'s> {
 
     /// A new item: a new resource, or a user under another name.
     fn arrival(&self, lane: Lane, record: &ChangeRecord, new: &Item) -> Vec<Event> {
-        let is_rename = optional_number(new, "ver").is_some_and(|version: u64| version > 1);
+        let is_rename =
+            optional_number(new, "ver").is_some_and(|version: u64| version > 1) && !new.contains_key(REVIVED);
         if is_rename && lane == Lane::Users {
             let former = optional_text(new, FORMER).and_then(|text| self.parse_document(lane, text));
             let after = self.document(lane, new).unwrap_or_default();
@@ -228,6 +229,8 @@ impl<'s> EventContext<'s> {
         let kind = if lane == Lane::Users { EventType::UserDeleted } else { EventType::GroupDeleted };
         let mut event = self.event(kind, lane, record, old, &signature.unwrap_or_default());
         event.fields.insert("before".to_owned(), self.document(lane, old)?.into());
+        let created = optional_instant(old, "created").map(|created| ("created".to_owned(), date_time(created).into()));
+        event.fields.extend(created);
         let groups = id_set(old, "groupIds");
         if !groups.is_empty() {
             let some: Vec<&String> = groups.iter().take(MAX_EVENT_GROUPS).collect();
@@ -346,10 +349,13 @@ impl Event {
         Value::Object(whole).to_string()
     }
 
-    /// The ids of the resources whose history it is part of: for a membership the group's and the member's.
+    /// The ids of the resources whose history it is part of: for a membership the group's and the member's; for a deletion
+    /// the groups', too, which lose a member.
     pub(in crate::store) fn resource_ids(&self) -> Vec<String> {
         let of = ["user", "memberGroup", "resource"].into_iter().filter_map(|name| self.fields.get(name));
-        of.filter_map(|resource| Some(resource.get("id")?.as_str()?.to_owned())).collect()
+        let ids = of.filter_map(|resource| Some(resource.get("id")?.as_str()?.to_owned()));
+        let groups = self.fields.get("groups").and_then(Value::as_array).into_iter().flatten();
+        ids.chain(groups.filter_map(|id| id.as_str().map(str::to_owned))).collect()
     }
 }
 

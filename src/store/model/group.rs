@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::hold::{Hold, HoldError};
 use super::id::GroupId;
 use super::member_batch::MemberBatch;
-use super::record::{Author, Membership, Record};
+use super::record::{Author, Membership, Record, Revival};
 use crate::auth::Tenant;
 use crate::scim::Document;
 use crate::scim::group::GroupKeys;
@@ -72,6 +72,13 @@ impl Group {
     pub fn new(id: GroupId, document: Document, keys: &GroupKeys, now: Timestamp) -> Self {
         let record = Record::new(document, now);
         Self { id, record, keys: keys.clone(), parents: Membership::default(), batch: None, document_version: 1 }
+    }
+
+    /// A deleted group that comes back, without members yet.
+    pub(in crate::store) fn revived(id: GroupId, document: Document, keys: &GroupKeys, revival: Revival) -> Self {
+        let record = Record::revived(document, revival);
+        let document_version = record.version.0;
+        Self { record, document_version, ..Self::new(id, Document::default(), keys, revival.now) }
     }
 
     /// The next version, with another document.

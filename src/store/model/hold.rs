@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::id::GroupId;
 use crate::limits::{APPROVAL_MINUTES, PROTECTED_MEMBERS, PROTECTED_MEMBERS_PERCENT};
+use crate::scim::resource::date_time;
 use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, instant, missing_attribute, number, optional_instant, optional_text, s, text};
 use crate::tenant::{Protection, TenantName, UserBound};
@@ -85,6 +86,11 @@ pub struct HoldWindow {
 }
 
 impl HoldWindow {
+    /// What names it: of what it is, and when it began.
+    pub fn id(&self) -> String {
+        format!("{}@{}", self.group.as_deref().unwrap_or(USERS), date_time(self.opened))
+    }
+
     /// Until when it lasts if it is approved at that time: the client has to come back before.
     pub(in crate::store) fn approved_until(&self, now: Timestamp) -> Timestamp {
         self.until.max(now + SignedDuration::from_mins(APPROVAL_MINUTES))

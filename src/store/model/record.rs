@@ -20,6 +20,9 @@ use crate::tenant::Settings;
 /// Before the route of an operation of a Bulk, in what an item holds of its last write.
 pub(in crate::store) const OF_BULK: &str = "bulk/";
 
+/// The attribute of an item that a restore has put back after a deletion: its version goes on.
+pub(in crate::store) const REVIVED: &str = "revived";
+
 /// The version of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version(pub u64);
@@ -88,10 +91,26 @@ impl Requests {
         AttributeValue::L(all.take(WRITER_HISTORY).map(s).collect())
     }
 
+    /// The last one.
+    pub(in crate::store) fn last(&self) -> Option<&str> {
+        self.0.first().map(String::as_str)
+    }
+
     /// Whether the request has written the item, lately.
     pub(in crate::store) fn contains(&self, author: &Author) -> bool {
         self.0.contains(&author.request)
     }
+}
+
+/// What is known of a resource that comes back after a deletion.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Revival {
+    /// Its version when it was deleted.
+    pub(in crate::store) version: u64,
+    /// When it was created first, if the log says.
+    pub(in crate::store) created: Option<Timestamp>,
+    /// When it comes back.
+    pub(in crate::store) now: Timestamp,
 }
 
 /// A document with what the server keeps of it.
@@ -112,6 +131,12 @@ pub struct Record {
 impl Record {
     pub(in crate::store) fn new(document: Document, now: Timestamp) -> Self {
         Self { document, version: Version(1), created: now, modified: now, requests: Requests::default() }
+    }
+
+    /// What comes back after a deletion. The version goes on: no tag is of two documents.
+    pub(in crate::store) fn revived(document: Document, revival: Revival) -> Self {
+        let (version, created) = (Version(revival.version + 1), revival.created.unwrap_or(revival.now));
+        Self { document, version, created, modified: revival.now, requests: Requests::default() }
     }
 
     /// The next version, with another document. `modified` grows even where the clock does not.
@@ -154,11 +179,18 @@ impl Record {
 pub(in crate::store) struct Membership {
     pub(in crate::store) groups: BTreeSet<String>,
     pub(in crate::store) version: u64,
+    /// The request of the last change, and when that was.
+    pub(in crate::store) last_change: Option<(String, Timestamp)>,
 }
+
+/// The attribute of a member's item that holds who changed its memberships last.
+pub(in crate::store) const MEMBERSHIP_SIGNATURE: &str = "mby";
 
 impl Membership {
     pub(in crate::store) fn read(item: &Item) -> Self {
-        Self { groups: id_set(item, "groupIds"), version: optional_number(item, "gver").unwrap_or(0) }
+        let signature = item.get(MEMBERSHIP_SIGNATURE).and_then(|signature| signature.as_m().ok());
+        let last_change = signature.and_then(|map| Some((text(map, "req").ok()?.to_owned(), instant(map, "at").ok()?)));
+        Self { groups: id_set(item, "groupIds"), version: optional_number(item, "gver").unwrap_or(0), last_change }
     }
 
     pub(in crate::store) fn write(&self, item: &mut Item) {

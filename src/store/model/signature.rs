@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::record::{Author, OF_BULK, Version};
+use super::record::{Author, MEMBERSHIP_SIGNATURE, OF_BULK, Version};
 use crate::auth::Tenant;
 use crate::limits::{DELETION_AUTHOR_SECONDS, MAX_FORMER_BYTES};
 use crate::scim::Document;
@@ -14,9 +14,6 @@ use crate::scim::deviation::trace::Rules;
 use crate::store::dynamo::item::{Item, at, n, optional_instant, optional_number, optional_text, s};
 use crate::store::dynamo::tables::{DELETION_LANE, Table};
 use crate::store::dynamo::write::Write;
-
-/// The attribute of a member's item that holds who changed its memberships last.
-const MEMBERSHIP: &str = "mby";
 
 /// The attribute of a renamed user's item that holds what the rename has changed, as it was: the item of the old name
 /// is another one.
@@ -111,7 +108,7 @@ impl Signature {
 
     /// Of the last change of a member's memberships.
     pub(in crate::store) fn of_membership(item: &Item) -> Self {
-        item.get(MEMBERSHIP).map(Self::read).unwrap_or_default()
+        item.get(MEMBERSHIP_SIGNATURE).map(Self::read).unwrap_or_default()
     }
 
     /// Of the deletion of that version of a resource, from the row that the deletion has left.
@@ -148,7 +145,7 @@ impl Signature {
     /// The writes, those that change the groups of a member with the signature in them.
     pub(in crate::store) fn sign_memberships(&self, writes: &[Write]) -> Vec<Write> {
         let sign = |write: &Write| match write.updates("groupIds") {
-            true => write.clone().set(MEMBERSHIP, self.value()),
+            true => write.clone().set(MEMBERSHIP_SIGNATURE, self.value()),
             false => write.clone(),
         };
         writes.iter().map(sign).collect()

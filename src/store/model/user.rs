@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::hold::{Hold, HoldError};
 use super::id::UserId;
-use super::record::{Author, Membership, Record};
+use super::record::{Author, Membership, Record, Revival};
 use super::tenant::settings;
 use crate::auth::Tenant;
 use crate::scim::Document;
@@ -66,6 +66,11 @@ impl User {
             emails: keys.emails.clone(),
             membership: Membership::default(),
         }
+    }
+
+    /// A deleted user that comes back, in no group yet.
+    pub(in crate::store) fn revived(id: UserId, document: Document, keys: &UserKeys, revival: Revival) -> Self {
+        Self { record: Record::revived(document, revival), ..Self::new(id, Document::default(), keys, revival.now) }
     }
 
     /// The next version, with another document.

@@ -169,7 +169,7 @@ impl Store {
     /// Removes a deleted user from the lists of its groups.
     async fn leave(&self, tenant: &Tenant, id: &str, groups: &Ids) -> Result<(), StoreError> {
         self.map_concurrently(groups, |group| async move {
-            let membership = Membership { groups: BTreeSet::from([group.to_owned()]), version: 0 };
+            let membership = Membership { groups: BTreeSet::from([group.to_owned()]), ..Membership::default() };
             // A group that is gone has no version; the row is deleted all the same.
             for there in [membership.groups.clone(), BTreeSet::new()] {
                 match self.commit(&departure(tenant, id, &membership, &there), "").await {

@@ -19,6 +19,7 @@ mod read;
 
 pub use failures::Failures;
 pub use filter::{LogFilter, LogKind, LogStatus};
+pub(in crate::store) use read::HISTORY_MARGIN;
 pub use read::{LogPage, LogPosition};
 
 impl Store {
@@ -55,6 +56,6 @@ impl Store {
 }
 
 /// A time as it sorts.
-fn sort_of(time: Timestamp) -> String {
+pub(in crate::store) fn sort_of(time: Timestamp) -> String {
     format!("{:013}", time.as_millisecond())
 }

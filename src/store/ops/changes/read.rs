@@ -185,7 +185,7 @@ impl Store {
     }
 
     /// The first rows between two places, and whether there are more.
-    pub(super) async fn lane_rows(
+    pub(in crate::store) async fn lane_rows(
         &self,
         tenant: &TenantName,
         lane: Lane,

@@ -82,7 +82,9 @@ impl LogFilter {
         let is = |wanted: &Option<String>, found: Option<&str>| wanted.as_deref().is_none_or(|it| found == Some(it));
         let concerns = |wanted: &Option<String>| {
             let ids = ["/resource/id", "/user/id", "/memberGroup/id", "/target"].map(text);
-            wanted.as_deref().is_none_or(|wanted| ids.contains(&Some(wanted)))
+            let groups = || entry.get("groups").and_then(Value::as_array).into_iter().flatten();
+            let is_among = |wanted: &str| ids.contains(&Some(wanted)) || groups().any(|group| group == wanted);
+            wanted.as_deref().is_none_or(is_among)
         };
         let status = entry.get("status").and_then(Value::as_u64);
         self.takes_kind(kind)

@@ -24,7 +24,7 @@ const RUN_PAGE: i32 = 100;
 
 /// How much earlier than its record a change may have happened, for the rows of a history: they have the record's time,
 /// to the second.
-const HISTORY_MARGIN: SignedDuration = SignedDuration::from_secs(2);
+pub(in crate::store) const HISTORY_MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// Sorts before and after every row.
 const ENDS: (&str, &str) = (" ", "~");
@@ -80,11 +80,11 @@ struct LaneRun {
 }
 
 /// A row that was read.
-struct LogRow {
+pub(in crate::store) struct LogRow {
     /// Its sort key in the run.
     place: String,
     at: Timestamp,
-    text: String,
+    pub(in crate::store) text: String,
 }
 
 impl LaneRun {
@@ -255,7 +255,7 @@ impl Store {
 
     /// The events that the rows of a history name, in their order; those that no reader may see yet, or that have ended,
     /// are left out.
-    async fn rows_of_history(
+    pub(in crate::store) async fn rows_of_history(
         &self,
         tenant: &TenantName,
         items: Vec<Item>,
@@ -283,7 +283,7 @@ impl Store {
     }
 
     /// The first rows between two sort keys, from either end, and whether there are more.
-    async fn rows_between(
+    pub(in crate::store) async fn rows_between(
         &self,
         partition: &str,
         (from, to): &(String, String),

@@ -120,7 +120,12 @@ impl Store {
             .expression_attribute_values(":start", s(start))
     }
 
-    async fn user_by_name(&self, tenant: &Tenant, folded: &str) -> Result<Option<User>, StoreError> {
+    /// The user of a folded name.
+    pub(in crate::store) async fn user_by_name(
+        &self,
+        tenant: &Tenant,
+        folded: &str,
+    ) -> Result<Option<User>, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Users)).consistent_read(true);
         let got = get.set_key(Some(user_key(tenant, folded))).send().await.map_err(|e| StoreError::of(&e))?;
         got.item.as_ref().map(User::read).transpose()
