@@ -39,6 +39,7 @@ mod response;
 pub mod route;
 pub mod search;
 mod sub_request;
+pub mod tenant_data;
 mod trace;
 pub mod users;
 mod write;

@@ -30,6 +30,7 @@ pub mod reference;
 mod request_line;
 mod serve;
 pub mod template;
+mod tenant_data;
 mod tenants;
 
 /// Printed below the help, and in the reference.
@@ -43,8 +44,8 @@ Examples:
 
 Exit status:
   0  the command did what it should; for doctor: nothing to change
-  1  the command failed; for doctor: something to change; for log verify: the log is broken
-  2  the command line is wrong; for doctor: the endpoint could not be checked; for log verify: nor could the log";
+  1  the command failed; for doctor: something to change; for log verify: the log is broken; for verify: damage was found
+  2  the command line is wrong; for doctor: the endpoint could not be checked; for log verify and verify: not examined";
 
 /// A SCIM 2.0 provisioning endpoint for AWS Lambda and DynamoDB.
 #[derive(Debug, Parser)]
@@ -82,6 +83,11 @@ enum Command {
     /// Print what happened at a tenant, what was refused and what operators did, newest first
     #[command(after_help = log::LOG_EXAMPLES)]
     Log(Box<log::LogOptions>),
+    /// Examine the data of a tenant, and mend it
+    #[command(after_help = tenant_data::VERIFY_EXAMPLES)]
+    Verify(Box<tenant_data::VerifyOptions>),
+    /// Count the users of a tenant, and correct the stored number
+    Count(Box<tenant_data::CountOptions>),
     /// Explain which index answers a filter, and how much it reads
     Explain(explain::ExplainOptions),
     /// Check a SCIM endpoint as Entra ID and Okta use it, and report what to change
@@ -203,6 +209,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
     match cli.command {
         Command::Doctor(options) => return Ok(doctor::run(options).await),
         Command::Log(options) => return log::run(*options).await,
+        Command::Verify(options) => return Ok(tenant_data::verify(*options).await),
+        Command::Count(options) => tenant_data::count(*options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Tenant(command) => tenants::tenant(command).await,
         Command::Profile(command) => tenants::profile(&command),

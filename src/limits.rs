@@ -446,3 +446,22 @@ pub const STREAM_SECONDS: i64 = 24 * 60 * 60;
 /// Age in seconds of a record that the worker would have seen earlier, had it been there: Lambda hands records over within
 /// seconds.
 pub const LATE_RECORD_SECONDS: i64 = 60 * 60;
+
+/// How long in seconds a difference between the counts and the users must last: the worker counts within a second or two.
+pub const COUNT_RECHECK_SECONDS: u64 = 3;
+
+/// Users that one request of an examination looks at: with 20 groups each, some 4,000 rows, a second or two.
+pub const MAX_VERIFIED_USERS: usize = 200;
+
+/// Groups that one request of an examination looks at.
+pub const MAX_VERIFIED_GROUPS: usize = 100;
+
+/// Rows of table `links` that one request of an examination reads, of whatever tenant.
+pub const MAX_VERIFIED_ROWS: usize = 2_000;
+
+/// Keys of users that one request of an examination compares: a page of the index of ids.
+pub const MAX_VERIFIED_KEYS: usize = 5_000;
+
+/// Attempts to read an item and its row at one instant, before an examination passes the pair over: what changes so often
+/// is written by many, and each of its writes keeps the rules.
+pub const MAX_VERIFY_ATTEMPTS: usize = 8;

@@ -45,4 +45,5 @@ mod template;
 mod token_endpoint;
 mod tokens;
 mod users;
+mod verify;
 mod wire;

@@ -8,7 +8,7 @@ use http::Method;
 
 use super::context::Route;
 use super::path::Base;
-use super::{admin, bulk, discovery, events, group_members, groups, hold, log, me, oauth, search, users};
+use super::{admin, bulk, discovery, events, group_members, groups, hold, log, me, oauth, search, tenant_data, users};
 use crate::auth::Scope;
 
 mod access;
@@ -79,6 +79,9 @@ routes! {
     GET     Admin     "/tenants/{tenant}/events"                    "admin.events.list"     Admin [AUTHENTICATE READ_FEED]     events::list_of_tenant;
     GET     Admin     "/tenants/{tenant}/log"                       "admin.log.list"        Admin [AUTHENTICATE READ_LOG]      log::list;
     GET     Admin     "/tenants/{tenant}/log/chain"                 "admin.log.chain"       Admin [AUTHENTICATE READ_FEED]     log::chain;
+    POST    Admin     "/tenants/{tenant}/count"                     "admin.count.post"      Admin [AUTHENTICATE COUNT_TENANT]  tenant_data::count;
+    GET     Admin     "/tenants/{tenant}/verify"                    "admin.verify.get"      Admin [AUTHENTICATE VERIFY_TENANT] tenant_data::verify;
+    POST    Admin     "/tenants/{tenant}/verify"                    "admin.verify.repair"   Admin [AUTHENTICATE VERIFY_TENANT REPAIR_TENANT] tenant_data::repair;
 }
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.

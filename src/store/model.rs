@@ -5,6 +5,7 @@ pub mod chain;
 pub mod change;
 pub mod change_record;
 pub(super) mod credential;
+pub mod damage;
 pub mod group;
 pub mod hold;
 pub mod id;

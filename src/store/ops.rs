@@ -14,3 +14,4 @@ pub mod members;
 mod tenants;
 pub mod tokens;
 pub mod users;
+pub mod verify;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{events, log, reference, responses};
+use super::{events, log, reference, responses, tenant_data};
 use crate::api::{Base, Route};
 
 /// One operation.
@@ -185,6 +185,33 @@ const PLAIN: &[NonScimOperation] = &[
         success: (200, Some("ChainPage")),
         refusals: &[400, 404],
     },
+    NonScimOperation {
+        route: "admin.count.post",
+        description: "The answer states by how many users the stored number was off.",
+        tag: "Admin",
+        summary: "Count the users of a tenant, and correct the stored number",
+        body: None,
+        success: (200, Some("CountReport")),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.verify.get",
+        description: "Repeat the request with `nextCursor` until an answer has none.",
+        tag: "Admin",
+        summary: "Examine the next part of the data of a tenant",
+        body: None,
+        success: (200, Some("VerifyPage")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.verify.repair",
+        description: "Repeat the request with `nextCursor` until an answer has none.",
+        tag: "Admin",
+        summary: "Examine the next part of the data of a tenant, and mend it",
+        body: None,
+        success: (200, Some("VerifyPage")),
+        refusals: &[400, 404],
+    },
 ];
 
 fn plain(route: &Route) -> Option<&'static NonScimOperation> {
@@ -238,6 +265,7 @@ pub(super) fn operation(route: &Route) -> Value {
     let parameters = match route.name {
         "admin.log.list" => log::parameters(),
         "admin.log.chain" => log::chain_parameters(),
+        "admin.verify.get" | "admin.verify.repair" => tenant_data::cursor_parameter(),
         _ if plain.tag == "Events" => events::parameters(),
         _ => Value::Null,
     };

@@ -234,6 +234,7 @@ impl TablePermission {
     pub const GROUPS_BY_EXTERNAL_ID: Self = access(Table::Groups, "Query", Some(BY_EXTERNAL_ID));
     pub const LINKS_GET: Self = access(Table::Links, "GetItem", None);
     pub const LINKS_BATCH_GET: Self = access(Table::Links, "BatchGetItem", None);
+    pub const LINKS_SCAN: Self = access(Table::Links, "Scan", None);
     pub const LINKS_QUERY: Self = access(Table::Links, "Query", None);
     pub const LINKS_PUT: Self = access(Table::Links, "PutItem", None);
     pub const LINKS_UPDATE: Self = access(Table::Links, "UpdateItem", None);

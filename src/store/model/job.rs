@@ -86,6 +86,21 @@ impl DeferredJob {
         Self { request: batch.request.clone(), lease, ..job }
     }
 
+    /// The job of a group's pending batch that has none any more.
+    pub(in crate::store) fn of_lost_batch(tenant: &Tenant, id: &str, request: &str, since: Timestamp) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            id: id.to_owned(),
+            kind: JobKind::Batch,
+            groups: BTreeSet::new(),
+            request: request.to_owned(),
+            since,
+            lease: None,
+            done: 0,
+            retry: None,
+        }
+    }
+
     fn new(tenant: &Tenant, author: &Author, id: &str, kind: JobKind, groups: BTreeSet<String>) -> Self {
         let (request, since) = (author.request.clone(), author.at);
         Self {

@@ -11,7 +11,8 @@ use crate::scim::Document;
 use crate::scim::resource::Meta;
 use crate::scim::user::UserKeys;
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, s, text};
+use crate::store::dynamo::item::{Item, n, s, text};
+use crate::store::dynamo::write::Condition;
 
 /// A user as stored.
 #[derive(Debug, Clone)]
@@ -111,6 +112,11 @@ impl User {
     /// The ids of the groups that the user is a direct member of.
     pub fn group_ids(&self) -> impl Iterator<Item = &str> {
         self.membership.groups.iter().map(String::as_str)
+    }
+
+    /// That nobody has written the document since it was read.
+    pub(in crate::store) fn is_as_read(&self) -> Condition {
+        Condition::equals("id", s(self.id.as_str())).and(Condition::equals("ver", n(self.record.version.0)))
     }
 
     /// The key of the user's item.
