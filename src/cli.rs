@@ -88,6 +88,12 @@ enum Command {
     Verify(Box<tenant_data::VerifyOptions>),
     /// Count the users of a tenant, and correct the stored number
     Count(Box<tenant_data::CountOptions>),
+    /// Print the users, groups and memberships of a tenant, one a line
+    #[command(after_help = tenant_data::EXPORT_EXAMPLES)]
+    Export(Box<tenant_data::ExportOptions>),
+    /// Take what export has printed, into this tenant or another
+    #[command(after_help = tenant_data::IMPORT_EXAMPLES)]
+    Import(Box<tenant_data::ImportOptions>),
     /// Explain which index answers a filter, and how much it reads
     Explain(explain::ExplainOptions),
     /// Check a SCIM endpoint as Entra ID and Okta use it, and report what to change
@@ -210,6 +216,8 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Doctor(options) => return Ok(doctor::run(options).await),
         Command::Log(options) => return log::run(*options).await,
         Command::Verify(options) => return Ok(tenant_data::verify(*options).await),
+        Command::Export(options) => tenant_data::export(*options).await,
+        Command::Import(options) => tenant_data::import(*options).await,
         Command::Count(options) => tenant_data::count(*options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Tenant(command) => tenants::tenant(command).await,

@@ -60,7 +60,7 @@ pub async fn add(
     by: impl Into<AdminAuthor>,
 ) -> Result<TenantRecord, AdminError> {
     let profile = profile.keep(store, name).await?;
-    let config = TenantConfig { profile, settings, version: 0 };
+    let config = TenantConfig { profile, settings, ..TenantConfig::default() };
     match store.add_tenant(name, &config, by).await? {
         true => find(store, name).await,
         false => Err(AdminError::Conflict(format!("name {name} belongs to an existing tenant; choose another name"))),

@@ -319,7 +319,7 @@ fn done(caller: &Principal, status: StatusCode, body: Value) -> Result<ScimRespo
     Ok(ScimResponse::plain(Some(caller.key().clone()), status, body))
 }
 
-async fn render_tenant(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
+pub(super) async fn render_tenant(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
     let App { store, profiles, .. } = context.app();
     let profile = profiles.of(store, &tenant.name, &tenant.config.profile).await?;
     Ok(render::tenant(tenant, &profile))

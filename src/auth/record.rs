@@ -170,6 +170,8 @@ pub enum State {
     Expired,
     /// It was revoked.
     Revoked,
+    /// Its tenant is to end.
+    Closed,
 }
 
 impl State {
@@ -182,6 +184,7 @@ impl State {
             Self::Pending => "pending",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Closed => "closed",
         }
     }
 }
@@ -193,6 +196,7 @@ impl KeyRecord {
         match self {
             Self { revoked: Some(_), .. } => State::Revoked,
             _ if self.ends().is_some_and(|ends| ends <= now) => State::Expired,
+            _ if self.config.closes.is_some() => State::Closed,
             Self { not_before: Some(begins), .. } if *begins > now => State::Pending,
             Self { awaiting_activation: true, .. } => State::Waiting,
             _ if self.ends().is_some_and(|ends| ends.duration_since(now) < warns) => State::Expiring,

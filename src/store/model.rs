@@ -6,6 +6,7 @@ pub mod change;
 pub mod change_record;
 pub(super) mod credential;
 pub mod damage;
+pub mod format;
 pub mod group;
 pub mod hold;
 pub mod id;

@@ -212,6 +212,51 @@ const PLAIN: &[NonScimOperation] = &[
         success: (200, Some("VerifyPage")),
         refusals: &[400, 404],
     },
+    NonScimOperation {
+        route: "admin.tenants.delete",
+        description: "The keys are refused at once. After the waiting time, the worker deletes the data.",
+        tag: "Admin",
+        summary: "Delete a tenant after a time",
+        body: None,
+        success: (200, Some("Tenant")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.tenants.reopen",
+        description: "The keys work again. After the waiting time, the answer is 404.",
+        tag: "Admin",
+        summary: "Take the deletion of a tenant back",
+        body: None,
+        success: (200, Some("Tenant")),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.tenants.upgrade",
+        description: "Send the request once every function runs the same release.",
+        tag: "Admin",
+        summary: "Have the data of a tenant written in the newest format",
+        body: None,
+        success: (200, Some("TenantFormat")),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.export.get",
+        description: "Repeat the request with `nextCursor` until an answer has none.",
+        tag: "Admin",
+        summary: "Export the next part of the data of a tenant",
+        body: None,
+        success: (200, Some("ExportPage")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.import.post",
+        description: "What is there already is left, so a request may be repeated.",
+        tag: "Admin",
+        summary: "Import records of an export",
+        body: Some((JSON, "ImportRequest")),
+        success: (200, Some("ImportReport")),
+        refusals: &[400, 404],
+    },
 ];
 
 fn plain(route: &Route) -> Option<&'static NonScimOperation> {
@@ -265,7 +310,8 @@ pub(super) fn operation(route: &Route) -> Value {
     let parameters = match route.name {
         "admin.log.list" => log::parameters(),
         "admin.log.chain" => log::chain_parameters(),
-        "admin.verify.get" | "admin.verify.repair" => tenant_data::cursor_parameter(),
+        "admin.verify.get" | "admin.verify.repair" | "admin.export.get" => tenant_data::cursor_parameter(),
+        "admin.tenants.delete" => tenant_data::after_parameter(),
         _ if plain.tag == "Events" => events::parameters(),
         _ => Value::Null,
     };

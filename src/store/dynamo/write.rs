@@ -167,7 +167,7 @@ impl Write {
     pub(in crate::store) fn allow(mut self, guard: Guard, condition: &Condition) -> Self {
         if self.guard == guard {
             let text = self.condition_text(condition);
-            self.condition = self.condition.map(|before| format!("({before}) OR {text}"));
+            self.condition = self.condition.map(|before| format!("{before} OR {text}"));
         }
         self
     }

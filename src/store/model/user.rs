@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
+use super::format::note_format;
 use super::hold::{Hold, HoldError};
 use super::id::UserId;
 use super::record::{Author, Membership, Record};
+use super::signature::FORMER;
 use super::tenant::settings;
 use crate::auth::Tenant;
 use crate::scim::Document;
@@ -27,7 +29,31 @@ pub struct User {
     emails: Vec<String>,
     /// The groups, kept by membership writes, and their version.
     pub(in crate::store) membership: Membership,
+    /// Attributes of a newer release: a rename carries them over.
+    unknown: Item,
 }
+
+/// The attributes that this release writes. All others are a newer one's, the format among them.
+const ATTRIBUTES: [&str; 18] = [
+    "tenant",
+    "userName",
+    "id",
+    "externalId",
+    "email",
+    "hour",
+    "doc",
+    "ver",
+    "created",
+    "modified",
+    "by",
+    "how",
+    FORMER,
+    "req",
+    "settings",
+    "groupIds",
+    "gver",
+    "mby",
+];
 
 /// Why a write of a user did not happen.
 #[derive(Debug)]
@@ -66,6 +92,7 @@ impl User {
             key: keys.user_name.clone(),
             emails: keys.emails.clone(),
             membership: Membership::default(),
+            unknown: Item::new(),
         }
     }
 
@@ -98,7 +125,9 @@ impl User {
     }
 
     pub(in crate::store) fn item(&self, tenant: &Tenant, keys: &UserKeys, author: &Author) -> Item {
-        let mut item = user_key(tenant, &self.key);
+        let mut item = self.unknown.clone();
+        item.extend(user_key(tenant, &self.key));
+        note_format(&mut item);
         item.insert("id".into(), s(self.id.as_str()));
         item.insert("hour".into(), s(hour(self.record.modified)));
         self.record.write(&mut item, author);
@@ -133,8 +162,14 @@ impl User {
             key: text(item, "userName")?.to_owned(),
             emails: keys.emails,
             membership: Membership::read(item),
+            unknown: unknown(item),
         })
     }
+}
+
+fn unknown(item: &Item) -> Item {
+    let unknown = item.iter().filter(|(name, _)| !ATTRIBUTES.contains(&name.as_str()));
+    unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The hour of an instant, such as `2026-01-31T12`: hours sort as their texts do.

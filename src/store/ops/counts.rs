@@ -10,6 +10,7 @@ use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, b, instant, missing_attribute, optional_text, s};
 use crate::store::dynamo::tables::{BY_ID, Table};
 use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::format::check_format;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
@@ -109,6 +110,7 @@ impl Counts {
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
+        check_format(item)?;
         let bytes =
             item.get("n").and_then(|n| n.as_b().ok()).map(Blob::as_ref).ok_or_else(|| missing_attribute("n"))?;
         let (chunks, _) = bytes.as_chunks::<4>();
@@ -263,7 +265,8 @@ mod tests {
     #[test]
     fn a_new_stream_begins_anew_and_an_old_one_counts_no_more() {
         let mut counts = Counts::new(vec![0; BUCKETS]);
-        let of = |stream: &str, sequence: &str| UserChange { stream: stream.into(), ..change("3a-1", true, sequence, 1) };
+        let of =
+            |stream: &str, sequence: &str| UserChange { stream: stream.into(), ..change("3a-1", true, sequence, 1) };
         for (change, total) in [
             (change("3a-1", true, "900", 1), 1),
             // The label is new, the stream is not.

@@ -27,6 +27,7 @@ mod moves;
 mod pace;
 
 pub(in crate::store) use member_batch::Carrier;
+pub(in crate::store) use moves::join_group;
 
 /// Members that were looked up beforehand, by their ids.
 #[derive(Debug, Default)]

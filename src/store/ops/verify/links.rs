@@ -228,6 +228,9 @@ impl Store {
 
 fn job_finding(tenant: &Tenant, row: &Item, id: &str) -> Option<Finding> {
     if let Err(error) = DeferredJob::read(row) {
+        if matches!(error, StoreError::Newer(_)) {
+            return None;
+        }
         // What the job was to do is found by the other checks.
         let repair = delete(row).into_iter().collect();
         return Some(Finding::new(Check::JobUnreadable, id, error.to_string(), repair));

@@ -103,11 +103,10 @@ pub(super) fn of_user(tenant: &Tenant, item: &Item) -> Vec<Finding> {
 pub(super) fn of_group(tenant: &Tenant, group: &Group, item: &Item) -> Vec<Finding> {
     let id = group.id.as_str();
     let name = Some(&group.keys.name);
-    let attributes = [
-        (Check::GroupName, "name", name),
-        (Check::GroupExternalId, "externalId", group.keys.external_id.as_ref()),
-    ];
-    let is_wrong = |attribute: &str, value: Option<&String>| optional_text(item, attribute) != value.map(String::as_str);
+    let attributes =
+        [(Check::GroupName, "name", name), (Check::GroupExternalId, "externalId", group.keys.external_id.as_ref())];
+    let is_wrong =
+        |attribute: &str, value: Option<&String>| optional_text(item, attribute) != value.map(String::as_str);
     let wrong = attributes.into_iter().filter(|(_, attribute, value)| is_wrong(attribute, *value));
     wrong
         .map(|(check, attribute, value)| {

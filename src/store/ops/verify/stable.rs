@@ -53,7 +53,8 @@ impl Store {
             let Some(before) = readable(self.group(tenant, &id).await)? else { return Ok(None) };
             let row = self.link(row.clone()).await?;
             let Some(after) = readable(self.group(tenant, &id).await)? else { return Ok(None) };
-            let version = |group: &Option<Group>| group.as_ref().map(|group| (group.record.version, group.batch.clone()));
+            let version =
+                |group: &Option<Group>| group.as_ref().map(|group| (group.record.version, group.batch.clone()));
             if version(&before) == version(&after) {
                 return Ok(Some((after, row)));
             }

@@ -72,9 +72,8 @@ impl Store {
     /// Those of the rows that are not there.
     async fn missing_rows(&self, expected: Vec<Expected>) -> Result<Vec<Expected>, StoreError> {
         let rows = self.items(Table::Links, expected.iter().map(|expected| expected.row.clone()).collect()).await?;
-        let key = |row: &Item| {
-            (optional_text(row, "pk").map(str::to_owned), optional_text(row, "sk").map(str::to_owned))
-        };
+        let key =
+            |row: &Item| (optional_text(row, "pk").map(str::to_owned), optional_text(row, "sk").map(str::to_owned));
         let there: BTreeSet<_> = rows.iter().map(key).collect();
         Ok(expected.into_iter().filter(|expected| !there.contains(&key(&expected.row))).collect())
     }
