@@ -124,7 +124,7 @@ async fn what_a_later_release_has_written_is_neither_corrupt_nor_absent() {
         ("PATCH", &user, Some(patch(json!([{"op": "add", "path": "title", "value": "t"}])))),
         ("DELETE", &user, None),
         ("GET", "/Users", None),
-        ("GET", "/Users?filter=userName eq \"bob\"", None),
+        ("GET", "/Users?filter=userName+eq+%22bob%22", None),
         ("GET", &group, None),
         ("PUT", &group, Some(rename)),
         ("DELETE", &group, None),

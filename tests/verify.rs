@@ -158,9 +158,6 @@ fn damages() -> Vec<(&'static str, Break)> {
             item["hour"] = json!({"S": "1970-01-01T00"});
             t.call("PutItem", &json!({"TableName": "test-users", "Item": item}));
             t.update_bob("SET ver = :v", json!({":v": {"N": "9"}}));
-            // The count knows one user.
-            let counts = worker::recount(&t.harness.app.store, &Clock::System);
-            futures_util::FutureExt::now_or_never(counts);
         }),
         ("group.name", |t| t.update_team("SET #name = :v", json!({":v": {"S": "other"}}))),
         ("group.external-id", |t| t.update_team("SET externalId = :v", json!({":v": {"S": "T"}}))),
@@ -240,7 +237,10 @@ pub async fn each_damage() {
         assert_eq!(tenant.verify("GET").await, [], "before");
         damage(&tenant);
         let found = tenant.verify("GET").await;
-        assert_eq!(found, [(check.to_owned(), false)], "{number}: a look changes nothing");
+        let mut expected = vec![(check.to_owned(), false)];
+        // Who is there twice is counted twice.
+        expected.extend((check == "user.twice").then(|| ("count".to_owned(), false)));
+        assert_eq!(found, expected, "{number}: a look changes nothing");
         assert_eq!(tenant.verify("POST").await, [(check.to_owned(), true)], "{number}: {check} is mended");
         assert_eq!(tenant.verify("GET").await, [], "{number}: {check} after the repair");
         kinds.insert(check);
@@ -255,13 +255,14 @@ async fn all_damage_at_once_is_mended() {
     }
     let tenant = Tenant::new().await;
     let not_together = ["user.key", "user.twice", "batch.empty", "batch.unreadable", "member-row.membership"];
-    let mut count = 0;
-    for (_, damage) in damages().into_iter().filter(|(check, _)| !not_together.contains(check)) {
-        damage(&tenant);
-        count += 1;
+    let mut kinds = std::collections::BTreeSet::new();
+    for (check, damage) in damages().into_iter().filter(|(check, _)| !not_together.contains(check)) {
+        if kinds.insert(check) {
+            damage(&tenant);
+        }
     }
     let found = tenant.verify("POST").await;
-    assert!(found.len() + 8 >= count && found.iter().all(|(_, is_mended)| *is_mended), "{found:?}");
+    assert!(found.len() >= kinds.len() && found.iter().all(|(_, is_mended)| *is_mended), "{found:?}");
     tenant.harness.settle().await;
     worker::recount(&tenant.harness.app.store, &Clock::System).await.unwrap();
     assert_eq!(tenant.verify("POST").await, []);
@@ -325,7 +326,7 @@ async fn the_name_of_a_group_that_is_gone_is_claimed_by_the_next() {
     let left = group(&tenant.harness, json!({"displayName": "Left"})).await;
     tenant.put_row("acme#name#renamed", ".", json!({"g": {"S": GONE}}));
     let rename = patch(json!([{"op": "replace", "path": "displayName", "value": "Renamed"}]));
-    assert_eq!(tenant.harness.send("PATCH", &format!("/Groups/{left}"), rename).await.status, 200);
+    assert_eq!(tenant.harness.send("PATCH", &format!("/Groups/{left}"), rename).await.status, 204);
     assert_eq!(tenant.verify("GET").await, []);
     let again = tenant.harness.send("POST", "/Groups", json!({"displayName": "renamed"})).await;
     again.assert_error(409, "uniqueness");

@@ -117,8 +117,7 @@ fn store() -> Result<Store, String> {
 }
 
 fn need(name: &str) -> Result<String, String> {
-    variable(name)
-        .ok_or_else(|| format!("the environment variable {name} is not set; deploy with template.yaml, which sets it"))
+    variable(name).ok_or_else(|| format!("the environment variable {name} is not set; deploy with template.yaml"))
 }
 
 fn variable(name: &str) -> Option<String> {

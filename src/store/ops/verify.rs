@@ -13,7 +13,6 @@ use crate::limits::{MAX_VERIFIED_GROUPS, MAX_VERIFIED_KEYS, MAX_VERIFIED_USERS};
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, optional_text, s};
 use crate::store::dynamo::tables::{BY_ID, Table};
-use crate::store::dynamo::write::Write;
 use crate::store::model::damage::{Check, Damage, Examined};
 use crate::store::model::group::group_key;
 use crate::store::model::id::{UserId, random_token};
@@ -21,11 +20,14 @@ use crate::store::model::user::user_key;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
+mod finding;
 mod groups;
 mod links;
 mod repair;
 mod stable;
 mod users;
+
+use finding::Finding;
 
 /// How far an examination has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,25 +70,6 @@ pub struct VerifyPage {
     pub examined: Examined,
     /// Where to go on, if there is more.
     pub next: Option<VerifyPosition>,
-}
-
-/// Damage, and the writes that mend it: each under the condition that the damage is still there. None for what only
-/// somebody who knows better can mend.
-#[derive(Debug)]
-pub(super) struct Finding {
-    damage: Damage,
-    repair: Vec<Write>,
-}
-
-impl Finding {
-    pub(super) fn new(check: Check, target: &str, detail: impl Into<String>, repair: Vec<Write>) -> Self {
-        Self { damage: Damage::new(check, target, detail), repair }
-    }
-
-    /// A membership that is found from both of its sides, or from several, is one finding.
-    fn key(&self) -> (&'static str, String) {
-        (self.damage.check, self.damage.target.clone())
-    }
 }
 
 /// A page of one kind of items, examined.

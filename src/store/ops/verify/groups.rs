@@ -1,6 +1,7 @@
 //! Examines groups: their index attributes, their names, their pending changes, and the groups that they are members of.
 
-use super::{Finding, repair};
+use super::finding::Finding;
+use super::repair;
 use crate::auth::Tenant;
 use crate::store::dynamo::item::{Item, optional_text, s};
 use crate::store::dynamo::tables::Table;

@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Examination, Finding, VerifyPosition, limit};
+use super::finding::Finding;
+use super::{Examination, VerifyPosition, limit};
 use crate::auth::Tenant;
 use crate::limits::MAX_VERIFIED_ROWS;
 use crate::scim::membership::Ids;

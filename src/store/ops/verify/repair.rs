@@ -1,7 +1,7 @@
 //! What is wrong with a membership or an item, and the writes that mend it. The document and the member's own item are
 //! the truth: indexes and rows follow them.
 
-use super::Finding;
+use super::finding::Finding;
 use super::stable::MembershipState;
 use crate::auth::Tenant;
 use crate::scim::user::UserKeys;

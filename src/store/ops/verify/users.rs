@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, repair};
+use super::finding::Finding;
+use super::repair;
 use crate::auth::Tenant;
 use crate::store::dynamo::item::{Item, optional_text};
 use crate::store::dynamo::tables::Table;
