@@ -2,17 +2,17 @@
 
 use serde::Serialize;
 
-/// Writes [`Check`] and its table: variant, name, meaning.
+/// Writes [`DataCheck`] and its table: variant, name, meaning.
 macro_rules! checks {
     ($($variant:ident $name:literal $meaning:literal;)*) => {
         /// A rule that the items of a tenant keep. Each invariant of ARCHITECTURE.md that can be read from the tables is
         /// one or several.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Check {
+        pub enum DataCheck {
             $(#[doc = $meaning] $variant,)*
         }
 
-        impl Check {
+        impl DataCheck {
             /// Every check.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
@@ -78,7 +78,7 @@ pub struct Damage {
 
 impl Damage {
     /// What an examination finds.
-    pub fn new(check: Check, target: impl Into<String>, detail: impl Into<String>) -> Self {
+    pub fn new(check: DataCheck, target: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { check: check.as_str(), target: target.into(), detail: detail.into(), is_mended: false }
     }
 }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn each_check_has_a_name_of_its_own() {
-        let names: BTreeSet<_> = Check::ALL.iter().map(|check| check.as_str()).collect();
-        assert_eq!(names.len(), Check::ALL.len());
+        let names: BTreeSet<_> = DataCheck::ALL.iter().map(|check| check.as_str()).collect();
+        assert_eq!(names.len(), DataCheck::ALL.len());
     }
 }

@@ -13,7 +13,7 @@ use crate::limits::{MAX_VERIFIED_GROUPS, MAX_VERIFIED_KEYS, MAX_VERIFIED_USERS};
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, optional_text, s};
 use crate::store::dynamo::tables::{BY_ID, Table};
-use crate::store::model::damage::{Check, Damage, Examined};
+use crate::store::model::damage::{Damage, DataCheck, Examined};
 use crate::store::model::group::group_key;
 use crate::store::model::id::{UserId, random_token};
 use crate::store::model::user::user_key;
@@ -27,7 +27,7 @@ mod repair;
 mod stable;
 mod users;
 
-use finding::Finding;
+use finding::Contradiction;
 
 /// How far an examination has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ pub struct VerifyPage {
 /// A page of one kind of items, examined.
 #[derive(Debug, Default)]
 pub(super) struct Examination {
-    findings: Vec<Finding>,
+    findings: Vec<Contradiction>,
     examined: Examined,
     next: Option<VerifyPosition>,
 }
@@ -111,8 +111,8 @@ impl Store {
         Ok(VerifyPage { damages, examined, next })
     }
 
-    /// Whether the writes of a repair were made. A condition that does not hold says that somebody has changed it.
-    async fn mend(&self, finding: &Finding) -> Result<bool, StoreError> {
+    /// Whether a repair was written. A condition that does not hold says that somebody has changed it.
+    async fn mend(&self, finding: &Contradiction) -> Result<bool, StoreError> {
         if finding.repair.is_empty() {
             return Ok(false);
         }
@@ -183,7 +183,7 @@ impl Store {
         Ok(Examination { findings, next: Some(next), ..Examination::default() })
     }
 
-    async fn user_twice(&self, tenant: &Tenant, id: &str) -> Result<Option<Finding>, StoreError> {
+    async fn user_twice(&self, tenant: &Tenant, id: &str) -> Result<Option<Contradiction>, StoreError> {
         let items = self.items_of_user(tenant, id).await?;
         Ok(repair::older_double(tenant, id, &items))
     }
@@ -207,7 +207,7 @@ impl Store {
             true => format!("no count is stored, and there are {} users", report.users),
             false => format!("the stored counts are off by {} users; there are {}", report.drift, report.users),
         };
-        let damage = Damage { is_mended: report.is_corrected, ..Damage::new(Check::Count, "users", detail) };
+        let damage = Damage { is_mended: report.is_corrected, ..Damage::new(DataCheck::Count, "users", detail) };
         Ok(VerifyPage { damages: report.is_wrong().then_some(damage).into_iter().collect(), ..VerifyPage::default() })
     }
 }

@@ -83,7 +83,7 @@ pub struct ImportError {
 }
 
 /// What became of one record.
-enum Outcome {
+enum RecordOutcome {
     Created,
     Unchanged,
     Refused(String),
@@ -97,11 +97,11 @@ struct Joining {
 }
 
 impl ImportReport {
-    fn note(&mut self, record: usize, outcome: Outcome) {
+    fn note(&mut self, record: usize, outcome: RecordOutcome) {
         match outcome {
-            Outcome::Created => self.created += 1,
-            Outcome::Unchanged => self.unchanged += 1,
-            Outcome::Refused(detail) => self.errors.push(ImportError { record, detail }),
+            RecordOutcome::Created => self.created += 1,
+            RecordOutcome::Unchanged => self.unchanged += 1,
+            RecordOutcome::Refused(detail) => self.errors.push(ImportError { record, detail }),
         }
     }
 }
@@ -151,7 +151,7 @@ impl Store {
         tenant: &Tenant,
         author: &Author,
         (number, is_user, record): (usize, bool, ResourceRecord),
-    ) -> Result<(usize, Outcome), StoreError> {
+    ) -> Result<(usize, RecordOutcome), StoreError> {
         let outcome = match is_user {
             true => self.import_user(tenant, author, record).await?,
             false => self.import_group(tenant, author, record).await?,
@@ -164,15 +164,15 @@ impl Store {
         tenant: &Tenant,
         author: &Author,
         record: ResourceRecord,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<RecordOutcome, StoreError> {
         let Some(id) = UserId::parse(&record.id) else { return Ok(no_id()) };
         let record = match record.read() {
             Ok(record) => record,
-            Err(why) => return Ok(Outcome::Refused(why)),
+            Err(why) => return Ok(RecordOutcome::Refused(why)),
         };
         let keys = match UserKeys::of(&record.document) {
             Ok(keys) => keys,
-            Err(error) => return Ok(Outcome::Refused(format!("document: {}", error.detail))),
+            Err(error) => return Ok(RecordOutcome::Refused(format!("document: {}", error.detail))),
         };
         if let Some(there) = self.user(tenant, &id).await? {
             return Ok(same_or_refused(&there.record, &record));
@@ -180,9 +180,9 @@ impl Store {
         let mut user = User::new(id, Document::default(), &keys, author.at);
         user.record = record;
         match self.create_user(tenant, author, (&user, &keys), None).await {
-            Ok(()) => Ok(Outcome::Created),
+            Ok(()) => Ok(RecordOutcome::Created),
             Err(UserWriteError::UserNameTaken) => {
-                Ok(Outcome::Refused("userName belongs to another user; rename or delete that one".to_owned()))
+                Ok(RecordOutcome::Refused("userName belongs to another user; rename or delete that one".to_owned()))
             }
             Err(UserWriteError::Store(error)) => Err(error),
             Err(_) => Err(StoreError::Contended(1)),
@@ -194,24 +194,24 @@ impl Store {
         tenant: &Tenant,
         author: &Author,
         record: ResourceRecord,
-    ) -> Result<Outcome, StoreError> {
+    ) -> Result<RecordOutcome, StoreError> {
         let Some(id) = GroupId::parse(&record.id) else { return Ok(no_id()) };
         let record = match record.read() {
             Ok(record) => record,
-            Err(why) => return Ok(Outcome::Refused(why)),
+            Err(why) => return Ok(RecordOutcome::Refused(why)),
         };
         let keys = match GroupKeys::of(&record.document) {
             Ok(keys) => keys,
-            Err(error) => return Ok(Outcome::Refused(format!("document: {}", error.detail))),
+            Err(error) => return Ok(RecordOutcome::Refused(format!("document: {}", error.detail))),
         };
         if let Some(there) = self.group(tenant, &id).await? {
             return Ok(same_or_refused(&there.record, &record));
         }
         let group = Group { record, ..Group::new(id, Document::default(), &keys, author.at) };
         match self.write_group(author, &group, &creation(tenant, author, &group), 0).await {
-            Ok(()) => Ok(Outcome::Created),
+            Ok(()) => Ok(RecordOutcome::Created),
             Err(GroupError::NameTaken) => {
-                Ok(Outcome::Refused("displayName belongs to another group; rename or delete that one".to_owned()))
+                Ok(RecordOutcome::Refused("displayName belongs to another group; rename or delete that one".to_owned()))
             }
             Err(GroupError::Store(error)) => Err(error),
             Err(_) => Err(StoreError::Contended(1)),
@@ -224,8 +224,9 @@ impl Store {
         tenant: &Tenant,
         author: &Author,
         (group, joining): (String, Vec<Joining>),
-    ) -> Result<Vec<(usize, Outcome)>, StoreError> {
-        let refused = |why: &str| joining.iter().map(|join| (join.record, Outcome::Refused(why.to_owned()))).collect();
+    ) -> Result<Vec<(usize, RecordOutcome)>, StoreError> {
+        let refused =
+            |why: &str| joining.iter().map(|join| (join.record, RecordOutcome::Refused(why.to_owned()))).collect();
         let Some(id) = GroupId::parse(&group) else { return Ok(refused("group is no UUID")) };
         if self.group(tenant, &id).await?.is_none() {
             return Ok(refused("group does not exist; import the groups first"));
@@ -255,18 +256,18 @@ impl Store {
         author: &Author,
         group: &GroupId,
         joining: &[Joining],
-    ) -> Result<Option<Vec<(usize, Outcome)>>, StoreError> {
+    ) -> Result<Option<Vec<(usize, RecordOutcome)>>, StoreError> {
         let ids: Ids = joining.iter().map(|join| join.member.clone()).collect();
         let members = self.prefetch_in_turn(tenant, &ids).await?;
         let (mut writes, mut outcomes, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut seen = Ids::new();
         for join in joining {
             let outcome = match members.get(&join.member) {
-                _ if join.member == group.as_str() => Outcome::Refused("member is the group itself".to_owned()),
-                None => Outcome::Refused("member does not exist; import the users and groups first".to_owned()),
-                Some(member) if member.is_in(group.as_str()) || seen.contains(&member.id) => Outcome::Unchanged,
+                _ if join.member == group.as_str() => RecordOutcome::Refused("member is the group itself".to_owned()),
+                None => RecordOutcome::Refused("member does not exist; import the users and groups first".to_owned()),
+                Some(member) if member.is_in(group.as_str()) || seen.contains(&member.id) => RecordOutcome::Unchanged,
                 Some(member) if member.membership.groups.len() >= MAX_GROUPS_PER_USER => {
-                    Outcome::Refused(format!("member is in {MAX_GROUPS_PER_USER} groups already"))
+                    RecordOutcome::Refused(format!("member is in {MAX_GROUPS_PER_USER} groups already"))
                 }
                 Some(member) => {
                     bytes += member.bytes;
@@ -275,7 +276,7 @@ impl Store {
                     }
                     seen.insert(member.id.clone());
                     writes.extend(join_group(tenant, group, member, join.created));
-                    Outcome::Created
+                    RecordOutcome::Created
                 }
             };
             outcomes.push((join.record, outcome));
@@ -324,13 +325,15 @@ fn instant<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::E
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
-fn no_id() -> Outcome {
-    Outcome::Refused("id is no UUID".to_owned())
+fn no_id() -> RecordOutcome {
+    RecordOutcome::Refused("id is no UUID".to_owned())
 }
 
-fn same_or_refused(there: &Record, record: &Record) -> Outcome {
+fn same_or_refused(there: &Record, record: &Record) -> RecordOutcome {
     match there.document == record.document {
-        true => Outcome::Unchanged,
-        false => Outcome::Refused("id belongs to a resource that has changed since; delete it to import it".to_owned()),
+        true => RecordOutcome::Unchanged,
+        false => {
+            RecordOutcome::Refused("id belongs to a resource that has changed since; delete it to import it".to_owned())
+        }
     }
 }

@@ -1,12 +1,12 @@
 //! Examines groups: their index attributes, their names, their pending changes, and the groups that they are members of.
 
-use super::finding::Finding;
+use super::finding::Contradiction;
 use super::repair;
 use crate::auth::Tenant;
 use crate::store::dynamo::item::{Item, optional_text, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::damage::Check;
+use crate::store::model::damage::DataCheck;
 use crate::store::model::group::{Group, group_key};
 use crate::store::model::id::GroupId;
 use crate::store::model::job::{DeferredJob, complete};
@@ -18,7 +18,11 @@ use crate::store::{Store, StoreError};
 const BATCH: &str = "memberBatch";
 
 impl Store {
-    pub(super) async fn examine_groups(&self, tenant: &Tenant, items: &[Item]) -> Result<Vec<Finding>, StoreError> {
+    pub(super) async fn examine_groups(
+        &self,
+        tenant: &Tenant,
+        items: &[Item],
+    ) -> Result<Vec<Contradiction>, StoreError> {
         let mut findings = self.examine_parents(tenant, items).await?;
         let mut groups = Vec::new();
         for item in items {
@@ -44,7 +48,7 @@ impl Store {
     }
 
     /// A group that does not own its name.
-    async fn examine_name(&self, tenant: &Tenant, id: &str, row: &Item) -> Result<Option<Finding>, StoreError> {
+    async fn examine_name(&self, tenant: &Tenant, id: &str, row: &Item) -> Result<Option<Contradiction>, StoreError> {
         let Some((Some(group), there)) = self.group_and_row(tenant, id, row).await? else { return Ok(None) };
         if name_row(tenant, &group.keys.name).get("pk") != row.get("pk") {
             return Ok(None);
@@ -66,16 +70,16 @@ impl Store {
                 };
                 if other.is_some_and(|other| other.keys.name == group.keys.name) {
                     let detail = format!("the group {holder} has the same name");
-                    return Ok(Some(Finding::new(Check::GroupNameShared, id, detail, Vec::new())));
+                    return Ok(Some(Contradiction::new(DataCheck::GroupNameShared, id, detail, Vec::new())));
                 }
                 ("the row names a group that does not have the name", put.require(&Condition::equals("g", s(holder))))
             }
         };
-        Ok(Some(Finding::new(Check::GroupNameRow, id, detail, vec![put, held])))
+        Ok(Some(Contradiction::new(DataCheck::GroupNameRow, id, detail, vec![put, held])))
     }
 
     /// The job and the ids of a pending change.
-    async fn examine_batch(&self, tenant: &Tenant, id: &GroupId) -> Result<Vec<Finding>, StoreError> {
+    async fn examine_batch(&self, tenant: &Tenant, id: &GroupId) -> Result<Vec<Contradiction>, StoreError> {
         let Some(group) = self.group(tenant, id).await? else { return Ok(Vec::new()) };
         let Some(batch) = &group.batch else { return Ok(Vec::new()) };
         let job = batch_job(id.as_str(), &batch.request);
@@ -88,7 +92,7 @@ impl Store {
         if is_pending && !has_job {
             let held = Write::check(Table::Groups, group_key(tenant, id.as_str())).require(&pending);
             let put = new_job(tenant, &job, batch).row().require(&Condition::Absent("pk"));
-            findings.push(Finding::new(Check::BatchJob, id.as_str(), "the job is missing", vec![put, held]));
+            findings.push(Contradiction::new(DataCheck::BatchJob, id.as_str(), "the job is missing", vec![put, held]));
         }
         if is_pending && rows.is_empty() && !batch.is_whole {
             let header = Write::update(Table::Groups, group_key(tenant, id.as_str()));
@@ -96,7 +100,12 @@ impl Store {
             let end = vec![end, complete(tenant, &job, &batch.request)];
             // Without a job, there is none to end.
             let end = if has_job { end } else { end.into_iter().take(1).collect() };
-            findings.push(Finding::new(Check::BatchEmpty, id.as_str(), "the ids are missing; the change is lost", end));
+            findings.push(Contradiction::new(
+                DataCheck::BatchEmpty,
+                id.as_str(),
+                "the ids are missing; the change is lost",
+                end,
+            ));
         }
         Ok(findings)
     }
@@ -107,13 +116,13 @@ fn new_job(tenant: &Tenant, id: &str, batch: &MemberBatch) -> DeferredJob {
     DeferredJob::of_lost_batch(tenant, id, &batch.request, batch.at)
 }
 
-fn unreadable(tenant: &Tenant, item: &Item, error: &StoreError) -> Finding {
+fn unreadable(tenant: &Tenant, item: &Item, error: &StoreError) -> Contradiction {
     let id = optional_text(item, "id").unwrap_or("-");
     let without: Item = item.iter().filter(|(name, _)| *name != BATCH).map(|(n, v)| (n.clone(), v.clone())).collect();
     if MemberBatch::read(item).is_err() && Group::read(&without).is_ok() {
         let header = Write::update(Table::Groups, group_key(tenant, id)).remove(BATCH).increment("ver");
         let end = repair::at_version(header, item);
-        return Finding::new(Check::BatchUnreadable, id, "the change is lost", vec![end]);
+        return Contradiction::new(DataCheck::BatchUnreadable, id, "the change is lost", vec![end]);
     }
-    Finding::new(Check::GroupUnreadable, id, error.to_string(), Vec::new())
+    Contradiction::new(DataCheck::GroupUnreadable, id, error.to_string(), Vec::new())
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::Finding;
+use super::finding::Contradiction;
 use super::{Examination, VerifyPosition, limit};
 use crate::auth::Tenant;
 use crate::limits::MAX_VERIFIED_ROWS;
@@ -11,7 +11,7 @@ use crate::scim::membership::Ids;
 use crate::store::dynamo::item::{Item, optional_instant, optional_text, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::damage::{Check, Examined};
+use crate::store::model::damage::{DataCheck, Examined};
 use crate::store::model::group::group_key;
 use crate::store::model::id::GroupId;
 use crate::store::model::job::DeferredJob;
@@ -27,7 +27,7 @@ enum RowKind<'r> {
     Name,
     Email { email: &'r str, user: &'r str },
     Batch { group: &'r str, request: &'r str },
-    Job { id: &'r str },
+    Task { id: &'r str },
     Tombstone { id: &'r str },
 }
 
@@ -37,7 +37,7 @@ impl<'r> RowKind<'r> {
         let (pk, sk) = (optional_text(row, "pk")?, optional_text(row, "sk")?);
         let prefix = job_prefix(tenant);
         if pk.starts_with("job#") {
-            return Some(Self::Job { id: sk.strip_prefix(prefix.as_str())? });
+            return Some(Self::Task { id: sk.strip_prefix(prefix.as_str())? });
         }
         let (kind, rest) = pk.strip_prefix(prefix.as_str()).map(|rest| rest.split_once('#').unwrap_or((rest, "")))?;
         match kind {
@@ -90,7 +90,7 @@ impl Store {
                     batches.insert(batch, is_pending);
                     (!is_pending).then(|| left_of_batch(row, group))
                 }
-                Some(RowKind::Job { id }) => job_finding(tenant, row, id),
+                Some(RowKind::Task { id }) => job_finding(tenant, row, id),
                 Some(RowKind::Tombstone { id }) => self.examine_tombstone(tenant, row, id).await?,
                 Some(RowKind::Member { .. }) | None => None,
             });
@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// Members and groups are read many at a time; what does not fit is read again at one instant.
-    async fn examine_member_rows(&self, tenant: &Tenant, rows: &[Item]) -> Result<Vec<Finding>, StoreError> {
+    async fn examine_member_rows(&self, tenant: &Tenant, rows: &[Item]) -> Result<Vec<Contradiction>, StoreError> {
         let pairs: Vec<(&str, &str, &Item)> = rows
             .iter()
             .filter_map(|row| match RowKind::of(tenant, row)? {
@@ -145,14 +145,14 @@ impl Store {
         Ok(members.into_iter().flatten().map(|member| (member.id.clone(), member)).collect())
     }
 
-    async fn examine_name_row(&self, tenant: &Tenant, row: &Item) -> Result<Option<Finding>, StoreError> {
+    async fn examine_name_row(&self, tenant: &Tenant, row: &Item) -> Result<Option<Contradiction>, StoreError> {
         let holder = optional_text(row, "g").unwrap_or_default().to_owned();
         let gone = |detail: &str| {
             let write = match row.contains_key("g") {
                 true => delete(row).map(|write| write.require(&Condition::equals("g", s(&holder)))),
                 false => delete(row),
             };
-            Some(Finding::new(Check::NameRow, &holder, detail, write.into_iter().collect()))
+            Some(Contradiction::new(DataCheck::NameRow, &holder, detail, write.into_iter().collect()))
         };
         if GroupId::parse(&holder).is_none() {
             return Ok(gone("the row names no group"));
@@ -176,7 +176,7 @@ impl Store {
         row: &Item,
         email: &str,
         user: &str,
-    ) -> Result<Option<Finding>, StoreError> {
+    ) -> Result<Option<Contradiction>, StoreError> {
         let Some((found, Some(_))) = self.user_and_row(tenant, user, &key(row)).await? else { return Ok(None) };
         let detail = match &found {
             None => "the user does not exist",
@@ -185,7 +185,7 @@ impl Store {
         };
         let held = found.map(|user| Write::check(Table::Users, user.key(tenant)).require(&user.is_as_read()));
         let repair = delete(row).into_iter().chain(held).collect();
-        Ok(Some(Finding::new(Check::EmailRow, user, detail, repair)))
+        Ok(Some(Contradiction::new(DataCheck::EmailRow, user, detail, repair)))
     }
 
     /// Whether a row is of a batch that is pending, or is to be discarded by its job.
@@ -205,16 +205,22 @@ impl Store {
         Ok(is_of_group || there.is_none() || self.has_job(tenant, &job).await?)
     }
 
-    async fn examine_tombstone(&self, tenant: &Tenant, row: &Item, id: &str) -> Result<Option<Finding>, StoreError> {
+    async fn examine_tombstone(
+        &self,
+        tenant: &Tenant,
+        row: &Item,
+        id: &str,
+    ) -> Result<Option<Contradiction>, StoreError> {
         let has_job = self.has_job(tenant, id).await?;
         let living = self.living(tenant, id, row).await?;
         if living {
             let job = has_job.then(|| Write::delete(Table::Links, job_row(tenant, id)));
             let repair = delete(row).into_iter().chain(job).collect();
-            return Ok(Some(Finding::new(Check::TombstoneLiving, id, "the user or group exists", repair)));
+            return Ok(Some(Contradiction::new(DataCheck::TombstoneLiving, id, "the user or group exists", repair)));
         }
         let is_left = !has_job && self.link(key(row)).await?.is_some() && !self.has_job(tenant, id).await?;
-        let finding = || Finding::new(Check::TombstoneJob, id, "the job is missing", delete(row).into_iter().collect());
+        let finding =
+            || Contradiction::new(DataCheck::TombstoneJob, id, "the job is missing", delete(row).into_iter().collect());
         Ok(is_left.then(finding))
     }
 
@@ -227,14 +233,14 @@ impl Store {
     }
 }
 
-fn job_finding(tenant: &Tenant, row: &Item, id: &str) -> Option<Finding> {
+fn job_finding(tenant: &Tenant, row: &Item, id: &str) -> Option<Contradiction> {
     if let Err(error) = DeferredJob::read(row) {
         if matches!(error, StoreError::Newer(_)) {
             return None;
         }
         // What the job was to do is found by the other checks.
         let repair = delete(row).into_iter().collect();
-        return Some(Finding::new(Check::JobUnreadable, id, error.to_string(), repair));
+        return Some(Contradiction::new(DataCheck::JobUnreadable, id, error.to_string(), repair));
     }
     let right = job_row(tenant, id);
     if right.get("pk") == row.get("pk") {
@@ -243,12 +249,12 @@ fn job_finding(tenant: &Tenant, row: &Item, id: &str) -> Option<Finding> {
     let mut moved = row.clone();
     moved.extend(right);
     let repair = std::iter::once(Write::put(Table::Links, moved)).chain(delete(row)).collect();
-    Some(Finding::new(Check::JobLane, id, "no worker finds it", repair))
+    Some(Contradiction::new(DataCheck::JobLane, id, "no worker finds it", repair))
 }
 
-fn left_of_batch(row: &Item, group: &str) -> Finding {
+fn left_of_batch(row: &Item, group: &str) -> Contradiction {
     let target = format!("{group} {}", optional_text(row, "sk").unwrap_or_default());
-    Finding::new(Check::BatchRow, &target, "the change is not pending", delete(row).into_iter().collect())
+    Contradiction::new(DataCheck::BatchRow, &target, "the change is not pending", delete(row).into_iter().collect())
 }
 
 fn name_pk(tenant: &Tenant, name: &str) -> Option<String> {

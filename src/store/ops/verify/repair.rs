@@ -1,14 +1,14 @@
 //! What is wrong with a membership or an item, and the writes that mend it. The document and the member's own item are
 //! the truth: indexes and rows follow them.
 
-use super::finding::Finding;
+use super::finding::Contradiction;
 use super::stable::MembershipState;
 use crate::auth::Tenant;
 use crate::scim::user::UserKeys;
 use crate::store::dynamo::item::{Item, at, n, optional_instant, optional_number, optional_text, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::damage::Check;
+use crate::store::model::damage::DataCheck;
 use crate::store::model::group::{Group, group_key};
 use crate::store::model::member::{MemberKind, member_kind};
 use crate::store::model::member_item::Member;
@@ -17,33 +17,38 @@ use crate::store::model::user::{User, hour, user_key};
 use crate::store::rows::member_row;
 
 /// What is wrong with the two sides of a membership.
-pub(super) fn of_membership(tenant: &Tenant, group: &str, member: &str, state: &MembershipState) -> Option<Finding> {
+pub(super) fn of_membership(
+    tenant: &Tenant,
+    group: &str,
+    member: &str,
+    state: &MembershipState,
+) -> Option<Contradiction> {
     let target = format!("{group} {member}");
     let is_in = state.member.as_ref().is_some_and(|member| member.is_in(group));
-    let finding = |check, detail: &str, repair| Some(Finding::new(check, &target, detail, repair));
+    let finding = |check, detail: &str, repair| Some(Contradiction::new(check, &target, detail, repair));
     let delete = || Write::delete(Table::Links, member_row(tenant, group, member));
     match (&state.group, &state.member, &state.row) {
         _ if state.is_pending => None,
         (None, Some(there), row) if is_in => {
             let repair = vec![forget(there, group), delete()];
-            let check = if row.is_some() { Check::MemberRowGroup } else { Check::MembershipGroup };
+            let check = if row.is_some() { DataCheck::MemberRowGroup } else { DataCheck::MembershipGroup };
             finding(check, "the group does not exist", repair)
         }
-        (None, _, Some(_)) => finding(Check::MemberRowGroup, "the group does not exist", vec![delete()]),
+        (None, _, Some(_)) => finding(DataCheck::MemberRowGroup, "the group does not exist", vec![delete()]),
         (Some(_), None, Some(_)) => {
             let repair = vec![delete(), touch(tenant, group)];
-            finding(Check::MemberRowMember, "the member does not exist", repair)
+            finding(DataCheck::MemberRowMember, "the member does not exist", repair)
         }
         (Some(_), Some(there), Some(_)) if !is_in => {
             let repair = vec![delete(), unchanged(there), touch(tenant, group)];
-            finding(Check::MemberRowMembership, "the member does not name the group", repair)
+            finding(DataCheck::MemberRowMembership, "the member does not name the group", repair)
         }
         (Some(of), Some(there), None) if is_in => {
             let mut row = member_row(tenant, group, member);
             row.insert("created".into(), at(of.record.modified));
             row.insert("t".into(), s(type_name(there.kind)));
             let put = Write::put(Table::Links, row).require(&Condition::Absent("pk"));
-            finding(Check::MembershipRow, "the row is missing", vec![put, unchanged(there), touch(tenant, group)])
+            finding(DataCheck::MembershipRow, "the row is missing", vec![put, unchanged(there), touch(tenant, group)])
         }
         (Some(of), Some(there), Some(row)) => of_row(tenant, (of, there), row, &target),
         _ => None,
@@ -51,28 +56,33 @@ pub(super) fn of_membership(tenant: &Tenant, group: &str, member: &str, state: &
 }
 
 /// What is wrong with the row of a member that is one.
-fn of_row(tenant: &Tenant, (group, member): (&Group, &Member), row: &Item, target: &str) -> Option<Finding> {
+fn of_row(tenant: &Tenant, (group, member): (&Group, &Member), row: &Item, target: &str) -> Option<Contradiction> {
     let update = || {
         let key = member_row(tenant, group.id.as_str(), &member.id);
         Write::update(Table::Links, key).require(&Condition::Exists("pk"))
     };
     if member_kind(row) != member.kind {
         let repair = vec![update().set("t", s(type_name(member.kind)))];
-        return Some(Finding::new(Check::MemberRowType, target, format!("it is a {}", type_name(member.kind)), repair));
+        return Some(Contradiction::new(
+            DataCheck::MemberRowType,
+            target,
+            format!("it is a {}", type_name(member.kind)),
+            repair,
+        ));
     }
     if optional_instant(row, "created").is_none() {
         let repair = vec![update().set("created", at(group.record.modified))];
-        return Some(Finding::new(Check::MemberRowCreated, target, "the time is missing", repair));
+        return Some(Contradiction::new(DataCheck::MemberRowCreated, target, "the time is missing", repair));
     }
     None
 }
 
 /// The keys and index attributes of a user's item that its document contradicts.
-pub(super) fn of_user(tenant: &Tenant, item: &Item) -> Vec<Finding> {
+pub(super) fn of_user(tenant: &Tenant, item: &Item) -> Vec<Contradiction> {
     let id = optional_text(item, "id").unwrap_or("-");
     let user = match User::read(item) {
         Ok(user) => user,
-        Err(error) => return vec![Finding::new(Check::UserUnreadable, id, error.to_string(), Vec::new())],
+        Err(error) => return vec![Contradiction::new(DataCheck::UserUnreadable, id, error.to_string(), Vec::new())],
     };
     let Ok(keys) = UserKeys::of(&user.record.document) else { return Vec::new() };
     let key = user_key(tenant, &user.key);
@@ -82,42 +92,44 @@ pub(super) fn of_user(tenant: &Tenant, item: &Item) -> Vec<Finding> {
         moved.insert("userName".into(), s(&keys.user_name));
         let put = Write::put(Table::Users, moved).require(&Condition::Absent("tenant"));
         let repair = vec![put, at_version(Write::delete(Table::Users, key.clone()), item)];
-        findings.push(Finding::new(Check::UserKey, id, "the key is another name", repair));
+        findings.push(Contradiction::new(DataCheck::UserKey, id, "the key is another name", repair));
     }
     let hour = hour(user.record.modified);
     for (check, attribute, value) in [
-        (Check::UserExternalId, "externalId", keys.external_id.as_ref()),
-        (Check::UserEmail, "email", user.indexed_email()),
-        (Check::UserHour, "hour", Some(&hour)),
+        (DataCheck::UserExternalId, "externalId", keys.external_id.as_ref()),
+        (DataCheck::UserEmail, "email", user.indexed_email()),
+        (DataCheck::UserHour, "hour", Some(&hour)),
     ] {
         if optional_text(item, attribute) == value.map(String::as_str) {
             continue;
         }
         let write = Write::update(Table::Users, key.clone()).set_or_remove(attribute, value.map(s));
-        findings.push(Finding::new(check, id, difference(attribute, item), vec![at_version(write, item)]));
+        findings.push(Contradiction::new(check, id, difference(attribute, item), vec![at_version(write, item)]));
     }
     findings
 }
 
 /// The index attributes of a group's item that its document contradicts.
-pub(super) fn of_group(tenant: &Tenant, group: &Group, item: &Item) -> Vec<Finding> {
+pub(super) fn of_group(tenant: &Tenant, group: &Group, item: &Item) -> Vec<Contradiction> {
     let id = group.id.as_str();
     let name = Some(&group.keys.name);
-    let attributes =
-        [(Check::GroupName, "name", name), (Check::GroupExternalId, "externalId", group.keys.external_id.as_ref())];
+    let attributes = [
+        (DataCheck::GroupName, "name", name),
+        (DataCheck::GroupExternalId, "externalId", group.keys.external_id.as_ref()),
+    ];
     let is_wrong =
         |attribute: &str, value: Option<&String>| optional_text(item, attribute) != value.map(String::as_str);
     let wrong = attributes.into_iter().filter(|(_, attribute, value)| is_wrong(attribute, *value));
     wrong
         .map(|(check, attribute, value)| {
             let write = Write::update(Table::Groups, group_key(tenant, id)).set_or_remove(attribute, value.map(s));
-            Finding::new(check, id, difference(attribute, item), vec![at_version(write, item)])
+            Contradiction::new(check, id, difference(attribute, item), vec![at_version(write, item)])
         })
         .collect()
 }
 
 /// The older one of two items of one user goes.
-pub(super) fn older_double(tenant: &Tenant, id: &str, items: &[Item]) -> Option<Finding> {
+pub(super) fn older_double(tenant: &Tenant, id: &str, items: &[Item]) -> Option<Contradiction> {
     let version = |item: &&Item| (optional_number::<u64>(item, "ver"), optional_number::<i64>(item, "modified"));
     let newest = items.iter().max_by_key(version)?;
     let older = items.iter().find(|item| item.get("userName") != newest.get("userName"))?;
@@ -126,7 +138,7 @@ pub(super) fn older_double(tenant: &Tenant, id: &str, items: &[Item]) -> Option<
         at_version(Write::delete(Table::Users, key), older),
         at_version(Write::check(Table::Users, user_key(tenant, optional_text(newest, "userName")?)), newest),
     ];
-    Some(Finding::new(Check::UserTwice, id, "the older item goes", repair))
+    Some(Contradiction::new(DataCheck::UserTwice, id, "the older item goes", repair))
 }
 
 /// A write of an item as it was read.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::finding::Finding;
+use super::finding::Contradiction;
 use super::repair;
 use crate::auth::Tenant;
 use crate::store::dynamo::item::{Item, optional_text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::damage::Check;
+use crate::store::model::damage::DataCheck;
 use crate::store::model::record::id_set;
 use crate::store::model::user::User;
 use crate::store::rows::{email_row, member_row};
@@ -23,8 +23,12 @@ struct Expected {
 }
 
 impl Store {
-    pub(super) async fn examine_users(&self, tenant: &Tenant, items: &[Item]) -> Result<Vec<Finding>, StoreError> {
-        let mut findings: Vec<Finding> = items.iter().flat_map(|item| repair::of_user(tenant, item)).collect();
+    pub(super) async fn examine_users(
+        &self,
+        tenant: &Tenant,
+        items: &[Item],
+    ) -> Result<Vec<Contradiction>, StoreError> {
+        let mut findings: Vec<Contradiction> = items.iter().flat_map(|item| repair::of_user(tenant, item)).collect();
         let expected = items.iter().flat_map(|item| expected_rows(tenant, item)).collect();
         for missing in self.missing_rows(expected).await? {
             let finding = match &missing.group {
@@ -37,7 +41,11 @@ impl Store {
     }
 
     /// Looks at the memberships of a group in other groups, as at those of a user.
-    pub(super) async fn examine_parents(&self, tenant: &Tenant, items: &[Item]) -> Result<Vec<Finding>, StoreError> {
+    pub(super) async fn examine_parents(
+        &self,
+        tenant: &Tenant,
+        items: &[Item],
+    ) -> Result<Vec<Contradiction>, StoreError> {
         let mut findings = Vec::new();
         let expected = items.iter().flat_map(|item| expected_members(tenant, item)).collect();
         for missing in self.missing_rows(expected).await? {
@@ -54,19 +62,20 @@ impl Store {
         tenant: &Tenant,
         group: &str,
         member: &str,
-    ) -> Result<Option<Finding>, StoreError> {
+    ) -> Result<Option<Contradiction>, StoreError> {
         let state = self.membership_state(tenant, group, member).await?;
         Ok(state.and_then(|state| repair::of_membership(tenant, group, member, &state)))
     }
 
-    async fn examine_email(&self, tenant: &Tenant, missing: &Expected) -> Result<Option<Finding>, StoreError> {
+    async fn examine_email(&self, tenant: &Tenant, missing: &Expected) -> Result<Option<Contradiction>, StoreError> {
         let Some((Some(user), None)) = self.user_and_row(tenant, &missing.id, &missing.row).await? else {
             return Ok(None);
         };
         let is_expected = email_rows(tenant, &user).contains(&missing.row);
         let held = Write::check(Table::Users, user.key(tenant)).require(&user.is_as_read());
         let put = Write::put(Table::Links, missing.row.clone()).require(&Condition::Absent("pk"));
-        let finding = || Finding::new(Check::UserEmailRow, &missing.id, "the row is missing", vec![put, held]);
+        let finding =
+            || Contradiction::new(DataCheck::UserEmailRow, &missing.id, "the row is missing", vec![put, held]);
         Ok(is_expected.then(finding))
     }
 
