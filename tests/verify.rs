@@ -152,7 +152,7 @@ fn damages() -> Vec<(&'static str, Break)> {
             item["userName"] = json!({"S": "rob"});
             item["doc"] = json!({"S": "{\"userName\":\"rob\"}"});
             item["modified"] = json!({"N": "1"});
-            for name in ["email", "externalId", "groupIds"] {
+            for name in ["email", "externalId"] {
                 item.as_object_mut().unwrap().remove(name);
             }
             item["hour"] = json!({"S": "1970-01-01T00"});
@@ -281,6 +281,11 @@ async fn what_nothing_mends_is_named_and_left() {
     let found = tenant.verify("POST").await;
     let expected = [("user.unreadable".to_owned(), false), ("group.unreadable".to_owned(), false)];
     assert_eq!(found, expected);
+    let tenant = Tenant::new().await;
+    let mut double = tenant.item("groups", &json!({"tenant": {"S": "acme"}, "id": {"S": tenant.team}}));
+    double["id"] = json!({"S": GONE});
+    tenant.call("PutItem", &json!({"TableName": "test-groups", "Item": double}));
+    assert_eq!(tenant.verify("POST").await, [("group.name-shared".to_owned(), false)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,7 +32,7 @@ impl Store {
             }
         }
         let rows = groups.iter().map(|(group, _)| name_row(tenant, &group.keys.name)).collect();
-        let rows = self.items(Table::Links, rows).await?;
+        let rows = self.rows_there(rows).await?;
         for (group, item) in groups {
             findings.extend(repair::of_group(tenant, &group, item));
             let row = name_row(tenant, &group.keys.name);

@@ -79,9 +79,17 @@ impl Store {
         Ok(is_expected.then(finding))
     }
 
+    /// Those of the rows that are there. Each is asked for once: two damaged items may name one row.
+    pub(super) async fn rows_there(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StoreError> {
+        let key = |row: &Item| ["pk", "sk"].map(|name| optional_text(row, name).map(str::to_owned));
+        keys.sort_by_key(key);
+        keys.dedup();
+        self.items(Table::Links, keys).await
+    }
+
     /// Those of the rows that are not there.
     async fn missing_rows(&self, expected: Vec<Expected>) -> Result<Vec<Expected>, StoreError> {
-        let rows = self.items(Table::Links, expected.iter().map(|expected| expected.row.clone()).collect()).await?;
+        let rows = self.rows_there(expected.iter().map(|expected| expected.row.clone()).collect()).await?;
         let key =
             |row: &Item| (optional_text(row, "pk").map(str::to_owned), optional_text(row, "sk").map(str::to_owned));
         let there: BTreeSet<_> = rows.iter().map(key).collect();
