@@ -25,7 +25,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
 .PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
-	e2e e2e-policies e2e-bus local-invoke local-api bench soak takeover costs requirements clean
+	e2e e2e-policies e2e-bus tenant-data local-invoke local-api bench soak takeover costs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -202,6 +202,10 @@ soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group:
 takeover: ## Twenty processes killed (SIGKILL) in the middle of a change of 10,000 members; others finish it
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
 	python3 tests/takeover.py target/release/rollcall
+
+tenant-data: ## Export, import, verify and deletion of a tenant by the command line, next to rollcall serve
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	python3 tests/tenant_data.py target/debug/rollcall
 
 requirements: $(VENV)/done ## Lock the Python tools again, with hashes, after a change of a requirements.in
 	for folder in tests tests/e2e; do (cd $$folder && $(CURDIR)/$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \

@@ -23,10 +23,10 @@ LOG_GB = 0.50
 METRIC_MONTH = 0.30
 ALARM_MONTH = 0.10
 
-# Whatever the tenants: three metrics of each route and fourteen of all, if each is called every hour; and the alarms.
-ROUTES = 54
-METRICS = 3 * ROUTES + 14
-ALARMS = 21
+# Whatever the tenants: three metrics of each route and fifteen of all, if each is called every hour; and the alarms.
+ROUTES = 62
+METRICS = 3 * ROUTES + 15
+ALARMS = 22
 
 MEMORY_GB = 0.5
 SECONDS_A_REQUEST = 0.02

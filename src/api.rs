@@ -43,6 +43,7 @@ pub mod restore;
 pub mod route;
 pub mod search;
 mod sub_request;
+pub mod tenant_data;
 mod trace;
 pub mod users;
 mod write;

@@ -34,6 +34,7 @@ mod request_line;
 mod restore;
 mod serve;
 pub mod template;
+mod tenant_data;
 mod tenants;
 
 /// Printed below the help, and in the reference.
@@ -47,8 +48,8 @@ Examples:
 
 Exit status:
   0  the command did what it should; for doctor: nothing to change
-  1  the command failed; for doctor: something to change; for log verify: the log is broken
-  2  the command line is wrong; for doctor: the endpoint could not be checked; for log verify: nor could the log";
+  1  the command failed; for doctor: something to change; for log verify: the log is broken; for verify: damage was found
+  2  the command line is wrong; for doctor: the endpoint could not be checked; for log verify and verify: not examined";
 
 /// A SCIM 2.0 provisioning endpoint for AWS Lambda and DynamoDB.
 #[derive(Debug, Parser)]
@@ -92,6 +93,17 @@ enum Command {
     /// Undo what a key did, what a hold has counted, or what happened to some users
     #[command(after_help = restore::RESTORE_EXAMPLES)]
     Restore(Box<restore::RestoreOptions>),
+    /// Examine the data of a tenant, and mend it
+    #[command(after_help = tenant_data::VERIFY_EXAMPLES)]
+    Verify(Box<tenant_data::VerifyOptions>),
+    /// Count the users of a tenant, and correct the stored number
+    Count(Box<tenant_data::CountOptions>),
+    /// Print the users, groups and memberships of a tenant, one a line
+    #[command(after_help = tenant_data::EXPORT_EXAMPLES)]
+    Export(Box<tenant_data::ExportOptions>),
+    /// Take what export has printed, into this tenant or another
+    #[command(after_help = tenant_data::IMPORT_EXAMPLES)]
+    Import(Box<tenant_data::ImportOptions>),
     /// Explain which index answers a filter, and how much it reads
     Explain(explain::ExplainOptions),
     /// Check a SCIM endpoint as Entra ID and Okta use it, and report what to change
@@ -218,6 +230,10 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
     match cli.command {
         Command::Doctor(options) => return Ok(doctor::run(options).await),
         Command::Log(options) => return log::run(*options).await,
+        Command::Verify(options) => return Ok(tenant_data::verify(*options).await),
+        Command::Export(options) => tenant_data::export(*options).await,
+        Command::Import(options) => tenant_data::import(*options).await,
+        Command::Count(options) => tenant_data::count(*options).await,
         Command::Serve(options) => serve::run(options).await,
         Command::Tenant(command) => tenants::tenant(command).await,
         Command::Profile(command) => tenants::profile(&command),

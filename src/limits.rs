@@ -552,3 +552,44 @@ pub const TOKEN_REQUESTS_PER_SECOND: u32 = 20;
 /// How long in minutes an approval lasts at least, if the window ends before: Entra ID comes back with its next cycle, 40
 /// minutes later or more.
 pub const APPROVAL_MINUTES: i64 = 120;
+/// How long in seconds a difference between the counts and the users must last: the worker counts within a second or two.
+pub const COUNT_RECHECK_SECONDS: u64 = 3;
+
+/// Users that one request of an examination looks at: with 20 groups each, some 4,000 rows, a second or two.
+pub const MAX_VERIFIED_USERS: usize = 200;
+
+/// Groups that one request of an examination looks at.
+pub const MAX_VERIFIED_GROUPS: usize = 100;
+
+/// Rows of table `links` that one request of an examination reads, of whatever tenant.
+pub const MAX_VERIFIED_ROWS: usize = 2_000;
+
+/// Keys of users that one request of an examination compares: a page of the index of ids.
+pub const MAX_VERIFIED_KEYS: usize = 5_000;
+
+/// Attempts to read an item and its row at one instant, before an examination passes the pair over: what changes so often
+/// is written by many, and each of its writes keeps the rules.
+pub const MAX_VERIFY_ATTEMPTS: usize = 8;
+
+/// Users, groups or memberships on a page of an export: users of 2 KB are 1 MB, which is what DynamoDB reads at once.
+pub const MAX_EXPORTED_RESOURCES: usize = 500;
+
+/// Most records of one request of an import. Its bytes are bounded as every body's are.
+pub const MAX_IMPORTED_RECORDS: usize = 1_000;
+
+/// Records of an import that are written at the same time: an import leaves most of a partition's 1,000 write units a
+/// second to requests.
+pub const RECORDS_AT_ONCE: usize = 16;
+
+/// How long in seconds a deleted tenant waits for its end, if nobody says: a week, so that a mistake is noticed.
+pub const TENANT_CLOSING_SECONDS: i64 = 7 * 24 * 60 * 60;
+
+/// The longest that a deleted tenant waits for its end, in days: what is due to be deleted is not kept for a year.
+pub const MAX_TENANT_CLOSING_DAYS: i64 = 90;
+
+/// Items of a deleted tenant that the worker deletes at once. With its indexes, a user takes six write units.
+pub const PURGE_ITEMS: i32 = 50;
+
+/// How long in milliseconds the worker pauses after them: some 400 items a second, less than half of a partition's 1,000
+/// write units with the time that the deletion takes.
+pub const PURGE_PAUSE_MS: u64 = 100;

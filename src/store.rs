@@ -46,6 +46,9 @@ pub enum StoreError {
     /// An item is not what Rollcall writes.
     #[error("the item is not as it was written: {0}; restore it from a backup")]
     Corrupt(String),
+    /// A newer release has written an item in a form that this one cannot read.
+    #[error("an item has the format {0}, which a newer release writes")]
+    Newer(String),
     /// The item exists already.
     #[error("the item exists already; choose another id")]
     Exists,

@@ -35,16 +35,25 @@ pub const HANDLER: &str = "stream";
 /// Every access to a table that the work may need; the function's role allows no other.
 pub const ACCESS: AccessList = &[&[
     TablePermission::USERS_BY_ID,
+    TablePermission::USERS_QUERY,
     TablePermission::USERS_BATCH_GET,
+    TablePermission::USERS_BATCH_WRITE,
     TablePermission::USERS_UPDATE,
     TablePermission::GROUPS_GET,
     TablePermission::GROUPS_UPDATE,
     TablePermission::GROUPS_CHECK,
+    TablePermission::GROUPS_QUERY,
+    TablePermission::GROUPS_BATCH_WRITE,
     TablePermission::LINKS_GET,
     TablePermission::LINKS_QUERY,
     TablePermission::LINKS_PUT,
     TablePermission::LINKS_UPDATE,
     TablePermission::LINKS_DELETE,
+    TablePermission::LINKS_BATCH_WRITE,
+    TablePermission::TOKENS_QUERY,
+    TablePermission::TOKENS_BATCH_WRITE,
+    TablePermission::KEYS_PUT,
+    TablePermission::KEYS_BATCH_WRITE,
     TablePermission::KEYS_GET,
     TablePermission::KEYS_BATCH_GET,
     TablePermission::KEYS_QUERY,
@@ -93,6 +102,8 @@ pub struct StreamResponse {
     #[serde(skip)]
     bus_failures: u64,
     #[serde(skip)]
+    count_drift: Option<u64>,
+    #[serde(skip)]
     error: Option<String>,
 }
 
@@ -110,6 +121,11 @@ impl StreamResponse {
     /// How many lanes have events that the bus did not take.
     pub fn bus_failures(&self) -> u64 {
         self.bus_failures
+    }
+
+    /// By how many users the stored numbers of all tenants were off; none if they were not compared.
+    pub fn count_drift(&self) -> Option<u64> {
+        self.count_drift
     }
 
     /// Why the event must be handed over again as a whole.
@@ -176,7 +192,34 @@ async fn daily(store: &Store, clock: &Clock, channels: &Channels) -> StreamRespo
         None => 0,
         Some(bus) => feed::publish_all(store, bus).await,
     };
-    StreamResponse { bus_failures, ..StreamResponse::default() }
+    let count_drift = match check_counts(store).await {
+        Ok(drift) => Some(drift),
+        Err(error) => {
+            tracing::error!(%error, "users are not counted");
+            None
+        }
+    };
+    StreamResponse { bus_failures, count_drift, ..StreamResponse::default() }
+}
+
+/// Compares the stored number of users of every tenant with its users, and corrects it; by how many users all were off.
+///
+/// # Errors
+/// As the store's, where the tenants cannot be read.
+pub async fn check_counts(store: &Store) -> Result<u64, StoreError> {
+    let mut drift = 0;
+    for tenant in store.tenants().await? {
+        match store.check_counts(&tenant.name, true).await {
+            Ok(report) if report.is_wrong() => {
+                drift += report.drift;
+                let (tenant, users, off) = (tenant.name.as_str(), report.users, report.drift);
+                tracing::warn!(tenant, users, off, "the stored number of users was wrong; it is corrected");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, tenant = tenant.name.as_str(), "users are not counted"),
+        }
+    }
+    Ok(drift)
 }
 
 /// What is done once an hour: notices of tenants whose requests are refused.

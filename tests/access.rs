@@ -72,6 +72,11 @@ async fn every_declared_access_is_needed() {
     Box::pin(drive_operators(&harness)).await;
     Box::pin(drive_uses(&harness)).await;
     Box::pin(drive_restore(&harness)).await;
+    Box::pin(crate::verify::each_damage()).await;
+    Box::pin(crate::verify::crashes()).await;
+    Box::pin(crate::transfer::export_and_import()).await;
+    Box::pin(crate::tenant_end::end_of_a_tenant()).await;
+    Box::pin(drive_tenant_data(&harness)).await;
     let events = all_events(&harness).await;
     let admin = harness.operator().await;
     let user = events.iter().find_map(|event| event["user"]["id"].as_str()).unwrap();
@@ -148,6 +153,24 @@ async fn drive_operators(harness: &Harness) {
     ask("DELETE", &format!("{keys}/{id}"), Value::Null).await;
     let form = format!("grant_type=client_credentials&client_id={id}&client_secret={secret}");
     assert_eq!(harness.raw("POST", "/initech/oauth/token", form.into_bytes(), &[FORM]).await.status, 401);
+}
+
+/// What is done with a tenant as a whole, and is not driven by the tests of it.
+async fn drive_tenant_data(harness: &Harness) {
+    let admin = harness.operator().await;
+    let key = json!({"tenant": {"S": "globex"}, "keyId": {"S": "."}});
+    let body = json!({"TableName": "test-keys", "Key": key, "UpdateExpression": "SET #n = :v",
+        "ExpressionAttributeNames": {"#n": "format"}, "ExpressionAttributeValues": {":v": {"N": "0"}}});
+    assert_eq!(harness.engine.call("UpdateItem", body.to_string().as_bytes()).0, 200);
+    for (method, path) in [
+        ("POST", "/tenants/globex/upgrade"),
+        ("POST", "/tenants/acme/count"),
+        ("DELETE", "/tenants/globex"),
+        ("POST", "/tenants/globex/reopen"),
+    ] {
+        let reply = crate::admin::ask(harness, &admin, method, path, Value::Null).await;
+        assert_eq!(reply.status, 200, "{method} {path}: {reply:?}");
+    }
 }
 
 /// An access token of a new client that may do anything.

@@ -8,28 +8,38 @@ use crate::auth::{Credential, KeyRecord, TrustedSubject, jwt};
 use crate::scim::resource::date_time;
 use crate::store::model::tenant::TenantRecord;
 use crate::store::ops::automation::AutomationUser;
-use crate::tenant::Profile;
+use crate::tenant::{Profile, Settings};
 
 /// A tenant, with the path of its base URL and what its profile allows and requires.
 pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {
-    json!({
+    let mut fields = json!({
         "name": tenant.name.as_str(),
         "created": date_time(tenant.created),
         "profile": tenant.config.profile.to_string(),
         "path": profile.base_path(tenant.name.as_str()),
         "credentials": profile.credentials.iter().map(|kind| kind.as_str()).collect::<Vec<_>>(),
         "required": profile.required().map(ToString::to_string).collect::<Vec<_>>(),
-        "settings": {
-            "inviteAutomatically": tenant.config.settings.invite_automatically,
-            "onDeactivation": tenant.config.settings.on_deactivation.as_str(),
-            "protect": tenant.config.settings.protection.mode.as_str(),
-            "protectUsers": tenant.config.settings.protection.users.to_string(),
-            "protectWindow": tenant.config.settings.protection.window.to_string(),
-            "rate": tenant.config.settings.rate.to_string(),
-            "notify": tenant.notices.notify.texts(),
-            "silentAfter": tenant.notices.silent_after.to_string(),
-            "failingAbove": tenant.notices.failing_above.to_string(),
-        },
+        "settings": settings(tenant),
+    });
+    if let (Some(fields), Some(closes)) = (fields.as_object_mut(), tenant.config.closes) {
+        fields.insert("closes".to_owned(), json!(date_time(closes)));
+    }
+    fields
+}
+
+/// The settings of a tenant.
+pub fn settings(tenant: &TenantRecord) -> Value {
+    let (settings, notices) = (tenant.config.settings, &tenant.notices);
+    json!({
+        "inviteAutomatically": settings.invite_automatically,
+        "onDeactivation": settings.on_deactivation.as_str(),
+        "protect": settings.protection.mode.as_str(),
+        "protectUsers": settings.protection.users.to_string(),
+        "protectWindow": settings.protection.window.to_string(),
+        "rate": settings.rate.to_string(),
+        "notify": notices.notify.texts(),
+        "silentAfter": notices.silent_after.to_string(),
+        "failingAbove": notices.failing_above.to_string(),
     })
 }
 

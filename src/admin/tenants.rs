@@ -85,7 +85,7 @@ pub async fn create(
     by: impl Into<AdminAuthor>,
 ) -> Result<TenantRecord, AdminError> {
     let (profile, by) = (profile.keep(store, name).await?, by.into());
-    let config = TenantConfig { profile, settings, version: 0 };
+    let config = TenantConfig { profile, settings, ..TenantConfig::default() };
     match store.create_tenant(name, &config, &notices, by.clone()).await? {
         true if dry_run::is_on() => Ok(TenantRecord { name: name.clone(), created: by.at, config, notices }),
         true => find(store, name).await,

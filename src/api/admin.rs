@@ -340,7 +340,7 @@ fn done(caller: &Principal, status: StatusCode, body: Value) -> Result<ScimRespo
     Ok(ScimResponse::plain(Some(caller.key().clone()), status, body))
 }
 
-async fn render_tenant(
+pub(super) async fn render_tenant(
     context: &RequestContext<'_>,
     tenant: &TenantRecord,
     chosen: Option<&Chosen>,

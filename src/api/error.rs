@@ -26,6 +26,10 @@ impl From<StoreError> for ScimError {
             StoreError::Full(_) => {
                 Self::new(ErrorCode::StoreFull, "this tenant's store is full; ask the operator of the application")
             }
+            StoreError::Newer(_) => Self::retry(
+                ErrorCode::NewerFormat,
+                "a newer release has written this resource; send the request again after Retry-After",
+            ),
             StoreError::Exists => Self::uniqueness("the id is taken; send the request again"),
             StoreError::Refused(_) | StoreError::Corrupt(_) => Self::new(
                 ErrorCode::Misconfigured,

@@ -9,7 +9,8 @@ use http::Method;
 use super::context::Route;
 use super::path::Base;
 use super::{
-    admin, bulk, discovery, events, group_members, groups, history, hold, log, me, oauth, restore, search, users,
+    admin, bulk, discovery, events, group_members, groups, history, hold, log, me, oauth, restore, search, tenant_data,
+    users,
 };
 use crate::auth::Scope;
 
@@ -86,6 +87,14 @@ routes! {
     GET     Admin     "/tenants/{tenant}/events"                    "admin.events.list"     Admin [AUTHENTICATE READ_FEED]     events::list_of_tenant;
     GET     Admin     "/tenants/{tenant}/log"                       "admin.log.list"        Admin [AUTHENTICATE READ_LOG]      log::list;
     GET     Admin     "/tenants/{tenant}/log/chain"                 "admin.log.chain"       Admin [AUTHENTICATE READ_FEED]     log::chain;
+    DELETE  Admin     "/tenants/{tenant}"                           "admin.tenants.delete"  Admin [CLOSE_TENANT]               tenant_data::close;
+    POST    Admin     "/tenants/{tenant}/reopen"                    "admin.tenants.reopen"  Admin [REOPEN_TENANT]              tenant_data::reopen;
+    POST    Admin     "/tenants/{tenant}/upgrade"                   "admin.tenants.upgrade" Admin [AUTHENTICATE RAISE_FORMAT]  tenant_data::upgrade;
+    GET     Admin     "/tenants/{tenant}/export"                    "admin.export.get"      Admin [AUTHENTICATE EXPORT_TENANT] tenant_data::export;
+    POST    Admin     "/tenants/{tenant}/import"                    "admin.import.post"     Admin [AUTHENTICATE IMPORT_TENANT] tenant_data::import;
+    POST    Admin     "/tenants/{tenant}/count"                     "admin.count.post"      Admin [AUTHENTICATE COUNT_TENANT]  tenant_data::count;
+    GET     Admin     "/tenants/{tenant}/verify"                    "admin.verify.get"      Admin [AUTHENTICATE VERIFY_TENANT] tenant_data::verify;
+    POST    Admin     "/tenants/{tenant}/verify"                    "admin.verify.repair"   Admin [AUTHENTICATE VERIFY_TENANT REPAIR_TENANT] tenant_data::repair;
 }
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.

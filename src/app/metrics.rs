@@ -117,6 +117,17 @@ impl Observer {
         }
     }
 
+    /// Reports by how many users the stored numbers of users were off.
+    pub fn record_count_drift(&self, users: u64) {
+        match self {
+            Self::Log => tracing::debug!(users, "counts"),
+            Self::EmbeddedMetrics(namespace) => {
+                let now = jiff::Timestamp::now().as_millisecond();
+                println!("{}", feed_metrics(namespace, ("CountDrift", "Count"), users, now));
+            }
+        }
+    }
+
     /// Reports how many lanes of a batch have events that the bus did not take; nothing of none.
     pub fn record_bus_failures(&self, count: u64) {
         match self {

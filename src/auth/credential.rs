@@ -253,6 +253,7 @@ impl PresentedCredential {
             State::Revoked => return Err(reject(Denial::Revoked, record)),
             State::Expired => return Err(reject(Denial::Expired, record)),
             State::Pending => return Err(reject(Denial::NotYetValid, record)),
+            State::Closed => return Err(reject(Denial::TenantClosed, record)),
             State::Waiting => return Err(reject(Denial::AutomationUserInactive, record)),
             State::Live | State::Expiring => {}
         }

@@ -30,6 +30,7 @@ impl Rejection {
             Denial::Expired | Denial::LifeTooLong => Some((key, "expired")),
             Denial::NotYetValid => Some((key, "pending")),
             Denial::AutomationUserInactive => Some((key, "waiting")),
+            Denial::TenantClosed => Some((key, "closed")),
             Denial::Scope | Denial::Replayed => Some((key, "ok")),
             _ => None,
         }
@@ -63,6 +64,8 @@ pub enum Denial {
     NotYetValid,
     /// Its automation user was never activated.
     AutomationUserInactive,
+    /// Its tenant is to end.
+    TenantClosed,
     /// A JWT of an identity provider that lives longer than is accepted.
     LifeTooLong,
     /// An assertion that was used before.

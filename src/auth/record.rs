@@ -173,6 +173,8 @@ pub enum State {
     Expired,
     /// It was revoked.
     Revoked,
+    /// Its tenant is to end.
+    Closed,
 }
 
 impl State {
@@ -185,6 +187,7 @@ impl State {
             Self::Pending => "pending",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Closed => "closed",
         }
     }
 }
@@ -196,6 +199,7 @@ impl KeyRecord {
         match self {
             Self { revoked: Some(_), .. } => State::Revoked,
             _ if self.ends().is_some_and(|ends| ends <= now) => State::Expired,
+            _ if self.config.closes.is_some() => State::Closed,
             Self { not_before: Some(begins), .. } if *begins > now => State::Pending,
             Self { awaiting_activation: true, .. } => State::Waiting,
             _ if self.ends().is_some_and(|ends| ends.duration_since(now) < warns) => State::Expiring,

@@ -76,6 +76,7 @@ async fn work(store: &Store, channels: &Channels, observer: &Observer) -> Result
         let answer = Box::pin(worker::handle_with(store, &Clock::System, channels, event.payload)).await;
         answer.feed_lag().into_iter().for_each(|milliseconds| observer.record_feed_lag(milliseconds));
         observer.record_bus_failures(answer.bus_failures());
+        answer.count_drift().into_iter().for_each(|users| observer.record_count_drift(users));
         if let Some(error) = answer.error() {
             return Err(Error::from(error.to_owned()));
         }
@@ -117,8 +118,7 @@ fn store() -> Result<Store, String> {
 }
 
 fn need(name: &str) -> Result<String, String> {
-    variable(name)
-        .ok_or_else(|| format!("the environment variable {name} is not set; deploy with template.yaml, which sets it"))
+    variable(name).ok_or_else(|| format!("the environment variable {name} is not set; deploy with template.yaml"))
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -12,6 +12,7 @@ mod non_scim;
 mod operation_target;
 mod parameters;
 mod responses;
+mod tenant_data;
 
 use operation_target::{OperationTarget, TargetForm};
 

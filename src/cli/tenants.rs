@@ -1,6 +1,7 @@
 //! `rollcall tenant` and `rollcall profile`.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -18,6 +19,15 @@ use crate::tenant::{
 const CREATE_EXAMPLES: &str = "\
 Example:
   rollcall tenant create acme --profile jostle --invite --on-deactivation suspend";
+
+/// Printed below the help of `tenant delete`.
+const DELETE_EXAMPLES: &str = "\
+Examples:
+  rollcall export acme > acme.ndjson
+  rollcall tenant delete acme --after 14d
+  rollcall tenant reopen acme
+
+Nobody can create a tenant of that name again.";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum TenantCommand {
@@ -56,6 +66,31 @@ pub(super) enum TenantCommand {
         #[command(flatten)]
         deployment: ChangeOptions,
     },
+    /// Delete a tenant: its keys are refused at once, its data is deleted after a time
+    #[command(after_help = DELETE_EXAMPLES)]
+    Delete {
+        /// The tenant
+        name: TenantName,
+        /// How long the data waits for its end, such as 7d, 12h, 30m or 0s
+        #[arg(long, value_name = "TIME", default_value = "7d")]
+        after: WaitingTime,
+        #[command(flatten)]
+        operator: OperatorOptions,
+    },
+    /// Take the deletion of a tenant back, as long as its data waits: its keys work again
+    Reopen {
+        /// The tenant
+        name: TenantName,
+        #[command(flatten)]
+        operator: OperatorOptions,
+    },
+    /// Have the data of a tenant written in the newest format, once every function runs this release
+    Upgrade {
+        /// The tenant
+        name: TenantName,
+        #[command(flatten)]
+        operator: OperatorOptions,
+    },
     /// List the tenants, one a line
     List {
         #[command(flatten)]
@@ -63,6 +98,24 @@ pub(super) enum TenantCommand {
         #[command(flatten)]
         operator: OperatorOptions,
     },
+}
+
+/// How long something waits, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WaitingTime(i64);
+
+impl FromStr for WaitingTime {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let why = || format!("{text} is not a time; write one such as 7d, 12h, 30m or 0s");
+        let units = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
+        let parsed = units.into_iter().find_map(|(unit, seconds)| {
+            let number: u32 = text.strip_suffix(unit)?.parse().ok()?;
+            i64::from(number).checked_mul(seconds)
+        });
+        parsed.map(Self).ok_or_else(why)
+    }
 }
 
 /// What of a tenant is to change.
@@ -179,6 +232,28 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
                 text(&tenant, "path"),
                 credential_types(&tenant)
             ));
+        }
+        TenantCommand::Delete { name, after, operator } => {
+            let path = format!("/tenants/{name}?afterSeconds={}", after.0);
+            let tenant = operator.open().await?.ask(Method::DELETE, &path, None).await?;
+            eprintln!(
+                "The keys of {name} are refused from now on. The worker deletes its data after {}. To take that back: \
+                 rollcall tenant reopen {name}",
+                text(&tenant, "closes")
+            );
+        }
+        TenantCommand::Reopen { name, operator } => {
+            operator.open().await?.ask(Method::POST, &format!("/tenants/{name}/reopen"), None).await?;
+            eprintln!("The tenant {name} stays, and its keys work again.");
+        }
+        TenantCommand::Upgrade { name, operator } => {
+            let path = format!("/tenants/{name}/upgrade");
+            let answer = operator.open().await?.ask(Method::POST, &path, None).await?;
+            let format = answer.get("format").map_or_else(String::new, Value::to_string);
+            match answer.get("raised").and_then(Value::as_bool) {
+                Some(true) => eprintln!("The data of {name} is written in format {format} from now on."),
+                _ => eprintln!("The data of {name} is written in format {format} already."),
+            }
         }
         TenantCommand::List { output, operator } => {
             let answer = operator.open().await?.ask(Method::GET, "/tenants", None).await?;

@@ -5,6 +5,8 @@ pub mod chain;
 pub mod change;
 pub mod change_record;
 pub(super) mod credential;
+pub mod damage;
+pub mod format;
 pub mod group;
 pub(super) mod history;
 pub mod hold;

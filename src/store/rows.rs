@@ -46,7 +46,8 @@ impl Store {
     }
 }
 
-fn email_row(tenant: &Tenant, email: &str, id: &str) -> Item {
+/// The key of the row of a further e-mail address.
+pub(super) fn email_row(tenant: &Tenant, email: &str, id: &str) -> Item {
     Item::from([("pk".to_owned(), s(email_partition(tenant, email))), ("sk".to_owned(), s(id))])
 }
 

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
+
 use crate::tenant::{ProfileRef, Protection, TenantRate};
 
 /// What a tenant is like, as the tenant's own record says, or a copy of it.
@@ -13,6 +15,8 @@ pub struct TenantConfig {
     pub profile: ProfileRef,
     /// Its settings.
     pub settings: Settings,
+    /// When the tenant ends, once an operator has decided it: from the decision on its keys are refused.
+    pub closes: Option<Timestamp>,
     /// Grows with every change, so that a copy that is behind differs from one that is not. 0 for a tenant that was created
     /// before there were profiles.
     pub version: u64,

@@ -1,7 +1,7 @@
 //! From change records of users and groups to the counts and the feed, tenant by tenant.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use futures_util::future::try_join;
 
@@ -12,8 +12,9 @@ use crate::app::bus::EventBus;
 use crate::app::profile_cache::Profiles;
 use crate::store::dynamo::tables::Table;
 use crate::store::model::change_record::{ChangeRecord, ChangedItem};
+use crate::store::model::tenant::TenantLife;
 use crate::store::{Store, StoreError};
-use crate::tenant::{Profile, TenantName};
+use crate::tenant::{TenantConfig, TenantName};
 
 /// Those of every tenant that has come by.
 static PROFILES: LazyLock<Profiles> = LazyLock::new(Profiles::default);
@@ -58,13 +59,21 @@ pub(super) async fn write(
     for ((tenant, is_of_users), records) in lanes {
         let Ok(tenant) = tenant.parse::<TenantName>() else { continue };
         let table = if is_of_users { Table::Users } else { Table::Groups };
+        let config = match store.tenant_life(&tenant).await {
+            // Its own end writes these.
+            Ok(TenantLife::Ended) => continue,
+            Ok(TenantLife::Living(record)) => Ok(record.config),
+            Ok(TenantLife::Absent) => Ok(TenantConfig::default()),
+            Err(error) => Err(error),
+        };
         let written = async {
+            let config = config?;
             let events = async {
                 if channels.bus.is_some() {
                     // Noted before there is anything to put, so that nothing of this batch is left out.
                     store.published(&tenant, table).await?;
                 }
-                let profile = profile(store, &tenant).await?;
+                let profile = PROFILES.of(store, &tenant, &config.profile).await?;
                 store.write_changes(&tenant, &profile.schemas, &records).await
             };
             try_join(count(store, clock, &tenant, &records), events).await
@@ -132,12 +141,6 @@ async fn note(store: &Store, clock: &Clock, presence: &Presence, records: &[Chan
         presence.note(store, clock, table, oldest).await?;
     }
     Ok(())
-}
-
-/// What the users and groups of a tenant are like.
-async fn profile(store: &Store, tenant: &TenantName) -> Result<Arc<Profile>, StoreError> {
-    let config = store.tenant(tenant).await?.map(|tenant| tenant.config).unwrap_or_default();
-    PROFILES.of(store, tenant, &config.profile).await
 }
 
 async fn count(store: &Store, clock: &Clock, tenant: &TenantName, records: &[ChangeRecord]) -> Result<(), StoreError> {

@@ -189,3 +189,76 @@ pub(super) const LIST_TENANTS: &[P] = &[P::KEYS_SCAN];
 
 /// A tenant's record, and its counter.
 pub(super) const CREATE_TENANT: &[P] = &[P::KEYS_PUT, P::LINKS_PUT, P::CHANGES_PUT_ADMIN_ACTION];
+
+/// The number of a tenant's users, and the users that it is of.
+pub(super) const COUNT_TENANT: &[P] = &[P::USERS_BY_ID, P::LINKS_GET, P::LINKS_PUT];
+
+/// Everything that a tenant has of users, groups and links.
+pub(super) const VERIFY_TENANT: &[P] = &[
+    P::USERS_QUERY,
+    P::USERS_BY_ID,
+    P::USERS_BATCH_GET,
+    P::GROUPS_GET,
+    P::GROUPS_BATCH_GET,
+    P::GROUPS_QUERY,
+    P::LINKS_GET,
+    P::LINKS_BATCH_GET,
+    P::LINKS_QUERY,
+    P::LINKS_SCAN,
+];
+
+/// What mends it.
+pub(super) const REPAIR_TENANT: &[P] = &[
+    P::USERS_PUT,
+    P::USERS_UPDATE,
+    P::USERS_DELETE,
+    P::USERS_CHECK,
+    P::GROUPS_UPDATE,
+    P::GROUPS_CHECK,
+    P::LINKS_PUT,
+    P::LINKS_UPDATE,
+    P::LINKS_DELETE,
+];
+
+/// A tenant's record and the copies on its keys, and the job that ends it.
+pub(super) const CLOSE_TENANT: &[P] = &[
+    P::KEYS_GET,
+    P::TOKENS_GET,
+    P::KEYS_PUT,
+    P::KEYS_UPDATE,
+    P::KEYS_QUERY,
+    P::LINKS_PUT,
+    P::CHANGES_PUT_ADMIN_ACTION,
+    P::CHANGES_PUT_REFUSAL,
+];
+
+/// The same, without the job.
+pub(super) const REOPEN_TENANT: &[P] = &[
+    P::KEYS_GET,
+    P::TOKENS_GET,
+    P::KEYS_PUT,
+    P::KEYS_UPDATE,
+    P::KEYS_QUERY,
+    P::LINKS_DELETE,
+    P::CHANGES_PUT_ADMIN_ACTION,
+    P::CHANGES_PUT_REFUSAL,
+];
+
+/// Users, groups and memberships, one after the other.
+pub(super) const EXPORT_TENANT: &[P] = &[P::USERS_BY_ID, P::GROUPS_GET, P::GROUPS_QUERY, P::LINKS_QUERY];
+
+/// New users, groups and memberships.
+pub(super) const IMPORT_TENANT: &[P] = &[
+    P::USERS_BY_ID,
+    P::USERS_BATCH_GET,
+    P::USERS_PUT,
+    P::USERS_UPDATE,
+    P::GROUPS_GET,
+    P::GROUPS_PUT,
+    P::GROUPS_UPDATE,
+    P::GROUPS_CHECK,
+    P::LINKS_PUT,
+];
+
+/// A tenant's record.
+pub(super) const RAISE_FORMAT: &[P] = &[P::KEYS_PUT];

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{events, log, reference, responses};
+use super::{events, log, reference, responses, tenant_data};
 use crate::api::{Base, Route};
 
 /// One operation.
@@ -230,6 +230,78 @@ const PLAIN: &[NonScimOperation] = &[
         success: (200, Some("ChainPage")),
         refusals: &[400, 404],
     },
+    NonScimOperation {
+        route: "admin.count.post",
+        description: "The answer states by how many users the stored number was off.",
+        tag: "Admin",
+        summary: "Count the users of a tenant, and correct the stored number",
+        body: None,
+        success: (200, Some("CountReport")),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.verify.get",
+        description: "Repeat the request with `nextCursor` until an answer has none.",
+        tag: "Admin",
+        summary: "Examine the next part of the data of a tenant",
+        body: None,
+        success: (200, Some("VerifyPage")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.verify.repair",
+        description: "Repeat the request with `nextCursor` until an answer has none.",
+        tag: "Admin",
+        summary: "Examine the next part of the data of a tenant, and mend it",
+        body: None,
+        success: (200, Some("VerifyPage")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.tenants.delete",
+        description: "The keys are refused at once. After the waiting time, the worker deletes the data.",
+        tag: "Admin",
+        summary: "Delete a tenant after a time",
+        body: None,
+        success: (200, Some("Tenant")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.tenants.reopen",
+        description: "The keys work again. After the waiting time, the answer is 404.",
+        tag: "Admin",
+        summary: "Take the deletion of a tenant back",
+        body: None,
+        success: (200, Some("Tenant")),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.tenants.upgrade",
+        description: "Send the request once every function runs the same release.",
+        tag: "Admin",
+        summary: "Have the data of a tenant written in the newest format",
+        body: None,
+        success: (200, Some("TenantFormat")),
+        refusals: &[404],
+    },
+    NonScimOperation {
+        route: "admin.export.get",
+        description: "Repeat the request with `nextCursor` until an answer has none.",
+        tag: "Admin",
+        summary: "Export the next part of the data of a tenant",
+        body: None,
+        success: (200, Some("ExportPage")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.import.post",
+        description: "What is there already is left, so a request may be repeated.",
+        tag: "Admin",
+        summary: "Import records of an export",
+        body: Some((JSON, "ImportRequest")),
+        success: (200, Some("ImportReport")),
+        refusals: &[400, 404],
+    },
 ];
 
 fn plain(route: &Route) -> Option<&'static NonScimOperation> {
@@ -285,6 +357,8 @@ pub(super) fn operation(route: &Route) -> Value {
         "admin.log.chain" => log::chain_parameters(),
         "admin.users.history" | "admin.groups.history" => log::history_parameters(),
         "admin.users.get" | "admin.groups.get" => log::state_parameters(),
+        "admin.verify.get" | "admin.verify.repair" | "admin.export.get" => tenant_data::cursor_parameter(),
+        "admin.tenants.delete" => tenant_data::after_parameter(),
         _ if plain.tag == "Events" => events::parameters(),
         _ => Value::Null,
     };

@@ -50,7 +50,7 @@ A `change` is an [event of the feed](../guides/follow-changes.md#an-event) with 
 | Field of a refusal | Meaning |
 |---|---|
 | `request` | the id in the header `x-request-id` |
-| `actor` | `key`; `keyState`: `ok`, `expired`, `revoked`, `pending` or `waiting`; `client` |
+| `actor` | `key`; `keyState`: `ok`, `expired`, `revoked`, `pending`, `waiting` or `closed`; `client` |
 | `method`, `route` | the HTTP method, and the [function](endpoints.md) |
 | `target` | the ids that the path names; for a search the attribute, and a hash of the value |
 | `status`, `code`, `scimType`, `detail`, `remedy` | the [error](errors.md) |

@@ -92,6 +92,7 @@ codes! {
     Misconfigured "misconfigured" 500 None, "A table, a permission or an item is not as Rollcall needs it.", "Look for the request's id in the log; deploy again.";
     NoAutomationUser "no-automation-user" 404 None, "`/Me` was called with a key that has no automation user.", "Create a key with `--automation NAME`.";
     HistoryBehind "history-behind" 503 None, "The history lacks a change of the last minutes.", "Send the request again after `Retry-After`.";
+    NewerFormat "newer-format" 503 None, "A newer release has written the item, and an older one still answers.", "Send the request again; if it goes on, deploy the newer release.";
     Conflict "conflict" 503 None, "Other requests keep changing the same resource.", "Send the request again.";
     Unavailable "unavailable" 503 None, "A dependency did not answer.", "Send the request again.";
     TimedOut "timed-out" 503 None, "The request took too long; what it committed stays committed.", "Read the resource, or send the request again.";

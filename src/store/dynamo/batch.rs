@@ -1,8 +1,9 @@
-//! Many items by their keys, and many items put.
+//! Many items by their keys, and many items put or deleted.
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 
 use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_GROUPS_PER_USER};
 use crate::store::dynamo::commit::pause;
@@ -33,23 +34,39 @@ impl Store {
 
     /// Puts items, in any order and without a condition. If it fails, some may be there.
     pub(in crate::store) async fn put_items(&self, table: Table, items: Vec<Item>) -> Result<(), StoreError> {
+        let put = |item: Item| {
+            let put = PutRequest::builder().set_item(Some(item)).build();
+            put.map(|put| WriteRequest::builder().put_request(put).build())
+        };
+        self.write_items(table, items.into_iter().map(put).collect()).await
+    }
+
+    /// Deletes items by their keys, in any order. If it fails, some may be gone.
+    pub(in crate::store) async fn delete_items(&self, table: Table, keys: Vec<Item>) -> Result<(), StoreError> {
+        let delete = |key: Item| {
+            let delete = DeleteRequest::builder().set_key(Some(key)).build();
+            delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
+        };
+        self.write_items(table, keys.into_iter().map(delete).collect()).await
+    }
+
+    async fn write_items(
+        &self,
+        table: Table,
+        requests: Result<Vec<WriteRequest>, BuildError>,
+    ) -> Result<(), StoreError> {
+        let requests = requests.map_err(|e| StoreError::Refused(e.to_string()))?;
         // Nothing is written by a dry run, by no way.
-        let items = if dry_run::is_on() { &[] } else { items.as_slice() };
-        for some in items.chunks(self.rows_per_batch * WRITE_BATCHES_AT_ONCE) {
+        let requests = if dry_run::is_on() { &[] } else { requests.as_slice() };
+        for some in requests.chunks(self.rows_per_batch * WRITE_BATCHES_AT_ONCE) {
             let batches = some.chunks(self.rows_per_batch).map(|batch| self.write_batch(table, batch));
             futures_util::future::try_join_all(batches).await?;
         }
         Ok(())
     }
 
-    async fn write_batch(&self, table: Table, items: &[Item]) -> Result<(), StoreError> {
-        let table = self.table(table);
-        let put = |item: &Item| {
-            let put = PutRequest::builder().set_item(Some(item.clone())).build();
-            put.map(|put| WriteRequest::builder().put_request(put).build())
-        };
-        let requests = items.iter().map(put).collect::<Result<Vec<_>, _>>();
-        let mut left = HashMap::from([(table.to_owned(), requests.map_err(|e| StoreError::Refused(e.to_string()))?)]);
+    async fn write_batch(&self, table: Table, requests: &[WriteRequest]) -> Result<(), StoreError> {
+        let mut left = HashMap::from([(self.table(table).to_owned(), requests.to_vec())]);
         for attempt in 0..MAX_CONFLICT_ATTEMPTS {
             if attempt > 0 {
                 pause(attempt).await;

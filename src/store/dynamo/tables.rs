@@ -34,6 +34,12 @@ pub const BY_EMAIL: &str = "byEmail";
 /// Users by the hour of their last change: an index of the instant itself would cost every change two writes more.
 pub const BY_HOUR: &str = "byHour";
 
+/// An index that nothing uses yet. A local index can be created with its table alone, and one costs nothing as long as no
+/// item has its attribute.
+const SPARE: (&str, &str) = ("bySpare", "spare");
+/// Another one.
+const SECOND_SPARE: (&str, &str) = ("bySpare2", "spare2");
+
 /// Lookup of a group by `displayName`.
 pub const BY_NAME: &str = "byName";
 
@@ -85,7 +91,7 @@ pub const DEFINITIONS: &[TableDefinition] = &[
         table: Table::Users,
         partition: "tenant",
         sort: "userName",
-        indexes: &[(BY_ID, "id"), (BY_EXTERNAL_ID, "externalId"), (BY_EMAIL, "email"), (BY_HOUR, "hour")],
+        indexes: &[(BY_ID, "id"), (BY_EXTERNAL_ID, "externalId"), (BY_EMAIL, "email"), (BY_HOUR, "hour"), SPARE],
         is_followed: true,
         has_ttl: false,
     },
@@ -93,7 +99,7 @@ pub const DEFINITIONS: &[TableDefinition] = &[
         table: Table::Groups,
         partition: "tenant",
         sort: "id",
-        indexes: &[(BY_NAME, "name"), (BY_EXTERNAL_ID, "externalId")],
+        indexes: &[(BY_NAME, "name"), (BY_EXTERNAL_ID, "externalId"), (BY_HOUR, "hour"), SPARE, SECOND_SPARE],
         is_followed: true,
         has_ttl: false,
     },
@@ -208,10 +214,16 @@ impl TablePermission {
     pub const KEYS_REVOKE: Self = update_of_keys(&["tenant", "keyId", "used", "revoked"]);
     pub const KEYS_CHECK: Self = access(Table::Keys, "ConditionCheckItem", None);
     pub const KEYS_QUERY: Self = access(Table::Keys, "Query", None);
+    pub const KEYS_BATCH_WRITE: Self = access(Table::Keys, "BatchWriteItem", None);
     pub const KEYS_SCAN: Self = access(Table::Keys, "Scan", None);
     pub const TOKENS_GET: Self = access(Table::Tokens, "GetItem", None);
     pub const TOKENS_PUT: Self = access(Table::Tokens, "PutItem", None);
     pub const TOKENS_UPDATE: Self = access(Table::Tokens, "UpdateItem", None);
+    pub const TOKENS_QUERY: Self = access(Table::Tokens, "Query", None);
+    pub const TOKENS_BATCH_WRITE: Self = access(Table::Tokens, "BatchWriteItem", None);
+    pub const USERS_BATCH_WRITE: Self = access(Table::Users, "BatchWriteItem", None);
+    pub const GROUPS_BATCH_WRITE: Self = access(Table::Groups, "BatchWriteItem", None);
+    pub const LINKS_BATCH_WRITE: Self = access(Table::Links, "BatchWriteItem", None);
     pub const USERS_GET: Self = access(Table::Users, "GetItem", None);
     pub const USERS_BATCH_GET: Self = access(Table::Users, "BatchGetItem", None);
     pub const USERS_PUT: Self = access(Table::Users, "PutItem", None);
@@ -234,6 +246,7 @@ impl TablePermission {
     pub const GROUPS_BY_EXTERNAL_ID: Self = access(Table::Groups, "Query", Some(BY_EXTERNAL_ID));
     pub const LINKS_GET: Self = access(Table::Links, "GetItem", None);
     pub const LINKS_BATCH_GET: Self = access(Table::Links, "BatchGetItem", None);
+    pub const LINKS_SCAN: Self = access(Table::Links, "Scan", None);
     pub const LINKS_QUERY: Self = access(Table::Links, "Query", None);
     pub const LINKS_PUT: Self = access(Table::Links, "PutItem", None);
     pub const LINKS_UPDATE: Self = access(Table::Links, "UpdateItem", None);

@@ -165,6 +165,15 @@ impl Write {
         self
     }
 
+    /// Adds a way for the condition to hold, to the write of a guard.
+    pub(in crate::store) fn allow(mut self, guard: Guard, condition: &Condition) -> Self {
+        if self.guard == guard {
+            let text = self.condition_text(condition);
+            self.condition = self.condition.map(|before| format!("{before} OR {text}"));
+        }
+        self
+    }
+
     /// Names what the condition protects.
     pub(in crate::store) fn guard(mut self, guard: Guard) -> Self {
         self.guard = guard;

@@ -60,6 +60,8 @@ macro_rules! admin_action_types {
 admin_action_types! {
     TenantCreated "tenant.created" "Tenant" "A tenant was created.";
     TenantChanged "tenant.changed" "Tenant" "The profile or the settings of a tenant changed.";
+    TenantClosed "tenant.closed" "Tenant" "An operator decided that a tenant ends. Its keys are refused from then on.";
+    TenantReopened "tenant.reopened" "Tenant" "An operator decided that a tenant does not end. Its keys work again.";
     HoldApproved "hold.approved" "Tenant" "An operator lifted the bound of protection until the window ends.";
     HoldRejected "hold.rejected" "Tenant" "An operator confirmed that Rollcall holds what takes access away until the window ends.";
     HoldOnce "hold.once" "Tenant" "An operator let a number more through.";
@@ -107,7 +109,7 @@ impl AdminAction<'_> {
 
 /// A tenant's profile and settings.
 pub(in crate::store) fn config_fields(config: &TenantConfig) -> Value {
-    json!({
+    let mut fields = json!({
         "profile": config.profile.to_string(),
         "inviteAutomatically": config.settings.invite_automatically,
         "onDeactivation": config.settings.on_deactivation.as_str(),
@@ -115,7 +117,11 @@ pub(in crate::store) fn config_fields(config: &TenantConfig) -> Value {
         "protectUsers": config.settings.protection.users.to_string(),
         "protectWindow": config.settings.protection.window.to_string(),
         "rate": config.settings.rate.to_string(),
-    })
+    });
+    if let (Some(fields), Some(closes)) = (fields.as_object_mut(), config.closes) {
+        fields.insert("closes".to_owned(), json!(date_time(closes)));
+    }
+    fields
 }
 
 /// A tenant's profile and settings, with who hears of its notices.

@@ -71,7 +71,7 @@ impl ChangeRecord {
             _ => return None,
         };
         let id = optional_text(image, "id")?.to_owned();
-        Some(UserChange { id, came, sequence: self.sequence.clone(), at: self.at })
+        Some(UserChange { id, came, sequence: self.sequence.clone(), stream: self.stream.clone(), at: self.at })
     }
 
     fn read(record: &Value) -> Option<Self> {

@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::format::check_format;
 use super::tenant::{credential_key, read_config, tenant_name, write_config};
 use crate::auth::jwt::{algorithm, algorithm_name};
 use crate::auth::{Credential, FederatedIssuer, KeyId, KeyRecord, Scope, TrustedSubject};
@@ -59,6 +60,7 @@ fn put_credential(item: &mut Item, credential: &Credential) {
 }
 
 pub(in crate::store) fn credential_record(item: &Item) -> Result<KeyRecord, StoreError> {
+    check_format(item)?;
     let scopes = item.get("scopes").and_then(|v| v.as_ss().ok()).ok_or_else(|| missing_attribute("scopes"))?;
     Ok(KeyRecord {
         tenant: tenant_name(item)?,

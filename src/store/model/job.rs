@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::format::check_format;
 use super::id::GroupId;
 use super::member_batch::MemberBatch;
 use super::record::{Author, id_set, id_set_value};
@@ -55,12 +56,22 @@ pub(in crate::store) enum JobKind {
     Batch,
     /// A deleted user.
     User,
+    /// A tenant that ends.
+    Tenant,
     /// A user or group that is out of every list, but may be in what somebody is just reading.
     Tombstone,
 }
 
-const KINDS: [(JobKind, &str); 4] =
-    [(JobKind::Group, "group"), (JobKind::Batch, "batch"), (JobKind::User, "user"), (JobKind::Tombstone, "tombstone")];
+const KINDS: [(JobKind, &str); 5] = [
+    (JobKind::Group, "group"),
+    (JobKind::Batch, "batch"),
+    (JobKind::User, "user"),
+    (JobKind::Tenant, "tenant"),
+    (JobKind::Tombstone, "tombstone"),
+];
+
+/// The id of the job that ends a tenant. No user or group has it.
+pub(in crate::store) const TENANT_JOB: &str = "tenant";
 
 /// Takes a row of work away, unless a later request has put its own there.
 pub(in crate::store) fn complete(tenant: &Tenant, id: &str, request: &str) -> Write {
@@ -86,19 +97,33 @@ impl DeferredJob {
         Self { request: batch.request.clone(), lease, ..job }
     }
 
-    fn new(tenant: &Tenant, author: &Author, id: &str, kind: JobKind, groups: BTreeSet<String>) -> Self {
-        let (request, since) = (author.request.clone(), author.at);
+    /// The end of a tenant at a time. Before it, the job is not ready.
+    pub(in crate::store) fn of_tenant(tenant: &TenantName, closes: Timestamp) -> Self {
+        let request = closes.as_millisecond().to_string();
+        Self::at(&Tenant::of_item(tenant.clone()), (TENANT_JOB, JobKind::Tenant), &request, closes)
+    }
+
+    /// The job of a group's pending batch that has none any more.
+    pub(in crate::store) fn of_lost_batch(tenant: &Tenant, id: &str, request: &str, since: Timestamp) -> Self {
+        Self::at(tenant, (id, JobKind::Batch), request, since)
+    }
+
+    fn at(tenant: &Tenant, (id, kind): (&str, JobKind), request: &str, since: Timestamp) -> Self {
         Self {
             tenant: tenant.clone(),
             id: id.to_owned(),
             kind,
-            groups,
-            request,
+            groups: BTreeSet::new(),
+            request: request.to_owned(),
             since,
             lease: None,
             done: 0,
             retry: None,
         }
+    }
+
+    fn new(tenant: &Tenant, author: &Author, id: &str, kind: JobKind, groups: BTreeSet<String>) -> Self {
+        Self { groups, ..Self::at(tenant, (id, kind), &author.request, author.at) }
     }
 
     /// The writes that belong into the commit: the row, and what hides the resource from the groups it is still in.
@@ -124,6 +149,7 @@ impl DeferredJob {
     }
 
     pub(in crate::store) fn read(item: &Item) -> Result<Self, StoreError> {
+        check_format(item)?;
         let kind = text(item, "work")?;
         let kind = KINDS.iter().find(|(_, name)| *name == kind);
         let wrong = || StoreError::Corrupt("a row of work without a tenant".to_owned());

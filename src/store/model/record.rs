@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::format::check_format;
 use super::hold::Reservation;
 use crate::auth::KeyId;
 use crate::limits::WRITER_HISTORY;
@@ -164,6 +165,7 @@ impl Record {
     }
 
     pub(in crate::store) fn read(item: &Item) -> Result<Self, StoreError> {
+        check_format(item)?;
         Ok(Self {
             document: Document::from_stored(text(item, "doc")?).map_err(|e| StoreError::Corrupt(e.to_string()))?,
             version: Version(number(item, "ver")?),

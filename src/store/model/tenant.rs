@@ -3,8 +3,11 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use super::format::check_format;
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, instant, missing_attribute, n, optional_number, optional_text, s, text};
+use crate::store::dynamo::item::{
+    Item, at, instant, missing_attribute, n, optional_instant, optional_number, optional_text, s, text,
+};
 use crate::tenant::{NoticeSettings, NotifyList, Protection, Settings, TenantConfig, TenantName};
 
 /// The sort key of a tenant's own record. What is no key begins with a full stop, which no key's id does.
@@ -12,6 +15,23 @@ pub(in crate::store) const TENANT_RECORD: &str = ".";
 
 /// With it begins the sort key of a profile's text; the digest follows.
 pub(in crate::store) const PROFILE: &str = ".profile-";
+
+/// The attribute of a record and of its copies that says when the tenant ends.
+pub(in crate::store) const CLOSES: &str = "closes";
+
+/// The attribute of the mark that keeps the name of a tenant that has ended: since when.
+pub(in crate::store) const ENDED: &str = "ended";
+
+/// Where a tenant is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantLife {
+    /// It was never created.
+    Absent,
+    /// It is there, perhaps closing.
+    Living(TenantRecord),
+    /// It has ended; its name is nobody's again.
+    Ended,
+}
 
 /// A tenant, as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +59,10 @@ pub(in crate::store) fn write_config(item: &mut Item, config: &TenantConfig) {
     item.insert("profile".into(), s(config.profile.to_string()));
     item.insert("settings".into(), all_settings(config.settings));
     item.insert("ver".into(), n(config.version));
+    match config.closes {
+        Some(closes) => drop(item.insert(CLOSES.into(), at(closes))),
+        None => drop(item.remove(CLOSES)),
+    }
 }
 
 /// The settings as they stand in records.
@@ -79,6 +103,7 @@ pub(in crate::store) fn read_config(item: &Item) -> TenantConfig {
             protection: fields.map(protection).unwrap_or_default(),
             rate: fields.and_then(|fields| optional_text(fields, "rate")?.parse().ok()).unwrap_or_default(),
         },
+        closes: optional_instant(item, CLOSES),
         version: optional_number(item, "ver").unwrap_or(0),
     }
 }
@@ -93,6 +118,7 @@ fn protection(fields: &Item) -> Protection {
 }
 
 pub(in crate::store) fn tenant_record(item: &Item) -> Result<TenantRecord, StoreError> {
+    check_format(item)?;
     let (created, config, notices) = (instant(item, "created")?, read_config(item), read_notices(item));
     Ok(TenantRecord { name: tenant_name(item)?, created, config, notices })
 }

@@ -2,16 +2,19 @@
 
 use jiff::Timestamp;
 
+use super::format::note_format;
 use super::hold::{Hold, HoldError};
 use super::id::UserId;
 use super::record::{Author, Membership, Record, Revival};
+use super::signature::FORMER;
 use super::tenant::settings;
 use crate::auth::Tenant;
 use crate::scim::Document;
 use crate::scim::resource::Meta;
 use crate::scim::user::UserKeys;
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, s, text};
+use crate::store::dynamo::item::{Item, n, s, text};
+use crate::store::dynamo::write::Condition;
 
 /// A user as stored.
 #[derive(Debug, Clone)]
@@ -26,7 +29,31 @@ pub struct User {
     emails: Vec<String>,
     /// The groups, kept by membership writes, and their version.
     pub(in crate::store) membership: Membership,
+    /// Attributes of a newer release: a rename carries them over.
+    unknown: Item,
 }
+
+/// The attributes that this release writes. All others are a newer one's, the format among them.
+const ATTRIBUTES: [&str; 18] = [
+    "tenant",
+    "userName",
+    "id",
+    "externalId",
+    "email",
+    "hour",
+    "doc",
+    "ver",
+    "created",
+    "modified",
+    "by",
+    "how",
+    FORMER,
+    "req",
+    "settings",
+    "groupIds",
+    "gver",
+    "mby",
+];
 
 /// Why a write of a user did not happen.
 #[derive(Debug)]
@@ -65,6 +92,7 @@ impl User {
             key: keys.user_name.clone(),
             emails: keys.emails.clone(),
             membership: Membership::default(),
+            unknown: Item::new(),
         }
     }
 
@@ -102,7 +130,9 @@ impl User {
     }
 
     pub(in crate::store) fn item(&self, tenant: &Tenant, keys: &UserKeys, author: &Author) -> Item {
-        let mut item = user_key(tenant, &self.key);
+        let mut item = self.unknown.clone();
+        item.extend(user_key(tenant, &self.key));
+        note_format(&mut item);
         item.insert("id".into(), s(self.id.as_str()));
         item.insert("hour".into(), s(hour(self.record.modified)));
         self.record.write(&mut item, author);
@@ -116,6 +146,11 @@ impl User {
     /// The ids of the groups that the user is a direct member of.
     pub fn group_ids(&self) -> impl Iterator<Item = &str> {
         self.membership.groups.iter().map(String::as_str)
+    }
+
+    /// That nobody has written the document since it was read.
+    pub(in crate::store) fn is_as_read(&self) -> Condition {
+        Condition::equals("id", s(self.id.as_str())).and(Condition::equals("ver", n(self.record.version.0)))
     }
 
     /// The key of the user's item.
@@ -132,8 +167,14 @@ impl User {
             key: text(item, "userName")?.to_owned(),
             emails: keys.emails,
             membership: Membership::read(item),
+            unknown: unknown(item),
         })
     }
+}
+
+fn unknown(item: &Item) -> Item {
+    let unknown = item.iter().filter(|(name, _)| !ATTRIBUTES.contains(&name.as_str()));
+    unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The hour of an instant, such as `2026-01-31T12`: hours sort as their texts do.

@@ -10,8 +10,13 @@ use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, b, instant, missing_attribute, optional_text, s};
 use crate::store::dynamo::tables::{BY_ID, Table};
 use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::format::check_format;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
+
+mod drift;
+
+pub use drift::CountReport;
 
 /// Buckets: the first byte of an id.
 const BUCKETS: usize = 256;
@@ -22,6 +27,8 @@ pub struct Counts {
     buckets: Vec<u32>,
     /// The last change record that is counted.
     sequence: String,
+    /// The label of the stream that it is of; empty if nobody says.
+    stream: String,
     /// When all users were counted last: earlier changes are among them.
     counted: Timestamp,
 }
@@ -35,6 +42,8 @@ pub struct UserChange {
     pub came: bool,
     /// The record's place in the stream, a number.
     pub sequence: String,
+    /// The label of the stream, another one each time that it is switched on; empty if nobody says.
+    pub stream: String,
     /// When, to the second.
     pub at: Timestamp,
 }
@@ -51,8 +60,12 @@ pub struct CountSeek {
 impl Counts {
     /// The counts of a new tenant: from here on, the stream reports every change.
     pub(in crate::store) fn of_nobody(tenant: &TenantName) -> Write {
-        let counts = Self { buckets: vec![0; BUCKETS], sequence: "0".to_owned(), counted: Timestamp::UNIX_EPOCH };
-        Write::put(Table::Links, counts.item(tenant))
+        Write::put(Table::Links, Self::new(vec![0; BUCKETS]).item(tenant))
+    }
+
+    /// Counts before any change record.
+    fn new(buckets: Vec<u32>) -> Self {
+        Self { buckets, sequence: "0".to_owned(), stream: String::new(), counted: Timestamp::UNIX_EPOCH }
     }
 
     /// How many users there are.
@@ -73,6 +86,17 @@ impl Counts {
     }
 
     fn apply(&mut self, change: &UserChange) {
+        if !change.stream.is_empty() && change.stream != self.stream {
+            // Of a stream that has ended: its last records may come again.
+            if change.stream < self.stream {
+                return;
+            }
+            // A new stream numbers anew. Counts of before the label was stored are of the same stream.
+            if !self.stream.is_empty() {
+                "0".clone_into(&mut self.sequence);
+            }
+            self.stream.clone_from(&change.stream);
+        }
         if !is_after(&change.sequence, &self.sequence) {
             return;
         }
@@ -86,12 +110,14 @@ impl Counts {
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
+        check_format(item)?;
         let bytes =
             item.get("n").and_then(|n| n.as_b().ok()).map(Blob::as_ref).ok_or_else(|| missing_attribute("n"))?;
         let (chunks, _) = bytes.as_chunks::<4>();
         Ok(Self {
             buckets: chunks.iter().map(|chunk| u32::from_be_bytes(*chunk)).collect(),
             sequence: optional_text(item, "seq").unwrap_or("0").to_owned(),
+            stream: optional_text(item, "stream").unwrap_or_default().to_owned(),
             counted: instant(item, "counted")?,
         })
     }
@@ -101,6 +127,9 @@ impl Counts {
         let bytes: Vec<u8> = self.buckets.iter().flat_map(|count| count.to_be_bytes()).collect();
         item.insert("n".into(), b(&bytes));
         item.insert("seq".into(), s(&self.sequence));
+        if !self.stream.is_empty() {
+            item.insert("stream".into(), s(&self.stream));
+        }
         item.insert("counted".into(), at(self.counted));
         item
     }
@@ -145,6 +174,17 @@ impl Store {
     /// A [`StoreError`] when DynamoDB fails; [`StoreError::Contended`] when somebody else has counted meanwhile.
     pub async fn recount(&self, tenant: &TenantName, now: Timestamp) -> Result<(), StoreError> {
         let old = self.counts(tenant).await?;
+        let buckets = self.tally(tenant).await?;
+        let before = old.clone().unwrap_or_else(|| Counts::new(Vec::new()));
+        let new = Counts { buckets, counted: now, ..before };
+        if old.as_ref().is_some_and(|old| old.buckets == new.buckets) {
+            return Ok(());
+        }
+        self.put_counts(tenant, &new, old.as_ref()).await
+    }
+
+    /// The users of each bucket.
+    async fn tally(&self, tenant: &TenantName) -> Result<Vec<u32>, StoreError> {
         let mut buckets = vec![0_u32; BUCKETS];
         let query = self.partition(&Tenant::of_item(tenant.clone())).index_name(BY_ID);
         let query = query.projection_expression("#id").expression_attribute_names("#id", "id");
@@ -156,12 +196,7 @@ impl Store {
                 *count += 1;
             }
         }
-        let sequence = old.as_ref().map_or_else(|| "0".to_owned(), |old| old.sequence.clone());
-        let new = Counts { buckets, sequence, counted: now };
-        if old.as_ref().is_some_and(|old| old.buckets == new.buckets) {
-            return Ok(());
-        }
-        self.put_counts(tenant, &new, old.as_ref()).await
+        Ok(buckets)
     }
 
     async fn counts(&self, tenant: &TenantName) -> Result<Option<Counts>, StoreError> {
@@ -206,13 +241,13 @@ mod tests {
 
     fn change(id: &str, came: bool, sequence: &str, second: i64) -> UserChange {
         let at = Timestamp::from_second(second).unwrap();
-        UserChange { id: id.into(), came, sequence: sequence.into(), at }
+        UserChange { id: id.into(), came, sequence: sequence.into(), stream: String::new(), at }
     }
 
     #[test]
     fn a_record_counts_once_and_only_if_it_is_newer_than_the_count() {
         let counted = Timestamp::from_second(100).unwrap();
-        let mut counts = Counts { buckets: vec![0; BUCKETS], sequence: "9".into(), counted };
+        let mut counts = Counts { sequence: "9".into(), counted, ..Counts::new(vec![0; BUCKETS]) };
         for (change, total) in [
             (change("3a-1", true, "10", 100), 1),
             (change("3a-1", true, "10", 100), 1),
@@ -228,10 +263,30 @@ mod tests {
     }
 
     #[test]
+    fn a_new_stream_begins_anew_and_an_old_one_counts_no_more() {
+        let mut counts = Counts::new(vec![0; BUCKETS]);
+        let of =
+            |stream: &str, sequence: &str| UserChange { stream: stream.into(), ..change("3a-1", true, sequence, 1) };
+        for (change, total) in [
+            (change("3a-1", true, "900", 1), 1),
+            // The label is new, the stream is not.
+            (of("2026-01", "800"), 1),
+            (of("2026-01", "901"), 2),
+            (of("2026-02", "5"), 3),
+            (of("2026-02", "5"), 3),
+            (of("2026-01", "999"), 3),
+        ] {
+            counts.apply(&change);
+            assert_eq!(counts.total(), total, "{change:?}");
+        }
+        assert_eq!(Counts::read(&counts.item(&"acme".parse().unwrap())).unwrap(), counts);
+    }
+
+    #[test]
     fn the_place_of_the_kth_user_is_found_by_its_bucket() {
         let mut buckets = vec![0; BUCKETS];
         (buckets[2], buckets[7], buckets[255]) = (3, 2, 1);
-        let counts = Counts { buckets, sequence: "0".into(), counted: Timestamp::UNIX_EPOCH };
+        let counts = Counts::new(buckets);
         let at = |skipped| counts.seek(skipped).map(|seek| (seek.prefix, seek.skipped));
         assert_eq!(at(0), Some(("02".into(), 0)));
         assert_eq!(at(2), Some(("02".into(), 2)));

@@ -3,10 +3,11 @@
 
 use crate::auth::Tenant;
 use crate::store::dynamo::commit::CommitError;
-use crate::store::dynamo::item::{Item, at, n, s};
+use crate::store::dynamo::item::{Item, at, n, optional_text, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError, group_key};
+use crate::store::model::id::{GroupId, random_token};
 use crate::store::model::record::{Author, Requests};
 use crate::store::model::signature::Signature;
 use crate::store::rows::name_row;
@@ -24,7 +25,17 @@ impl Store {
         writes: &[Write],
         attempt: usize,
     ) -> Result<(), GroupError> {
-        match self.commit(&Signature::of(author).sign_memberships(writes), &author.token(attempt)).await {
+        let writes = Signature::of(author).sign_memberships(writes);
+        let mut committed = self.commit(&writes, &author.token(attempt)).await;
+        if let Err(CommitError::Condition(Guard::Name, Some(row))) = &committed
+            && let Some(holder) = self.gone_holder(row).await?
+        {
+            // Only after a restore: a group and its name end together. An id never comes again, so nobody else has it.
+            let is_of_gone = Condition::equals("g", s(holder));
+            let claim: Vec<_> = writes.into_iter().map(|write| write.allow(Guard::Name, &is_of_gone)).collect();
+            committed = self.commit(&claim, &random_token()).await;
+        }
+        match committed {
             Ok(()) => Ok(()),
             Err(CommitError::Condition(Guard::Version, Some(now))) if Requests::read(&now).contains(author) => Ok(()),
             Err(CommitError::Condition(Guard::Version, now)) => Err(changed(now)?),
@@ -33,6 +44,17 @@ impl Store {
             Err(CommitError::Condition(..)) => Err(GroupError::Changed(Some(Box::new(old.clone())))),
             Err(CommitError::Store(error)) => Err(error.into()),
         }
+    }
+}
+
+impl Store {
+    /// The group that a name belongs to, if it does not exist.
+    async fn gone_holder(&self, name: &Item) -> Result<Option<String>, StoreError> {
+        let tenant = optional_text(name, "pk").and_then(|pk| pk.split('#').next()?.parse().ok());
+        let holder = optional_text(name, "g").and_then(GroupId::parse);
+        let (Some(tenant), Some(holder)) = (tenant, holder) else { return Ok(None) };
+        let group = self.group(&Tenant::of_item(tenant), &holder).await?;
+        Ok(group.is_none().then(|| holder.as_str().to_owned()))
     }
 }
 

@@ -117,6 +117,9 @@ impl Store {
             let holder = random_token();
             return self.settle_batch(work, Carrier { holder: &holder, now }).await;
         }
+        if work.kind == JobKind::Tenant {
+            return self.end_tenant(work, now()).await;
+        }
         self.sweep_after_deletion(work).await.map(|()| true)
     }
 

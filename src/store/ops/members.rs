@@ -27,6 +27,7 @@ mod moves;
 mod pace;
 
 pub(in crate::store) use member_batch::Carrier;
+pub(in crate::store) use moves::join_group;
 
 /// How many rows of a group are read where all are not needed.
 pub(in crate::store) const FIRST_ROWS: i32 = 100;

@@ -1,20 +1,25 @@
 //! Table `keys`, under a tenant's name: its own record, the copies of it on its keys, and the texts of its own profiles.
 
 use futures_util::future::try_join_all;
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::auth::KeyRecord;
 use crate::auth::record::State;
+use crate::auth::{KeyRecord, Tenant};
 use crate::limits::KEYS_AT_ONCE;
 use crate::store::dynamo::commit::CommitError;
-use crate::store::dynamo::item::{Item, at, n, s, text};
+use crate::store::dynamo::item::{Item, at, n, optional_number, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
-use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor, tenant_fields};
+use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor, config_fields, tenant_fields};
+use crate::store::model::format::{FORMAT, TENANT_FORMAT};
+use crate::store::model::job::{DeferredJob, TENANT_JOB};
 use crate::store::model::tenant::{
-    PROFILE, TENANT_RECORD, TenantRecord, credential_key, notice_settings, tenant_record, write_config,
+    CLOSES, ENDED, PROFILE, TENANT_RECORD, TenantLife, TenantRecord, credential_key, notice_settings, tenant_record,
+    write_config,
 };
 use crate::store::ops::counts::Counts;
+use crate::store::rows::job_row;
 use crate::store::{Store, StoreError};
 use crate::tenant::{NoticeSettings, ProfileRef, Settings, TenantConfig, TenantName};
 
@@ -48,6 +53,7 @@ impl Store {
         item.insert("created".into(), at(by.at));
         item.insert("shards".into(), n(1));
         item.insert("notices".into(), notice_settings(notices));
+        item.insert(TENANT_FORMAT.into(), n(FORMAT));
         write_config(&mut item, &TenantConfig { version: 1, ..config.clone() });
         let record = Write::put(Table::Keys, item).require(&Condition::Absent("tenant"));
         let (kind, id, after) = (AdminActionType::TenantCreated, tenant.as_str(), tenant_fields(config, notices));
@@ -64,7 +70,22 @@ impl Store {
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn tenant(&self, tenant: &TenantName) -> Result<Option<TenantRecord>, StoreError> {
-        self.key_item(tenant, TENANT_RECORD).await?.map(|item| tenant_record(&item)).transpose()
+        Ok(match self.tenant_life(tenant).await? {
+            TenantLife::Living(record) => Some(record),
+            TenantLife::Absent | TenantLife::Ended => None,
+        })
+    }
+
+    /// Where the tenant of that name is in its life.
+    ///
+    /// # Errors
+    /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
+    pub async fn tenant_life(&self, tenant: &TenantName) -> Result<TenantLife, StoreError> {
+        match self.key_item(tenant, TENANT_RECORD).await? {
+            None => Ok(TenantLife::Absent),
+            Some(item) if item.contains_key(ENDED) => Ok(TenantLife::Ended),
+            Some(item) => tenant_record(&item).map(TenantLife::Living),
+        }
     }
 
     /// Every tenant. Reads the whole keys table: for operators, not for requests.
@@ -77,7 +98,11 @@ impl Store {
         let mut items = scan.expression_attribute_values(":tenant", s(TENANT_RECORD)).into_paginator().items().send();
         let mut tenants: Vec<TenantRecord> = Vec::new();
         while let Some(item) = items.next().await {
-            let next = tenant_record(&item.map_err(|e| StoreError::of(&e))?)?;
+            let item = item.map_err(|e| StoreError::of(&e))?;
+            if item.contains_key(ENDED) {
+                continue;
+            }
+            let next = tenant_record(&item)?;
             tenants.insert(tenants.partition_point(|tenant| tenant.name < next.name), next);
         }
         Ok(tenants)
@@ -111,7 +136,7 @@ impl Store {
         by: impl Into<AdminAuthor>,
     ) -> Result<usize, StoreError> {
         let by = by.into();
-        let mut config = TenantConfig { profile, settings, version: old.config.version };
+        let mut config = TenantConfig { profile, settings, ..old.config.clone() };
         if config != old.config || notices != old.notices {
             config.version += 1;
             let update = update_config(&old.name, TENANT_RECORD, &config).set("notices", notice_settings(&notices));
@@ -125,14 +150,56 @@ impl Store {
                 Err(CommitError::Store(error)) => return Err(error),
             }
         }
-        let records = self.keys(&old.name).await?;
-        let has_ended = |key: &KeyRecord| matches!(key.state(by.at), State::Revoked | State::Expired);
+        self.renew_copies(&old.name, &config, by.at).await
+    }
+
+    /// Decides when a tenant ends, and has its keys refused from now on; or takes that back for none.
+    ///
+    /// # Errors
+    /// [`StoreError::Contended`] if the record is another one than `old`, or the store's.
+    pub async fn close_tenant(
+        &self,
+        old: &TenantRecord,
+        closes: Option<Timestamp>,
+        by: impl Into<AdminAuthor>,
+    ) -> Result<usize, StoreError> {
+        let by = by.into();
+        let config = TenantConfig { closes, version: old.config.version + 1, ..old.config.clone() };
+        let mut item = self.key_item(&old.name, TENANT_RECORD).await?.ok_or_else(changed)?;
+        write_config(&mut item, &config);
+        let put = is_version(Write::put(Table::Keys, item), old.config.version);
+        let (kind, job) = match closes {
+            Some(closes) => (AdminActionType::TenantClosed, DeferredJob::of_tenant(&old.name, closes).row()),
+            None => {
+                let key = job_row(&Tenant::of_item(old.name.clone()), TENANT_JOB);
+                (AdminActionType::TenantReopened, Write::delete(Table::Links, key))
+            }
+        };
+        let (before, after) = (config_fields(&old.config), config_fields(&config));
+        let action = self.record_action(&old.name, &by, &AdminAction { kind, id: old.name.as_str(), before, after });
+        match self.commit(&[put, job, action], "").await {
+            Ok(()) => {}
+            Err(CommitError::Condition(..)) => return Err(changed()),
+            Err(CommitError::Store(error)) => return Err(error),
+        }
+        self.renew_copies(&old.name, &config, by.at).await
+    }
+
+    /// Renews the copies of a tenant's record on its keys that may still work; how many were behind.
+    async fn renew_copies(
+        &self,
+        tenant: &TenantName,
+        config: &TenantConfig,
+        now: Timestamp,
+    ) -> Result<usize, StoreError> {
+        let records = self.keys(tenant).await?;
+        let has_ended = |key: &KeyRecord| matches!(key.state(now), State::Revoked | State::Expired);
         let is_behind = |key: &&KeyRecord| key.config.version < config.version && !has_ended(key);
         let behind: Vec<_> = records.iter().filter(is_behind).collect();
         for some in behind.chunks(KEYS_AT_ONCE) {
             // Whoever changed the tenant after this has renewed the copy already.
             let renewals = some.iter().map(|key| {
-                let renewal = update_config(&old.name, key.id.as_str(), &config)
+                let renewal = update_config(tenant, key.id.as_str(), config)
                     .require(&Condition::Exists("tenant"))
                     .require(&Condition::Absent("ver").or(Condition::less("ver", n(config.version))));
                 self.commit_if_current(renewal)
@@ -140,6 +207,24 @@ impl Store {
             try_join_all(renewals).await?;
         }
         Ok(behind.len())
+    }
+
+    /// Raises the format that is written for a tenant to the newest of this release; whether it was an older one. What is
+    /// stored stays as it is: every release reads the format of the one before.
+    ///
+    /// # Errors
+    /// [`StoreError::Contended`] if the record changes meanwhile, or the store's.
+    pub async fn upgrade_tenant(&self, old: &TenantRecord) -> Result<bool, StoreError> {
+        let mut item = self.key_item(&old.name, TENANT_RECORD).await?.ok_or_else(changed)?;
+        if optional_number::<u32>(&item, TENANT_FORMAT).is_some_and(|format| format >= FORMAT) {
+            return Ok(false);
+        }
+        item.insert(TENANT_FORMAT.into(), n(FORMAT));
+        match self.commit(&[is_version(Write::put(Table::Keys, item), old.config.version)], "").await {
+            Ok(()) => Ok(true),
+            Err(CommitError::Condition(..)) => Err(changed()),
+            Err(CommitError::Store(error)) => Err(error),
+        }
     }
 
     /// Keeps the text of a profile of a tenant's own. It is never deleted: a key's copy may still name it.
@@ -185,5 +270,6 @@ fn update_config(tenant: &TenantName, sort: &str, config: &TenantConfig) -> Writ
     let mut values = Item::new();
     write_config(&mut values, config);
     let write = Write::update(Table::Keys, credential_key(tenant, sort));
+    let write = if config.closes.is_none() { write.remove(CLOSES) } else { write };
     values.into_iter().fold(write, |write, (name, value)| write.set(&name, value))
 }

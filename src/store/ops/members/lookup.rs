@@ -69,7 +69,7 @@ impl Store {
     }
 
     /// The members of those ids that are there, by id.
-    pub(super) async fn prefetch_in_turn(
+    pub(in crate::store) async fn prefetch_in_turn(
         &self,
         tenant: &Tenant,
         ids: &Ids,
@@ -141,7 +141,7 @@ impl Store {
     }
 
     /// The user or group of that id.
-    pub(super) async fn member(&self, tenant: &Tenant, id: &str) -> Result<Option<Member>, StoreError> {
+    pub(in crate::store) async fn member(&self, tenant: &Tenant, id: &str) -> Result<Option<Member>, StoreError> {
         let (Some(user_id), Some(group_id)) = (UserId::parse(id), GroupId::parse(id)) else { return Ok(None) };
         let (user, group) = join(self.user_once(tenant, &user_id), self.group(tenant, &group_id)).await;
         if let Some(group) = group? {

@@ -98,7 +98,7 @@ fn is_member(member: &Member, group: &GroupId, pending: Option<Pending<'_>>) -> 
 
 /// A member joins, if none of its memberships has changed since it was read: a late try of a request that was given up
 /// cannot bring a member back.
-pub(super) fn join_group(tenant: &Tenant, group: &GroupId, member: &Member, now: Timestamp) -> [Write; 2] {
+pub(in crate::store) fn join_group(tenant: &Tenant, group: &GroupId, member: &Member, now: Timestamp) -> [Write; 2] {
     let mut row = member_row(tenant, group.as_str(), &member.id);
     row.insert("created".into(), at(now));
     row.insert("t".into(), s(if member.kind == MemberKind::User { "User" } else { "Group" }));

@@ -1,0 +1,125 @@
+"""A tenant's data from verify to deletion, by the command line, while `rollcall serve` runs on the same folder.
+
+    tenant_data.py target/debug/rollcall [USERS]
+
+Creates users and groups, exports them, imports the file into another tenant and another folder, verifies both, compares
+the exports, and deletes a tenant. Prints how long each step took.
+"""
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROLLCALL = sys.argv[1]
+USERS = int(sys.argv[2]) if len(sys.argv) > 2 else 500
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def run(*args, data, expected=0, output=None):
+    began = time.monotonic()
+    done = subprocess.run([ROLLCALL, *args, "--data", data], stdout=output or subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True)
+    took = time.monotonic() - began
+    last = (done.stderr.strip().splitlines() or (done.stdout or "").strip().splitlines() or [""])[-1]
+    print(f"{took:7.1f} s  rollcall {' '.join(args)}: {last}", flush=True)
+    assert done.returncode == expected, (args, done.returncode, done.stdout, done.stderr)
+    return done.stdout
+
+
+class Server:
+    def __init__(self, data):
+        self.port = free_port()
+        self.process = subprocess.Popen([ROLLCALL, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", data],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        while "Secret token" not in self.process.stdout.readline():
+            pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait()
+
+    def post(self, path, body, token):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode(), {
+            "authorization": f"Bearer {token}", "content-type": "application/scim+json"})
+        return json.load(urllib.request.urlopen(request))
+
+
+def fill(data):
+    """A file of so many users, a hundredth of it groups, each user in two."""
+    time_ = "2026-01-31T12:00:00.000Z"
+    path = os.path.join(data, "made-up.ndjson")
+    with open(path, "w") as file:
+        def line(record):
+            file.write(json.dumps(record) + "\n")
+        line({"type": "tenant", "format": 1, "name": "acme", "created": time_, "profile": "default", "settings": {}})
+        user = "{:02x}000000-0000-4000-8000-{:012x}".format
+        group = "00000000-0000-4000-9000-{:012x}".format
+        groups = max(USERS // 100, 2)
+        resource_ = {"version": 1, "created": time_, "modified": time_}
+        for n in range(USERS):
+            emails = [{"value": f"a{n}@example.com", "primary": True}] + ([{"value": f"b{n}@x"}] if n % 10 == 0 else [])
+            line({"type": "user", "id": user(n % 256, n), **resource_, "document": {
+                "userName": f"user{n}@example.com", "externalId": f"e{n}", "emails": emails, "title": "t" * 300}})
+        for n in range(groups):
+            line({"type": "group", "id": group(n), **resource_, "document": {"displayName": f"Group {n}"}})
+        for n in range(groups):
+            for u in [*range(n, USERS, groups), *range((n + 1) % groups, USERS, groups)]:
+                line({"type": "member", "group": group(n), "member": user(u % 256, u), "created": time_})
+        line({"type": "end"})
+    return path
+
+
+def main():
+    with tempfile.TemporaryDirectory() as here, tempfile.TemporaryDirectory() as there:
+        file, copy, again = (os.path.join(here, name) for name in ("a.ndjson", "b.ndjson", "c.ndjson"))
+        with Server(here) as server:
+            run("import", "acme", fill(here), data=here)
+            token = run("key", "create", "acme", "--description", "test", data=here).split()[-1]
+            bob = server.post("/acme/scim/v2/Users", {"userName": "bob", "emails": [{"value": "b@x"}, {"value": "c@x"}]},
+                              token)
+            server.post("/acme/scim/v2/Groups", {"displayName": "Team", "members": [{"value": bob["id"]}]}, token)
+            time.sleep(3)
+            run("count", "acme", data=here)
+            run("verify", "acme", data=here)
+            report = json.loads(run("verify", "acme", "--json", data=here))
+            assert report["sound"] and report["examined"]["users"] == USERS + 1, report
+            with open(file, "w") as out:
+                run("export", "acme", data=here, output=out)
+            run("import", "acme-copy", file, data=here)
+            time.sleep(3)
+            run("verify", "acme-copy", data=here)
+            with open(copy, "w") as out:
+                run("export", "acme-copy", data=here, output=out)
+            assert open(file).readlines()[1:] == open(copy).readlines()[1:], "equal by content"
+            run("tenant", "upgrade", "acme", data=here)
+            run("tenant", "delete", "acme-copy", "--after", "30m", data=here)
+            run("tenant", "reopen", "acme-copy", data=here)
+            run("tenant", "delete", "acme-copy", "--after", "0s", data=here)
+            run("tenant", "create", "acme-copy", data=here, expected=1)
+            run("verify", "nobody", data=here, expected=2)
+        run("import", "acme", file, data=there)
+        run("import", "acme", file, data=there)
+        run("verify", "acme", "--repair", data=there, expected=1)
+        run("verify", "acme", data=there)
+        with open(again, "w") as out:
+            run("export", "acme", data=there, output=out)
+        assert open(file).readlines()[1:] == open(again).readlines()[1:], "equal by content"
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+        print(f"ok: {USERS + 1} users; the largest command took {peak} MB")
+
+
+main()
