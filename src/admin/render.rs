@@ -8,7 +8,7 @@ use crate::auth::{Credential, KeyRecord, TrustedSubject, jwt};
 use crate::scim::resource::date_time;
 use crate::store::model::tenant::TenantRecord;
 use crate::store::ops::automation::AutomationUser;
-use crate::tenant::{Profile, Settings};
+use crate::tenant::Profile;
 
 /// A tenant, with the path of its base URL and what its profile allows and requires.
 pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {

@@ -144,7 +144,7 @@ pub async fn close(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     let tenant = tenants::find(store, &name).await?;
     store.close_tenant(&tenant, Some(context.now() + after), operator(&context, &caller)).await?;
     let tenant = tenants::find(store, &name).await?;
-    Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, render_tenant(&context, &tenant).await?))
+    Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, render_tenant(&context, &tenant, None).await?))
 }
 
 /// POST /admin/v1/tenants/{tenant}/reopen: takes the deletion back, as long as the waiting time lasts.
@@ -159,7 +159,7 @@ pub async fn reopen(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
         store.close_tenant(&tenant, None, operator(&context, &caller)).await?;
     }
     let tenant = tenants::find(store, &tenant.name).await?;
-    Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, render_tenant(&context, &tenant).await?))
+    Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, render_tenant(&context, &tenant, None).await?))
 }
 
 /// POST /admin/v1/tenants/{tenant}/upgrade: has the tenant's items written in the newest format of this release.
@@ -206,7 +206,7 @@ async fn tenant_line(app: &App, tenant: &TenantRecord) -> Result<Value, ScimErro
             serde_json::from_str(&text).unwrap_or_default()
         }
     };
-    let settings = render::settings(tenant.config.settings);
+    let settings = render::settings(tenant);
     Ok(json!({"type": "tenant", "format": EXPORT_FORMAT, "name": tenant.name.as_str(),
         "created": date_time(tenant.created), "profile": profile, "settings": settings}))
 }

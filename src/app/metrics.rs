@@ -121,7 +121,7 @@ impl Observer {
     pub fn record_count_drift(&self, users: u64) {
         match self {
             Self::Log => tracing::debug!(users, "counts"),
-            Self::EmbeddedMetrics(namespace) => {
+            Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 let now = jiff::Timestamp::now().as_millisecond();
                 println!("{}", feed_metrics(namespace, ("CountDrift", "Count"), users, now));
             }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use crate::auth::Tenant;
-use crate::limits::{HISTORY_LAG_SECONDS, MAX_STATE_EVENTS};
+use crate::limits::{HISTORY_LAG_SECONDS, MAX_MEMBERS_LISTED, MAX_STATE_EVENTS};
 use crate::store::dynamo::item::{Item, optional_number, optional_text, text};
 use crate::store::model::change::Lane;
 use crate::store::model::group::Group;
@@ -112,7 +112,7 @@ impl Store {
     ) -> Result<StateAtTime, StoreError> {
         let owner = Tenant::of_item(tenant.clone());
         let settled = match self.group(&owner, id).await? {
-            Some(group) => self.group_with_members(&owner, group).await?,
+            Some(group) => self.group_with_members(&owner, group, MAX_MEMBERS_LISTED).await?,
             None => None,
         };
         if settled.as_ref().is_some_and(|(group, _)| group.batch.is_some()) {
