@@ -8,7 +8,7 @@ use http::Method;
 
 use super::context::Route;
 use super::path::Base;
-use super::{admin, bulk, discovery, events, group_members, groups, hold, log, me, oauth, search, users};
+use super::{admin, bulk, discovery, events, group_members, groups, hold, links, log, me, oauth, pages, search, users};
 use crate::auth::Scope;
 
 mod access;
@@ -76,9 +76,17 @@ routes! {
     PUT     Admin     "/tenants/{tenant}/automation-users/{name}"   "admin.automation.put"  Admin [CHANGE_KEYS]                admin::put_automation_user;
     GET     Admin     "/tenants/{tenant}/hold"                      "admin.hold.get"        Admin [AUTHENTICATE READ_HOLD]     hold::show;
     POST    Admin     "/tenants/{tenant}/hold"                      "admin.hold.decide"     Admin [AUTHENTICATE READ_HOLD DECIDE_HOLD] hold::decide;
+    POST    Admin     "/tenants/{tenant}/links"                     "admin.links.create"    Admin [AUTHENTICATE CREATE_LINK]   links::create;
+    DELETE  Admin     "/tenants/{tenant}/links/{link}"              "admin.links.revoke"    Admin [AUTHENTICATE REVOKE_LINK]   links::revoke;
     GET     Admin     "/tenants/{tenant}/events"                    "admin.events.list"     Admin [AUTHENTICATE READ_FEED]     events::list_of_tenant;
     GET     Admin     "/tenants/{tenant}/log"                       "admin.log.list"        Admin [AUTHENTICATE READ_LOG]      log::list;
     GET     Admin     "/tenants/{tenant}/log/chain"                 "admin.log.chain"       Admin [AUTHENTICATE READ_FEED]     log::chain;
+    GET     Pages     "/"                     "pages.public.entry"   Read   []                                               pages::entry;
+    GET     Pages     "/assets/{name}"        "pages.public.asset"   Read   []                                               pages::asset;
+    POST    Pages     "/session"              "pages.public.session" Read   [SIGN_IN]                                        pages::session;
+    GET     Pages     "/{page}"               "pages.inside.view"    Read   [PAGE LIST_KEYS READ_HOLD READ_LOG FIND_RESOURCES] pages::view;
+    GET     Pages     "/tenants"              "pages.inside.tenants" Read   [PAGE LIST_TENANTS]                              pages::list_tenants;
+    POST    Pages     "/{page}"               "pages.inside.change"  Read   [PAGE LIST_KEYS READ_HOLD CHANGE_BY_PAGE DECIDE_HOLD CREATE_LINK] pages::change;
 }
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::key::KeyId;
+use super::page::{PageAccess, SessionRecord};
 use super::record::KeyRecord;
 use super::scope::Scope;
 use super::seal::SealKey;
@@ -43,6 +44,7 @@ pub struct Principal {
     seal: SealKey,
     profile: Arc<Profile>,
     settings: Settings,
+    page: Option<PageAccess>,
 }
 
 impl Principal {
@@ -61,7 +63,7 @@ impl Principal {
         let seal = SealKey::of(&[0; 32]);
         let (scopes, settings) = (vec![Scope::Admin], Settings::default());
         let profile = Arc::new(profile);
-        Ok(Self { tenant: Tenant(name), key: id, scopes, automation: None, seal, profile, settings })
+        Ok(Self { tenant: Tenant(name), key: id, scopes, automation: None, seal, profile, settings, page: None })
     }
 
     /// Whether it is an operator at the command line, who has no key.
@@ -72,7 +74,19 @@ impl Principal {
     pub(super) fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {
         let seal = record.credential.seal();
         let KeyRecord { id: key, scopes, automation, config, .. } = record;
-        Self { tenant, key, scopes, automation, seal, profile, settings: config.settings }
+        Self { tenant, key, scopes, automation, seal, profile, settings: config.settings, page: None }
+    }
+
+    /// Whoever uses the page in a session: reads, and what its role may do by the admin API on its own tenant.
+    pub fn of_session(session: SessionRecord, settings: Settings, profile: Arc<Profile>) -> Self {
+        let SessionRecord { tenant, id: key, hash, access, .. } = session;
+        let (seal, scopes) = (SealKey::of(&hash), vec![Scope::Read, Scope::Admin]);
+        Self { tenant: Tenant(tenant), key, scopes, automation: None, seal, profile, settings, page: Some(access) }
+    }
+
+    /// What the caller may do, if it uses the page.
+    pub fn page(&self) -> Option<&PageAccess> {
+        self.page.as_ref()
     }
 
     /// The tenant whose data the caller may touch.

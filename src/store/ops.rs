@@ -11,6 +11,7 @@ pub mod jobs;
 mod keys;
 pub mod log;
 pub mod members;
+mod pages;
 mod tenants;
 pub mod tokens;
 pub mod users;

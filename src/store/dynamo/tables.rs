@@ -194,6 +194,10 @@ const fn put_of_changes(lane: &'static str) -> TablePermission {
     TablePermission { lane: Some(lane), ..TablePermission::CHANGES_PUT }
 }
 
+const fn update_of_tokens(attributes: &'static [&'static str]) -> TablePermission {
+    TablePermission { attributes: Some(attributes), ..TablePermission::TOKENS_UPDATE }
+}
+
 const fn update_of_keys(attributes: &'static [&'static str]) -> TablePermission {
     TablePermission { attributes: Some(attributes), ..TablePermission::KEYS_UPDATE }
 }
@@ -212,6 +216,10 @@ impl TablePermission {
     pub const TOKENS_GET: Self = access(Table::Tokens, "GetItem", None);
     pub const TOKENS_PUT: Self = access(Table::Tokens, "PutItem", None);
     pub const TOKENS_UPDATE: Self = access(Table::Tokens, "UpdateItem", None);
+    pub const TOKENS_UPDATE_SEEN: Self = update_of_tokens(&["tenant", "tokenId", "seen"]);
+    pub const TOKENS_UPDATE_SESSION: Self =
+        update_of_tokens(&["tenant", "tokenId", "seen", "used", "ended", "revoked"]);
+    pub const TOKENS_REVOKE_LINK: Self = update_of_tokens(&["tenant", "tokenId", "used", "revoked"]);
     pub const USERS_GET: Self = access(Table::Users, "GetItem", None);
     pub const USERS_BATCH_GET: Self = access(Table::Users, "BatchGetItem", None);
     pub const USERS_PUT: Self = access(Table::Users, "PutItem", None);
