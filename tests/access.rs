@@ -71,6 +71,7 @@ async fn every_declared_access_is_needed() {
     Box::pin(drive_protection(&harness)).await;
     Box::pin(drive_operators(&harness)).await;
     Box::pin(drive_uses(&harness)).await;
+    Box::pin(crate::pages::drive(&harness)).await;
     let events = all_events(&harness).await;
     let admin = harness.operator().await;
     let user = events.iter().find_map(|event| event["user"]["id"].as_str()).unwrap();
@@ -177,7 +178,8 @@ async fn drive_uses(harness: &Harness) {
             (record.used, record.scopes) = (None, Scope::ALL.to_vec());
         })
         .await;
-        let path = route.path.replace("{tenant}", "nobody").replace("{id}", "x").replace("{key}", "x");
+        let path =
+            route.path.replace("{tenant}", "nobody").replace("{id}", "x").replace("{key}", "x").replace("{link}", "x");
         let uri = format!("{}{}", route.base.patterns()[0].replace("{tenant}", "acme"), path.replace("{name}", "x"));
         let token = &tokens[usize::from(route.base == Base::Admin)];
         for header in [format!("Bearer {key}"), format!("Bearer {token}")] {

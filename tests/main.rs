@@ -31,6 +31,7 @@ mod layers;
 mod log;
 mod one_process;
 mod openapi;
+mod pages;
 mod paging;
 mod profiles;
 mod properties;

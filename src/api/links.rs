@@ -84,7 +84,8 @@ impl LinkRequest {
                 "ttlSeconds is out of range; send {MIN_LINK_SECONDS} to {MAX_LINK_SECONDS}"
             )));
         }
-        let is_person = |text: &String| (1..=MAX_PERSON_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
+        let is_person =
+            |text: &String| (1..=MAX_PERSON_BYTES).contains(&text.len()) && !text.chars().any(char::is_control);
         if self.actor.as_ref().is_some_and(|actor| !is_person(actor)) {
             return Err(ScimError::invalid_value(format!(
                 "actor is empty or too long; send 1 to {MAX_PERSON_BYTES} bytes without control characters"

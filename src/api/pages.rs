@@ -33,6 +33,9 @@ use catalogue::{Catalogue, Language, fill};
 use frame::Frame;
 use session::PageSession;
 
+/// The pages with forms whose fields somebody fills in.
+const EDITED: [&str; 3] = ["keys", "automation", "settings"];
+
 /// GET /{tenant}/manage: the form that a link's secret goes into. It reads nothing, so that it is the same for every
 /// tenant and for none.
 ///
@@ -106,24 +109,22 @@ pub async fn change(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let page = context.path_param("{page}");
     match forms::answer(&session, page, &form).await {
         Ok(reply) => Ok(reply),
-        // What somebody can correct is corrected where it was typed.
-        Err(error) if matches!(error.status(), 400 | 409) => match screen(&session, page, Some(&error)).await {
-            Ok(reply) => Ok(reply),
-            Err(error) => failure(&context, Some(&session), &error),
-        },
+        // What somebody can correct is corrected where it was typed, on a page that reads no more than its form may.
+        Err(error) if matches!(error.status(), 400 | 409) && EDITED.contains(&page) => {
+            match screen(&session, page, Some(&error)).await {
+                Ok(reply) => Ok(reply),
+                Err(error) => failure(&context, Some(&session), &error),
+            }
+        }
         Err(error) => failure(&context, Some(&session), &error),
     }
 }
 
 /// A screen; above it what was wrong with its form.
 async fn screen(session: &PageSession<'_>, page: &str, error: Option<&ScimError>) -> Result<ScimResponse, ScimError> {
-    let name = match page {
-        "hold" => "overview",
-        other => other,
-    };
     let text = error.map(|error| fill(session.t.error_text, &[("detail", &error.detail)]));
-    let frame = Frame::new(session, name, text);
-    let reply = match name {
+    let frame = Frame::new(session, page, text);
+    let reply = match page {
         "overview" => overview::render(session, frame).await,
         "connect" => connect::render(session, frame).await,
         "keys" => keys::render(session, frame).await,
@@ -131,8 +132,8 @@ async fn screen(session: &PageSession<'_>, page: &str, error: Option<&ScimError>
         "settings" => settings::render(session, frame).await,
         "activity" => activity::render(session, frame).await,
         "activity.csv" => activity::export(session).await,
-        "people" => lookup::render(session, frame, lookup::Lookup::People).await,
-        "groups" => lookup::render(session, frame, lookup::Lookup::Groups).await,
+        "people" => lookup::render(session, frame, lookup::LookupKind::People).await,
+        "groups" => lookup::render(session, frame, lookup::LookupKind::Groups).await,
         _ => Err(ScimError::new(ErrorCode::NotFound, session.t.error_page)),
     }?;
     Ok(match error {

@@ -162,7 +162,8 @@ mod tests {
     fn only_rows_that_make_keys_may_change_all_of_one() {
         for route in ROUTES.iter().filter(|route| route.permissions().contains(&TablePermission::KEYS_UPDATE)) {
             assert!(
-                route.base == Base::Admin && route.permissions().contains(&TablePermission::KEYS_PUT),
+                matches!(route.base, Base::Admin | Base::Pages)
+                    && route.permissions().contains(&TablePermission::KEYS_PUT),
                 "{}",
                 route.name
             );
@@ -174,8 +175,11 @@ mod tests {
         for route in ROUTES {
             let permissions = route.permissions();
             let may = |table, action| permissions.iter().any(|it| (it.table, it.action) == (table, action));
-            assert!(!may(Table::Keys, "PutItem") || route.base == Base::Admin, "{}", route.name);
-            assert_eq!(may(Table::Tokens, "PutItem"), route.name == "oauth.token", "{}", route.name);
+            let is_admin = route.base == Base::Admin || route.name == "pages.inside.change";
+            assert!(!may(Table::Keys, "PutItem") || is_admin, "{}", route.name);
+            // The others store links and sessions there.
+            let writes = ["oauth.token", "admin.links.create", "pages.public.session", "pages.inside.change"];
+            assert_eq!(may(Table::Tokens, "PutItem"), writes.contains(&route.name), "{}", route.name);
         }
     }
 

@@ -242,7 +242,9 @@ mod tests {
         assert!(may(&access(PageRole::Setup, false), "acme", false, "admin.keys.create"));
         assert!(!may(&access(PageRole::Setup, false), "acme", false, "admin.tenants.patch"));
         let operator = access(PageRole::Operate, true);
-        assert!(may(&operator, "", true, "admin.tenants.list") && may(&operator, "globex", false, "admin.links.create"));
+        assert!(
+            may(&operator, "", true, "admin.tenants.list") && may(&operator, "globex", false, "admin.links.create")
+        );
         assert!(!may(&operator, "globex", false, "admin.keys.create"));
     }
 }

@@ -222,6 +222,9 @@ catalogue! {
     activity_older "Older entries" "Ältere Einträge";
     activity_export "Download this page as CSV" "Diese Seite als CSV herunterladen";
     activity_live "Update every 10 seconds" "Alle 10 Sekunden aktualisieren";
+    kind_change "change" "Änderung";
+    kind_refusal "refused" "abgelehnt";
+    kind_admin "administration" "Verwaltung";
     entry_by "By" "Von";
     entry_error "Why" "Warum";
     entry_remedy "What to do" "Was zu tun ist";

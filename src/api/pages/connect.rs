@@ -22,7 +22,7 @@ const PROVIDERS: [(&str, &str); 2] = [("entra", "Microsoft Entra ID"), ("okta", 
 struct ConnectPage {
     frame: Frame,
     providers: [ProviderTab; 2],
-    steps: Vec<Step>,
+    steps: Vec<SetupStep>,
     place: &'static str,
     test: &'static str,
     values: Vec<Labelled>,
@@ -37,7 +37,7 @@ struct ProviderTab {
 }
 
 /// A step, and whether it is done.
-struct Step {
+struct SetupStep {
     text: String,
     is_done: bool,
     is_key: bool,
@@ -69,15 +69,15 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     reply::html(session.key(), StatusCode::OK, &page)
 }
 
-fn steps(session: &PageSession<'_>, provider: &str, keys: &Value, (users, groups): (&str, &str)) -> Vec<Step> {
+fn steps(session: &PageSession<'_>, provider: &str, keys: &Value, (users, groups): (&str, &str)) -> Vec<SetupStep> {
     let t = session.t;
     let is_alive = |key: &Value| matches!(text(key, "/state"), "live" | "expiring" | "waiting");
     let has_key = items(keys, "keys").iter().any(is_alive);
     let was_used = items(keys, "keys").iter().any(|key| key.get("used").is_some());
     let some = |count: &str| !matches!(count, "0" | "–");
-    let step = |text: &str, is_done| Step { text: text.to_owned(), is_done, is_key: false };
+    let step = |text: &str, is_done| SetupStep { text: text.to_owned(), is_done, is_key: false };
     let mut steps = vec![
-        Step { text: t.connect_step_key.to_owned(), is_done: has_key, is_key: true },
+        SetupStep { text: t.connect_step_key.to_owned(), is_done: has_key, is_key: true },
         step(&fill(t.connect_step_values, &[("provider", provider)]), was_used),
         step(t.connect_step_test, was_used),
         step(t.connect_step_user, some(users)),

@@ -22,11 +22,11 @@ pub(super) struct LogLine {
     pub(super) actor: Option<String>,
     pub(super) rules: Option<String>,
     pub(super) request: Option<String>,
-    pub(super) differences: Vec<Difference>,
+    pub(super) differences: Vec<AttributeChange>,
 }
 
 /// An attribute before and after.
-pub(super) struct Difference {
+pub(super) struct AttributeChange {
     pub(super) attribute: String,
     pub(super) before: String,
     pub(super) after: String,
@@ -40,9 +40,9 @@ pub(super) fn lines(page: &Value, t: &'static Catalogue) -> Vec<LogLine> {
 fn line(entry: &Value, t: &'static Catalogue) -> LogLine {
     let filled = |pointer: &str| Some(text(entry, pointer)).filter(|text| !text.is_empty()).map(str::to_owned);
     let (class, kind) = match text(entry, "/kind") {
-        "refusal" => ("refusal", t.activity_refusal),
-        "admin" => ("admin", t.activity_admin),
-        _ => ("change", t.activity_change),
+        "refusal" => ("refusal", t.kind_refusal),
+        "admin" => ("admin", t.kind_admin),
+        _ => ("change", t.kind_change),
     };
     let time = PageTime::of(entry.get("timestamp"));
     let (at, time) = time.map(|time| (time.at, time.text)).unwrap_or_default();
@@ -91,14 +91,14 @@ fn actor(entry: &Value) -> Option<String> {
 }
 
 /// The attributes of `before` and of what came after it, that differ.
-fn differences(entry: &Value) -> Vec<Difference> {
+fn differences(entry: &Value) -> Vec<AttributeChange> {
     let before = flat(entry.get("before"));
     let after = flat(entry.get("after").or_else(|| entry.get("data")));
     let names: BTreeSet<&String> = before.iter().chain(&after).map(|(name, _)| name).collect();
     let find = |all: &[(String, String)], name: &str| {
         all.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone()).unwrap_or_default()
     };
-    let rows = names.into_iter().map(|name| Difference {
+    let rows = names.into_iter().map(|name| AttributeChange {
         attribute: name.clone(),
         before: find(&before, name),
         after: find(&after, name),

@@ -17,7 +17,7 @@ use crate::scim::ScimError;
 
 /// What is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lookup {
+pub(super) enum LookupKind {
     People,
     Groups,
 }
@@ -32,7 +32,7 @@ struct LookupPage {
     q: String,
     nothing: Option<&'static str>,
     matches: Vec<Match>,
-    one: Option<Found>,
+    one: Option<FoundResource>,
     has_history: bool,
     entries: Vec<LogLine>,
 }
@@ -44,12 +44,12 @@ struct Match {
 }
 
 /// The one that matches.
-struct Found {
+struct FoundResource {
     name: String,
     values: Vec<Labelled>,
 }
 
-impl Lookup {
+impl LookupKind {
     fn filter(self, form: &Form) -> Option<String> {
         let quoted = |text: &str| Value::from(text).to_string();
         if let Some(id) = form.filled("id") {
@@ -85,12 +85,12 @@ impl Lookup {
 pub(super) async fn render(
     session: &PageSession<'_>,
     frame: Frame,
-    lookup: Lookup,
+    lookup: LookupKind,
 ) -> Result<ScimResponse, ScimError> {
     let (t, form) = (session.t, Form::of_query(session.context));
     let (page, kind, title, hint, none) = match lookup {
-        Lookup::People => ("people", "user", t.people, t.people_hint, t.people_none),
-        Lookup::Groups => ("groups", "group", t.groups, t.groups_hint, t.groups_none),
+        LookupKind::People => ("people", "user", t.people, t.people_hint, t.people_none),
+        LookupKind::Groups => ("groups", "group", t.groups, t.groups_hint, t.groups_none),
     };
     let filter = lookup.filter(&form);
     let resources = match &filter {
@@ -110,10 +110,10 @@ pub(super) async fn render(
         None => Vec::new(),
     };
     let is_nothing = filter.is_some() && resources.is_empty();
-    let matches = resources.iter().filter(|_| only.is_none()).map(|found| Match {
-        id: text(found, "/id").to_owned(),
-        name: name(found).to_owned(),
-    });
+    let matches = resources
+        .iter()
+        .filter(|_| only.is_none())
+        .map(|found| Match { id: text(found, "/id").to_owned(), name: name(found).to_owned() });
     let screen = LookupPage {
         title,
         page,
@@ -121,7 +121,7 @@ pub(super) async fn render(
         q: form.filled("q").or(form.filled("id")).unwrap_or_default().to_owned(),
         nothing: is_nothing.then_some(if form.filled("id").is_some() { t.lookup_gone } else { none }),
         matches: matches.collect(),
-        one: only.map(|only| Found { name: name(only).to_owned(), values: values(session, only, lookup) }),
+        one: only.map(|only| FoundResource { name: name(only).to_owned(), values: values(session, only, lookup) }),
         has_history: id.is_some(),
         entries,
         frame,
@@ -134,7 +134,7 @@ fn name(resource: &Value) -> &str {
     names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }
 
-fn values(session: &PageSession<'_>, resource: &Value, lookup: Lookup) -> Vec<Labelled> {
+fn values(session: &PageSession<'_>, resource: &Value, lookup: LookupKind) -> Vec<Labelled> {
     let t = session.t;
     let time = |pointer: &str| PageTime::of(resource.pointer(pointer)).map(|time| time.text).unwrap_or_default();
     let list = |name: &str, part: &str| {
@@ -143,7 +143,7 @@ fn values(session: &PageSession<'_>, resource: &Value, lookup: Lookup) -> Vec<La
     };
     let is_active = resource.get("active").and_then(Value::as_bool).unwrap_or(true);
     let mut values = vec![Labelled::plain(t.lookup_name, text(resource, "/displayName"))];
-    if lookup == Lookup::People {
+    if lookup == LookupKind::People {
         values.extend([
             Labelled::plain(t.lookup_active, if is_active { t.yes } else { t.no }),
             Labelled::plain(t.lookup_emails, list("emails", "/value")),

@@ -78,7 +78,8 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     let is_alive = |key: &&Value| matches!(text(key, "/state"), "live" | "expiring");
     let expiring = all.iter().filter(|key| text(key, "/state") == "expiring");
     let client = items(&log, "entries").iter().map(|entry| text(entry, "/actor/client"));
-    let client = client.filter(|client| !matches!(*client, "" | "page" | "command-line")).find(|client| *client != "other");
+    let client =
+        client.filter(|client| !matches!(*client, "" | "page" | "command-line")).find(|client| *client != "other");
     let count = items(&refused, "entries").len();
     let page = OverviewPage {
         windows: windows(session, &hold),

@@ -1,10 +1,10 @@
 //! Answers of the page, with the headers that every one of them has.
 
 use askama::Template;
+use http::StatusCode;
 use http::header::{
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY, SET_COOKIE, VARY, WWW_AUTHENTICATE,
 };
-use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::super::ScimResponse;
@@ -34,13 +34,10 @@ pub(super) fn html(key: Option<KeyId>, status: StatusCode, page: &impl Template)
 }
 
 /// A page that refuses; the log has the code and the detail.
-pub(super) fn refusal(
-    key: Option<KeyId>,
-    error: &ScimError,
-    page: &impl Template,
-) -> Result<ScimResponse, ScimError> {
+pub(super) fn refusal(key: Option<KeyId>, error: &ScimError, page: &impl Template) -> Result<ScimResponse, ScimError> {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let reply = html(key, status, page)?.reason(json!({"error": error.code.as_str(), "error_description": error.detail}));
+    let reply =
+        html(key, status, page)?.reason(json!({"error": error.code.as_str(), "error_description": error.detail}));
     // RFC 9110 section 15.5.2: a 401 names a way to sign in, and here it is a link.
     let challenge = (status == StatusCode::UNAUTHORIZED).then(|| (WWW_AUTHENTICATE, HeaderValue::from_static("Link")));
     Ok(challenge.into_iter().fold(reply, |reply, (name, value)| reply.header(name, value)))

@@ -8,9 +8,9 @@ use http::header::{ACCEPT, HOST, HeaderValue};
 use http::{Method, Request, StatusCode};
 use serde_json::Value;
 
+use super::super::ScimResponse;
 use super::super::context::{Origin, RequestContext};
 use super::super::path::RequestTarget;
-use super::super::ScimResponse;
 use super::catalogue::{Catalogue, Language};
 use super::request::{self, Form};
 use crate::auth::{KeyId, PageAccess, PageRole, PageSecret, PageSecretKind, Principal, SessionRecord};

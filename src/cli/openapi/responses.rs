@@ -60,7 +60,12 @@ pub(super) fn of(route: &Route, place: &OperationTarget) -> Map<String, Value> {
 
 /// The answers that are the same for all operations, by status.
 pub(super) fn errors() -> Map<String, Value> {
-    let all: BTreeSet<u16> = ROUTES.iter().filter(|route| route.base != Base::Pages).flat_map(statuses).filter(|status| is_error(*status)).collect();
+    let all: BTreeSet<u16> = ROUTES
+        .iter()
+        .filter(|route| route.base != Base::Pages)
+        .flat_map(statuses)
+        .filter(|status| is_error(*status))
+        .collect();
     all.into_iter().map(|status| (status.to_string(), error(status))).collect()
 }
 

@@ -43,9 +43,9 @@ impl Store {
         let by = by.into();
         let (kind, after) = (AdminActionType::LinkRevoked, json!({"revoked": date_time(by.at)}));
         let action = AdminAction { kind, id: id.as_str(), before: Value::Null, after };
-        let revoke = Write::update(Table::Tokens, link_key(tenant, id)).set("revoked", at(by.at)).require(
-            &Condition::Exists("tenant").and(Condition::Absent("revoked")).and(Condition::Absent("used")),
-        );
+        let revoke = Write::update(Table::Tokens, link_key(tenant, id))
+            .set("revoked", at(by.at))
+            .require(&Condition::Exists("tenant").and(Condition::Absent("revoked")).and(Condition::Absent("used")));
         is_done(self.commit(&[revoke.without_returning_old(), self.record_action(tenant, &by, &action)], "").await)
     }
 
@@ -74,9 +74,9 @@ impl Store {
         after.insert("link".to_owned(), json!(link.id.as_str()));
         let (kind, id) = (AdminActionType::SessionBegun, session.id.as_str());
         let action = AdminAction { kind, id, before: Value::Null, after: after.into() };
-        let mark = Write::update(Table::Tokens, link_key(&link.tenant, &link.id)).set("used", at(by.at)).require(
-            &Condition::Exists("tenant").and(Condition::Absent("revoked")).and(Condition::Absent("used")),
-        );
+        let mark = Write::update(Table::Tokens, link_key(&link.tenant, &link.id))
+            .set("used", at(by.at))
+            .require(&Condition::Exists("tenant").and(Condition::Absent("revoked")).and(Condition::Absent("used")));
         let put = Write::put(Table::Tokens, session_item(session)).require(&Condition::Absent("tenant"));
         let action = self.record_action(&link.tenant, &by, &action);
         is_done(self.commit(&[mark.without_returning_old(), put, action], "").await)
