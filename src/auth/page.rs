@@ -39,8 +39,8 @@ impl PageRole {
     fn needed(is_read: bool, route: &str) -> Self {
         match route {
             _ if is_read => Self::View,
-            "admin.tenants.patch" | "admin.hold.decide" | "admin.links.create" => Self::Operate,
-            _ => Self::Setup,
+            "admin.keys.create" | "admin.keys.rotate" | "admin.keys.revoke" | "admin.automation.put" => Self::Setup,
+            _ => Self::Operate,
         }
     }
 }
@@ -240,7 +240,9 @@ mod tests {
         assert!(!may(&viewer, "globex", true, "admin.keys.list") && !may(&viewer, "", true, "admin.tenants.list"));
         assert!(!may(&viewer, "acme", false, "admin.keys.create"));
         assert!(may(&access(PageRole::Setup, false), "acme", false, "admin.keys.create"));
-        assert!(!may(&access(PageRole::Setup, false), "acme", false, "admin.tenants.patch"));
+        for route in ["admin.tenants.patch", "admin.hold.decide", "a route to come"] {
+            assert!(!may(&access(PageRole::Setup, false), "acme", false, route), "{route}");
+        }
         let operator = access(PageRole::Operate, true);
         assert!(
             may(&operator, "", true, "admin.tenants.list") && may(&operator, "globex", false, "admin.links.create")
