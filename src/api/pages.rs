@@ -6,7 +6,6 @@ use askama::Template;
 use http::StatusCode;
 
 use super::{RequestContext, ScimResponse};
-use crate::auth::PageRole;
 use crate::scim::{ErrorCode, ScimError};
 
 mod activity;
@@ -15,6 +14,7 @@ mod automation;
 mod catalogue;
 mod connect;
 mod entries;
+mod entry_page;
 mod forms;
 mod frame;
 mod keys;
@@ -28,8 +28,8 @@ mod settings;
 mod sign_in;
 mod tenants;
 
-use asset::AssetNames;
-use catalogue::{Catalogue, Language, fill};
+use catalogue::{Catalogue, fill};
+use entry_page::EntryPage;
 use frame::Frame;
 use session::PageSession;
 
@@ -172,41 +172,11 @@ fn reason<'e>(t: &'static Catalogue, error: &'e ScimError) -> &'e str {
     }
 }
 
-/// Refuses what a role may not do.
-///
-/// # Errors
-/// 403.
-fn need(session: &PageSession<'_>, role: PageRole) -> Result<(), ScimError> {
-    match session.may(role) {
-        true => Ok(()),
-        false => Err(ScimError::new(ErrorCode::ScopeMissing, format!("role is too low; ask for a link with {role}"))),
-    }
-}
-
 /// With the cookie of the language, if the address names one.
 fn with_language(context: &RequestContext<'_>, reply: ScimResponse) -> ScimResponse {
     match request::chosen_language(context) {
         Some(language) => reply::with_cookie(reply, &request::set_language_cookie(context, language)),
         None => reply,
-    }
-}
-
-#[derive(Template)]
-#[template(path = "entry.html")]
-struct EntryPage {
-    t: &'static Catalogue,
-    language: Language,
-    languages: [Language; 2],
-    base: String,
-    assets: AssetNames,
-    message: Option<String>,
-}
-
-impl EntryPage {
-    fn new(context: &RequestContext<'_>, message: Option<String>) -> Self {
-        let language = request::language(context);
-        let (t, base, assets) = (language.catalogue(), context.page_base(), asset::names());
-        Self { t, language, languages: Language::ALL, base, assets, message }
     }
 }
 

@@ -4,10 +4,9 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::super::ScimResponse;
-use super::frame::text;
 use super::request::Form;
 use super::session::PageSession;
-use super::{need, reply, secret};
+use super::{reply, secret};
 use crate::auth::PageRole;
 use crate::scim::{ErrorCode, ScimError};
 use crate::tenant::OPERATOR_TENANT;
@@ -21,7 +20,7 @@ pub(super) async fn answer(session: &PageSession<'_>, page: &str, form: &Form) -
         ("keys", "create") => create_key(session, form).await,
         ("keys", "rotate") => rotate_key(session, form).await,
         ("keys", "revoke") => {
-            need(session, PageRole::Setup)?;
+            session.need(PageRole::Setup)?;
             let path = format!("/keys/{}", segment(form.text("key")));
             session.change(Method::DELETE, &path, &Value::Null).await?;
             Ok(done(session, "keys", "revoked"))
@@ -36,7 +35,7 @@ pub(super) async fn answer(session: &PageSession<'_>, page: &str, form: &Form) -
 }
 
 async fn create_key(session: &PageSession<'_>, form: &Form) -> Result<ScimResponse, ScimError> {
-    need(session, PageRole::Setup)?;
+    session.need(PageRole::Setup)?;
     let mut new = json!({"description": form.text("description"), "type": form.filled("type").unwrap_or("bearer")});
     if let (Some(fields), Some(user)) = (new.as_object_mut(), form.filled("automation")) {
         fields.insert("automation".to_owned(), json!(user));
@@ -46,7 +45,7 @@ async fn create_key(session: &PageSession<'_>, form: &Form) -> Result<ScimRespon
 }
 
 async fn rotate_key(session: &PageSession<'_>, form: &Form) -> Result<ScimResponse, ScimError> {
-    need(session, PageRole::Setup)?;
+    session.need(PageRole::Setup)?;
     let path = format!("/keys/{}/rotate", segment(form.text("key")));
     let key = session.change(Method::POST, &path, &Value::Null).await?;
     secret::render_key(session, &key)
@@ -58,14 +57,14 @@ async fn put_user(
     is_active: bool,
     message: &str,
 ) -> Result<ScimResponse, ScimError> {
-    need(session, PageRole::Setup)?;
+    session.need(PageRole::Setup)?;
     let path = format!("/automation-users/{}", segment(form.text("name")));
     session.change(Method::PUT, &path, &json!({"active": is_active})).await?;
     Ok(done(session, "automation", message))
 }
 
 async fn save(session: &PageSession<'_>, form: &Form) -> Result<ScimResponse, ScimError> {
-    need(session, PageRole::Operate)?;
+    session.need(PageRole::Operate)?;
     let settings = json!({
         "inviteAutomatically": form.filled("invite").is_some(),
         "onDeactivation": form.text("deactivation"),
@@ -78,7 +77,7 @@ async fn save(session: &PageSession<'_>, form: &Form) -> Result<ScimResponse, Sc
 }
 
 async fn decide(session: &PageSession<'_>, form: &Form, action: &str) -> Result<ScimResponse, ScimError> {
-    need(session, PageRole::Operate)?;
+    session.need(PageRole::Operate)?;
     let mut decision = json!({"action": action});
     if let Some(fields) = decision.as_object_mut() {
         let count = form.text("count").parse::<u32>().unwrap_or_default();
@@ -90,7 +89,7 @@ async fn decide(session: &PageSession<'_>, form: &Form, action: &str) -> Result<
 }
 
 async fn create_link(session: &PageSession<'_>, form: &Form) -> Result<ScimResponse, ScimError> {
-    need(session, PageRole::Operate)?;
+    session.need(PageRole::Operate)?;
     let mut link = json!({"role": form.text("role")});
     if let (Some(fields), Some(person)) = (link.as_object_mut(), form.filled("person")) {
         fields.insert("actor".to_owned(), json!(person));
@@ -109,9 +108,4 @@ fn done(session: &PageSession<'_>, page: &str, message: &str) -> ScimResponse {
 /// A part of a path.
 fn segment(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
-}
-
-/// The URL of a new link.
-pub(super) fn url(link: &Value) -> &str {
-    text(link, "/url")
 }

@@ -6,7 +6,6 @@ use serde_json::Value;
 
 use super::super::ScimResponse;
 use super::catalogue::fill;
-use super::forms::url;
 use super::frame::{Frame, Labelled, PageTime, TENANTS, text};
 use super::reply;
 use super::session::PageSession;
@@ -61,7 +60,7 @@ pub(super) fn render_link(session: &PageSession<'_>, link: &Value) -> Result<Sci
         frame: Frame::new(session, TENANTS, None),
         title: t.link_title,
         text: fill(t.link_text, &[("expires", &expires)]),
-        values: vec![Labelled::copied(t.entry_field, url(link))],
+        values: vec![Labelled::copied(t.entry_field, text(link, "/url"))],
         note: None,
         saved: t.link_saved,
         next: TENANTS,

@@ -97,6 +97,15 @@ impl<'a> PageSession<'a> {
         self.access.role >= role
     }
 
+    /// Refuses what its role may not do.
+    ///
+    /// # Errors
+    /// 403.
+    pub(super) fn need(&self, role: PageRole) -> Result<(), ScimError> {
+        let refuse = || ScimError::new(ErrorCode::ScopeMissing, format!("role is too low; ask for a link with {role}"));
+        if self.may(role) { Ok(()) } else { Err(refuse()) }
+    }
+
     /// Reads something of the session's tenant by the admin API.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 use jiff::SignedDuration;
 
 use super::super::{RequestContext, ScimResponse};
+use super::entry_page::EntryPage;
+use super::reply;
 use super::request::{Form, check_same_origin, set_session_cookie};
 use super::session::PageSession;
-use super::{EntryPage, reply};
 use crate::auth::{LinkRecord, PageRole, PageSecret, PageSecretKind, SessionRecord};
 use crate::limits::SESSION_SECONDS;
 use crate::scim::{ErrorCode, ScimError};
