@@ -577,6 +577,7 @@ pub async fn drive(harness: &Harness) {
     let id = harness.create(json!({"userName": "page", "externalId": "P", "emails": two})).await;
     let group = harness.send("POST", "/Groups", json!({"displayName": "of-page", "members": [{"value": id}]})).await;
     let group = group.body["id"].as_str().unwrap();
+    crate::support::feed::all_events(harness).await;
     for page in
         ["overview", "connect", "keys", "settings", "activity", "people?q=page", "people?q=q@x", "tenants", "nothing"]
     {
