@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 SCREENS = ["overview", "connect", "connect?provider=okta", "keys", "automation", "settings", "activity",
-           "activity?kind=refusal", "people?q=lela", "groups?q=Staff", "tenants", "nothing"]
+           "activity?kind=refusal", "people?q=lela", "groups?q=Staff", "operator/tenants", "nothing"]
 # Page, style sheet, script and icon.
 MAX_REQUESTS, MAX_BYTES = 4, 60_000
 PASSED, FAILED = [], []
@@ -114,7 +114,7 @@ def each_screen(browser, words, run, shots):
             for details in page.locator("main details").all()[:3]:
                 details.evaluate("element => element.open = true")
             axe(page, what)
-            name = screen.replace("?", "-").replace("=", "-")
+            name = screen.replace("?", "-").replace("=", "-").replace("/", "-")
             page.screenshot(path=shots / f"{name}-{theme}-{language}.png", full_page=True)
             page.set_viewport_size({"width": 320, "height": 640})
             width = page.evaluate("document.documentElement.scrollWidth")

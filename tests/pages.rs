@@ -48,7 +48,7 @@ fn secret(link: &Value) -> &str {
 
 async fn sign_in(harness: &Harness, tenant: &str, secret: &str) -> ScimResponse {
     let form = format!("action=begin&token={secret}").into_bytes();
-    harness.raw("POST", &format!("/{tenant}/manage/session"), form, &[ORIGIN]).await
+    harness.raw("POST", &format!("/{tenant}/manage"), form, &[ORIGIN]).await
 }
 
 /// The name and value that an answer sets.
@@ -247,7 +247,7 @@ async fn cookies_are_strict_and_over_tls_bound_to_the_host() {
     let again = self::link(&secure, &admin, "acme", json!({})).await;
     let form = format!("action=begin&token={}", secret(&again)).into_bytes();
     let headers = [ORIGIN, ("cookie", planted.as_str())];
-    let reply = secure.raw("POST", "/acme/manage/session", form, &headers).await;
+    let reply = secure.raw("POST", "/acme/manage", form, &headers).await;
     assert_ne!(cookie_of(&reply), planted);
     // Nor does one that nobody has stored.
     let forged = [("cookie", "rollcall-acme=session_00000000000000_x")];
@@ -284,8 +284,8 @@ async fn a_form_of_another_site_or_session_does_nothing() {
     let admin = harness.operator().await;
     let link = link(&harness, &admin, "acme", json!({})).await;
     let form = format!("action=begin&token={}", secret(&link)).into_bytes();
-    assert_eq!(harness.raw("POST", "/acme/manage/session", form, &[]).await.status, 403);
-    assert_eq!(browser.post_with("session", &foreign, &[("action", "end")], &[ORIGIN]).await.status, 403);
+    assert_eq!(harness.raw("POST", "/acme/manage", form, &[]).await.status, 403);
+    assert_eq!(browser.post_with("", &foreign, &[("action", "end")], &[ORIGIN]).await.status, 403);
     // Older browsers name the origin.
     let reply = browser.post_with("automation", &token, &fields, &[("origin", origin.as_str())]).await;
     assert_eq!(reply.status, 303, "{reply:?}");
@@ -314,7 +314,7 @@ async fn a_session_ends_by_sign_out_by_idleness_and_after_a_day() {
     assert_eq!(later.raw("GET", "/acme/manage/connect", Vec::new(), &headers).await.status, 200);
     assert_eq!(second.get_on(&at(SESSION_IDLE_SECONDS + 1), "settings").await.status, 401);
     let third = Browser::open(&harness, "acme", json!({})).await;
-    let reply = third.post("session", &[("action", "end")]).await;
+    let reply = third.post("", &[("action", "end")]).await;
     assert_eq!(reply.status, 200);
     assert!(reply.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
     assert_eq!(third.get("overview").await.status, 401, "the cookie works no more, whoever has kept it");
@@ -496,12 +496,12 @@ async fn a_role_does_no_more_than_it_may() {
             statuses.push(browser.post(page, fields).await.status);
         }
         assert_eq!(statuses, expected, "{role}");
-        assert_eq!(browser.get("tenants").await.status, 403, "{role}");
+        assert_eq!(browser.get("operator/tenants").await.status, 403, "{role}");
         let buttons = text(&browser.get("keys").await).contains("Add a new key");
         assert_eq!(buttons, role != "view", "a page offers what it takes");
     }
     let operator = Browser::open(&harness, "acme", json!({"operator": true})).await;
-    let tenants = operator.get("tenants").await;
+    let tenants = operator.get("operator/tenants").await;
     assert!(text(&tenants).contains("globex"), "{tenants:?}");
     check_html(&text(&tenants));
     let fields = [("action", "create"), ("tenant", "globex"), ("role", "setup"), ("person", "joe")];
@@ -525,7 +525,7 @@ async fn no_page_returns_or_changes_another_tenant() {
     let other = Browser::open(&harness, "globex", json!({"role": "operate"})).await;
     let token = browser.token().await;
     let before = harness.dump(Table::Keys).await;
-    let pages = SCREENS.iter().map(|(page, _)| *page).chain(["activity.csv", "tenants", "links", "hold"]);
+    let pages = SCREENS.iter().map(|(page, _)| *page).chain(["activity.csv", "operator/tenants", "links", "hold"]);
     let actions = ["create", "rotate", "revoke", "activate", "save", "approve", "reject", "once"];
     for page in pages {
         for route in ROUTES.iter().filter(|route| route.base == Base::Pages) {
@@ -587,7 +587,7 @@ pub async fn drive(harness: &Harness) {
         assert_eq!(browser.get(&page).await.status, 200, "{page}");
     }
     let later = harness.at(Timestamp::now() + SignedDuration::from_mins(30));
-    for (page, status) in [("overview", 200), ("tenants", 200)] {
+    for (page, status) in [("overview", 200), ("operator/tenants", 200)] {
         assert_eq!(browser.get_on(&later, page).await.status, status);
         // Seen again, half an hour after the last time.
         let again = Browser::open(harness, "acme", json!({"operator": true})).await;
@@ -623,6 +623,6 @@ pub async fn drive(harness: &Harness) {
     let off = patch(json!([{"op": "replace", "path": "active", "value": false}]));
     harness.send("PATCH", &format!("/Users/{id}"), off).await;
     assert_eq!(browser.post("hold", &[("action", "approve")]).await.status, 303);
-    assert_eq!(browser.post("session", &[("action", "end")]).await.status, 200);
-    assert_eq!(browser.get("tenants").await.status, 401);
+    assert_eq!(browser.post("", &[("action", "end")]).await.status, 200);
+    assert_eq!(browser.get("operator/tenants").await.status, 401);
 }

@@ -56,7 +56,7 @@ pub async fn asset(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
     Ok(reply::file(found.media_type, found.text))
 }
 
-/// POST /{tenant}/manage/session: signs in with the secret of a link, or out.
+/// POST /{tenant}/manage: signs in with the secret of a link, or out.
 ///
 /// # Errors
 /// None: it answers each with a page.
@@ -82,7 +82,7 @@ pub async fn view(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
     }
 }
 
-/// GET /{tenant}/manage/tenants: for operators.
+/// GET /{tenant}/manage/operator/tenants: for operators.
 ///
 /// # Errors
 /// None: it answers each with a page.

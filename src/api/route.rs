@@ -83,9 +83,9 @@ routes! {
     GET     Admin     "/tenants/{tenant}/log/chain"                 "admin.log.chain"       Admin [AUTHENTICATE READ_FEED]     log::chain;
     GET     Pages     "/"                     "pages.public.entry"   Read   []                                               pages::entry;
     GET     Pages     "/assets/{name}"        "pages.public.asset"   Read   []                                               pages::asset;
-    POST    Pages     "/session"              "pages.public.session" Read   [SIGN_IN]                                        pages::session;
+    POST    Pages     "/"                     "pages.public.session" Read   [SIGN_IN]                                        pages::session;
     GET     Pages     "/{page}"               "pages.inside.view"    Read   [PAGE LIST_KEYS READ_HOLD READ_LOG FIND_RESOURCES] pages::view;
-    GET     Pages     "/tenants"              "pages.inside.tenants" Read   [PAGE LIST_TENANTS]                              pages::list_tenants;
+    GET     Pages     "/operator/tenants"     "pages.inside.tenants" Read   [PAGE LIST_TENANTS]                              pages::list_tenants;
     POST    Pages     "/{page}"               "pages.inside.change"  Read   [PAGE LIST_KEYS READ_HOLD CHANGE_BY_PAGE DECIDE_HOLD CREATE_LINK] pages::change;
 }
 

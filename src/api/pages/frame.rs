@@ -14,7 +14,7 @@ pub(super) const PAGES: [&str; 8] =
     ["overview", "connect", "keys", "automation", "settings", "activity", "people", "groups"];
 
 /// The page for operators alone.
-pub(super) const TENANTS: &str = "tenants";
+pub(super) const TENANTS: &str = "operator/tenants";
 
 /// What surrounds a screen.
 pub(super) struct Frame {
