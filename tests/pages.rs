@@ -578,9 +578,17 @@ pub async fn drive(harness: &Harness) {
     let group = harness.send("POST", "/Groups", json!({"displayName": "of-page", "members": [{"value": id}]})).await;
     let group = group.body["id"].as_str().unwrap();
     crate::support::feed::all_events(harness).await;
-    for page in
-        ["overview", "connect", "keys", "settings", "activity", "people?q=page", "people?q=q@x", "tenants", "nothing"]
-    {
+    for page in [
+        "overview",
+        "connect",
+        "keys",
+        "settings",
+        "activity",
+        "people?q=page",
+        "people?q=q@x",
+        "operator/tenants",
+        "nothing",
+    ] {
         assert!([200, 404].contains(&browser.get(page).await.status), "{page}");
     }
     for page in [format!("people?id={id}"), "groups?q=of-page".to_owned(), format!("groups?id={group}")] {
