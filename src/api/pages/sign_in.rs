@@ -33,7 +33,7 @@ async fn begin(context: &RequestContext<'_>, form: &Form) -> Result<ScimResponse
     let secret = PageSecret::parse(PageSecretKind::Link, text).ok_or_else(refused)?;
     let link = context.app().store.page_link(&tenant, &secret).await?.ok_or_else(refused)?;
     if !link.works(context.now()) {
-        return Err(refused_known(context, &link));
+        return Err(refused_known(context, &link, state(&link)));
     }
     let no_random = |_| ScimError::unavailable("the system returned no random numbers; try again");
     let cookie = PageSecret::mint(PageSecretKind::Session).map_err(no_random)?;
@@ -49,7 +49,8 @@ async fn begin(context: &RequestContext<'_>, form: &Form) -> Result<ScimResponse
     let (key, request) = (Some(record.id.clone()), Some(context.request_id().to_owned()));
     let by = AdminAuthor { key, request, at: context.now(), page: Some(record.access.clone()) };
     if !context.app().store.begin_session(&link, &record, by).await? {
-        return Err(refused_known(context, &link));
+        // Somebody else was faster.
+        return Err(refused_known(context, &link, "used"));
     }
     let first = if link.access.role == PageRole::Setup { "connect" } else { "overview" };
     let reply = reply::see_other(Some(record.id), &format!("{}/{first}", context.page_base()));
@@ -70,12 +71,16 @@ fn refused() -> ScimError {
 }
 
 /// The log of the tenant says that somebody tried.
-fn refused_known(context: &RequestContext<'_>, link: &LinkRecord) -> ScimError {
-    let state = match link {
+fn refused_known(context: &RequestContext<'_>, link: &LinkRecord, state: &'static str) -> ScimError {
+    context.note_page_user(&link.tenant, &link.id, state);
+    refused()
+}
+
+/// Why a link does not work.
+fn state(link: &LinkRecord) -> &'static str {
+    match link {
         LinkRecord { revoked: Some(_), .. } => "revoked",
         LinkRecord { used: Some(_), .. } => "used",
         _ => "expired",
-    };
-    context.note_page_user(&link.tenant, &link.id, state);
-    refused()
+    }
 }

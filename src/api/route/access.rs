@@ -183,12 +183,10 @@ pub(super) const PAGE: &[P] = &[P::TOKENS_GET, P::TOKENS_UPDATE_SEEN, P::KEYS_GE
 /// Users and groups by a name, an address or an id, and how many there are.
 pub(super) const FIND_RESOURCES: &[P] = &[
     P::USERS_GET,
-    P::USERS_QUERY,
     P::USERS_BY_ID,
     P::USERS_BY_EXTERNAL_ID,
     P::USERS_BY_EMAIL,
     P::GROUPS_GET,
-    P::GROUPS_QUERY,
     P::GROUPS_BATCH_GET,
     P::GROUPS_BY_NAME,
     P::GROUPS_BY_EXTERNAL_ID,
