@@ -170,6 +170,7 @@ def first_user(browser, rollcall_run, words, shots, has_script):
     steps = lambda: page.locator("li.ticked").count()  # noqa: E731
     check(steps() == 0, "no step is done yet")
     url = page.locator("#value-2").inner_text()
+    check(page.locator("button.copy").first.is_visible() == has_script, "only the script copies")
     if has_script:
         page.click("button[data-copy=value-2]")
         check(page.evaluate("navigator.clipboard.readText()") == url, "the base URL is copied")
