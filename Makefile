@@ -24,7 +24,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages browser consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
+.PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages browser consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus local-invoke local-api bench soak takeover costs requirements clean
 
 help: ## List the targets
@@ -33,6 +33,12 @@ help: ## List the targets
 run: ## Build and serve on http://127.0.0.1:3000; prints Tenant URL and secret token
 	$(CARGO) build --locked $(FEATURES) --bin rollcall
 	exec target/debug/rollcall serve
+
+install: ## Install the command rollcall, and nothing else, into cargo's folder of binaries
+	$(CARGO) install --locked --path . $(FEATURES) --bin rollcall
+
+check-install: ## cargo install, as the pages write it, installs rollcall alone; of what the tests have built
+	python3 tests/house/install.py
 
 test: ## Every test that needs nothing but Rust
 	$(CARGO) test --locked $(FEATURES)
@@ -45,6 +51,7 @@ check: lint names docs test ## What a change must pass
 names: $(VENV)/done ## Spelling, retired names, type names that stand for two things, and counts in pages
 	python3 tests/house/names.py
 	python3 tests/house/counts.py
+	python3 tests/house/errors.py
 	$(VENV)/bin/typos
 
 docs: $(VENV)/done $(TOOLS)/bin/mdbook ## The book in build/book, links of every page, and the documentation of the code
@@ -131,11 +138,11 @@ cold-start: build/$(HOST_ARCH)/bootstrap ## Size, start to first poll, first req
 	python3 tests/cold_start.py target/debug/rollcall build/$(HOST_ARCH)/bootstrap
 
 validate: $(VENV)/done ## Check the templates
-	for template in template.yaml infra/data.yaml infra/pipeline.yaml; do \
+	for template in template.yaml infra/data.yaml infra/pipeline.yaml infra/edge.yaml; do \
 		SAM_CLI_TELEMETRY=0 $(VENV)/bin/sam validate --lint --region us-east-1 --template $$template || exit 1; done
 
 rules: $(TOOLS)/bin/cfn-guard $(VENV)/done ## Our own rules: encryption, backups, retention, nothing with a wildcard
-	$(TOOLS)/bin/cfn-guard validate --rules infra/rules.guard --data template.yaml infra/data.yaml infra/pipeline.yaml --show-summary fail
+	$(TOOLS)/bin/cfn-guard validate --rules infra/rules.guard --data template.yaml infra/data.yaml infra/pipeline.yaml infra/edge.yaml --show-summary fail
 	mkdir -p build && $(VENV)/bin/python infra/translate.py template.yaml > build/template.json
 	$(TOOLS)/bin/cfn-guard validate --rules infra/roles.guard --data build/template.json --show-summary fail
 
@@ -189,6 +196,7 @@ bench: ## Time the local endpoint at 100,000 users and members
 	python3 tests/bench_groups.py target/release/rollcall
 	python3 tests/bench_keys.py target/release/rollcall
 	python3 tests/bench_large_change.py target/release/rollcall
+	python3 tests/bench_fair.py target/release/rollcall
 
 soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group: no 5xx, no lost write, memory flat
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall

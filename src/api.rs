@@ -20,6 +20,7 @@ pub mod admin;
 mod authorize;
 pub mod bulk;
 mod client_kind;
+mod compression;
 pub mod context;
 mod cursor;
 pub mod discovery;
@@ -36,6 +37,7 @@ pub mod me;
 pub mod oauth;
 pub mod pages;
 mod path;
+mod rate;
 mod refusal;
 mod response;
 pub mod route;
@@ -58,7 +60,10 @@ use trace::RequestTrace;
 pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -> Response<Bytes> {
     let started = std::time::Instant::now();
     let request_id = uuid_text();
-    let found = find(selection, &request);
+    let found = match app.edge.as_ref().is_none_or(|edge| edge.accepts(request.headers())) {
+        true => find(selection, &request),
+        false => Err(not_through_the_edge().into()),
+    };
     let route = found.as_ref().map_or("none", |(route, _)| route.name);
     // As the URL says: for a request that was refused, it is the tenant that the caller meant.
     let tenant =
@@ -95,11 +100,24 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
     };
     let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = &request_id;
-    app.observer.record(&RequestRecord { request_id, route, tenant: &tenant, key, status, error, milliseconds, spent });
+    let is_authorized = trace.caller().is_some_and(|caller| caller.key_state == "ok");
+    app.observer.record(&RequestRecord {
+        request_id,
+        route,
+        tenant: &tenant,
+        is_authorized,
+        key,
+        status,
+        error,
+        milliseconds,
+        spent,
+    });
+    let response = rate::marked(response(outcome, request_id), trace.rate());
+    let response = compression::compressed(request.headers(), response);
     match *request.method() {
-        Method::HEAD => without_body(response(outcome, request_id)),
-        _ if is_dry => dry_run::marked(response(outcome, request_id)),
-        _ => response(outcome, request_id),
+        Method::HEAD => without_body(response),
+        _ if is_dry => dry_run::marked(response),
+        _ => response,
     }
 }
 
@@ -107,17 +125,18 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
 #[cfg(feature = "local")]
 pub async fn handle_as_operator(app: &App, request: Request<Bytes>) -> Response<Bytes> {
     let request_id = uuid_text();
-    let operator = Principal::local_operator();
-    let outcome = match (operator, find(&Selection::all(), &request)) {
-        (Ok(operator), Ok(found)) => {
-            let outer = RequestContext::new(app, found.clone(), &request, &request_id, ROUTES);
-            let context = outer.sub_request(found, &request, &request_id, &operator);
-            context.answer().await.map_err(Refusal::from)
-        }
-        (Err(error), _) => Err(error.into()),
-        (_, Err(refusal)) => Err(refusal),
+    let found = find(&Selection::all(), &request);
+    let is_dry = found.as_ref().is_ok_and(|(route, _)| dry_run::is_asked(route, &request).unwrap_or_default());
+    let answering = async {
+        let (operator, found) = (Principal::local_operator()?, found?);
+        let outer = RequestContext::new(app, found.clone(), &request, &request_id, ROUTES);
+        let context = outer.sub_request(found, &request, &request_id, &operator);
+        context.answer().await.map_err(Refusal::from)
     };
-    response(outcome, &request_id)
+    match is_dry {
+        true => dry_run::marked(response(dry_run::run(answering).await, &request_id)),
+        false => response(answering.await, &request_id),
+    }
 }
 
 /// The answer to what was refused before it came to a route.
@@ -126,11 +145,13 @@ pub fn refusal(error: ScimError) -> Response<Bytes> {
     response(Err(error.into()), &uuid_text())
 }
 
+/// Nothing tells who has found the API's own host that there is something.
+fn not_through_the_edge() -> ScimError {
+    ScimError::new(ErrorCode::NoEndpoint, "there is no such endpoint; use the Tenant URL that you were given")
+}
+
 fn too_late() -> ScimError {
-    ScimError::retry(
-        ErrorCode::TimedOut,
-        "the request took too long; what it asked for may have been done, and it can be sent again",
-    )
+    ScimError::retry(ErrorCode::TimedOut, "the request took too long; send it again, as it may have been done or not")
 }
 
 async fn answer(
@@ -143,7 +164,7 @@ async fn answer(
     if request.body().len() > MAX_BODY_BYTES {
         return Err(ScimError::new(
             ErrorCode::BodyTooLarge,
-            format!("the request body is longer than {MAX_BODY_BYTES} bytes"),
+            format!("the request body is longer than {MAX_BODY_BYTES} bytes; send less in one request"),
         )
         .into());
     }
@@ -171,7 +192,7 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
     let not_found = || {
         ScimError::new(
             ErrorCode::NoEndpoint,
-            "there is no such endpoint; the Tenant URL has the form https://host/{tenant}/scim/v2, followed by \
+            "the endpoint does not exist; compare the Tenant URL, which has the form https://host/{tenant}/scim/v2, followed by \
              /Users, /Groups, /GroupMembers, /Bulk, /ServiceProviderConfig, /ResourceTypes or /Schemas",
         )
     };
@@ -196,8 +217,7 @@ fn find(selection: &Selection, request: &Request<Bytes>) -> Result<(&'static Rou
         Method::GET | Method::POST | Method::PUT | Method::PATCH | Method::DELETE => request.method().as_str(),
         _ => "this method",
     };
-    let error =
-        ScimError::new(ErrorCode::MethodNotAllowed, format!("{method} is not allowed here; allowed are {allow}"));
+    let error = ScimError::new(ErrorCode::MethodNotAllowed, format!("{method} is not allowed here; use {allow}"));
     Err(Refusal { allow: Some(allow), ..error.into() })
 }
 
@@ -205,7 +225,7 @@ fn without_trailing_slash(request: &Request<Bytes>) -> Refusal {
     let uri = request.uri();
     let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let location = format!("{}{query}", uri.path().trim_end_matches('/'));
-    let error = ScimError::new(ErrorCode::TrailingSlash, "the address has no trailing slash");
+    let error = ScimError::new(ErrorCode::TrailingSlash, "the address ends with a slash; leave it out");
     Refusal { location: Some(location), ..error.into() }
 }
 

@@ -9,15 +9,17 @@ use data_folder::{DataAccess, RunningServer};
 use crate::app::Clock;
 use crate::store::Store;
 use crate::store::dynamo::client;
-use crate::store::dynamo::embedded::Engine;
+use crate::store::dynamo::embedded::{Engine, ROWS_PER_BATCH};
 use crate::store::dynamo::tables::{TableNames, create_missing};
 use crate::worker;
 
 mod automation;
+mod change;
 mod data_folder;
 mod doctor;
 mod events;
 mod explain;
+mod fair_queue;
 mod hold;
 mod keys;
 mod link;
@@ -176,7 +178,8 @@ impl StoreOptions {
 
     async fn store_on(&self, engine: &Engine) -> Result<Store, String> {
         let client = client::from_connector(engine.http_client());
-        let store = Store::new(client, TableNames::prefixed(&self.table_prefix));
+        let names = TableNames::prefixed(&self.table_prefix);
+        let store = Store::new(client, names).with_rows_per_batch(ROWS_PER_BATCH);
         create_missing(store.client(), store.names()).await?;
         Ok(store)
     }
@@ -197,6 +200,10 @@ enum StoreAccess {
 /// A part of a path.
 fn segment(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+fn unusable(file: &std::path::Path, error: &std::io::Error) -> String {
+    format!("{} cannot be read or written ({error}); check its path and permissions", file.display())
 }
 
 /// Does what the command line says; the status to exit with.
@@ -223,7 +230,9 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
             println!("{done} deferred jobs ran, {failed} failed, {unreadable} rows cannot be read");
             match unread_lanes {
                 0 => Ok(()),
-                lanes => Err(format!("{lanes} lanes of jobs cannot be read; the log above states why")),
+                lanes => Err(format!(
+                    "{lanes} lanes of jobs cannot be read; correct what the log above states, then run it again"
+                )),
             }
         }
         Command::Tables { store } => {
@@ -241,12 +250,11 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         }
         Command::Reference { folder } => reference::pages().into_iter().try_for_each(|(file, text)| {
             let file = folder.join(file);
-            std::fs::write(&file, text).map_err(|e| format!("{}: {e}", file.display()))
+            std::fs::write(&file, text).map_err(|e| unusable(&file, &e))
         }),
         Command::Template { file } => {
-            let path = file.display();
-            let text = std::fs::read_to_string(&file).map_err(|e| format!("{path}: {e}"))?;
-            std::fs::write(&file, template::renewed(&text)?).map_err(|e| format!("{path}: {e}"))
+            let text = std::fs::read_to_string(&file).map_err(|e| unusable(&file, &e))?;
+            std::fs::write(&file, template::renewed(&text)?).map_err(|e| unusable(&file, &e))
         }
     }?;
     Ok(ExitCode::SUCCESS)

@@ -3,6 +3,10 @@
 /// Longest request body in bytes. A user of every RFC 7643 attribute is under 20 KB; Lambda itself refuses 6 MB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
+/// Shortest answer in bytes that Rollcall compresses, for a client that accepts gzip. A shorter one fits into three packets
+/// anyway, and no answer with a secret is as long.
+pub const MIN_COMPRESSED_BYTES: usize = 4096;
+
 /// Deepest nesting of a JSON body. The deepest schema attribute is at level 4; the rest is room for extensions.
 pub const MAX_JSON_DEPTH: usize = 32;
 
@@ -89,8 +93,13 @@ pub const MAX_SETTLE_ATTEMPTS: usize = 64;
 /// answer is worth more than a version that fits it to the last change.
 pub const MAX_SETTLE_SECONDS: u64 = 5;
 
-/// Most members in an answer: 10,000 take about 3 MB of Lambda's 6.
-pub const MAX_MEMBERS_RETURNED: usize = 10_000;
+/// Most members of a group in a list, and most that a filter compares: a page may read several such groups. 10,000 take
+/// about 1.9 MB.
+pub const MAX_MEMBERS_LISTED: usize = 10_000;
+
+/// Most bytes of one group with its members: Lambda's payload limit is 6 MB, and this leaves room for the headers. A
+/// member takes some 190 bytes, so that about 29,000 fit.
+pub const MAX_GROUP_BYTES: usize = 11 * 512 * 1024;
 
 /// Age in seconds at which a request stops carrying out a change of many members that it has committed: below the
 /// functions' time-out of 28, with room for the answer. The stream worker does the rest.
@@ -394,8 +403,8 @@ pub const PROTECTED_MEMBERS_PERCENT: u8 = 50;
 /// count.
 pub const MAX_COUNTED_MEMBER_PAGES: usize = 20;
 
-/// Most windows that one decision of an operator concerns: each is one of the 100 actions of a transaction.
-pub const MAX_DECIDED_WINDOWS: usize = 90;
+/// Most windows that one decision of an operator concerns: each is two of the 100 actions of a transaction.
+pub const MAX_DECIDED_WINDOWS: usize = 48;
 
 /// How long in seconds a service other than DynamoDB may take to answer a call: they answer in tens of milliseconds, and
 /// the worker has other tenants to serve.
@@ -418,12 +427,47 @@ pub const LOCAL_EXPIRY_SECONDS: u64 = 60 * 60;
 /// How many days before the end of a key there is a notice: a month to plan, a week to do it, and a last call.
 pub const KEY_NOTICE_DAYS: [i64; 3] = [KEY_EXPIRY_WARNING_DAYS, 7, 1];
 
-/// How many days without a request make a tenant silent: identity providers ask every 20 to 40 minutes, also when nothing
+/// How many days without a request make a tenant silent by default: identity providers ask every 20 to 40 minutes, also when nothing
 /// changes, and weekends must not matter.
-pub const SILENT_TENANT_DAYS: i64 = 3;
+pub const SILENT_TENANT_DAYS: u32 = 3;
 
-/// How often in seconds `rollcall serve` looks for what needs a notice: in the cloud the worker does so once a day.
+/// Most days without a request until a tenant is silent, as an operator may set: a key that nobody uses for a quarter of a
+/// year is one to revoke.
+pub const MAX_SILENT_DAYS: u32 = 90;
+
+/// Refused requests within an hour that are no failure of a tenant yet, by default: an identity provider tries one user
+/// that it cannot provision once or twice an hour, so that more than so many are no single user.
+pub const DEFAULT_FAILING_REQUESTS: u32 = 20;
+
+/// Most refused requests within an hour that an operator may call no failure: Rollcall reads their rows to count them, 600
+/// bytes each.
+pub const MAX_FAILING_REQUESTS: u32 = 10_000;
+
+/// Most mail addresses of a tenant that get its notices: each notice is a mail to each. A mailing list has room for more.
+pub const MAX_NOTIFY_ADDRESSES: usize = 10;
+
+/// Longest mail address (RFC 5321, as erratum 1690 has it).
+pub const MAX_MAIL_ADDRESS_BYTES: usize = 254;
+
+/// How long in seconds nobody else sends a notice that a run of the worker has begun to send: ten mails and a topic at five
+/// seconds each take less.
+pub const NOTICE_CLAIM_SECONDS: i64 = 120;
+
+/// How long in seconds one run of the worker sends notices: the next run, a minute later, goes on.
+pub const NOTICE_RUN_SECONDS: u64 = 25;
+
+/// The longest time in seconds until a notice that was refused is sent again. It waits as long as it is old, up to this.
+pub const MAX_NOTICE_RETRY_SECONDS: i64 = 60 * 60;
+
+/// How long in hours a notice that is refused is sent again: a weekend to correct a mail address. The feed has it anyway.
+pub const NOTICE_HOURS: i64 = 72;
+
+/// How often in seconds `rollcall serve` looks for what needs a notice: in the cloud the worker looks for failing tenants
+/// once an hour, and for all else once a day.
 pub const LOCAL_NOTICE_SECONDS: u64 = 60 * 60;
+
+/// Most items of one `BatchWriteItem` call: DynamoDB's limit.
+pub const MAX_BATCH_WRITE_ITEMS: usize = 25;
 
 /// Most entries of one `PutEvents` call: EventBridge's limit.
 pub const MAX_BUS_ENTRIES: usize = 10;
@@ -447,6 +491,47 @@ pub const STREAM_SECONDS: i64 = 24 * 60 * 60;
 /// seconds.
 pub const LATE_RECORD_SECONDS: i64 = 60 * 60;
 
+/// Requests a second of a tenant on Lambda, unless the deployment or the tenant says otherwise: twice what Entra ID's
+/// gallery asks for.
+pub const DEFAULT_REQUESTS_PER_SECOND: u32 = 50;
+
+/// Requests of a tenant at once beyond that rate: four seconds of it, which a first synchronisation needs.
+pub const DEFAULT_BURST_REQUESTS: u32 = 200;
+
+/// Highest rate that a tenant can have: more than one partition of DynamoDB takes.
+pub const MAX_REQUESTS_PER_SECOND: u32 = 10_000;
+
+/// Largest burst, in seconds of the rate: a larger one would be another rate.
+pub const MAX_BURST_SECONDS: u32 = 20;
+
+/// Longest `Retry-After` of a tenant's rate, in seconds. A client that waits so long is answered.
+pub const MAX_RATE_WAIT_SECONDS: u32 = 30;
+
+/// How far a bucket may be overdrawn, in seconds of its rate: by a Bulk, say, whose operations count one by one.
+pub const RATE_DEBT_SECONDS: u32 = 10;
+
+/// Most requests that a Lambda process counts by itself before it writes the count next to the key: one write unit for
+/// so many requests, and so many are unknown to the other processes. Of a small burst it is an eighth; of a bucket that is
+/// half empty nearly each one.
+pub const MAX_UNRECORDED_REQUESTS: u32 = 25;
+
+/// Age in seconds at which a Lambda process forgets requests that it has counted by itself: the bucket has filled since.
+pub const UNRECORDED_REQUEST_SECONDS: i64 = 60;
+
+/// How long in seconds after its last request a tenant has a share of `rollcall serve`: without another one, a tenant
+/// has all of it.
+pub const SERVE_SHARE_SECONDS: u64 = 10;
+
+/// Requests a second, and at once, of each route of the admin API: operators and pipelines need few, and a stranger who
+/// tries keys gets no more. Each route has its own.
+pub const ADMIN_REQUESTS_PER_SECOND: u32 = 20;
+
+/// Requests a second, and at once, of the token endpoint: a client needs one token an hour.
+pub const TOKEN_REQUESTS_PER_SECOND: u32 = 20;
+
+/// How long in minutes an approval lasts at least, if the window ends before: Entra ID comes back with its next cycle, 40
+/// minutes later or more.
+pub const APPROVAL_MINUTES: i64 = 120;
 /// How long in seconds a link to the page works if nobody says: it is mailed, and read the next morning.
 pub const DEFAULT_LINK_SECONDS: i64 = 24 * 60 * 60;
 

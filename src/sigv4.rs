@@ -44,11 +44,21 @@ pub struct ServiceCall<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceError {
     /// No answer, or one that asks to try again.
-    #[error("no answer: {0}")]
+    #[error("the service did not answer ({0}); try again")]
     Unavailable(String),
     /// The service answers with an error: its body.
-    #[error("status {0}: {1}")]
+    #[error("the service answered {0} ({1}); check its permissions and settings")]
     Refused(u16, String),
+}
+
+impl ServiceError {
+    /// The status of the answer; none where another attempt may succeed.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Unavailable(_) => None,
+            Self::Refused(status, _) => Some(*status),
+        }
+    }
 }
 
 /// Sends signed calls.
@@ -67,14 +77,19 @@ impl SignedClient {
     /// # Errors
     /// Names the environment variable that is missing or wrong.
     pub fn from_lambda_environment(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let need = |name: &str| variable(name).ok_or_else(|| format!("the environment variable {name} is not set"));
+        let need = |name: &str| {
+            variable(name).ok_or_else(|| {
+                format!("the environment variable {name} is not set; deploy with template.yaml, which sets it")
+            })
+        };
         let credentials = Credentials::from_keys(
             need("AWS_ACCESS_KEY_ID")?,
             need("AWS_SECRET_ACCESS_KEY")?,
             variable("AWS_SESSION_TOKEN"),
         );
         let roots = match variable("ROLLCALL_CA_FILE") {
-            Some(file) => std::fs::read(&file).map_err(|e| format!("ROLLCALL_CA_FILE {file}: {e}"))?,
+            Some(file) => std::fs::read(&file)
+                .map_err(|e| format!("ROLLCALL_CA_FILE {file} cannot be read ({e}); name a file of certificates"))?,
             None => AMAZON_ROOTS.to_vec(),
         };
         let endpoint = variable("AWS_ENDPOINT_URL");

@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use jiff::SignedDuration;
 
-use crate::limits::{CHANGES_RETENTION_DAYS, MAX_CHANGES_RETENTION_DAYS};
+use crate::limits::{CHANGES_RETENTION_DAYS, MAX_BATCH_WRITE_ITEMS, MAX_CHANGES_RETENTION_DAYS};
 
 pub mod dynamo;
 pub mod model;
@@ -21,41 +21,44 @@ pub struct Store {
     names: TableNames,
     /// How long the feed keeps an event.
     retention: SignedDuration,
+    /// Most items of one `BatchWriteItem`.
+    rows_per_batch: usize,
 }
 
 /// Why the store did not do what was asked. Conditions that did not hold are in the methods' own results.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// DynamoDB asks to slow down, after the SDK's own tries.
-    #[error("throttled: {0}")]
+    #[error("throttled: {0}; try again later")]
     Throttled(String),
     /// Others kept changing the same items.
-    #[error("gave up after {0} attempts, others keep changing the same items")]
+    #[error("gave up after {0} attempts, as others keep changing the same items; try again")]
     Contended(u32),
     /// The tenant's item collection has reached 10 GB.
-    #[error("the tenant's item collection is full: {0}")]
+    #[error("the tenant's item collection is full: {0}; delete what is not needed")]
     Full(String),
     /// No answer: time-out, connection, crash. A write may or may not have happened.
-    #[error("no answer: {0}")]
+    #[error("no answer: {0}; try again")]
     Unavailable(String),
     /// The function's role may not do this, or a table is not there: a fault of the deployment.
-    #[error("refused: {0}")]
+    #[error("refused: {0}; check the tables and the permissions")]
     Refused(String),
     /// An item is not what Rollcall writes.
-    #[error("the item is not as it was written: {0}")]
+    #[error("the item is not as it was written: {0}; restore it from a backup")]
     Corrupt(String),
     /// The item exists already.
-    #[error("the item exists already")]
+    #[error("the item exists already; choose another id")]
     Exists,
     /// More work than one request may do.
-    #[error("more than {0} pages or items to read")]
+    #[error("more than {0} pages or items to read; ask for less")]
     TooMany(usize),
 }
 
 impl Store {
     /// A store on a client.
     pub fn new(client: Client, names: TableNames) -> Self {
-        Self { client, names, retention: SignedDuration::from_hours(24 * CHANGES_RETENTION_DAYS) }
+        let retention = SignedDuration::from_hours(24 * CHANGES_RETENTION_DAYS);
+        Self { client, names, retention, rows_per_batch: MAX_BATCH_WRITE_ITEMS }
     }
 
     /// The same store, whose feed keeps events for so many days.
@@ -63,6 +66,12 @@ impl Store {
     pub fn with_retention_days(self, days: i64) -> Self {
         let days = days.clamp(1, MAX_CHANGES_RETENTION_DAYS);
         Self { retention: SignedDuration::from_hours(24 * days), ..self }
+    }
+
+    /// The same store, on an engine that takes so many rows in one `BatchWriteItem`.
+    #[must_use]
+    pub fn with_rows_per_batch(self, rows_per_batch: usize) -> Self {
+        Self { rows_per_batch, ..self }
     }
 
     /// The client, for what is not a tenant's data: creating tables.

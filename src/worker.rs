@@ -20,6 +20,7 @@ mod feed;
 #[cfg(feature = "local")]
 pub mod follow;
 mod notices;
+mod outbox;
 pub mod presence;
 mod sweep;
 
@@ -67,6 +68,9 @@ pub struct StreamEvent {
     /// Whether it is the event of the daily schedule.
     #[serde(default)]
     daily: bool,
+    /// Whether it is the event of the hourly one.
+    #[serde(default)]
+    hourly: bool,
     /// Where it comes from: the schedule of the sweep's events have a detail, too.
     #[serde(default)]
     source: String,
@@ -134,8 +138,14 @@ pub async fn handle_with(store: &Store, clock: &Clock, channels: &Channels, even
     if event.daily {
         return daily(store, clock, channels).await;
     }
+    if event.hourly {
+        hourly(store, clock, channels).await;
+        return StreamResponse::default();
+    }
     if event.records.is_empty() {
-        return StreamResponse { sweep: Some(sweep(store, clock).await), ..StreamResponse::default() };
+        let sweep = sweep(store, clock).await;
+        outbox::deliver(store, clock, channels).await;
+        return StreamResponse { sweep: Some(sweep), ..StreamResponse::default() };
     }
     let oldest = event.records.first().cloned();
     let outcome = feed::write(store, clock, channels, event.records).await;
@@ -158,9 +168,10 @@ async fn daily(store: &Store, clock: &Clock, channels: &Channels) -> StreamRespo
     {
         tracing::error!(%error, "the daily sign is not written");
     }
-    if let Err(error) = notices::look(store, clock, channels.topic.as_ref()).await {
+    if let Err(error) = notices::look(store, clock).await {
         tracing::error!(%error, "notices are not written");
     }
+    outbox::deliver(store, clock, channels).await;
     let bus_failures = match &channels.bus {
         None => 0,
         Some(bus) => feed::publish_all(store, bus).await,
@@ -168,10 +179,18 @@ async fn daily(store: &Store, clock: &Clock, channels: &Channels) -> StreamRespo
     StreamResponse { bus_failures, ..StreamResponse::default() }
 }
 
+/// What is done once an hour: notices of tenants whose requests are refused.
+async fn hourly(store: &Store, clock: &Clock, channels: &Channels) {
+    if let Err(error) = notices::look_for_failures(store, clock).await {
+        tracing::error!(%error, "notices are not written");
+    }
+    outbox::deliver(store, clock, channels).await;
+}
+
 /// Counts the users of every tenant anew.
 ///
 /// # Errors
-/// As the store's, where the tenants cannot be read.
+/// A `StoreError` when the tenants cannot be read.
 pub async fn recount(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     for tenant in store.tenants().await? {
         if let Err(error) = store.recount(&tenant.name, clock.now()).await {
@@ -189,11 +208,13 @@ pub async fn run(store: Store, clock: Clock, counts: bool) {
         let interval = Duration::from_secs(LOCAL_NOTICE_SECONDS);
         if looked.is_none_or(|looked| looked.elapsed() >= interval) {
             looked = Some(Instant::now());
-            if let Err(error) = notices::look(&store, &clock, None).await {
+            if let Err(error) = notices::look(&store, &clock).await {
                 tracing::error!(%error, "notices are not written");
             }
+            hourly(&store, &clock, &Channels::default()).await;
         }
         sweep(&store, &clock).await;
+        outbox::deliver(&store, &clock, &Channels::default()).await;
         if counts && let Err(error) = recount(&store, &clock).await {
             tracing::error!(%error, "users are not counted");
         }

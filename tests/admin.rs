@@ -33,7 +33,8 @@ async fn a_tenant_is_created_returned_and_changed() {
     assert_eq!(
         creation.body["settings"],
         json!({"inviteAutomatically": false, "onDeactivation": "suspend",
-            "protect": "warn", "protectUsers": "20%/25", "protectWindow": "60m"})
+            "protect": "warn", "protectUsers": "20%/25", "protectWindow": "60m", "rate": "default",
+            "notify": [], "silentAfter": "3d", "failingAbove": "20"})
     );
     assert_eq!(ask(&harness, &admin, "POST", "/tenants", body).await.status, 409);
     let change = json!({"settings": {"inviteAutomatically": true}, "profile": "mindtickle"});
@@ -41,7 +42,8 @@ async fn a_tenant_is_created_returned_and_changed() {
     assert_eq!(
         changed.body["settings"],
         json!({"inviteAutomatically": true, "onDeactivation": "suspend",
-            "protect": "warn", "protectUsers": "20%/25", "protectWindow": "60m"})
+            "protect": "warn", "protectUsers": "20%/25", "protectWindow": "60m", "rate": "default",
+            "notify": [], "silentAfter": "3d", "failingAbove": "20"})
     );
     assert_eq!(changed.body["path"], "/initech/scim");
     let output = ask(&harness, &admin, "GET", "/tenants/initech", Value::Null).await;

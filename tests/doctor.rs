@@ -52,6 +52,11 @@ fn nothing_is_wrong_with_rollcall_serve_and_everything_is_as_before() {
     let server = Server::start(folder.path());
     let (url, token) = (server.url(), server.line("Secret token: "));
     let bob = request(url, token, "POST", "/Users", &json!({"userName": "bob"})).unwrap().1;
+    // A new tenant is not protected yet.
+    let advised = report(url, token);
+    assert_eq!((advised.status, advised.names("advice")), (0, vec!["protection"]), "{:#}", advised.report);
+    let hold = ["tenant", "set", "demo", "--protect", "hold", "--data"];
+    assert!(Command::new(ROLLCALL).args(hold).arg(folder.path()).status().unwrap().success());
     let output = doctor(url, token, &[]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
@@ -117,7 +122,7 @@ async fn an_endpoint_without_groups_is_advised_and_not_faulted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_429_is_waited_for_and_advised_against() {
     let report = examined(broken::is_busy_now_and_then).await;
-    assert_eq!((report.status, report.names("advice")), (0, vec!["rate"]), "{:#}", report.report);
+    assert_eq!((report.status, report.names("advice")), (0, vec!["protection", "rate"]), "{:#}", report.report);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -144,7 +149,7 @@ async fn an_endpoint_that_cannot_be_examined_is_reported_apart() {
     let elsewhere = endpoint.url.replace("/acme/scim/v2", "/elsewhere");
     for (url, token, said) in [
         (endpoint.url.as_str(), "wrong", "refuses the token"),
-        (&elsewhere, &endpoint.token, "The Tenant URL is what comes before /Users"),
+        (&elsewhere, &endpoint.token, "pass what comes before /Users"),
         (&format!("http://{unused}/scim/v2"), "t", "nothing listens there"),
         ("http://doctor.invalid/scim/v2", "t", "the host name is not known"),
         (&endpoint.url.replace("http:", "https:"), "t", "does not speak TLS"),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use jiff::{SignedDuration, Timestamp};
 use rollcall::app::{App, Clock};
-use rollcall::limits::{CURSOR_SECONDS, MAX_MEMBERS_RETURNED, MAX_MEMBERSHIPS_PAGE};
+use rollcall::limits::{CURSOR_SECONDS, MAX_GROUP_BYTES, MAX_MEMBERS_LISTED, MAX_MEMBERSHIPS_PAGE};
+use rollcall::scim::list::escaped_length;
 use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
 
@@ -167,7 +168,7 @@ async fn one_page_says_how_many_there_are_and_index_paging_is_offered_as_far_as_
     assert!(first["nextCursor"].is_string() && first.get("startIndex").is_none());
     let page = list(&harness, &filter, "startIndex=4&count=3").await.body;
     assert_eq!((&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]), (&json!(5), &json!(4), &json!(2)));
-    fill(&harness, &group, MAX_MEMBERS_RETURNED + 1).await;
+    fill(&harness, &group, MAX_MEMBERS_LISTED + 1).await;
     let refused = list(&harness, &filter, "startIndex=1").await;
     refused.assert_error(400, "tooMany");
     assert_eq!(list(&harness, &filter, "sortBy=id").await.status, 400);
@@ -188,8 +189,13 @@ async fn a_group_too_large_for_an_answer_says_where_its_members_are() {
     );
     assert_eq!(put.await.status, 200);
     assert!(harness.send("GET", &path, None).await.body.get(METADATA).is_none());
-    fill(&harness, &group, MAX_MEMBERS_RETURNED + 1).await;
+    fill(&harness, &group, MAX_MEMBERS_LISTED + 1).await;
     let listed = harness.send("GET", "/Groups", None).await.body["Resources"][0].clone();
+    assert_eq!(listed[METADATA]["membersMetadata"]["policy"], "external");
+    let whole = harness.send("GET", &path, None).await.body;
+    assert_eq!((whole["members"].as_array().unwrap().len(), whole.get(METADATA)), (MAX_MEMBERS_LISTED + 1, None));
+    let fit = MAX_GROUP_BYTES / escaped_length(&whole["members"][0]);
+    fill(&harness, &group, fit).await;
     let output = harness.send("GET", &path, None).await;
     assert_eq!((output.status, &output.body), (200, &listed));
     assert!(output.body.get("members").is_none());
@@ -200,7 +206,7 @@ async fn a_group_too_large_for_an_answer_says_where_its_members_are() {
     let first = harness.send("GET", &reference, None).await;
     assert_eq!((first.status, first.body["Resources"].as_array().unwrap().len()), (200, 100));
     let found = walk(&harness, &format!("group.value eq \"{group}\""), MAX_MEMBERSHIPS_PAGE).await;
-    assert_eq!(found.len(), MAX_MEMBERS_RETURNED + 1);
+    assert_eq!(found.len(), fit);
     let renamed = patch(json!([{"op": "replace", "path": "displayName", "value": "All"}]));
     assert_eq!(harness.send("PATCH", &path, renamed).await.status, 204);
 }

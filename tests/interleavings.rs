@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use jiff::{SignedDuration, Timestamp};
 use rollcall::limits::MAX_TRANSACTION_MEMBERS;
 use serde_json::{Value, json};
 
 use self::model::{Act, Event, Model, Name, Seen, is_explained};
-use self::scheduler::{Chooser, Gate, THREAD};
+use self::scheduler::{Chooser, Gate, THREAD, Thread};
 use crate::support::{Harness, ScimResponse, encode, is_embedded, patch, random};
 
 mod model;
@@ -22,6 +23,9 @@ const MANY: &str = "many";
 
 /// Some of the many and not all: what no order explains.
 const PART: &str = "a part of the many";
+
+/// Worlds in one store: the many are in as many groups, and a store with less in it is faster.
+const MAX_USES: usize = 500;
 
 /// What a thread does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,6 +129,7 @@ struct World {
     harness: Harness,
     group: String,
     ids: Arc<BTreeMap<Name, String>>,
+    user_names: Arc<BTreeMap<Name, String>>,
     many: Arc<Vec<String>>,
     clock: Arc<AtomicUsize>,
     first_tag: String,
@@ -187,6 +192,26 @@ fn begins_with_many(set: &[Operation]) -> bool {
     set.contains(&RemoveMany) || set.contains(&RemoveManyAndOld)
 }
 
+/// Whether an operation changes more members than a transaction takes.
+fn is_batch(operation: Operation) -> bool {
+    matches!(operation, AddMany | RemoveMany | PutMany | AddManyAndNew | RemoveManyAndOld)
+}
+
+/// Whether an operation sends a request after it was answered the first one.
+fn has_second_request(operation: Operation) -> bool {
+    matches!(operation, ReadAndPut | SeeAndRemoveNew | SeeAndAddOld)
+}
+
+/// Each thread has a clock that stands still, a second before the next one's: what a schedule means does not depend on
+/// how fast it runs.
+fn clock() -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+    let now = Timestamp::now();
+    Arc::new(move || {
+        let seconds = i64::try_from(Thread::current().unwrap_or(0)).unwrap();
+        now + SignedDuration::from_secs(seconds)
+    })
+}
+
 fn bound(default: usize) -> usize {
     std::env::var("ROLLCALL_SCHEDULES").map_or(default, |bound| bound.parse().unwrap())
 }
@@ -206,32 +231,46 @@ struct Explorer {
     harness: Harness,
     gate: Arc<Gate>,
     many: Arc<Vec<String>>,
-    /// How often the many were used: a user may be in so many groups and no more.
+    /// Worlds in this store.
     uses: usize,
     schedules: usize,
-    sampled: usize,
+    /// Sets with more schedules than the bound.
+    sampled: Vec<String>,
     faults: Vec<String>,
+    /// Runs that did not repeat the schedule that they were to go on from.
+    diverged: usize,
 }
 
 impl Explorer {
     async fn new() -> Self {
         let gate = Gate::new();
         let harness = Harness::with(vec![gate.clone()]).await;
-        Self { harness, gate, many: Arc::default(), uses: usize::MAX, schedules: 0, sampled: 0, faults: Vec::new() }
+        Self {
+            harness,
+            gate,
+            many: Arc::default(),
+            uses: usize::MAX,
+            schedules: 0,
+            sampled: Vec::new(),
+            faults: Vec::new(),
+            diverged: 0,
+        }
     }
 
     /// Every schedule, or as many of them as the bound says.
     async fn explore(&mut self, set: &[Operation], bound: usize) {
+        // A batch has many calls, and each takes long.
+        let bound = if set.iter().any(|operation| is_batch(*operation)) { bound.div_ceil(50) } else { bound };
         let mut given = Some(Vec::new());
         for _ in 0..bound {
             let Some(choices) = given.take() else { return };
-            let taken = self.run(set, Chooser::first_after(choices), None).await.unwrap();
+            let taken = self.run(set, Chooser::first_new_after(choices), None).await.unwrap();
             given = scheduler::next(taken);
         }
         if given.is_none() {
             return;
         }
-        self.sampled += 1;
+        self.sampled.push(format!("{set:?}"));
         for _ in 0..bound {
             let seed = u64::try_from(random() >> 64).unwrap();
             let before = self.faults.len();
@@ -250,11 +289,12 @@ impl Explorer {
         crash: Option<(usize, usize)>,
     ) -> Option<Vec<scheduler::Choice>> {
         let world = self.world(set).await;
-        let shared = world.ids.iter().map(|(name, id)| (id.clone(), format!("<{name}>")));
-        self.gate.begin(set.len(), shared.chain([(world.group.clone(), "<group>".to_owned())]).collect());
+        self.gate.begin(set.len(), world.shared());
         let tasks: Vec<_> = set.iter().enumerate().map(|(thread, operation)| world.spawn(thread, *operation)).collect();
         let (handles, logs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
-        let choices = scheduler::drive(&self.gate, &handles, &mut chooser, crash).await;
+        let scheduler::Run { choices, is_redundant, is_divergent } =
+            scheduler::drive(&self.gate, &handles, &mut chooser, crash).await;
+        self.diverged += usize::from(is_divergent);
         let is_crashed = crash.is_none_or(|(thread, _)| handles[thread].is_finished());
         let mut events: Vec<Event> = Vec::new();
         for (thread, handle) in handles.into_iter().enumerate() {
@@ -267,7 +307,7 @@ impl Explorer {
         }
         let has_crashed = events.iter().any(|event| event.seen.is_none());
         self.finish(&world, set, crash.filter(|_| has_crashed), &mut events).await;
-        self.schedules += 1;
+        self.schedules += usize::from(!is_redundant);
         if !is_explained(&world.start(), &events) {
             let order: Vec<_> = choices.iter().map(|choice| choice.taken.to_string()).collect();
             eprintln!("unexplained: {set:?} {}", order.join(""));
@@ -295,7 +335,8 @@ impl Explorer {
     }
 
     async fn world(&mut self, set: &[Operation]) -> World {
-        if self.uses > 1_500 {
+        if self.uses > MAX_USES {
+            self.harness = Harness::with(vec![self.gate.clone()]).await;
             let mut many = Vec::new();
             for i in 0..=MAX_TRANSACTION_MEMBERS {
                 many.push(self.harness.user(&format!("{:x}-{i}", random())).await);
@@ -303,9 +344,11 @@ impl Explorer {
             (self.many, self.uses) = (Arc::new(many), 0);
         }
         self.uses += 1;
-        let mut ids = BTreeMap::new();
+        let (mut ids, mut user_names) = (BTreeMap::new(), BTreeMap::new());
         for name in ["old", "new", "other"] {
-            ids.insert(name, self.harness.user(&format!("{name}-{:x}", random())).await);
+            let user_name = format!("{name}-{:x}", random());
+            ids.insert(name, self.harness.user(&user_name).await);
+            user_names.insert(name, user_name);
         }
         let mut members = vec![json!({"value": ids["old"]})];
         if begins_with_many(set) {
@@ -315,9 +358,10 @@ impl Explorer {
         let group = self.harness.send("POST", "/Groups", body).await;
         assert_eq!(group.status, 201, "{group:?}");
         World {
-            harness: self.harness.clone(),
+            harness: self.harness.with_clock(clock()),
             group: group.body["id"].as_str().unwrap().to_owned(),
             ids: Arc::new(ids),
+            user_names: Arc::new(user_names),
             many: self.many.clone(),
             clock: Arc::default(),
             first_tag: group.headers["etag"].to_str().unwrap().to_owned(),
@@ -326,8 +370,13 @@ impl Explorer {
     }
 
     fn report(&self) {
-        let Self { schedules, sampled, faults, .. } = self;
-        eprintln!("{schedules} schedules, {sampled} sets sampled, {} unexplained", faults.len());
+        let Self { schedules, sampled, faults, diverged, .. } = self;
+        eprintln!(
+            "{schedules} schedules, {} sets sampled, {diverged} diverged, {} unexplained; sampled: {}",
+            sampled.len(),
+            faults.len(),
+            sampled.join(" ")
+        );
         assert!(faults.is_empty(), "{} of {schedules} are unexplained; the first: {}", faults.len(), faults[0]);
     }
 }
@@ -353,9 +402,17 @@ impl World {
         model
     }
 
+    /// The ids and user names that operations share, and what they are called in a schedule.
+    fn shared(&self) -> BTreeMap<String, String> {
+        let ids = self.ids.iter().map(|(name, id)| (id.clone(), format!("<{name}>")));
+        let user_names = self.user_names.iter().map(|(name, text)| (text.clone(), format!("<{name}>")));
+        ids.chain(user_names).chain([(self.group.clone(), "<group>".to_owned())]).collect()
+    }
+
     fn spawn(&self, thread: usize, operation: Operation) -> (tokio::task::JoinHandle<()>, Log) {
         let (world, log) = (self.clone(), Log::default());
         let own = log.clone();
+        let thread = Thread::new(thread, has_second_request(operation));
         (tokio::spawn(THREAD.scope(thread, async move { world.perform(operation, &own).await })), log)
     }
 
@@ -400,12 +457,14 @@ impl World {
             AddOld => self.patch(log, Act::Add(vec!["old"]), json!([add(&["old"])])).await,
             SeeAndRemoveNew => {
                 let seen = self.request(log, Act::Read, ("GET", &path), None, &[]).await;
+                Thread::begin_second_request();
                 if seen.members.is_some_and(|members| members.contains("new")) {
                     self.patch(log, Act::Remove(vec!["new"]), json!([remove(&["new"])])).await;
                 }
             }
             SeeAndAddOld => {
                 let seen = self.request(log, Act::Read, ("GET", &path), None, &[]).await;
+                Thread::begin_second_request();
                 if seen.members.is_some_and(|members| !members.contains("old")) {
                     self.patch(log, Act::Add(vec!["old"]), json!([add(&["old"])])).await;
                 }
@@ -426,6 +485,7 @@ impl World {
             PutMany => self.put(log, vec!["other", MANY], None).await,
             ReadAndPut => {
                 let seen = self.request(log, Act::Read, ("GET", &path), None, &[]).await;
+                Thread::begin_second_request();
                 let (Some(mut members), Some(tag)) = (seen.members, seen.etag) else { return };
                 members.insert("other");
                 if !members.contains(PART) {

@@ -570,6 +570,12 @@ pub async fn drive(harness: &Harness) {
     let admin = harness.operator().await;
     let link = link(harness, &admin, "acme", json!({})).await;
     let path = format!("/tenants/acme/links/{}", link["id"].as_str().unwrap());
+    let operator = format!("Bearer {admin}");
+    let dry = [("authorization", operator.as_str()), ("rollcall-dry-run", "true")];
+    for (method, path, status) in [("POST", "/tenants/acme/links", 201), ("DELETE", path.as_str(), 204)] {
+        let reply = harness.raw(method, &format!("/admin/v1{path}"), Vec::new(), &dry).await;
+        assert_eq!(reply.status, status, "{reply:?}");
+    }
     assert_eq!(ask(harness, &admin, "DELETE", &path, Value::Null).await.status, 204);
     assert_eq!(sign_in(harness, "acme", secret(&link)).await.status, 401);
     let browser = Browser::open(harness, "acme", json!({"operator": true})).await;

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use rollcall::limits::KEYS_AT_ONCE;
 use rollcall::store::StoreError;
 use rollcall::store::dynamo::tables::Table;
 use rollcall::tenant::{OnDeactivation, Profile, ProfileRef, Settings, TenantConfig, TenantName};
@@ -346,6 +347,31 @@ async fn keys_that_are_there_follow_the_tenant_from_the_next_request_on() {
     assert_eq!(harness.app.store.keys(&tenant.name).await.unwrap().len(), 2, "a profile's text is no key");
 }
 
+/// ADR 0003: its price is one write for each key that may still work, many at once.
+#[tokio::test(start_paused = true)]
+async fn a_change_of_a_tenant_costs_one_write_for_each_key_that_may_still_work() {
+    let harness = Harness::new().await;
+    let tenant = Tenant::shipped(&harness, "default").await;
+    let keys = std::env::var("ROLLCALL_KEYS").map_or(2 * KEYS_AT_ONCE + 1, |text| text.parse().unwrap());
+    for _ in 1..keys {
+        key(&harness.app.store, &tenant.name, |_| {}).await;
+    }
+    key(&harness.app.store, &tenant.name, |record| record.revoked = Some(Timestamp::now())).await;
+    let budget = Budget::new();
+    let counted = harness.again(vec![budget.clone()]).await;
+    let record = harness.app.store.tenant(&tenant.name).await.unwrap().unwrap();
+    let started = std::time::Instant::now();
+    let behind =
+        counted.app.store.set_tenant(&record, shipped("jostle"), Settings::default(), Timestamp::now()).await.unwrap();
+    let spent = budget.take();
+    println!("{keys} keys: {} ms", started.elapsed().as_millis());
+    let writes = spent.calls.iter().filter(|call| *call != "Query").count();
+    assert_eq!((behind, writes), (keys, keys + 1), "the tenant's record and its action are one transaction");
+    // The keys are read by pages of 1 MB.
+    let reads = spent.calls.len() - writes;
+    assert_eq!(spent.round_trips, 1 + reads + keys.div_ceil(KEYS_AT_ONCE));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_change_of_a_tenant_that_dies_at_any_call_is_completed_by_doing_it_again() {
     if !is_embedded() {
@@ -481,7 +507,7 @@ fn profiles_are_listed_returned_and_checked_on_the_command_line() {
     let mut bad = own_profile();
     bad["schemas"][0]["attributes"][2]["type"] = json!("int");
     for (profile, said) in
-        [(bad.to_string(), "schemas[0].attributes[2].type: unknown variant"), ("{\n".into(), "line 2 column")]
+        [(bad.to_string(), "schemas[0].attributes[2].type has an unknown variant"), ("{\n".into(), "line 2 column")]
     {
         let refused = check(&profile);
         assert!(!refused.status.success() && text(&refused.stderr).contains(said), "{refused:?}");
@@ -490,5 +516,5 @@ fn profiles_are_listed_returned_and_checked_on_the_command_line() {
         assert!(!refused.status.success() && text(&refused.stderr).contains(said), "{refused:?}");
     }
     let nowhere = rollcall(folder.path(), &["tenant", "create", "acme", "--profile", "nonesuch"]);
-    assert!(text(&nowhere.stderr).contains("the built-in profiles are default, jostle"), "{nowhere:?}");
+    assert!(text(&nowhere.stderr).contains("use one of default, jostle"), "{nowhere:?}");
 }

@@ -168,8 +168,8 @@ async fn operators_decide_and_the_log_has_it() {
     for kind in ["hold.once", "hold.rejected", "hold.approved"] {
         assert!(log.contains(kind), "{kind}: {log}");
     }
-    // The next window has a bound again.
-    let later = harness.at(Timestamp::now() + SignedDuration::from_mins(61));
+    // The next window has a bound again; an approval lasts two hours.
+    let later = harness.at(Timestamp::now() + SignedDuration::from_mins(121));
     assert_eq!(later.send("PATCH", &format!("/Users/{}", ids[0]), deactivation()).await.status, 200);
     set(&harness, &admin, json!({"protectUsers": "0%/0"})).await;
     let id = harness.user("late").await;
@@ -235,4 +235,149 @@ async fn one_tenants_window_is_not_the_others() {
     hold(&harness, &admin, json!({"action": "approve"})).await;
     let theirs = ask(&harness, &admin, "GET", "/tenants/globex/hold", Value::Null).await.body;
     assert!(theirs["windows"][0].get("decision").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_64_deactivations_in_one_bulk_with_conflicts_25_go_through() {
+    let (harness, admin, ids) = holding(100, json!({"protect": "hold"})).await;
+    let operation = |(number, id): (usize, &String)| match number % 2 {
+        0 => json!({"method": "PATCH", "path": format!("/Users/{id}"), "data": deactivation()}),
+        _ => json!({"method": "PUT", "path": format!("/Users/{id}"),
+            "data": {"userName": format!("u{number}"), "active": false}}),
+    };
+    let operations: Vec<_> = ids[..64].iter().enumerate().map(operation).collect();
+    // The half of them twice, at the same time: each user counts once.
+    let (first, second) = futures_util::future::join(
+        harness.send("POST", "/Bulk", bulk(json!(operations))),
+        harness.send("POST", "/Bulk", bulk(json!(operations[..32]))),
+    )
+    .await;
+    let of = |reply: &ScimResponse, status: &str| {
+        let results = reply.body["Operations"].as_array().unwrap().iter();
+        results.filter(|result| result["status"] == status).count()
+    };
+    for (reply, total) in [(&first, 64), (&second, 32)] {
+        assert_eq!(of(reply, "200") + of(reply, "429"), total, "{reply:?}");
+    }
+    assert_eq!(inactive(&harness).await, 25);
+    assert_eq!(hold(&harness, &admin, Value::Null).await["windows"][0]["count"], 25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_64_removals_through_bulk_and_as_memberships_50_go_through() {
+    for is_bulk in [true, false] {
+        let (harness, admin, ids) = holding(100, json!({"protect": "hold"})).await;
+        let members: Vec<_> = ids.iter().map(|id| json!({"value": id})).collect();
+        let group = harness.send("POST", "/Groups", json!({"displayName": "g", "members": members})).await;
+        let id = group.body["id"].as_str().unwrap();
+        let path = |member: &String| format!("/GroupMembers/{id}.{member}");
+        let statuses: Vec<u16> = if is_bulk {
+            let operations: Vec<_> =
+                ids[..64].iter().map(|member| json!({"method": "DELETE", "path": path(member)})).collect();
+            let reply = harness.send("POST", "/Bulk", bulk(json!(operations))).await;
+            let results = reply.body["Operations"].as_array().unwrap().iter();
+            results.map(|result| result["status"].as_str().unwrap().parse().unwrap()).collect()
+        } else {
+            let harness = &harness;
+            join_all(
+                ids[..64].iter().map(|member| async move { harness.send("DELETE", &path(member), None).await.status }),
+            )
+            .await
+        };
+        let of = |status| statuses.iter().filter(|other| **other == status).count();
+        assert_eq!((of(204), of(429)), (50, 14), "{statuses:?}");
+        let window = &hold(&harness, &admin, Value::Null).await["windows"][0];
+        assert_eq!((&window["count"], &window["group"]), (&json!(50), &json!(id)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_group_takes_its_members_away() {
+    let (harness, admin, ids) = holding(160, json!({"protect": "hold"})).await;
+    let group = async |name: &str, count: usize| {
+        let members: Vec<_> = ids[..count].iter().map(|id| json!({"value": id})).collect();
+        let reply = harness.send("POST", "/Groups", json!({"displayName": name, "members": members})).await;
+        reply.body["id"].as_str().unwrap().to_owned()
+    };
+    for (count, status) in [(0, 204), (50, 204), (51, 429), (160, 429)] {
+        let id = group(&format!("g{count}"), count).await;
+        let path = format!("/Groups/{id}");
+        let reply = harness.send("DELETE", &path, None).await;
+        assert_eq!(reply.status, status, "{count}: {reply:?}");
+        let dry = harness.send_with("DELETE", &path, None, &[("rollcall-dry-run", "true")]).await;
+        assert_eq!(dry.status, if status == 204 { 404 } else { 429 });
+        if status == 429 {
+            assert!(reply.body["detail"].as_str().unwrap().contains(&format!("--group {id}")), "{reply:?}");
+            assert_eq!(harness.send("GET", &path, None).await.body["members"].as_array().unwrap().len(), count);
+            let delete = json!({"method": "DELETE", "path": path});
+            let bulk = harness.send("POST", "/Bulk", bulk(json!([delete]))).await;
+            assert_eq!(bulk.body["Operations"][0]["status"], "429");
+            hold(&harness, &admin, json!({"action": "approve", "group": id})).await;
+            assert_eq!(harness.send("DELETE", &path, None).await.status, 204);
+        }
+    }
+    // What an end that did not happen has counted is given back.
+    let id = group("kept", 20).await;
+    let wrong = [("if-match", "W/\"77\"")];
+    assert_eq!(harness.send_with("DELETE", &format!("/Groups/{id}"), None, &wrong).await.status, 412);
+    let windows = hold(&harness, &admin, Value::Null).await["windows"].clone();
+    let of_it = windows.as_array().unwrap().iter().find(|window| window["group"] == json!(id));
+    assert!(of_it.is_none_or(|window| window["count"] == 0), "{windows}");
+}
+
+/// How a client comes back after a 429, by the pages of its vendor: Okta waits as `Retry-After` says, ten
+/// times at most; Entra ID takes it for a failed operation and comes back with its next cycle, forty minutes later.
+enum Client {
+    Okta,
+    Entra,
+}
+
+/// Deactivates users one after the other as a client does; after how many minutes all are done, if they are. An operator
+/// approves after so many minutes.
+async fn deactivate_all(client: Client, approval: i64) -> Option<i64> {
+    const OKTA_ATTEMPTS: usize = 10;
+    const ENTRA_CYCLE_MINUTES: i64 = 40;
+    let (harness, admin, ids) = holding(100, json!({"protect": "hold"})).await;
+    let start = Timestamp::now();
+    let at = |seconds: i64| harness.at(start + SignedDuration::from_secs(seconds));
+    let (mut left, mut now, mut is_approved) = (ids[..64].to_vec(), 0, false);
+    for _ in 0..OKTA_ATTEMPTS {
+        if !is_approved && now >= approval * 60 {
+            // Of the window that is open then, if one is.
+            let then = if now < approval * 60 + 3_600 { at(approval * 60) } else { at(now) };
+            let reply = ask(&then, &admin, "POST", "/tenants/acme/hold", json!({"action": "approve"})).await;
+            assert!(matches!(reply.status, 200 | 409), "{reply:?}");
+            is_approved = reply.status == 200;
+        }
+        let (mut failed, mut wait) = (Vec::new(), 0);
+        for id in left {
+            let reply = at(now).send("PATCH", &format!("/Users/{id}"), deactivation()).await;
+            assert!(matches!(reply.status, 200 | 429), "a status that puts a job into quarantine: {reply:?}");
+            if reply.status == 429 {
+                wait = wait.max(reply.headers["retry-after"].to_str().unwrap().parse::<i64>().unwrap());
+                failed.push(id);
+            }
+        }
+        left = failed;
+        if left.is_empty() {
+            assert_eq!(inactive(&harness).await, 64);
+            return Some(now / 60);
+        }
+        now += match client {
+            Client::Okta => wait,
+            Client::Entra => ENTRA_CYCLE_MINUTES * 60,
+        };
+    }
+    None
+}
+
+#[tokio::test(start_paused = true)]
+async fn okta_and_entra_end_well_after_an_approval() {
+    // Okta comes back when the window ends, or before: an approval is of the window that is open then.
+    assert!(deactivate_all(Client::Okta, 10).await.is_some_and(|minutes| minutes <= 60));
+    assert_eq!(deactivate_all(Client::Entra, 10).await, Some(40), "with the next cycle");
+    assert_eq!(deactivate_all(Client::Entra, 50).await, Some(80));
+    // Without an operator, 25 go through in each window, and neither gives up before.
+    assert!(deactivate_all(Client::Okta, i64::MAX / 60).await.is_some_and(|minutes| minutes <= 121));
+    assert!(deactivate_all(Client::Entra, i64::MAX / 60).await.is_some_and(|minutes| minutes <= 160));
 }

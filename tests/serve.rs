@@ -158,7 +158,7 @@ fn mistakes_on_the_command_line_are_reported_plainly() {
         (vec!["key", "create", "demo", "--description", "x", "--scope", "root"], "read, write, admin or events"),
         (vec!["key", "create", "demo", "--description", "x", "--expires", "2001-01-01"], "in the past"),
         (vec!["key", "revoke", "demo", "nonsense"], "is not a key's id"),
-        (vec!["key", "revoke", "demo", "00000000000000"], "key 00000000000000 not found"),
+        (vec!["key", "revoke", "demo", "00000000000000"], "key 00000000000000 does not exist"),
     ] {
         let output = rollcall(folder.path(), &args);
         assert!(!output.status.success() && output.stdout.is_empty(), "{args:?}");

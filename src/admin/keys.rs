@@ -6,6 +6,7 @@ use super::trust::check_trust;
 use super::{AdminError, tenants};
 use crate::auth::{ApiKey, Credential, FederatedIssuer, KeyId, KeyRecord, Scope, jwt};
 use crate::limits::{DEFAULT_KEY_LIFE_DAYS, MAX_AUTOMATION_BYTES, MAX_DESCRIPTION_BYTES};
+use crate::store::dynamo::dry_run;
 use crate::store::model::admin_action::AdminAuthor;
 use crate::store::ops::automation::AutomationUser;
 use crate::store::{Store, StoreError};
@@ -163,7 +164,7 @@ pub async fn rotate(
 /// The record of a key.
 ///
 /// # Errors
-/// When there is none of that id, or the store fails.
+/// When no key has that id, or the store fails.
 pub async fn find(store: &Store, tenant: &TenantName, id: &KeyId) -> Result<KeyRecord, AdminError> {
     let found = store.key(tenant, id).await?;
     found.ok_or_else(|| AdminError::NotFound(format!("key {id} does not exist in tenant {tenant}; list its keys")))
@@ -191,10 +192,17 @@ pub async fn put_automation_user(
         )));
     }
     store.add_automation_user(tenant, name, by.clone()).await?;
+    let at = by.at;
     if is_active {
         store.activate_automation_user(tenant, name, by).await?;
     }
-    store.automation_user(tenant, name).await?.ok_or_else(|| no_user(tenant, name))
+    let found = store.automation_user(tenant, name).await?;
+    if dry_run::is_on() {
+        let user = found.unwrap_or_else(|| AutomationUser { name: name.to_owned(), created: at, activated: None });
+        let activated = user.activated.or(is_active.then_some(at));
+        return Ok(AutomationUser { activated, ..user });
+    }
+    found.ok_or_else(|| no_user(tenant, name))
 }
 
 async fn is_active(store: &Store, tenant: &TenantName, name: &str) -> Result<bool, AdminError> {
@@ -303,6 +311,7 @@ fn new_key(
         retires: None,
         revoked: None,
         used: None,
+        refill: None,
         config,
     };
     Ok(CreatedKey { record, secret })

@@ -25,6 +25,10 @@ pub fn tenant(tenant: &TenantRecord, profile: &Profile) -> Value {
             "protect": tenant.config.settings.protection.mode.as_str(),
             "protectUsers": tenant.config.settings.protection.users.to_string(),
             "protectWindow": tenant.config.settings.protection.window.to_string(),
+            "rate": tenant.config.settings.rate.to_string(),
+            "notify": tenant.notices.notify.texts(),
+            "silentAfter": tenant.notices.silent_after.to_string(),
+            "failingAbove": tenant.notices.failing_above.to_string(),
         },
     })
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use super::AdminError;
 use crate::app::profile_cache::Profiles;
 use crate::store::Store;
+use crate::store::dynamo::dry_run;
 use crate::store::model::admin_action::AdminAuthor;
 use crate::store::model::tenant::TenantRecord;
-use crate::tenant::{Profile, ProfileRef, Settings, TenantConfig, TenantName};
+use crate::tenant::{NoticeSettings, Profile, ProfileRef, Settings, TenantConfig, TenantName};
 
 /// A profile that somebody has named.
 pub struct Chosen {
@@ -30,13 +31,23 @@ impl Chosen {
         Ok(Self { reference, own: None })
     }
 
-    /// One of one's own.
+    /// A custom profile, from its text.
     ///
     /// # Errors
     /// The place that is not in order, and why.
     pub fn own(text: String) -> Result<Self, AdminError> {
         let profile = Profile::parse_own(&text).map_err(|bad| AdminError::Invalid(format!("profile: {bad}")))?;
         Ok(Self { reference: ProfileRef::own(&profile, &text), own: Some(text) })
+    }
+
+    /// The profile of a dry run, whose text is not stored.
+    ///
+    /// # Errors
+    /// The place that is not in order, and why.
+    pub fn preview(&self) -> Result<Option<Arc<Profile>>, AdminError> {
+        let text = self.own.as_ref().filter(|_| dry_run::is_on());
+        let profile = text.map(|text| Profile::parse_own(text)).transpose();
+        Ok(profile.map_err(|bad| AdminError::Invalid(format!("profile: {bad}")))?.map(Arc::new))
     }
 
     /// Keeps the text with the tenant, if the profile does not ship.
@@ -48,7 +59,7 @@ impl Chosen {
     }
 }
 
-/// Creates a tenant.
+/// Creates a tenant of whose notices nobody hears.
 ///
 /// # Errors
 /// When it is there already, or the store fails.
@@ -59,9 +70,24 @@ pub async fn add(
     settings: Settings,
     by: impl Into<AdminAuthor>,
 ) -> Result<TenantRecord, AdminError> {
-    let profile = profile.keep(store, name).await?;
+    create(store, name, profile, (settings, NoticeSettings::default()), by).await
+}
+
+/// Creates a tenant.
+///
+/// # Errors
+/// When it is there already, or the store fails.
+pub async fn create(
+    store: &Store,
+    name: &TenantName,
+    profile: &Chosen,
+    (settings, notices): (Settings, NoticeSettings),
+    by: impl Into<AdminAuthor>,
+) -> Result<TenantRecord, AdminError> {
+    let (profile, by) = (profile.keep(store, name).await?, by.into());
     let config = TenantConfig { profile, settings, version: 0 };
-    match store.add_tenant(name, &config, by).await? {
+    match store.create_tenant(name, &config, &notices, by.clone()).await? {
+        true if dry_run::is_on() => Ok(TenantRecord { name: name.clone(), created: by.at, config, notices }),
         true => find(store, name).await,
         false => Err(AdminError::Conflict(format!("name {name} belongs to an existing tenant; choose another name"))),
     }
@@ -75,7 +101,7 @@ pub async fn set(
     store: &Store,
     name: &TenantName,
     profile: Option<&Chosen>,
-    settings: impl FnOnce(Settings) -> Settings,
+    (settings, notices): (impl FnOnce(Settings) -> Settings, impl FnOnce(NoticeSettings) -> NoticeSettings),
     by: impl Into<AdminAuthor>,
 ) -> Result<TenantRecord, AdminError> {
     let tenant = find(store, name).await?;
@@ -83,7 +109,12 @@ pub async fn set(
         Some(chosen) => chosen.keep(store, name).await?,
         None => tenant.config.profile.clone(),
     };
-    store.set_tenant(&tenant, reference, settings(tenant.config.settings), by).await?;
+    let (settings, notices) = (settings(tenant.config.settings), notices(tenant.notices.clone()));
+    store.change_tenant(&tenant, (reference.clone(), settings), notices.clone(), by).await?;
+    if dry_run::is_on() {
+        let config = TenantConfig { profile: reference, settings, ..tenant.config };
+        return Ok(TenantRecord { config, notices, ..tenant });
+    }
     find(store, name).await
 }
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{RequestContext, ScimResponse};
+use super::{RequestContext, ScimResponse, dry_run};
 use crate::admin::keys::{CreatedKey, Expiry, NewCredentialType, NewKey};
 use crate::admin::tenants::Chosen;
 use crate::admin::{AdminError, keys, render, tenants};
@@ -19,7 +19,7 @@ use crate::scim::resource::date_time;
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::model::admin_action::AdminAuthor;
 use crate::store::model::tenant::TenantRecord;
-use crate::tenant::{Protection, Settings, TenantName};
+use crate::tenant::{NoticeSettings, NotifyList, Protection, Settings, TenantName};
 
 /// GET /admin/v1/tenants
 ///
@@ -29,7 +29,7 @@ pub async fn list_tenants(context: RequestContext<'_>) -> Result<ScimResponse, S
     let caller = context.authenticate().await?;
     let mut all = Vec::new();
     for tenant in context.app().store.tenants().await? {
-        all.push(render_tenant(&context, &tenant).await?);
+        all.push(render_tenant(&context, &tenant, None).await?);
     }
     done(&caller, StatusCode::OK, json!({"tenants": all}))
 }
@@ -44,9 +44,11 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let name = name.ok_or_else(|| ScimError::invalid_value("name is missing; send the tenant's name"))?;
     let name = tenant_name(&name).map_err(|error| ScimError::invalid_value(format!("name: {error}")))?;
     let profile = profile.map_or_else(|| Chosen::shipped("default"), chosen)?;
-    let settings = settings.unwrap_or_default().over(Settings::default())?;
-    let tenant = tenants::add(&context.app().store, &name, &profile, settings, operator(&context, &caller)).await?;
-    done(&caller, StatusCode::CREATED, render_tenant(&context, &tenant).await?)
+    let request = settings.unwrap_or_default();
+    let (settings, notices) = (request.over(Settings::default())?, request.notices_over(NoticeSettings::default())?);
+    let (store, by) = (&context.app().store, operator(&context, &caller));
+    let tenant = tenants::create(store, &name, &profile, (settings, notices), by).await?;
+    done(&caller, StatusCode::CREATED, render_tenant(&context, &tenant, Some(&profile)).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}
@@ -56,7 +58,7 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
 pub async fn show_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
     let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
-    done(&caller, StatusCode::OK, render_tenant(&context, &tenant).await?)
+    done(&caller, StatusCode::OK, render_tenant(&context, &tenant, None).await?)
 }
 
 /// PATCH /admin/v1/tenants/{tenant}: what is not named stays (RFC 7396).
@@ -72,11 +74,12 @@ pub async fn change_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     let profile = profile.map(chosen).transpose()?;
     let change = settings.unwrap_or_default();
     change.over(Settings::default())?;
+    change.notices_over(NoticeSettings::default())?;
     let set = |held| change.over(held).unwrap_or(held);
-    let tenant =
-        tenants::set(&context.app().store, &named(&context)?, profile.as_ref(), set, operator(&context, &caller))
-            .await?;
-    done(&caller, StatusCode::OK, render_tenant(&context, &tenant).await?)
+    let set_notices = |held: NoticeSettings| change.notices_over(held.clone()).unwrap_or(held);
+    let (store, by) = (&context.app().store, operator(&context, &caller));
+    let tenant = tenants::set(store, &named(&context)?, profile.as_ref(), (set, set_notices), by).await?;
+    done(&caller, StatusCode::OK, render_tenant(&context, &tenant, profile.as_ref()).await?)
 }
 
 /// GET /admin/v1/tenants/{tenant}/keys
@@ -174,7 +177,7 @@ pub async fn put_automation_user(context: RequestContext<'_>) -> Result<ScimResp
 #[serde(deny_unknown_fields)]
 struct TenantRequest {
     name: Option<String>,
-    /// The name of a profile that ships, or a profile of one's own.
+    /// The name of a profile that ships, or the object of a custom profile.
     profile: Option<Value>,
     settings: Option<SettingsRequest>,
 }
@@ -187,6 +190,10 @@ struct SettingsRequest {
     protect: Option<String>,
     protect_users: Option<String>,
     protect_window: Option<String>,
+    rate: Option<String>,
+    notify: Option<Vec<String>>,
+    silent_after: Option<String>,
+    failing_above: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -231,7 +238,21 @@ impl SettingsRequest {
             users: setting("protectUsers", self.protect_users.as_deref(), was.users)?,
             window: setting("protectWindow", self.protect_window.as_deref(), was.window)?,
         };
-        Ok(Settings { invite_automatically, on_deactivation, protection })
+        let rate = setting("rate", self.rate.as_deref(), held.rate)?;
+        Ok(Settings { invite_automatically, on_deactivation, protection, rate })
+    }
+
+    /// The same of who hears of notices.
+    fn notices_over(&self, held: NoticeSettings) -> Result<NoticeSettings, ScimError> {
+        let parse = |addresses: &Vec<String>| {
+            let list = NotifyList::parse(addresses.iter().map(String::as_str));
+            list.map_err(|why| ScimError::invalid_value(format!("settings.notify {why}")))
+        };
+        Ok(NoticeSettings {
+            notify: self.notify.as_ref().map_or(Ok(held.notify), parse)?,
+            silent_after: setting("silentAfter", self.silent_after.as_deref(), held.silent_after)?,
+            failing_above: setting("failingAbove", self.failing_above.as_deref(), held.failing_above)?,
+        })
     }
 }
 
@@ -319,20 +340,31 @@ fn done(caller: &Principal, status: StatusCode, body: Value) -> Result<ScimRespo
     Ok(ScimResponse::plain(Some(caller.key().clone()), status, body))
 }
 
-async fn render_tenant(context: &RequestContext<'_>, tenant: &TenantRecord) -> Result<Value, ScimError> {
+async fn render_tenant(
+    context: &RequestContext<'_>,
+    tenant: &TenantRecord,
+    chosen: Option<&Chosen>,
+) -> Result<Value, ScimError> {
     let App { store, profiles, .. } = context.app();
-    let profile = profiles.of(store, &tenant.name, &tenant.config.profile).await?;
+    let profile = match chosen.map(Chosen::preview).transpose()?.flatten() {
+        Some(profile) => profile,
+        None => profiles.of(store, &tenant.name, &tenant.config.profile).await?,
+    };
     Ok(render::tenant(tenant, &profile))
 }
 
 fn render_new_key(context: &RequestContext<'_>, new_key: CreatedKey) -> Map<String, Value> {
     let mut fields = render::key(&new_key.record, context.now());
-    fields.extend(new_key.secret.map(|secret| ("secret".to_owned(), secret.into())));
+    // The secret of a dry run opens nothing.
+    let secret = new_key.secret.filter(|_| !dry_run::is_on());
+    fields.extend(secret.map(|secret| ("secret".to_owned(), secret.into())));
     fields
 }
 
 pub(super) fn body<T: DeserializeOwned>(context: &RequestContext<'_>) -> Result<T, ScimError> {
-    serde_json::from_slice(context.raw_body()).map_err(|why| ScimError::invalid_syntax(format!("the body: {why}")))
+    serde_json::from_slice(context.raw_body()).map_err(|why| {
+        ScimError::invalid_syntax(format!("the body is not what this route takes: {why}; correct it there"))
+    })
 }
 
 fn chosen(profile: Value) -> Result<Chosen, AdminError> {

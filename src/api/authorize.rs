@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use futures_util::future::join;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Method};
 
@@ -57,6 +58,7 @@ impl<'a> RequestContext<'a> {
                 return Err(self.denial_response(Denial::Scope.into()));
             }
             self.ensure_resource_type_enabled(caller)?;
+            self.count_operation(caller);
             read(caller.tenant().clone()).await;
             return Ok(caller.clone());
         }
@@ -70,9 +72,11 @@ impl<'a> RequestContext<'a> {
             profile: |wanted| async move { profiles.of(store, tenant, &wanted).await },
             record_last_used: |key| async move { store.record_last_used(tenant, &key, self.now()).await },
         };
-        let verified = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, read).await?;
-        let caller = verified.map_err(|rejection| self.refuse(tenant, rejection))?;
+        let verification = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, read);
+        let (verified, ()) = join(verification, self.record_requests(&claim)).await;
+        let caller = verified?.map_err(|rejection| self.refuse(tenant, rejection))?;
         self.trace.note_caller(tenant, caller.key(), "ok");
+        self.enforce_rate(&caller)?;
         self.ensure_resource_type_enabled(&caller)?;
         Ok(caller)
     }
@@ -112,7 +116,7 @@ impl<'a> RequestContext<'a> {
             Some(schema) if !schema.is_enabled => Err(ScimError::new(
                 ErrorCode::NoEndpoint,
                 format!(
-                    "there is no {} here: this tenant's profile {} offers no groups",
+                    "{} is not served, as this tenant's profile {} offers no groups; take groups out of the mapping",
                     schema.endpoint,
                     principal.profile().name
                 ),

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::path::RequestTarget;
 use super::response::Refusal;
-use super::{RequestContext, Route, ScimResponse, refusal};
+use super::{RequestContext, Route, ScimResponse, dry_run, refusal};
 use crate::auth::{Principal, Scope};
 use crate::limits::{
     BULK_RESPONSE_DEADLINE_SECONDS, BULK_START_DEADLINE_SECONDS, MAX_BULK_AT_ONCE, MAX_BULK_OPERATIONS,
@@ -170,6 +170,9 @@ impl<'a> Run<'a> {
         }
         let operation = self.operation(step).ok_or_else(not_run)?;
         let path = operation.resolved_path(&self.ids).ok_or_else(not_run)?;
+        if dry_run::is_on() && path != operation.path {
+            return Err(not_tried(&operation.path));
+        }
         let (route, target, mut request) = self.find(operation, &path)?;
         if let Some(version) = &operation.version {
             let version = HeaderValue::from_str(version);
@@ -197,14 +200,19 @@ impl<'a> Run<'a> {
             let excerpt: String = path.chars().take(128).collect();
             ScimError::new(
                 ErrorCode::NoEndpoint,
-                format!("path {excerpt}: a Bulk takes operations on /Users, /Groups and /GroupMembers"),
+                format!("path {excerpt} is not served in a Bulk; use /Users, /Groups or /GroupMembers"),
             )
         };
         let request = self.context.sub_request_builder(method, &format!("{path}{query}")).map_err(|_| nothing())?;
         let target = RequestTarget::parse(request.uri().path()).ok_or_else(nothing)?;
         let mut rows = self.context.routes().iter().filter(|route| accepts(route) && route.accepts(&target)).peekable();
         rows.peek().ok_or_else(nothing)?;
-        let refused = || ScimError::new(ErrorCode::MethodNotAllowed, format!("{method} is not allowed at {path}"));
+        let refused = || {
+            ScimError::new(
+                ErrorCode::MethodNotAllowed,
+                format!("method {method} is not allowed at {path}; use one that the endpoint takes"),
+            )
+        };
         let route = rows.find(|route| route.method == *request.method()).ok_or_else(refused)?;
         Ok((route, target, request))
     }
@@ -295,12 +303,26 @@ fn sub_request_id(request_id: &str, number: usize) -> String {
 /// What needs what failed fails with it, and in the same way: for good, or to be sent again.
 fn depends(bulk_id: &str, error: &ScimError) -> ScimError {
     let excerpt: String = bulk_id.chars().take(128).collect();
-    let detail =
-        format!("bulkId:{excerpt} refers to an operation that failed, with {}; this one was not run", error.status());
+    let status = error.status();
+    let detail = format!(
+        "bulkId:{excerpt} refers to an operation that failed with {status}; send both again, as this was not run"
+    );
     match error.status() {
         429 | 500.. => ScimError::unavailable(detail),
         _ => ScimError::new(ErrorCode::BulkReference, detail),
     }
+}
+
+/// What an operation would do to a resource that the dry run has not created, nobody knows.
+fn not_tried(path: &str) -> ScimError {
+    let excerpt: String = path.chars().take(128).collect();
+    ScimError::new(
+        ErrorCode::BulkReference,
+        format!(
+            "path {excerpt} refers to a resource that this dry run did not create; this operation was not tried: send \
+             the Bulk without Rollcall-Dry-Run to run it"
+        ),
+    )
 }
 
 fn not_run() -> ScimError {

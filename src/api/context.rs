@@ -102,7 +102,7 @@ pub struct RequestContext<'a> {
     pub(super) caller: Option<&'a Principal>,
     /// Whether it is an operation of a Bulk.
     pub(super) is_of_bulk: bool,
-    /// What is learnt of it on its way.
+    /// What it leaves behind for its log entries.
     pub(super) trace: RequestTrace,
 }
 
@@ -174,12 +174,12 @@ impl<'a> RequestContext<'a> {
         self.request.headers()
     }
 
-    /// The body as it came.
+    /// The body, unread.
     pub(super) fn raw_body(&self) -> &Bytes {
         self.request.body()
     }
 
-    /// The query as it came; empty for none.
+    /// The query, unread; empty without one.
     pub(super) fn raw_query(&self) -> &str {
         self.request.uri().query().unwrap_or_default()
     }
@@ -260,7 +260,7 @@ impl<'a> RequestContext<'a> {
         let key = header.to_str().ok().filter(|key| (1..=MAX_IDEMPOTENCY_KEY_BYTES).contains(&key.len()));
         let key = key.ok_or_else(|| {
             ScimError::invalid_value(format!(
-                "the header Idempotency-Key has 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters"
+                "the header Idempotency-Key must have 1 to {MAX_IDEMPOTENCY_KEY_BYTES} visible ASCII characters"
             ))
         })?;
         Ok(Some(IdempotencyKey::new(principal.key(), self.route.path, key, self.request.body(), self.now())))

@@ -16,7 +16,8 @@ pub async fn service_provider_config(context: RequestContext<'_>) -> Result<Scim
     refuse_filter(&context)?;
     let schemes = authentication_schemes(&principal.profile().credentials);
     let config = discovery::service_provider_config(&schemes, &context.base_url());
-    Ok(ScimResponse::json(principal, StatusCode::OK, config))
+    let protection = principal.settings().protection.mode;
+    Ok(ScimResponse::json(principal, StatusCode::OK, config).protection(protection))
 }
 
 /// GET /ResourceTypes
@@ -78,7 +79,7 @@ fn refuse_filter(context: &RequestContext<'_>) -> Result<(), ScimError> {
     match context.query()?.filter {
         Some(_) => Err(ScimError::new(
             ErrorCode::FilterNotAllowed,
-            "filter: discovery documents cannot be filtered (RFC 7644 section 4); leave it out",
+            "filter is not allowed for discovery documents; leave it out (RFC 7644 section 4)",
         )),
         None => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! The header `Rollcall-Dry-Run`: a SCIM write that is checked and answered as usual, and not written.
+//! The header `Rollcall-Dry-Run`: a write that is checked and answered as usual, and not written.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response};
@@ -22,16 +22,16 @@ pub(super) fn is_asked(route: &Route, request: &Request<Bytes>) -> Result<bool, 
     }
     let are_all = |text: &str| values.iter().all(|value| value.trim_ascii().eq_ignore_ascii_case(text.as_bytes()));
     match (are_all("true"), are_all("false"), route.base) {
-        (true, _, Base::Scim) => Ok(true),
+        (true, _, Base::Scim | Base::Admin) => Ok(true),
         (_, true, _) => Ok(false),
         (true, ..) => Err(ScimError::invalid_value(
-            "the header Rollcall-Dry-Run is for SCIM requests; leave it out here, and nothing is tried",
+            "the header Rollcall-Dry-Run is for SCIM and the admin API; leave it out here, and nothing is tried",
         )),
         _ => Err(ScimError::invalid_value("the header Rollcall-Dry-Run is neither true nor false; send true")),
     }
 }
 
-/// The answer of a dry run says so.
+/// Marks the answer of a dry run.
 pub(super) fn marked(mut response: Response<Bytes>) -> Response<Bytes> {
     response.headers_mut().insert(DRY_RUN, HeaderValue::from_static("true"));
     response

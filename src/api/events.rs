@@ -128,12 +128,12 @@ fn start(cursor: &str, tenant: &TenantName) -> Result<FeedStart, ScimError> {
     if cursor == "now" {
         return Ok(FeedStart::Now);
     }
-    let why = || ScimError::invalid_cursor("this is not a nextCursor of this tenant's feed; leave it out to begin");
+    let why = || ScimError::invalid_cursor("cursor is not a nextCursor of this tenant's feed; leave it out to begin");
     FeedPosition::parse(cursor, tenant).map(FeedStart::After).ok_or_else(why)
 }
 
 fn instant(value: &str) -> Result<Timestamp, ScimError> {
-    let why = || ScimError::invalid_value("since: it is a time such as 2027-01-31T12:00:00Z");
+    let why = || ScimError::invalid_value("since is not a time; send one such as 2027-01-31T12:00:00Z");
     value.parse().map_err(|_| why())
 }
 
@@ -141,7 +141,7 @@ fn instant(value: &str) -> Result<Timestamp, ScimError> {
 fn types(value: &str) -> Result<Vec<EventType>, ScimError> {
     let words: Vec<&str> = value.split(',').map(str::trim).filter(|word| !word.is_empty()).collect();
     if words.len() > MAX_EVENT_TYPES {
-        return Err(ScimError::invalid_value(format!("types: at most {MAX_EVENT_TYPES}")));
+        return Err(ScimError::invalid_value(format!("types has more than {MAX_EVENT_TYPES} words; send fewer")));
     }
     let mut types = Vec::new();
     for word in words {
@@ -153,7 +153,9 @@ fn types(value: &str) -> Result<Vec<EventType>, ScimError> {
         types.extend(EventType::ALL.iter().filter(takes));
         if types.len() == before {
             let word: String = word.chars().take(64).collect();
-            return Err(ScimError::invalid_value(format!("types: no event is of the type {word}")));
+            return Err(ScimError::invalid_value(format!(
+                "types has {word}, which no event is of; use a type such as user.created or user.*"
+            )));
         }
     }
     Ok(types)
@@ -161,13 +163,13 @@ fn types(value: &str) -> Result<Vec<EventType>, ScimError> {
 
 fn number(name: &str, value: &str, least: usize, most: usize) -> Result<usize, ScimError> {
     let number = value.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or_else(|| ScimError::invalid_value(format!("{name}: it is a number from {least} to {most}")))
+    number.ok_or_else(|| ScimError::invalid_value(format!("{name} must be a number from {least} to {most}")))
 }
 
 fn cursor_gone(oldest: Option<String>) -> ScimError {
     let is_of =
-        oldest.as_ref().map_or_else(|| "there is none".to_owned(), |oldest| format!("the oldest is of {oldest}"));
-    let detail = format!("events after this cursor may be gone; {is_of}. Read the whole state, then begin anew");
+        oldest.as_ref().map_or_else(|| "none is left".to_owned(), |oldest| format!("the oldest is of {oldest}"));
+    let detail = format!("events after cursor may be gone, and {is_of}; read the whole state, then begin anew");
     ScimError {
         oldest: oldest.map(|oldest| Box::new(Value::from(oldest))),
         ..ScimError::new(ErrorCode::CursorGone, detail)

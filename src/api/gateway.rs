@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, COOKIE, SET_COOKIE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -56,9 +56,10 @@ pub struct HttpApiResponse {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cookies: Vec<String>,
     body: String,
+    is_base64_encoded: bool,
 }
 
-/// What a URI may not hold as it is. Gateways decode `rawPath`, so blanks, quotes and `?` come plain.
+/// Characters that a URI must encode. Gateways decode `rawPath`, so it has plain blanks, quotes and `?`.
 const NOT_IN_PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -122,11 +123,15 @@ impl From<Response<Bytes>> for HttpApiResponse {
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
         // API Gateway counts the bytes itself.
         let kept = head.headers.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | SET_COOKIE));
+        // Bytes that are no text travel in base64, and API Gateway sends them as they were.
+        let is_base64_encoded = head.headers.contains_key(CONTENT_ENCODING);
+        let text_body = || String::from_utf8_lossy(&body).into_owned();
         Self {
             cookies: head.headers.get_all(SET_COOKIE).iter().map(text).collect(),
             status_code: head.status.as_u16(),
             headers: kept.map(|(name, value)| (name.to_string(), text(value))).collect(),
-            body: String::from_utf8_lossy(&body).into_owned(),
+            body: if is_base64_encoded { STANDARD.encode(&body) } else { text_body() },
+            is_base64_encoded,
         }
     }
 }
@@ -170,6 +175,17 @@ mod tests {
         assert!(answer["headers"].get("set-cookie").is_none());
         let without = serde_json::to_value(HttpApiResponse::from(Response::new(Bytes::new()))).unwrap();
         assert!(without.get("cookies").is_none(), "answers without cookies are what they were");
+    }
+
+    #[test]
+    fn a_compressed_answer_travels_in_base64_and_any_other_one_as_text() {
+        let plain = Response::new(Bytes::from_static(b"{}"));
+        let mut packed = Response::new(Bytes::from_static(b"\x1f\x8b\xff"));
+        packed.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        for (response, body, is_base64) in [(plain, "{}", false), (packed, "H4v/", true)] {
+            let event = serde_json::to_value(HttpApiResponse::from(response)).unwrap();
+            assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!(body), &json!(is_base64)));
+        }
     }
 
     #[test]

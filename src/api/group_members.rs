@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{RequestContext, ScimResponse, cursor};
 use crate::auth::{Principal, Tenant};
 use crate::limits::{
-    DEFAULT_PAGE, MAX_MEMBERS_RETURNED, MAX_MEMBERSHIPS_PAGE, MAX_MEMBERSHIPS_READ, MAX_RESPONSE_BYTES,
+    DEFAULT_PAGE, MAX_MEMBERS_LISTED, MAX_MEMBERSHIPS_PAGE, MAX_MEMBERSHIPS_READ, MAX_RESPONSE_BYTES,
     MAX_SETTLE_ATTEMPTS,
 };
 use crate::scim::filter::check::parse_for;
@@ -31,13 +31,15 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let projection = context.projection(schema(&context))?;
     let (group_id, member) = group_member::parse(&context.body()?)?;
     let nobody =
-        || ScimError::invalid_value(format!("group.value: {group_id} is not the id of a group of this tenant"));
+        || ScimError::invalid_value(format!("group.value {group_id} is no group of this tenant; send the id of one"));
     let group = find(&context, principal.tenant(), &group_id).await?.ok_or_else(nobody)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
     let change = MembershipChange { add: [canonical(&member)].into(), ..MembershipChange::default() };
     let known = store.prefetch_members(tenant, &change.add).await?;
     let unchanged = |group: Option<&Group>| match group {
-        Some(_) => ScimError::uniqueness(format!("{member} is a member of group {group_id} already")),
+        Some(_) => ScimError::uniqueness(format!(
+            "member.value {member} is a member of group {group_id} already; search for the membership"
+        )),
         None => nobody(),
     };
     super::groups::change_members(&context, &principal, group.clone(), (&change, &known), unchanged).await?;
@@ -88,9 +90,7 @@ pub async fn list(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
     let query = context.query()?;
     query.check(schema(&context))?;
     if query.sort.is_some() {
-        return Err(ScimError::invalid_value(
-            "sortBy: memberships have an order of their own; users and groups are sorted",
-        ));
+        return Err(ScimError::invalid_value("sortBy is not supported for memberships; leave it out"));
     }
     let filter = query.filter.as_deref().map(|text| parse_for(text, schema(&context))).transpose()?;
     let (group, member) = filter.as_ref().map_or((None, None), |filter| asked(filter, schema(&context)));
@@ -189,7 +189,7 @@ impl MembershipList<'_> {
 
     async fn all(&self) -> Result<Vec<GroupMember>, ScimError> {
         let (mut all, mut after) = (Vec::new(), None);
-        for _ in 0..=MAX_MEMBERS_RETURNED / MAX_MEMBERSHIPS_PAGE {
+        for _ in 0..=MAX_MEMBERS_LISTED / MAX_MEMBERSHIPS_PAGE {
             let (found, next) = self.after(after, MAX_MEMBERSHIPS_PAGE).await?;
             all.extend(found);
             after = next;
@@ -197,9 +197,9 @@ impl MembershipList<'_> {
                 break;
             }
         }
-        if after.is_some() || all.len() > MAX_MEMBERS_RETURNED {
+        if after.is_some() || all.len() > MAX_MEMBERS_LISTED {
             return Err(ScimError::too_many(format!(
-                "there are more than {MAX_MEMBERS_RETURNED} memberships, or too many to read, to be counted for \
+                "there are more than {MAX_MEMBERS_LISTED} memberships, or too many to read, to be counted for \
                  startIndex; leave it out and follow nextCursor, or filter by group.value or member.value"
             )));
         }

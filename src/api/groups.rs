@@ -9,13 +9,13 @@ use super::error::held;
 use super::write::{Attempt, conflict_exhausted, create_idempotently, retry_on_conflict};
 use super::{RequestContext, ScimResponse};
 use crate::auth::{Principal, Tenant};
-use crate::limits::{MAX_DOCUMENT_BYTES, MAX_GROUPS_PER_USER, MAX_MEMBERS_RETURNED};
+use crate::limits::{MAX_DOCUMENT_BYTES, MAX_GROUP_BYTES, MAX_GROUPS_PER_USER, MAX_MEMBERS_LISTED};
 use crate::scim::filter::{Filter, eval};
 use crate::scim::group::{GroupKeys, MembersAsked, requested_members};
 use crate::scim::group_member::{METADATA_URN, metadata};
 use crate::scim::membership::{self, Ids, MembershipChange};
 use crate::scim::projection::Projection;
-use crate::scim::{Document, ErrorCode, ResourceSchema, ScimError, etag, patch as scim_patch, resource};
+use crate::scim::{Document, ErrorCode, ResourceSchema, ScimError, etag, list, patch as scim_patch, resource};
 use crate::store::model::group::{Group, GroupError};
 use crate::store::model::id::GroupId;
 use crate::store::model::member::{MemberKind, Members};
@@ -146,7 +146,7 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let group = group.ok_or_else(|| not_found(&context))?;
     let (context, author) = (&context, &context.author(&principal));
     let (store, tenant) = (&context.app().store, principal.tenant());
-    retry_on_conflict(group, |group: Group, attempt| async move {
+    let deleted = retry_on_conflict(group, |group: Group, attempt| async move {
         context.check_preconditions(group.record.version.0)?;
         match store.delete_group(tenant, author, &group, attempt).await {
             Ok(()) => Ok(Attempt::Done(())),
@@ -158,7 +158,9 @@ pub async fn delete(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
             Err(error) => Err(to_scim_error(error, &group)),
         }
     })
-    .await?;
+    .await;
+    store.give_back(tenant, author).await;
+    deleted?;
     Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT))
 }
 
@@ -176,12 +178,12 @@ pub(super) async fn satisfies(
     Ok(match requested_members(filter, schema(context)) {
         MembersAsked::None => holds(group, &Members::new()),
         MembersAsked::Only(ids) => holds(group, &store.members_among(tenant, group, &ids).await?),
-        MembersAsked::All => match store.group_with_members(tenant, group.clone()).await? {
+        MembersAsked::All => match store.group_with_members(tenant, group.clone(), MAX_MEMBERS_LISTED).await? {
             Some((group, Some(members))) => holds(&group, &members),
             None => false,
             Some((group, None)) => {
                 return Err(ScimError::too_many(format!(
-                    "filter: group {} has more than {MAX_MEMBERS_RETURNED} members; ask whether one is a member with \
+                    "filter asks for group {}, which has more than {MAX_MEMBERS_LISTED} members; ask whether one is a member with \
                      members.value eq \"…\", or list them at /GroupMembers",
                     group.id
                 )));
@@ -214,7 +216,7 @@ async fn preview(
     let members = match (old, projection.wants("members", schema(context))) {
         (_, false) => Some(Members::new()),
         (Some(old), true) if !change.is_whole => {
-            let settled = store.group_with_members(tenant, old.clone()).await?;
+            let settled = store.group_with_members(tenant, old.clone(), members_that_fit(context, &new.id)).await?;
             settled.ok_or_else(|| not_found(context))?.1
         }
         (_, true) => Some(Members::new()),
@@ -225,7 +227,7 @@ async fn preview(
             let known = store.prefetch_members(tenant, &change.add).await?;
             let kind = |id: &String| known.kind(id).unwrap_or(MemberKind::User);
             members.extend(change.add.iter().map(|id| (id.clone(), kind(id))));
-            (members.len() <= MAX_MEMBERS_RETURNED).then_some(members)
+            (members.len() <= members_that_fit(context, &new.id)).then_some(members)
         }
         other => other,
     };
@@ -335,24 +337,25 @@ fn validate_for_storage(document: &Document) -> Result<GroupKeys, ScimError> {
 fn to_scim_error(error: GroupError, group: &Group) -> ScimError {
     match error {
         GroupError::NameTaken => ScimError::uniqueness(format!(
-            "displayName {} belongs to another group; it is unique without regard to case",
+            "displayName {} belongs to another group; choose another name, as case is ignored",
             group.record.document.text("displayName").unwrap_or_default()
         )),
         GroupError::NoSuchMember(id) => ScimError::new(
             ErrorCode::UnknownMember,
-            format!("members: {id} is not the id of a user or group of this tenant; nothing was changed"),
+            format!(
+                "members has {id}, which is no user or group of this tenant; provision it first, as nothing changed"
+            ),
         ),
         GroupError::TooManyGroups(id) => ScimError::new(
             ErrorCode::TooManyGroups,
-            format!("members: {id} has reached the limit of {MAX_GROUPS_PER_USER} groups; nothing was changed"),
+            format!("members has {id}, which is in {MAX_GROUPS_PER_USER} groups, the limit; remove it from one first"),
         ),
-        GroupError::OwnMember => ScimError::new(
-            ErrorCode::OwnMember,
-            "members: a group cannot be a member of itself; remove it from the list",
-        ),
+        GroupError::OwnMember => {
+            ScimError::new(ErrorCode::OwnMember, "members has the group itself; remove it from the list")
+        }
         GroupError::TooManyChanges(count) => ScimError::new(
             ErrorCode::TooManyMembers,
-            format!("members: {count} would change, more than one request may; send them in several requests"),
+            format!("members would change by {count}, more than one request may; send them in several requests"),
         ),
         GroupError::Changed(_) | GroupError::Unchanged => conflict_exhausted(),
         GroupError::Held(hold) => held(&hold),
@@ -376,11 +379,32 @@ pub(super) async fn render_settled(
     group: Group,
     projection: &Projection,
 ) -> Result<Option<(Group, Map<String, Value>)>, ScimError> {
+    let limit = members_that_fit(context, &group.id);
+    render_up_to(context, tenant, group, projection, limit).await
+}
+
+/// The group in a list, as the client asked for it; `None` if it is gone.
+pub(super) async fn render_listed(
+    context: &RequestContext<'_>,
+    tenant: &Tenant,
+    group: Group,
+    projection: &Projection,
+) -> Result<Option<Map<String, Value>>, ScimError> {
+    Ok(render_up_to(context, tenant, group, projection, MAX_MEMBERS_LISTED).await?.map(|(_, body)| body))
+}
+
+async fn render_up_to(
+    context: &RequestContext<'_>,
+    tenant: &Tenant,
+    group: Group,
+    projection: &Projection,
+    limit: usize,
+) -> Result<Option<(Group, Map<String, Value>)>, ScimError> {
     if !projection.wants("members", schema(context)) {
         let body = render_projected(context, &group, Some(&Members::new()), projection);
         return Ok(Some((group, body)));
     }
-    let settled = context.app().store.group_with_members(tenant, group).await?;
+    let settled = context.app().store.group_with_members(tenant, group, limit).await?;
     Ok(settled.map(|(group, members)| {
         let body = render_projected(context, &group, members.as_ref(), projection);
         (group, body)
@@ -412,16 +436,24 @@ fn render_projected(
 pub(super) fn render(context: &RequestContext<'_>, group: &Group, members: Option<&Members>) -> Map<String, Value> {
     let base_url = context.base_url();
     let mut resource = resource::render(&group.record.document, &group.meta(), schema(context), &base_url);
-    let member = |(id, kind): (&String, &MemberKind)| {
-        let (name, endpoint) = match kind {
-            MemberKind::User => ("User", "Users"),
-            MemberKind::Group => ("Group", "Groups"),
-        };
-        json!({"value": id, "$ref": format!("{base_url}/{endpoint}/{id}"), "type": name})
-    };
+    let member = |(id, kind): (&String, &MemberKind)| member_value(&base_url, id, *kind);
     // Also for none: a client such as authentik reads a missing `members` as members that were not returned.
     if let Some(members) = members {
         resource::insert(&mut resource, "members", members.iter().map(member).collect());
     }
     resource
+}
+
+fn member_value(base_url: &str, id: &str, kind: MemberKind) -> Value {
+    let (name, endpoint) = match kind {
+        MemberKind::User => ("User", "Users"),
+        MemberKind::Group => ("Group", "Groups"),
+    };
+    json!({"value": id, "$ref": format!("{base_url}/{endpoint}/{id}"), "type": name})
+}
+
+/// Most members of one group in an answer, by the length of what stands for each.
+fn members_that_fit(context: &RequestContext<'_>, group: &GroupId) -> usize {
+    let longest = member_value(&context.base_url(), group.as_str(), MemberKind::Group);
+    (MAX_GROUP_BYTES - MAX_DOCUMENT_BYTES / 4) / list::escaped_length(&longest)
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admin::{body, named, operator};
-use super::{RequestContext, ScimResponse};
+use super::{RequestContext, ScimResponse, dry_run};
 use crate::admin::tenants;
 use crate::auth::Principal;
 use crate::scim::resource::date_time;
@@ -48,6 +48,11 @@ pub async fn decide(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
             "no window of protection is open here; nothing was taken away lately, so nothing is held",
         ));
     }
+    if dry_run::is_on() {
+        let mut all = store.hold_windows(&tenant.name, context.now()).await?;
+        all.iter_mut().filter(|window| is_meant(window)).for_each(|window| window.decide(decision, context.now()));
+        return Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, body_of(&tenant, &all)));
+    }
     answer(&context, &caller, &tenant).await
 }
 
@@ -83,15 +88,18 @@ async fn answer(
     tenant: &TenantRecord,
 ) -> Result<ScimResponse, ScimError> {
     let windows = context.app().store.hold_windows(&tenant.name, context.now()).await?;
+    Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, body_of(tenant, &windows)))
+}
+
+fn body_of(tenant: &TenantRecord, windows: &[HoldWindow]) -> Value {
     let protection = tenant.config.settings.protection;
-    let body = json!({
+    json!({
         "tenant": tenant.name.as_str(),
         "protect": protection.mode.as_str(),
         "protectUsers": protection.users.to_string(),
         "protectWindow": protection.window.to_string(),
         "windows": windows.iter().map(render).collect::<Vec<_>>(),
-    });
-    Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::OK, body))
+    })
 }
 
 /// A window; of an approved one, nothing says how much is left.

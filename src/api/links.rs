@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::admin::{body, named, operator};
-use super::{RequestContext, ScimResponse};
+use super::{RequestContext, ScimResponse, dry_run};
 use crate::admin::tenants;
 use crate::auth::{KeyId, LinkRecord, PageAccess, PageRole, PageSecret, PageSecretKind};
 use crate::limits::{DEFAULT_LINK_SECONDS, MAX_LINK_SECONDS, MAX_PERSON_BYTES, MIN_LINK_SECONDS};
@@ -39,7 +39,8 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     };
     context.app().store.add_link(&link, operator(&context, &caller)).await?;
     let url = format!("{}/{}/manage#{}", context.origin(), link.tenant, secret.reveal());
-    let body = render(&link, &url);
+    // The link of a dry run opens nothing.
+    let body = render(&link, (!dry_run::is_on()).then_some(url.as_str()));
     Ok(ScimResponse::plain(Some(caller.key().clone()), StatusCode::CREATED, body))
 }
 
@@ -95,18 +96,18 @@ impl LinkRequest {
     }
 }
 
-fn render(link: &LinkRecord, url: &str) -> Value {
+fn render(link: &LinkRecord, url: Option<&str>) -> Value {
     let mut fields = json!({
         "id": link.id.as_str(),
         "tenant": link.tenant.as_str(),
-        "url": url,
         "role": link.access.role.as_str(),
         "operator": link.access.is_operator,
         "created": date_time(link.created),
         "expires": date_time(link.expires),
     });
-    if let (Some(fields), Some(person)) = (fields.as_object_mut(), &link.access.person) {
-        fields.insert("actor".to_owned(), json!(person));
+    if let Some(fields) = fields.as_object_mut() {
+        fields.extend(url.map(|url| ("url".to_owned(), json!(url))));
+        fields.extend(link.access.person.as_ref().map(|person| ("actor".to_owned(), json!(person))));
     }
     fields
 }

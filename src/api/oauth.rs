@@ -173,16 +173,18 @@ impl Request {
         }
     }
 
-    /// What the token may do: what is asked for, as far as the client may; without a word of ours all that it may. Entra ID
-    /// asks for words of its own (`scim`, for workload identity federation), and the answer says what was given instead (RFC
-    /// 6749 section 3.3).
+    /// The scopes of the token: those that the client names, or without a scope of Rollcall all that the client has. Entra ID
+    /// names others (`scim`, for workload identity federation), and the answer states the scopes (RFC 6749 section 3.3).
     fn scopes(&self, client: &KeyRecord) -> Result<Vec<Scope>, Refused> {
         let all = &client.scopes;
         let words = self.scope.as_deref().unwrap_or_default().split_whitespace();
         let asked: Vec<Scope> = words.filter_map(|word| word.parse().ok()).collect();
         if asked.iter().any(|scope| !all.contains(scope)) {
             let may: Vec<_> = all.iter().map(|scope| scope.as_str()).collect();
-            return Err(Refused::bad("invalid_scope", format!("this client may have: {}", may.join(" "))));
+            return Err(Refused::bad(
+                "invalid_scope",
+                format!("scope has more than this client may have; send some of: {}", may.join(" ")),
+            ));
         }
         let is_given = |scope: &&Scope| asked.is_empty() || asked.contains(scope);
         Ok(all.iter().filter(is_given).copied().collect())
@@ -201,7 +203,7 @@ impl Refused {
     }
 
     fn unknown_client() -> Self {
-        let description = "no such client, or not its secret; the operator of the application makes and shows them";
+        let description = "client_id or client_secret is wrong; ask the operator of the application for both";
         let status = StatusCode::UNAUTHORIZED;
         Self { status, error: "invalid_client", description: description.to_owned() }
     }
@@ -234,7 +236,7 @@ impl FormFields {
         if body.len() > MAX_TOKEN_REQUEST_BYTES {
             return Err(Refused::bad(
                 "invalid_request",
-                format!("the form is longer than {MAX_TOKEN_REQUEST_BYTES} bytes"),
+                format!("the form is longer than {MAX_TOKEN_REQUEST_BYTES} bytes; send a shorter one"),
             ));
         }
         let mut form = Self::default();
@@ -271,7 +273,7 @@ fn token_for(client: &KeyRecord, scopes: Vec<Scope>, now: Timestamp) -> Result<(
     Ok((token, record))
 }
 
-/// 429: the client has had as many tokens as it may.
+/// 429: the client was issued as many tokens as it may have.
 fn too_many(until: Timestamp, now: Timestamp) -> ScimError {
     let seconds = u32::try_from(until.duration_since(now).as_secs()).unwrap_or_default().saturating_add(1);
     let detail = format!(

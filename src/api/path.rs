@@ -12,7 +12,7 @@ pub enum Base {
     Scim,
     /// `/{tenant}/oauth`: access tokens (RFC 6749).
     OAuth,
-    /// `/.well-known/oauth-authorization-server/{tenant}`: where those are to be had (RFC 8414).
+    /// `/.well-known/oauth-authorization-server/{tenant}`: where a client finds its token endpoint (RFC 8414).
     WellKnown,
     /// `/admin/v1`: what operators do.
     Admin,

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use crate::auth::{KeyId, Principal};
 use crate::scim::ScimError;
-use crate::tenant::CredentialType;
 use crate::tenant::credential_type::challenges;
+use crate::tenant::{CredentialType, ProtectionMode};
 
 /// The media type of every body (RFC 7644 section 8.1).
 pub(super) const SCIM_JSON: HeaderValue = HeaderValue::from_static("application/scim+json");
@@ -21,6 +21,9 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 
 /// The id that the log line of the request has.
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How an endpoint is protected against mass deprovisioning: no schema of SCIM has a place for it.
+const ROLLCALL_PROTECTION: HeaderName = HeaderName::from_static("rollcall-protection");
 
 /// A handler's answer. One with a tenant's data needs a verified caller.
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct ScimResponse {
     text: Option<(HeaderValue, String)>,
     /// The address of the next page.
     next: Option<String>,
+    /// How the tenant is protected against mass deprovisioning.
+    protection: Option<ProtectionMode>,
     /// Further headers, in place of the usual ones of their names.
     headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -55,8 +60,20 @@ impl ScimResponse {
     /// An answer that is no SCIM: of the token endpoint, of a public document, or of the admin API.
     pub(super) fn plain(key: Option<KeyId>, status: StatusCode, body: Value) -> Self {
         let (media_type, location, etag, challenge) = (JSON, None, None, None);
-        let (text, next) = (None, None);
-        Self { key, status, media_type, location, etag, challenge, body: Some(body), text, next, headers: Vec::new() }
+        let (text, next, protection) = (None, None, None);
+        Self {
+            key,
+            status,
+            media_type,
+            location,
+            etag,
+            challenge,
+            body: Some(body),
+            text,
+            next,
+            protection,
+            headers: Vec::new(),
+        }
     }
 
     /// An answer without one.
@@ -111,6 +128,11 @@ impl ScimResponse {
         Self { next, ..self }
     }
 
+    /// With a header that names the protection against mass deprovisioning, for `rollcall doctor`.
+    pub(super) fn protection(self, mode: ProtectionMode) -> Self {
+        Self { protection: Some(mode), ..self }
+    }
+
     /// With an `ETag` header.
     #[must_use]
     pub fn etag(self, etag: String) -> Self {
@@ -160,6 +182,7 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str)
             set(LOCATION, reply.location);
             set(ETAG, reply.etag);
             set(WWW_AUTHENTICATE, reply.challenge.map(str::to_owned));
+            set(ROLLCALL_PROTECTION, reply.protection.map(|mode| mode.to_string()));
             set(LINK, reply.next.map(|next| format!("<{next}>; rel=\"next\"")));
             // RFC 6749 section 5.1, and any other answer with a secret.
             let has_secret = reply.media_type == JSON;

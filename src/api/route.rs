@@ -42,7 +42,7 @@ routes! {
     GET     Scim      "/Groups/{id}"          "groups.get"           Read   [AUTHENTICATE READ_GROUP]                        groups::get;
     PUT     Scim      "/Groups/{id}"          "groups.replace"       Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH COUNT_MEMBERS CHECK_USERS CHECK_LINKS]    groups::replace;
     PATCH   Scim      "/Groups/{id}"          "groups.patch"         Write  [AUTHENTICATE CHANGE_MEMBERS CARRY_OUT_BATCH HOLD_MEMBERS COUNT_MEMBERS CHECK_LINKS] groups::patch;
-    DELETE  Scim      "/Groups/{id}"          "groups.delete"        Write  [AUTHENTICATE CHANGE_MEMBERS REMOVE_MEMBERS DELETE_GROUP CHECK_USERS CHECK_GROUPS]       groups::delete;
+    DELETE  Scim      "/Groups/{id}"          "groups.delete"        Write  [AUTHENTICATE CHANGE_MEMBERS REMOVE_MEMBERS DELETE_GROUP COUNT_MEMBERS CHECK_USERS CHECK_GROUPS]       groups::delete;
     POST    Scim      "/Groups/.search"       "groups.search"        Read   [AUTHENTICATE LIST_GROUPS]                       search::groups;
     POST    Scim      "/GroupMembers"         "groupmembers.create"  Write  [AUTHENTICATE CHANGE_MEMBERS CHECK_USERS CHECK_GROUPS]                    group_members::create;
     GET     Scim      "/GroupMembers"         "groupmembers.list"    Read   [AUTHENTICATE LIST_MEMBERSHIPS]                  group_members::list;
@@ -65,19 +65,19 @@ routes! {
     GET     WellKnown "/"                     "oauth.metadata"       Read   []                                               oauth::metadata;
     GET     Events    "/"                     "events.list"          Events [AUTHENTICATE READ_FEED]                         events::list;
     GET     Admin     "/tenants"                                    "admin.tenants.list"    Admin [AUTHENTICATE LIST_TENANTS]  admin::list_tenants;
-    POST    Admin     "/tenants"                                    "admin.tenants.create"  Admin [AUTHENTICATE CREATE_TENANT] admin::create_tenant;
+    POST    Admin     "/tenants"                                    "admin.tenants.create"  Admin [AUTHENTICATE CREATE_TENANT CHECK_KEYS] admin::create_tenant;
     GET     Admin     "/tenants/{tenant}"                           "admin.tenants.get"     Admin [AUTHENTICATE]               admin::show_tenant;
-    PATCH   Admin     "/tenants/{tenant}"                           "admin.tenants.patch"   Admin [CHANGE_KEYS]                admin::change_tenant;
+    PATCH   Admin     "/tenants/{tenant}"                           "admin.tenants.patch"   Admin [CHANGE_KEYS CHECK_KEYS]                admin::change_tenant;
     GET     Admin     "/tenants/{tenant}/keys"                      "admin.keys.list"       Admin [AUTHENTICATE LIST_KEYS]     admin::list_keys;
     POST    Admin     "/tenants/{tenant}/keys"                      "admin.keys.create"     Admin [CREATE_KEY]                 admin::create_key;
     POST    Admin     "/tenants/{tenant}/keys/{key}/rotate"         "admin.keys.rotate"     Admin [CREATE_KEY]                 admin::rotate_key;
-    DELETE  Admin     "/tenants/{tenant}/keys/{key}"                "admin.keys.revoke"     Admin [REVOKE_KEY]                 admin::revoke_key;
+    DELETE  Admin     "/tenants/{tenant}/keys/{key}"                "admin.keys.revoke"     Admin [REVOKE_KEY CHECK_KEYS]                 admin::revoke_key;
     GET     Admin     "/tenants/{tenant}/automation-users"          "admin.automation.list" Admin [AUTHENTICATE LIST_KEYS]     admin::list_automation_users;
-    PUT     Admin     "/tenants/{tenant}/automation-users/{name}"   "admin.automation.put"  Admin [CHANGE_KEYS]                admin::put_automation_user;
+    PUT     Admin     "/tenants/{tenant}/automation-users/{name}"   "admin.automation.put"  Admin [CHANGE_KEYS CHECK_KEYS]                admin::put_automation_user;
     GET     Admin     "/tenants/{tenant}/hold"                      "admin.hold.get"        Admin [AUTHENTICATE READ_HOLD]     hold::show;
-    POST    Admin     "/tenants/{tenant}/hold"                      "admin.hold.decide"     Admin [AUTHENTICATE READ_HOLD DECIDE_HOLD] hold::decide;
-    POST    Admin     "/tenants/{tenant}/links"                     "admin.links.create"    Admin [AUTHENTICATE CREATE_LINK]   links::create;
-    DELETE  Admin     "/tenants/{tenant}/links/{link}"              "admin.links.revoke"    Admin [AUTHENTICATE REVOKE_LINK]   links::revoke;
+    POST    Admin     "/tenants/{tenant}/hold"                      "admin.hold.decide"     Admin [AUTHENTICATE READ_HOLD DECIDE_HOLD CHECK_LINKS] hold::decide;
+    POST    Admin     "/tenants/{tenant}/links"                     "admin.links.create"    Admin [AUTHENTICATE CREATE_LINK CHECK_TOKENS]   links::create;
+    DELETE  Admin     "/tenants/{tenant}/links/{link}"              "admin.links.revoke"    Admin [AUTHENTICATE REVOKE_LINK CHECK_TOKENS]   links::revoke;
     GET     Admin     "/tenants/{tenant}/events"                    "admin.events.list"     Admin [AUTHENTICATE READ_FEED]     events::list_of_tenant;
     GET     Admin     "/tenants/{tenant}/log"                       "admin.log.list"        Admin [AUTHENTICATE READ_LOG]      log::list;
     GET     Admin     "/tenants/{tenant}/log/chain"                 "admin.log.chain"       Admin [AUTHENTICATE READ_FEED]     log::chain;
@@ -109,7 +109,7 @@ impl Selection {
         }
         let names: Vec<_> = ROUTES.iter().map(|route| route.name).collect();
         Err(format!(
-            "the handler {selector} is none of {}, a family such as users.*, *, or {FALLBACK}",
+            "the handler {selector} is unknown; use one of {}, a family such as users.*, *, or {FALLBACK}",
             names.join(", ")
         ))
     }

@@ -281,8 +281,9 @@ impl<'a> Search<'a> {
                     projection.apply(whole, ResourceKind::User.schema(self.principal))
                 }
                 Found::Group(group) => {
-                    match groups::render_settled(self.context, self.tenant(), group.clone(), projection).await? {
-                        Some((_, resource)) => resource,
+                    let group = group.clone();
+                    match groups::render_listed(self.context, self.tenant(), group, projection).await? {
+                        Some(resource) => resource,
                         // Gone while it was read.
                         None => continue,
                     }

@@ -193,7 +193,7 @@ fn validate_for_storage(principal: &Principal, document: &Document) -> Result<Us
 fn to_scim_error(error: UserWriteError, user: &User) -> ScimError {
     match error {
         UserWriteError::UserNameTaken => ScimError::uniqueness(format!(
-            "userName {} belongs to another user; userName is unique without regard to case (RFC 7643 section 4.1.1)",
+            "userName {} belongs to another user; choose another one, as case is ignored (RFC 7643 section 4.1.1)",
             user.record.document.text("userName").unwrap_or_default()
         )),
         UserWriteError::Changed(_) => conflict_exhausted(),

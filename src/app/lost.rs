@@ -30,7 +30,7 @@ impl LostBatch {
     /// The change records of the batch, as the worker was handed them.
     ///
     /// # Errors
-    /// What S3 says; that the object is none of Lambda's.
+    /// The error of S3; an object that Lambda did not write.
     pub async fn records(&self, client: &SignedClient) -> Result<Vec<Value>, ServiceError> {
         let part = |text: &str| percent_encoding::utf8_percent_encode(text, PATH).to_string();
         let path = format!("/{}/{}", part(&self.bucket.name), part(&self.object.key));

@@ -14,6 +14,8 @@ pub struct RequestRecord<'a> {
     pub route: &'a str,
     /// As the URL says.
     pub tenant: &'a str,
+    /// Whether the caller has proved to be of that tenant.
+    pub is_authorized: bool,
     /// The id of the key, if it was authorized.
     pub key: &'a str,
     /// The HTTP status.
@@ -29,6 +31,9 @@ pub struct RequestRecord<'a> {
 /// The metrics that also have the dimension `Route`.
 const BY_ROUTE: [&str; 3] = ["Requests", "ServerErrors", "Milliseconds"];
 
+/// The metrics that also have the dimension `Tenant`, where they are wanted.
+const BY_TENANT: [&str; 3] = ["Requests", "ServerErrors", "Throttled"];
+
 /// Where that goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observer {
@@ -36,12 +41,20 @@ pub enum Observer {
     Log,
     /// To standard output, as a line of JSON with metrics of this namespace.
     EmbeddedMetrics(String),
+    /// The same, with metrics of each tenant besides: CloudWatch bills each of them.
+    EmbeddedMetricsByTenant(String),
 }
 
 impl Observer {
+    /// Where it goes on Lambda: a deployment names its namespace of metrics.
+    pub fn of_lambda(namespace: Option<String>, is_by_tenant: bool) -> Self {
+        let metrics = if is_by_tenant { Self::EmbeddedMetricsByTenant } else { Self::EmbeddedMetrics };
+        namespace.map_or(Self::Log, metrics)
+    }
+
     /// Records a request.
     pub fn record(&self, answered: &RequestRecord<'_>) {
-        let RequestRecord { request_id, route, tenant, key, status, error, milliseconds, spent } = answered;
+        let RequestRecord { request_id, route, tenant, key, status, error, milliseconds, spent, .. } = answered;
         match self {
             Self::Log => {
                 let StoreUsage { round_trips, capacity, conflicts, .. } = spent;
@@ -60,7 +73,10 @@ impl Observer {
                 );
             }
             Self::EmbeddedMetrics(namespace) => {
-                println!("{}", answered.metrics(namespace, jiff::Timestamp::now().as_millisecond()));
+                println!("{}", answered.metrics(namespace, false, jiff::Timestamp::now().as_millisecond()));
+            }
+            Self::EmbeddedMetricsByTenant(namespace) => {
+                println!("{}", answered.metrics(namespace, true, jiff::Timestamp::now().as_millisecond()));
             }
         }
     }
@@ -71,7 +87,7 @@ impl Observer {
     pub fn record_feed_lag(&self, milliseconds: u64) {
         match self {
             Self::Log => tracing::debug!(milliseconds, "feed"),
-            Self::EmbeddedMetrics(namespace) => {
+            Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 let now = jiff::Timestamp::now().as_millisecond();
                 println!("{}", feed_metrics(namespace, ("FeedLag", "Milliseconds"), milliseconds, now));
             }
@@ -95,7 +111,7 @@ impl Observer {
     pub fn record_sweep(&self, sweep: &SweepRecord) {
         match self {
             Self::Log => tracing::debug!(?sweep, "sweep"),
-            Self::EmbeddedMetrics(namespace) => {
+            Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 println!("{}", sweep.metrics(namespace, jiff::Timestamp::now().as_millisecond()));
             }
         }
@@ -106,7 +122,7 @@ impl Observer {
         match self {
             _ if count == 0 => {}
             Self::Log => tracing::warn!(count, "the bus did not take events"),
-            Self::EmbeddedMetrics(namespace) => {
+            Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 let now = jiff::Timestamp::now().as_millisecond();
                 println!("{}", feed_metrics(namespace, ("BusFailures", "Count"), count, now));
             }
@@ -135,8 +151,8 @@ fn feed_metrics(namespace: &str, (name, unit): (&str, &str), value: u64, timesta
 
 impl RequestRecord<'_> {
     /// The line (docs.aws.amazon.com, CloudWatch_Embedded_Metric_Format_Specification).
-    fn metrics(&self, namespace: &str, timestamp: i64) -> Value {
-        let Self { request_id, route, tenant, key, status, error, milliseconds, spent } = self;
+    fn metrics(&self, namespace: &str, is_by_tenant: bool, timestamp: i64) -> Value {
+        let Self { request_id, route, tenant, is_authorized, key, status, error, milliseconds, spent } = self;
         let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
         let mut metrics = vec![
             metric("Requests", "Count"),
@@ -161,14 +177,19 @@ impl RequestRecord<'_> {
             fields.insert("CollectionGigabytes".into(), json!(gigabytes));
         }
         // Every metric of every route would be 150, at 30 cents a month: three are distinguished by route.
-        let of_route: Vec<_> = metrics
-            .iter()
-            .filter(|metric| BY_ROUTE.iter().any(|name| metric.get("Name").and_then(Value::as_str) == Some(*name)))
-            .collect();
-        let directives = json!([
-            {"Namespace": namespace, "Dimensions": [["Route"]], "Metrics": of_route},
-            {"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics},
-        ]);
+        let some = |names: &[&str]| {
+            let is_one = |metric: &&Value| names.iter().any(|name| metric.get("Name") == Some(&json!(name)));
+            metrics.iter().filter(is_one).cloned().collect::<Vec<_>>()
+        };
+        let mut directives = vec![
+            json!({"Namespace": namespace, "Dimensions": [["Route"]], "Metrics": some(&BY_ROUTE)}),
+            json!({"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics}),
+        ];
+        // Whoever names a tenant without a key of it creates no metric.
+        if is_by_tenant && *is_authorized {
+            directives.push(json!({"Namespace": namespace, "Dimensions": [["Tenant"]], "Metrics": some(&BY_TENANT)}));
+            fields.insert("Tenant".into(), json!(tenant));
+        }
         fields.insert("_aws".into(), json!({"Timestamp": timestamp, "CloudWatchMetrics": directives}));
         Value::Object(fields)
     }
@@ -213,13 +234,14 @@ mod tests {
             request_id: "r",
             route: "users.get",
             tenant: "acme",
+            is_authorized: true,
             key: "k",
             status: 503,
             error: "throttled",
             milliseconds: 7,
             spent,
         };
-        let line = answered.metrics("Rollcall/test", 1_700_000_000_000);
+        let line = answered.metrics("Rollcall/test", false, 1_700_000_000_000);
         let directives = &line["_aws"]["CloudWatchMetrics"];
         let directive = &directives[1];
         assert_eq!(
@@ -239,5 +261,13 @@ mod tests {
             (&line["error"], &line["Capacity"], &line["CollectionGigabytes"]),
             (&json!("throttled"), &json!(5.5), &json!(0.5))
         );
+        assert!(line.get("Tenant").is_none());
+        let by_tenant = |is_authorized| {
+            RequestRecord { is_authorized, ..answered }.metrics("Rollcall/test", true, 1)["_aws"]["CloudWatchMetrics"]
+                .clone()
+        };
+        assert_eq!(by_tenant(true)[2]["Dimensions"], json!([["Tenant"]]));
+        assert_eq!(by_tenant(true)[2]["Metrics"].as_array().unwrap().len(), BY_TENANT.len());
+        assert_eq!(by_tenant(false).as_array().unwrap().len(), 2);
     }
 }

@@ -17,7 +17,7 @@ impl Profiles {
     /// The profile of a tenant.
     ///
     /// # Errors
-    /// As the store's; `Corrupt` for one that is not there, or that this release refuses.
+    /// A [`StoreError`] when DynamoDB fails; `Corrupt` for a profile that does not exist, or that this release refuses.
     pub async fn of(
         &self,
         store: &Store,

@@ -1,4 +1,5 @@
-//! What a request says of itself, and whether it is so. Every type of credential is checked here, against its record.
+//! The credential that a request presents, and its verification. Rollcall checks every type here, against its
+//! record.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -40,7 +41,7 @@ enum Proof {
     Basic { user: String, key: ApiKey },
     /// An opaque key, as the secret of an OAuth client.
     Client(ApiKey),
-    /// A JWT that Rollcall is said to have issued.
+    /// A JWT that names Rollcall as its issuer.
     RollcallJwt(Jwt),
     /// A JWT of an identity provider.
     IssuerJwt(Jwt),
@@ -48,7 +49,7 @@ enum Proof {
 
 /// What a caller is checked for.
 pub struct Verification<'a> {
-    /// Where the keys of identity providers are had from.
+    /// Fetches the keys of identity providers.
     pub issuers: &'a Issuers,
     /// What the caller must be allowed; nothing for a client that comes for a token.
     pub scope: Option<Scope>,
@@ -71,7 +72,7 @@ pub struct StoredCredential {
 
 /// What is asked of the store about a caller.
 pub struct CredentialLookup<K, A, B> {
-    /// What there is of the credential.
+    /// Returns the records of the credential.
     pub stored: K,
     /// The profile that it names.
     pub profile: A,
@@ -357,7 +358,7 @@ fn signed(is_signed: bool) -> Result<(), Denial> {
     if is_signed { Ok(()) } else { Err(Denial::WrongSecret) }
 }
 
-/// Verifies a JWT that no record is for, only to take as long as if there were one: whatever comes of it, it is refused.
+/// Verifies a JWT without a record, to take as long as with one. Rollcall rejects it whatever the result.
 fn dummy_verification(jwt: &Jwt, credential: Option<&Credential>) -> Denial {
     let _ = jwt.is_signed(&own_key(&DUMMY_KEY), Algorithm::EdDSA);
     if credential.is_some() { Denial::WrongCredentialType } else { Denial::Unknown }

@@ -3,7 +3,7 @@
 use super::key::KeyId;
 use crate::tenant::ProfileRef;
 
-/// A caller who is not authorized: why, and what is known of it.
+/// Why a caller is not authorized, and what is known about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// Why.
@@ -56,7 +56,7 @@ pub enum Denial {
     WrongCredentialType,
     Unknown,
     WrongSecret,
-    /// The issuer's keys could not be had.
+    /// The issuer's keys could not be fetched.
     IssuerUnavailable,
     Revoked,
     Expired,

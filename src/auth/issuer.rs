@@ -16,7 +16,7 @@ use crate::limits::{JWKS_MIN_REFETCH_SECONDS, JWKS_STALE_TTL_SECONDS, JWKS_TTL_S
 
 /// Gets a document from a URL.
 pub trait Fetch: Send + Sync {
-    /// The document, or why it could not be had.
+    /// Returns the document, or why it could not be fetched.
     fn fetch<'a>(&'a self, url: &'a str) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, String>> + Send + 'a>>;
 }
 
@@ -26,7 +26,7 @@ pub struct Issuers {
     known: Mutex<HashMap<String, Arc<tokio::sync::Mutex<KeySet>>>>,
 }
 
-/// The issuer's keys could not be had.
+/// The issuer's keys could not be fetched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct IssuerUnavailable;
 
@@ -49,7 +49,7 @@ impl Issuers {
     /// The key that a token names, if its issuer has it. A token that names none is only taken where the issuer has one.
     ///
     /// # Errors
-    /// When the issuer's keys could not be had.
+    /// When the issuer's keys could not be fetched.
     pub(super) async fn key(
         &self,
         trust: &FederatedIssuer,

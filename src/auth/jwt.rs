@@ -81,7 +81,7 @@ impl Audience {
 }
 
 impl Jwt {
-    /// Reads a compact JWT with nothing critical in its header; `alg: none` is none that we know.
+    /// Reads a compact JWT with nothing critical in its header; Rollcall knows no `alg: none`.
     pub fn parse(text: &str) -> Option<Self> {
         provider::install();
         let read = insecure_decode::<Claims>(text).ok()?;
@@ -195,7 +195,7 @@ pub(super) fn own_key(public_key: &[u8]) -> DecodingKey {
 }
 
 /// A point of the curve of which nobody knows the private half: SHA-256 of a text. What has no record is verified with
-/// it, in vain, so that it takes as long as what has one.
+/// it all the same, so that it takes as long as a token with a key.
 pub(super) const DUMMY_KEY: [u8; 32] = [
     0x60, 0x0f, 0x23, 0xaf, 0xa8, 0xfa, 0xb2, 0x53, 0xf2, 0xf6, 0x71, 0xc4, 0x70, 0x68, 0x9e, 0x08, 0x24, 0x4f, 0x90,
     0xb8, 0xc7, 0xbe, 0x04, 0xd3, 0xb5, 0x60, 0xf0, 0xa9, 0x50, 0x0f, 0xc9, 0x1f,

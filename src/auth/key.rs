@@ -137,7 +137,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Random letters and digits, each as likely as any other: bytes past the last multiple of 62 are thrown away.
+/// Random letters and digits, each as likely as any other: bytes past the last multiple of 62 are discarded.
 fn random(length: usize) -> Result<String, getrandom::Error> {
     let mut text = String::with_capacity(length);
     let mut bytes = [0; 64];

@@ -44,6 +44,7 @@ pub struct Principal {
     seal: SealKey,
     profile: Arc<Profile>,
     settings: Settings,
+    refill: Option<i64>,
     page: Option<PageAccess>,
 }
 
@@ -63,7 +64,17 @@ impl Principal {
         let seal = SealKey::of(&[0; 32]);
         let (scopes, settings) = (vec![Scope::Admin], Settings::default());
         let profile = Arc::new(profile);
-        Ok(Self { tenant: Tenant(name), key: id, scopes, automation: None, seal, profile, settings, page: None })
+        Ok(Self {
+            tenant: Tenant(name),
+            key: id,
+            scopes,
+            automation: None,
+            seal,
+            profile,
+            settings,
+            refill: None,
+            page: None,
+        })
     }
 
     /// Whether it is an operator at the command line, who has no key.
@@ -73,15 +84,16 @@ impl Principal {
 
     pub(super) fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {
         let seal = record.credential.seal();
-        let KeyRecord { id: key, scopes, automation, config, .. } = record;
-        Self { tenant, key, scopes, automation, seal, profile, settings: config.settings, page: None }
+        let KeyRecord { id: key, scopes, automation, config, refill, .. } = record;
+        Self { tenant, key, scopes, automation, seal, profile, settings: config.settings, refill, page: None }
     }
 
     /// Whoever uses the page in a session: reads, and what its role may do by the admin API on its own tenant.
     pub fn of_session(session: SessionRecord, settings: Settings, profile: Arc<Profile>) -> Self {
         let SessionRecord { tenant, id: key, hash, access, .. } = session;
         let (seal, scopes) = (SealKey::of(&hash), vec![Scope::Read, Scope::Admin]);
-        Self { tenant: Tenant(tenant), key, scopes, automation: None, seal, profile, settings, page: Some(access) }
+        let (tenant, page) = (Tenant(tenant), Some(access));
+        Self { tenant, key, scopes, automation: None, seal, profile, settings, refill: None, page }
     }
 
     /// What the caller may do, if it uses the page.
@@ -117,6 +129,11 @@ impl Principal {
     /// The tenant's profile.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// When the token bucket of the key is full again, as its record says, in microseconds since 1970.
+    pub fn refill(&self) -> Option<i64> {
+        self.refill
     }
 
     /// The tenant's settings.

@@ -41,6 +41,9 @@ pub struct KeyRecord {
     pub revoked: Option<Timestamp>,
     /// When it was last used, within a quarter of an hour.
     pub used: Option<Timestamp>,
+    /// When the token bucket of its requests is full again, in microseconds since 1970 (see
+    /// [`RateLimit`](crate::tenant::RateLimit)); none before a process has counted many.
+    pub refill: Option<i64>,
     /// What its tenant is like: a copy, renewed when the tenant changes.
     pub config: TenantConfig,
 }

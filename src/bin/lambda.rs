@@ -7,6 +7,7 @@ use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
 use rollcall::app::bus::EventBus;
+use rollcall::app::mail::Mailer;
 use rollcall::app::metrics::{Observer, SweepRecord};
 use rollcall::app::topic::Topic;
 use rollcall::app::{App, Clock};
@@ -60,8 +61,7 @@ async fn run() -> Result<(), Error> {
     if handler != FALLBACK {
         store.connect().await;
     }
-    let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
-    let app = App { public_url, observer: observer(), ..App::new(store)? };
+    let app = App { observer: observer(), ..App::new(store)? }.with_settings(variable)?;
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let response = api::handle(app, selection, event.payload.into_request()).await;
@@ -95,11 +95,12 @@ fn channels() -> Result<Channels, String> {
     let client = SignedClient::from_lambda_environment(variable)?;
     let bus = variable("EVENT_BUS").map(|name| EventBus::new(client.clone(), name));
     let topic = variable("NOTICE_TOPIC").map(|arn| Topic::new(client.clone(), arn));
-    Ok(Channels { client: Some(client), bus, topic, presence: Some(Presence::default()) })
+    let mailer = variable("NOTIFY_FROM").map(|from| Mailer::new(client.clone(), from));
+    Ok(Channels { client: Some(client), bus, topic, mailer, presence: Some(Presence::default()) })
 }
 
 fn observer() -> Observer {
-    variable("METRICS_NAMESPACE").map_or(Observer::Log, Observer::EmbeddedMetrics)
+    Observer::of_lambda(variable("METRICS_NAMESPACE"), variable("METRICS_BY_TENANT").as_deref() == Some("true"))
 }
 
 fn store() -> Result<Store, String> {

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(cli::run(cli)),
-        Err(e) => Err(format!("cannot start: {e}")),
+        Err(e) => Err(format!("the runtime did not start ({e}); free memory or threads, then try again")),
     };
     match outcome {
         Ok(status) => status,

@@ -2,8 +2,9 @@
 
 use clap::Subcommand;
 use http::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::change::ChangeOptions;
 use super::operator::OperatorOptions;
 use super::output::OutputOptions;
 use super::segment;
@@ -19,7 +20,7 @@ pub(super) enum AutomationCommand {
         /// Its name; where /Me is to be answered, the userName of a user of the tenant
         name: String,
         #[command(flatten)]
-        operator: OperatorOptions,
+        change: ChangeOptions,
     },
     /// Record that an automation user has signed in for the first time; creates it if it is missing
     Activate {
@@ -28,7 +29,7 @@ pub(super) enum AutomationCommand {
         /// Its name
         name: String,
         #[command(flatten)]
-        operator: OperatorOptions,
+        change: ChangeOptions,
     },
     /// List the automation users of a tenant
     List {
@@ -43,13 +44,12 @@ pub(super) enum AutomationCommand {
 
 pub(super) async fn run(command: AutomationCommand) -> Result<(), String> {
     match command {
-        AutomationCommand::Create { tenant, name, operator } => {
-            put(operator, &tenant, &name, false).await?;
-            eprintln!("Created {name}. Once it has signed in: rollcall automation activate {tenant} {name}");
+        AutomationCommand::Create { tenant, name, change } => {
+            let done = format!("Created {name}. Once it has signed in: rollcall automation activate {tenant} {name}");
+            put(change, (&tenant, &name), false, &done).await?;
         }
-        AutomationCommand::Activate { tenant, name, operator } => {
-            put(operator, &tenant, &name, true).await?;
-            eprintln!("{name} is active, and so are its keys.");
+        AutomationCommand::Activate { tenant, name, change } => {
+            put(change, (&tenant, &name), true, &format!("{name} is active, and so are its keys.")).await?;
         }
         AutomationCommand::List { tenant, output, operator } => {
             let operator = operator.open().await?;
@@ -61,7 +61,15 @@ pub(super) async fn run(command: AutomationCommand) -> Result<(), String> {
     Ok(())
 }
 
-async fn put(operator: OperatorOptions, tenant: &TenantName, name: &str, is_active: bool) -> Result<Value, String> {
+async fn put(
+    change: ChangeOptions,
+    (tenant, name): (&TenantName, &str),
+    is_active: bool,
+    done: &str,
+) -> Result<(), String> {
     let path = format!("/tenants/{tenant}/automation-users/{}", segment(name));
-    operator.open().await?.ask(Method::PUT, &path, Some(&json!({"active": is_active}))).await
+    let client = change.open().await?;
+    client.ask(Method::PUT, &path, Some(&json!({"active": is_active}))).await?;
+    client.report(done);
+    Ok(())
 }

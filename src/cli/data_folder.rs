@@ -64,7 +64,9 @@ pub(super) async fn access(folder: &Path) -> Result<DataAccess, String> {
     loop {
         match file.try_lock() {
             Ok(()) => break,
-            Err(TryLockError::Error(e)) => return Err(format!("cannot lock {}: {e}", folder.display())),
+            Err(TryLockError::Error(e)) => {
+                return Err(format!("{} cannot be locked ({e}); choose another folder with --data", folder.display()));
+            }
             Err(TryLockError::WouldBlock) => {}
         }
         if let Some(server) = running(folder).await {
@@ -89,19 +91,22 @@ pub(super) async fn open_alone(folder: &Path) -> Result<Engine, String> {
     match access(folder).await? {
         DataAccess::Opened(engine) => Ok(engine),
         DataAccess::Served(RunningServer { url, secret: None }) => Err(format!(
-            "{}: rollcall engine serves this store at {url}; add --endpoint-url {url} instead of --data",
+            "{} is served by rollcall engine at {url}; add --endpoint-url {url} instead of --data",
             folder.display()
         )),
         DataAccess::Served(RunningServer { url, .. }) => Err(format!(
-            "{}: rollcall serve has this store open at {url}; stop it, or choose another folder with --data",
+            "{} is open in rollcall serve at {url}; stop it, or choose another folder with --data",
             folder.display()
         )),
     }
 }
 
 fn in_use(folder: &Path) -> String {
-    format!("another process has the store in {} open; wait until it is done, or stop it", folder.display())
+    format!("{} is open in another process; wait until it is done, or stop it", folder.display())
 }
+
+/// What to do about a folder or file that cannot be used.
+const FIX: &str = "check its permissions and the space on the disk, or choose another folder with --data";
 
 /// Writes down where this process listens.
 ///
@@ -109,7 +114,7 @@ fn in_use(folder: &Path) -> String {
 /// When the file cannot be written.
 pub(super) fn announce(folder: &Path, server: &RunningServer) -> Result<(), String> {
     let (file, new) = (folder.join(SERVER_FILE), folder.join("server.json.new"));
-    let failed = |e: std::io::Error| format!("cannot write {}: {e}", file.display());
+    let failed = |e: std::io::Error| format!("{} cannot be written ({e}); {FIX}", file.display());
     let text = serde_json::to_string(server).map_err(|e| e.to_string())?;
     let _ = std::fs::remove_file(&new);
     private().write(true).create_new(true).open(&new).and_then(|mut f| f.write_all(text.as_bytes())).map_err(failed)?;
@@ -139,7 +144,7 @@ fn create(folder: &Path) -> Result<(), String> {
     // A folder that is there already is its owner's affair.
     let mut builder = std::fs::DirBuilder::new();
     let created = builder.recursive(true).mode(0o700).create(folder);
-    created.map_err(|e| format!("cannot create the folder {}: {e}", folder.display()))
+    created.map_err(|e| format!("{} cannot be created ({e}); {FIX}", folder.display()))
 }
 
 fn lock_file(folder: &Path) -> Result<File, String> {
@@ -149,7 +154,7 @@ fn lock_file(folder: &Path) -> Result<File, String> {
         .truncate(false)
         .write(true)
         .open(&path)
-        .map_err(|e| format!("cannot open {}: {e}", path.display()))
+        .map_err(|e| format!("{} cannot be opened ({e}); {FIX}", path.display()))
 }
 
 fn store_file(folder: &Path) -> PathBuf {
@@ -167,8 +172,8 @@ fn check_format(folder: &Path) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{} has format {}, this release reads format {DATA_FORMAT}; choose an empty folder with --data, or move this one \
-         away. Nothing in it was changed",
+        "{} has format {}, and this release reads format {DATA_FORMAT}; choose an empty folder with --data, or move this \
+         one away, as nothing in it was changed",
         file.display(),
         format.trim()
     ))
@@ -177,20 +182,23 @@ fn check_format(folder: &Path) -> Result<(), String> {
 /// Opens the store of a locked folder. SQLite gives the files next to it the permissions of the store's own.
 fn open(folder: &Path) -> Result<Engine, String> {
     let file = store_file(folder);
-    let path = file.to_str().ok_or_else(|| format!("the path {} is not UTF-8", file.display()))?;
+    let path = file
+        .to_str()
+        .ok_or_else(|| format!("the path {} is not UTF-8; choose another folder with --data", file.display()))?;
     if !file.exists() {
         let marker = folder.join("format");
-        std::fs::write(&marker, DATA_FORMAT).map_err(|e| format!("cannot write {}: {e}", marker.display()))?;
+        std::fs::write(&marker, DATA_FORMAT)
+            .map_err(|e| format!("{} cannot be written ({e}); {FIX}", marker.display()))?;
         private()
             .write(true)
             .create(true)
             .truncate(false)
             .open(&file)
-            .map_err(|e| format!("cannot create {path}: {e}"))?;
+            .map_err(|e| format!("{path} cannot be created ({e}); {FIX}"))?;
     }
     // Those of earlier releases followed the umask.
     for name in STORE_FILES {
         let _ = std::fs::set_permissions(folder.join(name), Permissions::from_mode(0o600));
     }
-    Engine::in_file(path).map_err(|e| format!("cannot open {path}: {e}"))
+    Engine::in_file(path).map_err(|e| format!("{path} cannot be opened ({e}); {FIX}"))
 }

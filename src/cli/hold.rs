@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::change::ChangeOptions;
 use super::operator::OperatorOptions;
 use super::output::{OutputOptions, items};
 use crate::tenant::TenantName;
@@ -19,19 +20,19 @@ pub(super) enum HoldCommand {
         #[command(flatten)]
         operator: OperatorOptions,
     },
-    /// Lift the bounds until the open windows end
+    /// Lift the bounds until the open windows end, and for two hours at least
     Approve {
         #[command(flatten)]
         target: HoldTarget,
         #[command(flatten)]
-        operator: OperatorOptions,
+        change: ChangeOptions,
     },
     /// Hold what takes access away until the open windows end
     Reject {
         #[command(flatten)]
         target: HoldTarget,
         #[command(flatten)]
-        operator: OperatorOptions,
+        change: ChangeOptions,
     },
     /// Let a number more through
     Once {
@@ -41,7 +42,7 @@ pub(super) enum HoldCommand {
         #[arg(value_parser = clap::value_parser!(u32).range(1..))]
         count: u32,
         #[command(flatten)]
-        operator: OperatorOptions,
+        change: ChangeOptions,
     },
 }
 
@@ -62,19 +63,20 @@ pub(super) async fn run(command: HoldCommand) -> Result<(), String> {
             output.list(&answer, "windows", &["kind", "group", "count", "bound", "left", "decision", "until"]);
             Ok(())
         }
-        HoldCommand::Approve { target, operator } => decide(operator, target, "approve", None).await,
-        HoldCommand::Reject { target, operator } => decide(operator, target, "reject", None).await,
-        HoldCommand::Once { target, count, operator } => decide(operator, target, "once", Some(count)).await,
+        HoldCommand::Approve { target, change } => decide(change, target, "approve", None).await,
+        HoldCommand::Reject { target, change } => decide(change, target, "reject", None).await,
+        HoldCommand::Once { target, count, change } => decide(change, target, "once", Some(count)).await,
     }
 }
 
-async fn decide(operator: OperatorOptions, target: HoldTarget, action: &str, count: Option<u32>) -> Result<(), String> {
+async fn decide(change: ChangeOptions, target: HoldTarget, action: &str, count: Option<u32>) -> Result<(), String> {
     let mut body = Map::from_iter([("action".to_owned(), json!(action))]);
     body.extend(count.map(|count| ("count".to_owned(), json!(count))));
     body.extend(target.group.map(|group| ("group".to_owned(), json!(group))));
     let path = format!("/tenants/{}/hold", target.tenant);
-    let answer = operator.open().await?.ask(Method::POST, &path, Some(&Value::Object(body))).await?;
+    let client = change.open().await?;
+    let answer = client.ask(Method::POST, &path, Some(&Value::Object(body))).await?;
     let open = items(&answer, "windows").count();
-    eprintln!("Recorded the decision {action} for {}. Windows that are open: {open}.", target.tenant);
+    client.report(&format!("Recorded the decision {action} for {}. Windows that are open: {open}.", target.tenant));
     Ok(())
 }

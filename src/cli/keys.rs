@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp, civil};
 use serde_json::{Value, json};
 
+use super::change::{ChangeClient, ChangeOptions};
 use super::operator::OperatorOptions;
 use super::output::{OutputOptions, text};
 use crate::app::Clock;
@@ -53,7 +54,7 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "TIME")]
         not_before: Option<String>,
         #[command(flatten)]
-        operator: OperatorOptions,
+        change: ChangeOptions,
     },
     /// Create a key like another and print its secret; the old key keeps working for the overlap
     Rotate {
@@ -68,7 +69,7 @@ pub(super) enum KeyCommand {
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
         #[command(flatten)]
-        operator: OperatorOptions,
+        change: ChangeOptions,
     },
     /// List the keys of a tenant, never their secrets
     List {
@@ -86,7 +87,7 @@ pub(super) enum KeyCommand {
         /// The key's id: the third part of the key, and the first column of the list
         key: String,
         #[command(flatten)]
-        operator: OperatorOptions,
+        change: ChangeOptions,
     },
 }
 
@@ -135,7 +136,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             scopes,
             expires,
             not_before,
-            operator,
+            change,
         } => {
             let credential_type = credential_type.to_possible_value().map(|value| value.get_name().to_owned());
             let body = json!({
@@ -152,22 +153,23 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
                 "jwksUri": trust.jwks_uri,
                 "algorithm": trust.algorithm,
             });
-            let operator = operator.open().await?;
+            let client = change.open().await?;
             if tenant.as_str() == OPERATOR_TENANT {
-                operator.need_operators().await?;
+                client.need_operators().await?;
             }
-            show(&operator.ask(Method::POST, &format!("/tenants/{tenant}/keys"), Some(&body)).await?);
+            show(&client, &client.ask(Method::POST, &format!("/tenants/{tenant}/keys"), Some(&body)).await?);
         }
-        KeyCommand::Rotate { tenant, key, overlap, expires, operator } => {
+        KeyCommand::Rotate { tenant, key, overlap, expires, change } => {
             let expires = expiry(expires.as_deref(), now)?;
             let body = json!({"overlapSeconds": overlap.as_secs(), "expires": expires});
             let path = format!("/tenants/{tenant}/keys/{}/rotate", key_id(&key)?);
-            let answer = operator.open().await?.ask(Method::POST, &path, Some(&body)).await?;
-            show(&answer);
+            let client = change.open().await?;
+            let answer = client.ask(Method::POST, &path, Some(&body)).await?;
+            show(&client, &answer);
             let ends = answer.get("replaces").map_or("", |replaced| text(replaced, "expires"));
             match ends.parse::<Timestamp>().is_ok_and(|ends| ends <= now) {
-                true => eprintln!("The old key {key} has stopped working."),
-                false => eprintln!("The old key {key} works until {ends}."),
+                true => client.report(&format!("The old key {key} has stopped working.")),
+                false => client.report(&format!("The old key {key} works until {ends}.")),
             }
         }
         KeyCommand::List { tenant, output, operator } => {
@@ -175,10 +177,11 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
             let answer = operator.open().await?.ask(Method::GET, &path, None).await?;
             output.list(&answer, "keys", &COLUMNS);
         }
-        KeyCommand::Revoke { tenant, key, operator } => {
+        KeyCommand::Revoke { tenant, key, change } => {
             let path = format!("/tenants/{tenant}/keys/{}", key_id(&key)?);
-            operator.open().await?.ask(Method::DELETE, &path, None).await?;
-            eprintln!("Revoked {key}.");
+            let client = change.open().await?;
+            client.ask(Method::DELETE, &path, None).await?;
+            client.report(&format!("Revoked {key}."));
         }
     }
     Ok(())
@@ -190,8 +193,11 @@ fn key_id(text: &str) -> Result<KeyId, String> {
 }
 
 /// The secret alone goes to standard output.
-fn show(key: &Value) {
+fn show(client: &ChangeClient, key: &Value) {
     let (tenant, id, automation) = (text(key, "tenant"), text(key, "id"), text(key, "automation"));
+    if client.is_dry() {
+        return client.report(&format!("Created a key of the type {} for {tenant}.", text(key, "type")));
+    }
     match key.get("secret").and_then(Value::as_str) {
         Some(secret) => {
             println!("{secret}");

@@ -35,7 +35,7 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
         std::io::ErrorKind::AddrInUse => {
             format!("{address} is in use by another program; stop it, or choose another address with --listen")
         }
-        _ => format!("cannot listen on {address}: {e}"),
+        _ => format!("{address} cannot be listened on ({e}); choose another address with --listen"),
     })
 }
 
@@ -93,8 +93,8 @@ async fn first_line(mut stream: TcpStream) -> Option<impl tokio::io::AsyncRead +
     match request_line::read(&mut stream).await.ok()? {
         FirstLine::Acceptable(read) => Some(request_line::Replayed::new(read, stream)),
         FirstLine::Unencoded => {
-            let detail = "the URL holds a blank, a quote or another character that must be percent-encoded: a blank is \
-                          %20, a quote %22; with curl: --get --data-urlencode 'filter=userName eq \"bob\"'";
+            let detail = "the URL has a blank, a quote or another character that is not percent-encoded; write a blank as \
+                          %20 and a quote as %22, with curl --get --data-urlencode 'filter=userName eq \"bob\"'";
             let refusal = api::refusal(ScimError::new(ErrorCode::UrlNotEncoded, detail));
             let _ = request_line::refuse(stream, refusal).await;
             None
@@ -134,7 +134,7 @@ where
 /// When the process cannot listen for signals.
 pub(super) fn stopped() -> Result<impl Future<Output = ()>, String> {
     use tokio::signal::unix::{SignalKind, signal};
-    let on = |kind| signal(kind).map_err(|e| format!("cannot listen for signals: {e}"));
+    let on = |kind| signal(kind).map_err(|e| format!("the signals cannot be listened for ({e}); try again"));
     let (mut interrupt, mut terminate) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {

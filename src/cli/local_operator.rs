@@ -41,7 +41,9 @@ pub(super) async fn answer(app: &App, request: Request<Bytes>) -> Response<Bytes
         return explained(app, request.body()).await;
     }
     // With its first key there must be a place for it, as where a command opens the store itself.
-    if request.uri().path().starts_with(&format!("/{OPERATOR_TENANT}/v1/tenants/{OPERATOR_TENANT}/"))
+    let is_dry = request.headers().contains_key(operator::DRY_RUN);
+    if !is_dry
+        && request.uri().path().starts_with(&format!("/{OPERATOR_TENANT}/v1/tenants/{OPERATOR_TENANT}/"))
         && let Err(why) = operator::create_operators(&app.store).await
     {
         return reply(StatusCode::SERVICE_UNAVAILABLE, &json!({"detail": why}));

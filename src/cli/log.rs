@@ -187,6 +187,10 @@ type Examined = Result<(SoundChain, Option<String>), String>;
 
 /// Examines a lane, page by page.
 ///
+fn unreadable(error: &serde_json::Error) -> String {
+    format!("the answer is not of this release ({error}); use the release of the server")
+}
+
 /// # Errors
 /// When it could not be read.
 async fn examine(client: &OperatorClient, tenant: &TenantName, lane: &str) -> Result<Examined, String> {
@@ -196,8 +200,8 @@ async fn examine(client: &OperatorClient, tenant: &TenantName, lane: &str) -> Re
         let path = format!("/tenants/{tenant}/log/chain?lane={lane}&cursor={}", super::segment(&cursor));
         let mut answer = client.ask(Method::GET, &path, None).await?;
         let mut part = |name: &str| answer.get_mut(name).map(Value::take).unwrap_or_default();
-        let rows: Vec<ChainRow> = serde_json::from_value(part("rows")).map_err(|e| format!("the answer: {e}"))?;
-        let head: Option<ChainHead> = serde_json::from_value(part("head")).map_err(|e| format!("the answer: {e}"))?;
+        let rows: Vec<ChainRow> = serde_json::from_value(part("rows")).map_err(|e| unreadable(&e))?;
+        let head: Option<ChainHead> = serde_json::from_value(part("head")).map_err(|e| unreadable(&e))?;
         let now = Clock::System.now().as_second();
         if let Err(why) = rows.iter().try_for_each(|row| examination.add(row, now)) {
             return Ok(Err(why));

@@ -26,6 +26,9 @@ use crate::tenant::{OPERATOR_TENANT, Settings, TenantName};
 /// What an admin key may be sent to without TLS, to the letter.
 const LOCAL_HOSTS: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 
+/// The header of a dry run.
+pub(super) const DRY_RUN: &str = "rollcall-dry-run";
+
 /// Longest answer taken: the keys of a tenant with many clients.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
@@ -83,7 +86,9 @@ impl OperatorOptions {
                 StoreAccess::Served(server) => Ok(OperatorClient::Served(server)),
             };
         };
-        let key = self.admin_key.ok_or("--url needs --admin-key, or the variable ROLLCALL_ADMIN_KEY")?;
+        let key = self
+            .admin_key
+            .ok_or("--admin-key is missing; pass it with --url, or set the variable ROLLCALL_ADMIN_KEY")?;
         check_url(&url)?;
         Ok(OperatorClient::Remote { url: url.trim_end_matches('/').to_owned(), key: key.0 })
     }
@@ -95,20 +100,39 @@ impl OperatorClient {
     /// # Errors
     /// What the answer says is wrong, or that there was none.
     pub(super) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        self.ask_with(method, path, body, false).await
+    }
+
+    /// The same; of a dry run nothing is written.
+    ///
+    /// # Errors
+    /// What the answer says is wrong, or that there was none.
+    pub(super) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+        is_dry: bool,
+    ) -> Result<Value, String> {
         let text = body.map(Value::to_string).unwrap_or_default();
+        let dry = is_dry.then(|| (HeaderName::from_static(DRY_RUN), "true".to_owned()));
         let (status, answer) = match self {
             Self::Direct(app) => {
                 let request = Request::builder().method(method).uri(format!("/{OPERATOR_TENANT}/v1{path}"));
+                let request = dry.into_iter().fold(request, |request, (name, value)| request.header(name, value));
                 let response =
                     api::handle_as_operator(app, request.body(Bytes::from(text)).map_err(|e| e.to_string())?).await;
                 (response.status(), response.into_body())
             }
             Self::Remote { url, key } => {
                 let authorization = (AUTHORIZATION, format!("Bearer {key}"));
-                sent(format!("{url}/{OPERATOR_TENANT}/v1{path}"), authorization, &method, text).await?
+                let headers = std::iter::once(authorization).chain(dry);
+                sent(format!("{url}/{OPERATOR_TENANT}/v1{path}"), headers, &method, text).await?
             }
             Self::Served(server) => {
-                return ask_server(server, &method, &format!("/{OPERATOR_TENANT}/v1{path}"), text).await;
+                let path = format!("/{OPERATOR_TENANT}/v1{path}");
+                let headers = std::iter::once(secret_header(server)?).chain(dry);
+                sent(format!("{}{path}", server.url), headers, &method, text).await?
             }
         };
         read(status, &answer)
@@ -132,12 +156,17 @@ pub(super) async fn ask_server(
     path: &str,
     body: String,
 ) -> Result<Value, String> {
-    let Some(secret) = &server.secret else {
-        return Err(format!("rollcall engine serves this store; add --endpoint-url {} instead of --data", server.url));
-    };
-    let header = (HeaderName::from_static(local_operator::SECRET), secret.clone());
+    let header = std::iter::once(secret_header(server)?);
     let (status, answer) = sent(format!("{}{path}", server.url), header, method, body).await?;
     read(status, &answer)
+}
+
+/// What only the user whose folder it is can send to a server.
+fn secret_header(server: &RunningServer) -> Result<(HeaderName, String), String> {
+    let secret = server.secret.clone().ok_or_else(|| {
+        format!("rollcall engine serves this store; add --endpoint-url {} instead of --data", server.url)
+    })?;
+    Ok((HeaderName::from_static(local_operator::SECRET), secret))
 }
 
 fn read(status: StatusCode, answer: &Bytes) -> Result<Value, String> {
@@ -197,16 +226,18 @@ pub(super) async fn create_operators(store: &Store) -> Result<(), String> {
 
 async fn sent(
     url: String,
-    (name, value): (HeaderName, String),
+    headers: impl Iterator<Item = (HeaderName, String)>,
     method: &Method,
     body: String,
 ) -> Result<(StatusCode, Bytes), String> {
     let connector = HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
     let request = Request::builder().method(method).uri(&url);
-    let request = request.header(name, value).header(CONTENT_TYPE, "application/json");
-    let request =
-        request.body(Full::new(Bytes::from(body))).map_err(|e| format!("--url is not a valid address: {e}"))?;
+    let request = headers.fold(request, |request, (name, value)| request.header(name, value));
+    let request = request.header(CONTENT_TYPE, "application/json");
+    let request = request
+        .body(Full::new(Bytes::from(body)))
+        .map_err(|e| format!("--url is not a valid address ({e}); write one such as https://scim.example.com"))?;
     let response = client
         .request(request)
         .await

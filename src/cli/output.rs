@@ -32,7 +32,7 @@ impl OutputOptions {
     }
 }
 
-/// A text of an answer; a hyphen where there is none.
+/// A text of an answer, or a hyphen.
 pub(super) fn text<'a>(answer: &'a Value, name: &str) -> &'a str {
     answer.get(name).and_then(Value::as_str).unwrap_or("-")
 }

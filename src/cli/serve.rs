@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use http::header::{CONTENT_TYPE, HOST, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::Authority;
 use http::{Request, Response, StatusCode, Version};
 use jiff::SignedDuration;
 
 use super::data_folder::{self, RunningServer};
+use super::fair_queue::FairQueue;
 use super::{StoreOptions, listener, local_operator};
 use crate::admin::keys::{Expiry, NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
 use crate::auth::{LinkRecord, PageAccess, PageRole, PageSecret, PageSecretKind, Scope};
-use crate::limits::{DEFAULT_LINK_SECONDS, LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES};
+use crate::limits::{DEFAULT_LINK_SECONDS, LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES, MAX_TENANT_BYTES};
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::Store;
 use crate::store::dynamo::client;
@@ -86,10 +87,11 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     if let Some(folder) = &folder {
         data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
     }
-    let shared = Arc::new((app, secret));
+    let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let shared = Arc::new((app, secret, queue));
     let served = listener::serve(listener, MAX_BODY_BYTES, move |request| {
         let shared = shared.clone();
-        async move { answer(&shared.0, shared.1.as_deref(), address, request).await }
+        async move { answer(&shared.0, (shared.1.as_deref(), address), &shared.2, request).await }
     })
     .await;
     folder.iter().for_each(|folder| data_folder::withdraw(folder));
@@ -125,7 +127,7 @@ async fn expire(engine: Engine) {
     }
 }
 
-/// The store, and who follows its streams. Of an embedded one, what an earlier process has left is worked off first.
+/// The store, and who follows its streams. For an embedded one, it first does what an earlier process left.
 async fn open(options: &StoreOptions, owner: &str) -> Result<Opened, String> {
     if let Some(url) = &options.endpoint_url {
         let store = options.open().await?;
@@ -153,7 +155,12 @@ async fn open(options: &StoreOptions, owner: &str) -> Result<Opened, String> {
     Ok(Opened { store, follower: Some(follower), engine: Some(engine) })
 }
 
-async fn answer(app: &App, secret: Option<&str>, address: SocketAddr, request: Request<Bytes>) -> Response<Bytes> {
+async fn answer(
+    app: &App,
+    (secret, address): (Option<&str>, SocketAddr),
+    queue: &FairQueue,
+    request: Request<Bytes>,
+) -> Response<Bytes> {
     let mut request = request;
     if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
         let detail = "the request must have one header Host (RFC 9112 section 3.2); most clients send it by themselves";
@@ -164,7 +171,10 @@ async fn answer(app: &App, secret: Option<&str>, address: SocketAddr, request: R
     }
     let origin = origin(&request, address);
     request.extensions_mut().insert(origin);
-    api::handle(app, &Selection::all(), request).await
+    // Whoever sends no credentials is of no tenant.
+    let tenant = request.uri().path().split('/').nth(1).filter(|_| request.headers().contains_key(AUTHORIZATION));
+    let tenant: String = tenant.unwrap_or_default().chars().take(MAX_TENANT_BYTES).collect();
+    queue.run(&tenant, api::handle(app, &Selection::all(), request)).await
 }
 
 /// Where this machine's own commands reach a server: one that listens on every address does so on the loopback, too.

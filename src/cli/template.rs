@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::api::route::FALLBACK;
 use crate::api::{Base, ROUTES, Route};
-use crate::limits::STREAM_SECONDS;
+use crate::limits::{ADMIN_REQUESTS_PER_SECOND, STREAM_SECONDS, TOKEN_REQUESTS_PER_SECOND};
 use crate::store::dynamo::tables::{Table, TablePermission};
 use crate::worker;
 
@@ -14,6 +14,43 @@ pub const BEGIN: &str = "  # Functions, one a row of the route table: made by `m
 /// The line after it.
 pub const END: &str = "  # End of the functions.\n";
 
+/// The line before the generated settings of routes.
+pub const BEGIN_ROUTES: &str =
+    "      # Settings of routes, where strangers need few requests: made by `make template`, not by hand.\n";
+/// The line after them.
+pub const END_ROUTES: &str = "      # End of the settings of routes.\n";
+
+/// The throttles of the token endpoint and of the admin API. Each route has a bucket of its own, so that a flood there
+/// takes nothing from the tenants.
+pub fn route_settings() -> String {
+    let mut yaml = "      RouteSettings:\n".to_owned();
+    for route in ROUTES {
+        let rate = match route.base {
+            Base::OAuth => TOKEN_REQUESTS_PER_SECOND,
+            Base::Admin => ADMIN_REQUESTS_PER_SECOND,
+            _ => continue,
+        };
+        for (base, method) in route.base.patterns().iter().flat_map(|base| route.methods().map(move |it| (base, it))) {
+            let path = route.path.trim_end_matches('/');
+            let _ = writeln!(
+                yaml,
+                "        \"{method} {base}{path}\": {{ThrottlingRateLimit: {rate}, ThrottlingBurstLimit: {rate}}}"
+            );
+        }
+    }
+    yaml
+}
+
+/// Functions that few requests need at once, and a stranger could call: they have fewer processes than those of users and
+/// groups.
+const FEW_PROCESSES: &str = "      ReservedConcurrentExecutions: !If [HasReservedConcurrency, !Ref ReservedConcurrencyOfOthers, !Ref \"AWS::NoValue\"]\n";
+
+/// How many processes a route's function has.
+fn concurrency(route: &Route) -> &'static str {
+    let is_of_resources = ["/Users", "/Groups"].iter().any(|path| route.path.split("/{").next() == Some(path));
+    if route.base == Base::Scim && is_of_resources { "" } else { FEW_PROCESSES }
+}
+
 /// The block between the two lines.
 pub fn functions() -> String {
     let mut yaml = String::new();
@@ -21,7 +58,9 @@ pub fn functions() -> String {
         let rows: Vec<_> = ROUTES.iter().filter(|route| route.function() == name).collect();
         let events: String = rows.iter().enumerate().map(|(index, route)| events(index, route)).collect();
         let access: Vec<_> = rows.iter().flat_map(|route| route.access).copied().collect();
-        function(&mut yaml, name, "", &events);
+        // Rows of one function are of one kind.
+        let settings = rows.first().map_or("", |route| concurrency(route));
+        function(&mut yaml, name, settings, &events);
         role(&mut yaml, name, &statements(&access));
     }
     let feed = feed_mapping("Users", Table::Users) + &feed_mapping("Groups", Table::Groups);
@@ -29,7 +68,7 @@ pub fn functions() -> String {
     function(&mut yaml, worker::HANDLER, WORKER_SETTINGS, &events);
     role(&mut yaml, worker::HANDLER, &format!("{}{WORKER_STATEMENTS}", statements(worker::ACCESS)));
     let rest = "        Rest:\n          Type: HttpApi\n          Properties: {ApiId: !Ref Api}\n";
-    function(&mut yaml, FALLBACK, "", rest);
+    function(&mut yaml, FALLBACK, FEW_PROCESSES, rest);
     role(&mut yaml, FALLBACK, "");
     yaml.push_str(&error_alarms());
     yaml
@@ -104,7 +143,7 @@ fn error_alarms() -> String {
 /// The worker may take as long as Lambda lets it. An event that fails each time is kept, such as one about a lost batch.
 const WORKER_SETTINGS: &str = "      Timeout: 900
       EventInvokeConfig: {DestinationConfig: {OnFailure: {Type: SQS, Destination: !GetAtt FailedWork.Arn}}}
-      Environment: {Variables: {EVENT_BUS: !If [HasEventBus, !Ref EventBusName, !Ref \"AWS::NoValue\"], NOTICE_TOPIC: !Ref Notices}}
+      Environment: {Variables: {EVENT_BUS: !If [HasEventBus, !Ref EventBusName, !Ref \"AWS::NoValue\"], NOTICE_TOPIC: !Ref Notices, NOTIFY_FROM: !If [HasNotifyFrom, !Ref NotifyFrom, !Ref \"AWS::NoValue\"]}}
 ";
 
 /// The changes of a table that the feed is written from. None is given up before an hour is left until the stream forgets
@@ -146,7 +185,7 @@ const WORKER_LOST: &str = "        Lost:
 ";
 
 /// Once a minute the worker looks for work that requests have left. It waits for none: work that is not ready costs nothing.
-/// Once a day it does what its input says.
+/// Once an hour and once a day it does what its input says.
 const WORKER_SCHEDULES: &str = "        Daily:
           Type: ScheduleV2
           Properties:
@@ -154,6 +193,13 @@ const WORKER_SCHEDULES: &str = "        Daily:
             ScheduleExpression: rate(1 day)
             RoleArn: !GetAtt ScheduleRole.Arn
             Input: '{\"daily\": true}'
+        Hourly:
+          Type: ScheduleV2
+          Properties:
+            Name: !Sub \"${AWS::StackName}-hourly\"
+            ScheduleExpression: rate(1 hour)
+            RoleArn: !GetAtt ScheduleRole.Arn
+            Input: '{\"hourly\": true}'
         Sweep:
           Type: ScheduleV2
           Properties:
@@ -187,10 +233,14 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
 /// The template with the block generated again.
 ///
 /// # Errors
-/// When the template lacks one of the two lines.
+/// When the template lacks one of the lines.
 pub fn renewed(template: &str) -> Result<String, String> {
-    let (head, rest) = template.split_once(BEGIN).ok_or("the template has no line that begins the functions")?;
-    let (_, tail) = rest.split_once(END).ok_or("the template has no line that ends the functions")?;
+    let missing = |line: &str| format!("the template has no line that {line}; restore it from the repository");
+    let (head, rest) = template.split_once(BEGIN).ok_or_else(|| missing("begins the functions"))?;
+    let (_, tail) = rest.split_once(END).ok_or_else(|| missing("ends the functions"))?;
+    let (api, rest) = head.split_once(BEGIN_ROUTES).ok_or_else(|| missing("begins the settings of routes"))?;
+    let (_, rest) = rest.split_once(END_ROUTES).ok_or_else(|| missing("ends the settings of routes"))?;
+    let head = format!("{api}{BEGIN_ROUTES}{}{END_ROUTES}{rest}", route_settings());
     Ok(format!("{head}{BEGIN}{}{END}{tail}", functions()))
 }
 

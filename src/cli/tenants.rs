@@ -6,9 +6,13 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::change::ChangeOptions;
 use super::operator::OperatorOptions;
 use super::output::{OutputOptions, items, text};
-use crate::tenant::{OnDeactivation, Profile, ProtectionMode, ProtectionWindow, TenantName, UserBound};
+use crate::tenant::{
+    FailingAbove, NotifyList, OnDeactivation, Profile, ProtectionMode, ProtectionWindow, SilentAfter, TenantName,
+    TenantRate, UserBound,
+};
 
 /// Printed below the help of `tenant create`.
 const CREATE_EXAMPLES: &str = "\
@@ -32,7 +36,7 @@ pub(super) enum TenantCommand {
         #[arg(long, value_name = "WHAT", default_value_t)]
         on_deactivation: OnDeactivation,
         #[command(flatten)]
-        operator: OperatorOptions,
+        deployment: ChangeOptions,
     },
     /// Show a tenant: its profile, its settings, the path of its base URL
     Show {
@@ -50,7 +54,7 @@ pub(super) enum TenantCommand {
         #[command(flatten)]
         change: ConfigChange,
         #[command(flatten)]
-        operator: OperatorOptions,
+        deployment: ChangeOptions,
     },
     /// List the tenants, one a line
     List {
@@ -82,6 +86,36 @@ pub(super) struct ConfigChange {
     /// How long the window is, such as 60m or 2h
     #[arg(long, value_name = "LENGTH")]
     protect_window: Option<ProtectionWindow>,
+    /// How many requests a second the tenant may send, and how many at once, such as 50/200; off, or default
+    #[arg(long, value_name = "RATE/BURST")]
+    rate: Option<TenantRate>,
+    #[command(flatten)]
+    notices: NoticeChange,
+}
+
+/// Who is to hear of what somebody should look at.
+#[derive(Debug, Args)]
+struct NoticeChange {
+    /// Who gets each notice as a mail: addresses with commas between, or off for nobody
+    #[arg(long, value_name = "ADDRESSES")]
+    notify: Option<NotifyList>,
+    /// After how many days without a request the tenant is silent, such as 3d; off for never
+    #[arg(long, value_name = "DAYS")]
+    silent_after: Option<SilentAfter>,
+    /// How many requests may be refused within an hour until the tenant is failing; off for any number
+    #[arg(long, value_name = "NUMBER")]
+    failing_above: Option<FailingAbove>,
+}
+
+impl NoticeChange {
+    fn fields(&self) -> Map<String, Value> {
+        let fields = [
+            ("notify", self.notify.as_ref().map(|list| json!(list.texts()))),
+            ("silentAfter", self.silent_after.map(|days| json!(days.to_string()))),
+            ("failingAbove", self.failing_above.map(|requests| json!(requests.to_string()))),
+        ];
+        fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -105,10 +139,11 @@ pub(super) enum ProfileCommand {
 
 pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
     match command {
-        TenantCommand::Create { name, profile, invite, on_deactivation, operator } => {
+        TenantCommand::Create { name, profile, invite, on_deactivation, deployment } => {
             let settings = json!({"inviteAutomatically": invite, "onDeactivation": on_deactivation.as_str()});
             let body = json!({"name": name.as_str(), "profile": chosen(&profile)?, "settings": settings});
-            let tenant = operator.open().await?.ask(Method::POST, "/tenants", Some(&body)).await?;
+            let client = deployment.open().await?;
+            let tenant = client.ask(Method::POST, "/tenants", Some(&body)).await?;
             let next = format!("rollcall key create {name} --description TEXT");
             let credential_types = credential_types(&tenant);
             let next = if credential_types.contains("bearer") {
@@ -116,13 +151,13 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
             } else {
                 format!("{next} --type TYPE, of {credential_types}")
             };
-            eprintln!("Created the tenant {name}. Its path is {}. Next: {next}", text(&tenant, "path"));
+            client.report(&format!("Created the tenant {name}. Its path is {}. Next: {next}", text(&tenant, "path")));
         }
         TenantCommand::Show { name, output, operator } => {
             let tenant = operator.open().await?.ask(Method::GET, &format!("/tenants/{name}"), None).await?;
             output.show(&tenant);
         }
-        TenantCommand::Set { name, change, operator } => {
+        TenantCommand::Set { name, change, deployment } => {
             let mut settings = Map::new();
             settings.extend(change.invite.map(|invite| ("inviteAutomatically".to_owned(), invite.into())));
             settings.extend(change.on_deactivation.map(|on| ("onDeactivation".to_owned(), on.as_str().into())));
@@ -130,17 +165,20 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
                 ("protect", change.protect.map(|mode| mode.to_string())),
                 ("protectUsers", change.protect_users.map(|bound| bound.to_string())),
                 ("protectWindow", change.protect_window.map(|window| window.to_string())),
+                ("rate", change.rate.map(|rate| rate.to_string())),
             ];
             settings.extend(protection.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
+            settings.extend(change.notices.fields());
             let mut body = Map::from_iter([("settings".to_owned(), settings.into())]);
             body.extend(change.profile.as_deref().map(chosen).transpose()?.map(|it| ("profile".to_owned(), it)));
             let path = format!("/tenants/{name}");
-            let tenant = operator.open().await?.ask(Method::PATCH, &path, Some(&body.into())).await?;
-            eprintln!(
+            let client = deployment.open().await?;
+            let tenant = client.ask(Method::PATCH, &path, Some(&body.into())).await?;
+            client.report(&format!(
                 "Changed the tenant {name} and its keys. Its path is {}; credentials: {}.",
                 text(&tenant, "path"),
                 credential_types(&tenant)
-            );
+            ));
         }
         TenantCommand::List { output, operator } => {
             let answer = operator.open().await?.ask(Method::GET, "/tenants", None).await?;
@@ -189,8 +227,8 @@ fn chosen(name: &str) -> Result<Value, String> {
     match Path::new(name) {
         file if file.exists() => {
             from_file(file)?;
-            let text = std::fs::read_to_string(file).map_err(|e| format!("{name}: {e}"))?;
-            serde_json::from_str(&text).map_err(|e| format!("{name}: {e}"))
+            let text = std::fs::read_to_string(file).map_err(|e| unusable(name, &e))?;
+            serde_json::from_str(&text).map_err(|e| unusable(name, &e))
         }
         _ => Err(format!("{name} is neither a built-in profile nor a file; {}", which())),
     }
@@ -199,10 +237,14 @@ fn chosen(name: &str) -> Result<Value, String> {
 /// Reads a file here, where the place of what is wrong is known by line.
 fn from_file(file: &Path) -> Result<Profile, String> {
     let path = file.display();
-    let text = std::fs::read_to_string(file).map_err(|e| format!("{path}: {e}"))?;
+    let text = std::fs::read_to_string(file).map_err(|e| unusable(&path.to_string(), &e))?;
     Profile::parse_own(&text).map_err(|bad| format!("{path}: {bad}"))
 }
 
+fn unusable(file: &str, error: &dyn std::fmt::Display) -> String {
+    format!("{file} cannot be read ({error}); check its path and permissions")
+}
+
 fn which() -> String {
-    format!("the built-in profiles are {}", Profile::shipped_names().collect::<Vec<_>>().join(", "))
+    format!("use one of {}", Profile::shipped_names().collect::<Vec<_>>().join(", "))
 }

@@ -90,11 +90,13 @@ impl BulkRequest {
         let operations = match member_name(&body, "Operations").and_then(|name| body.shift_remove(&name)) {
             Some(Value::Array(operations)) => operations,
             Some(other) => return Err(syntax(format!("Operations must be an array, not {}", type_name(&other)))),
-            None => return Err(syntax("Operations is missing")),
+            None => return Err(syntax("Operations is missing; send an array of operations")),
         };
         if operations.len() > MAX_BULK_OPERATIONS {
             let count = operations.len();
-            let detail = format!("a Bulk may hold {MAX_BULK_OPERATIONS} operations, this one holds {count}");
+            let detail = format!(
+                "Operations has {count} operations, more than {MAX_BULK_OPERATIONS}; send them in several requests"
+            );
             return Err(ScimError::new(ErrorCode::TooManyOperations, detail));
         }
         let mut operations: Vec<_> = operations.into_iter().map(BulkOperation::parse).collect();
@@ -130,7 +132,7 @@ fn refuse_repeated(operations: &mut [BulkOperation]) {
     let mut seen = BTreeSet::new();
     for operation in operations {
         if let Some(id) = operation.bulk_id.as_ref().filter(|id| !seen.insert((*id).clone())) {
-            let detail = format!("bulkId {} is that of another operation, too; each needs its own", excerpt(id));
+            let detail = format!("bulkId {} repeats that of another operation; give each its own", excerpt(id));
             operation.refusal.get_or_insert(ScimError::invalid_value(detail));
         }
     }
@@ -142,7 +144,7 @@ impl BulkOperation {
             Self { method: None, bulk_id: None, version: None, path: String::new(), data: Value::Null, refusal: None };
         parsed.refusal = match operation {
             Value::Object(operation) => parsed.read(&operation).err(),
-            other => Some(syntax(format!("must be an object, not {}", type_name(&other)))),
+            other => Some(syntax(format!("the operation must be an object, not {}", type_name(&other)))),
         };
         parsed
     }
@@ -156,7 +158,7 @@ impl BulkOperation {
         if bulk_id?.is_none() && method == Method::Post {
             return Err(ScimError::invalid_value("bulkId is missing; a POST needs one (RFC 7644 section 3.7)"));
         }
-        let path = text(operation, "path")?.ok_or_else(|| syntax("path is missing"))?;
+        let path = text(operation, "path")?.ok_or_else(|| syntax("path is missing; send one such as /Users"))?;
         check_path(method, &path)?;
         self.path = path;
         let version = text(operation, "version")?;
@@ -358,7 +360,7 @@ mod tests {
         for (body, named) in [
             (json!({"Operations": []}), "schemas"),
             (json!({"schemas": ["urn:other"], "Operations": []}), "schemas"),
-            (json!({"schemas": [REQUEST_URN]}), "Operations is missing"),
+            (json!({"schemas": [REQUEST_URN]}), "Operations is missing; send an array of operations"),
             (of(json!({})), "Operations must be an array"),
             (json!({"schemas": [REQUEST_URN], "Operations": [], "failOnErrors": 0}), "failOnErrors"),
             (json!({"schemas": [REQUEST_URN], "Operations": [], "failOnErrors": "1"}), "failOnErrors"),
@@ -372,7 +374,7 @@ mod tests {
     #[test]
     fn each_rule_that_an_operation_breaks_is_named() {
         for (operations, named) in [
-            (json!([post("a"), 1]), "Operations[1]: must be an object"),
+            (json!([post("a"), 1]), "Operations[1]: the operation must be an object"),
             (json!([{"method": "GET", "path": "/Users/1"}]), "Operations[0]: method"),
             (json!([{"path": "/Users/1"}]), "method"),
             (json!([{"method": "POST", "path": "/Users", "data": {}}]), "bulkId is missing"),
@@ -381,7 +383,7 @@ mod tests {
             (json!([{"method": "POST", "path": "/Users", "bulkId": "a"}]), "data is missing"),
             (json!([{"method": "PUT", "path": "/Users/1", "data": []}]), "data must be an object"),
             (json!([{"method": "PATCH", "path": "/Users/1", "data": null}]), "data is missing"),
-            (json!([{"method": "DELETE"}]), "path is missing"),
+            (json!([{"method": "DELETE"}]), "path is missing; send one such as /Users"),
             (json!([{"method": "DELETE", "path": "/Users/1", "version": "\n"}]), "version"),
         ] {
             let error = refused(operations.clone());

@@ -146,7 +146,7 @@ pub fn urn_joined_by_dot(start: &str, end: &str) -> Option<(String, String)> {
 }
 
 /// **Password.** Okta posts a random `password` even without password synchronisation, and patches it with it
-/// (okta-dev, scim-20). Rollcall is not where users sign in: the value is accepted and thrown away at once, never
+/// (okta-dev, scim-20). Rollcall is not where users sign in: the value is accepted and discarded at once, never
 /// stored, and the attribute is published only where a profile says so, because Microsoft's validator stops at it
 /// (scimmy-routers#10).
 pub fn is_discarded(name: &str) -> bool {

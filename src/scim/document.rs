@@ -1,5 +1,5 @@
 //! What a client wrote, brought into the shape that is stored: names as the schema has them, values of the declared
-//! types, nothing read-only, nothing unassigned. What no schema declares is kept as it came.
+//! types, nothing read-only, nothing unassigned. Rollcall stores an attribute that no schema declares without a change.
 
 use serde_json::{Map, Value};
 
@@ -171,7 +171,7 @@ impl Document {
             (None, Value::Object(members)) => members,
             (None, other) => {
                 return Err(ScimError::invalid_value(format!(
-                    "{urn}: an extension must be an object, not {} (RFC 7643 section 3.3)",
+                    "{urn} must be an object, not {} (RFC 7643 section 3.3)",
                     type_name(&other)
                 )));
             }
@@ -226,7 +226,7 @@ pub fn coerce(attribute: &Attribute, value: Value, at: &str) -> Result<Option<Va
     if items.len() > MAX_VALUES {
         return Err(ScimError::new(
             ErrorCode::TooManyValues,
-            format!("{at}: more than {MAX_VALUES} values; send fewer"),
+            format!("{at} has more than {MAX_VALUES} values; send fewer"),
         ));
     }
     let mut values = Vec::with_capacity(items.len());
@@ -287,7 +287,10 @@ fn coerce_complex(attribute: &Attribute, members: Map<String, Value>, at: &str) 
     }
     let missing = attribute.sub_attributes.iter().find(|sub| sub.required && !assigned.contains_key(&sub.name));
     match missing {
-        Some(sub) => Err(ScimError::new(ErrorCode::AttributeRequired, format!("{at}.{} is required", sub.name))),
+        Some(sub) => Err(ScimError::new(
+            ErrorCode::AttributeRequired,
+            format!("{at}.{} is missing; send a value, as it is required", sub.name),
+        )),
         None => Ok(Some(Value::Object(assigned))),
     }
 }
@@ -383,7 +386,7 @@ mod tests {
             (json!({"userName": "a", "name": "Bob"}), "name must be an object"),
             (json!({"userName": "a", "USERNAME": "b"}), "given twice"),
             (json!({"userName": "a", "department": "x", ENTERPRISE_URN: {"Department": "y"}}), "given twice"),
-            (json!({"userName": "a", ENTERPRISE_URN: "x"}), "an extension must be an object"),
+            (json!({"userName": "a", ENTERPRISE_URN: "x"}), "must be an object, not a string"),
             (json!({"userName": "a", "title": ["x"]}), "title must be text"),
             (json!({"userName": "a", "": 1}), "must not be empty"),
             (json!({"userName": "a", "urn:acme:": [1]}), "must not be empty"),

@@ -136,15 +136,18 @@ impl ScimError {
     pub fn unauthorized() -> Self {
         Self::new(
             ErrorCode::Unauthorized,
-            "The credentials are missing, malformed, unknown, expired, revoked or not active yet, or belong to another \
-             tenant. Give the identity provider the secret token of this tenant, or its user and password.",
+            "the credentials are missing, malformed, unknown, expired, revoked or not active yet, or belong to another \
+             tenant; give the identity provider the secret token of this tenant, or its user and password",
         )
     }
 
     /// 404 for a resource.
     pub fn not_found(resource_type: &str, id: &str) -> Self {
         let id: String = id.chars().take(64).collect();
-        Self::new(ErrorCode::NotFound, format!("{resource_type} {id} not found"))
+        Self::new(
+            ErrorCode::NotFound,
+            format!("{resource_type} {id} does not exist; search for it, as it may be deleted"),
+        )
     }
 
     /// 422: an `Idempotency-Key` was used for something else (draft-ietf-httpapi-idempotency-key-header section 2.7).

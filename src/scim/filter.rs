@@ -71,12 +71,14 @@ impl Operator {
 
 /// Where and why a filter or path does not parse.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message} at position {position}")]
+#[error("{message} at position {position}; {remedy}")]
 pub struct SyntaxError {
     /// Offset in bytes from the start of the text.
     pub position: usize,
-    /// What was found and what was expected.
+    /// What is wrong with the text, such as `has no operator`.
     pub message: String,
+    /// What to write instead.
+    pub remedy: &'static str,
 }
 
 impl Filter {
@@ -97,7 +99,8 @@ impl Filter {
         if text.len() > MAX_FILTER_BYTES {
             return Err(SyntaxError {
                 position: MAX_FILTER_BYTES,
-                message: format!("the filter is longer than {MAX_FILTER_BYTES} bytes"),
+                message: format!("is longer than {MAX_FILTER_BYTES} bytes"),
+                remedy: "send several requests with shorter filters",
             });
         }
         let mut parser = parse::Parser::new(text)?;

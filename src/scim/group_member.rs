@@ -21,9 +21,9 @@ pub fn parse(body: &Map<String, Value>) -> Result<(String, String), ScimError> {
 }
 
 fn reference(body: &Map<String, Value>, name: &str) -> Result<String, ScimError> {
-    let wrong = |what: &str| ScimError::invalid_value(format!("{name}.value is required and is an id, not {what}"));
+    let wrong = |what: &str| ScimError::invalid_value(format!("{name}.value must be an id, not {what}"));
     let Value::Object(reference) = member(body, name).ok_or_else(|| wrong("missing"))? else {
-        return Err(ScimError::invalid_value(format!("{name} is an object with a value")));
+        return Err(ScimError::invalid_value(format!("{name} must be an object with an id in value")));
     };
     match member(reference, "value") {
         Some(Value::String(id)) if !id.is_empty() => Ok(id.clone()),

@@ -28,8 +28,12 @@ pub fn parse(body: &[u8]) -> Result<Value, ScimError> {
         );
         return Err(ScimError::new(ErrorCode::InvalidJson, detail));
     }
-    parse_strict(body)
-        .map_err(|e| ScimError::new(ErrorCode::InvalidJson, format!("the request body is not acceptable JSON: {e}")))
+    parse_strict(body).map_err(|e| {
+        ScimError::new(
+            ErrorCode::InvalidJson,
+            format!("the request body is not acceptable JSON: {e}; correct it there"),
+        )
+    })
 }
 
 /// Parses any text, as strictly. A byte order mark before it is skipped (RFC 8259 section 8.1 lets parsers do so).
@@ -102,7 +106,7 @@ pub fn undeclared(value: Value, at: &str) -> Result<Option<Value>, ScimError> {
             let excerpt: String = at.chars().take(128).collect();
             Err(ScimError::new(
                 ErrorCode::TooManyValues,
-                format!("{excerpt}: more than {MAX_VALUES} values; send fewer"),
+                format!("{excerpt} has more than {MAX_VALUES} values; send fewer"),
             ))
         }
         _ => Ok(without_nulls(value)),
@@ -159,7 +163,7 @@ impl<'de> Visitor<'de> for Strict {
         let is_exact = v.fract() != 0.0 || v.abs() < LARGEST_EXACT;
         match Number::from_f64(v) {
             Some(number) if is_exact => Ok(Value::Number(number)),
-            _ => Err(E::custom("a number is too large to be kept exactly; send it as text")),
+            _ => Err(E::custom("a number is too large to be stored exactly, unless it is sent as text,")),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Query parameters and the ListResponse (RFC 7644 section 3.4.2).
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::json::member;
@@ -159,9 +160,10 @@ fn integer(name: &str, text: Option<&str>) -> Result<Option<i64>, ScimError> {
     }
 }
 
-/// The length of a resource in Lambda's answer, where the body is a JSON string: quotes and backslashes double.
-pub fn escaped_length(resource: &Map<String, Value>) -> usize {
-    let text = Value::Object(resource.clone()).to_string();
+/// The length of a resource, or of a part of it, in Lambda's answer, where the body is a JSON string: quotes and
+/// backslashes double.
+pub fn escaped_length(value: &impl Serialize) -> usize {
+    let text = serde_json::to_string(value).unwrap_or_default();
     text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }
 

@@ -122,7 +122,7 @@ fn apply(
         (_, None, None) => write(change, kind, value.unwrap_or(Value::Null))?,
         _ => {
             return Err(ScimError::mutability(format!(
-                "{path}: a member cannot be changed, only added and removed (RFC 7643 section 4.2)"
+                "{path} would change a member; add and remove members instead (RFC 7643 section 4.2)"
             )));
         }
     }
@@ -153,7 +153,9 @@ fn selected(selector: &Filter) -> Result<Ids, ScimError> {
             all.extend(some?);
             Ok(all)
         }),
-        _ => Err(ScimError::invalid_filter("members are selected by value eq \"…\", or several of them joined by or")),
+        _ => Err(ScimError::invalid_filter(
+            "members has another selector than an id; write members[value eq \"…\"], or several such terms joined by or",
+        )),
     }
 }
 
@@ -190,7 +192,7 @@ fn ids(value: Value) -> Result<Ids, ScimError> {
             match id {
                 Some(id) if !id.is_empty() => Ok(canonical(id)),
                 _ => Err(ScimError::invalid_value(format!(
-                    "members: each must be an object with the id of a user or group in value, not {}",
+                    "members must be objects with the id of a user or group in value, not {}",
                     type_name(&item)
                 ))),
             }
@@ -206,7 +208,7 @@ pub fn canonical(id: &str) -> String {
 fn too_many() -> ScimError {
     ScimError::new(
         ErrorCode::TooManyMembers,
-        format!("members: a request may name {MAX_MEMBER_CHANGES}; send the others in further requests"),
+        format!("members has more than {MAX_MEMBER_CHANGES} ids; send the others in further requests"),
     )
 }
 

@@ -48,13 +48,17 @@ pub fn parse(body: &Map<String, Value>) -> Result<Vec<PatchOperation>, ScimError
                 type_name(other)
             )));
         }
-        None => return Err(ScimError::invalid_syntax("Operations is missing (RFC 7644 section 3.5.2)")),
+        None => {
+            return Err(ScimError::invalid_syntax(
+                "Operations is missing; send an array of operations (RFC 7644 section 3.5.2)",
+            ));
+        }
     };
     if operations.len() > MAX_PATCH_OPERATIONS {
         return Err(ScimError::new(
             ErrorCode::TooManyOperations,
             format!(
-                "Operations: a PATCH may hold {MAX_PATCH_OPERATIONS} operations, this one holds {}",
+                "Operations has {} operations, more than {MAX_PATCH_OPERATIONS}; send them in several requests",
                 operations.len()
             ),
         ));
@@ -65,7 +69,10 @@ pub fn parse(body: &Map<String, Value>) -> Result<Vec<PatchOperation>, ScimError
 impl PatchOperation {
     fn parse(operation: &Value) -> Result<Self, ScimError> {
         let Value::Object(operation) = operation else {
-            return Err(ScimError::invalid_syntax(format!("must be an object, not {}", type_name(operation))));
+            return Err(ScimError::invalid_syntax(format!(
+                "the operation must be an object, not {}",
+                type_name(operation)
+            )));
         };
         let kind = match member(operation, "op").and_then(Value::as_str).map(deviation::operation_name).as_deref() {
             Some("add") => Kind::Add,
@@ -78,17 +85,21 @@ impl PatchOperation {
             Some(Value::String(path)) if path.is_empty() => None,
             Some(Value::String(path)) => Some(
                 AttributePath::parse(path)
-                    .map_err(|e| ScimError::invalid_path(format!("path \"{}\": {e}", excerpt(path))))?,
+                    .map_err(|e| ScimError::invalid_path(format!("path \"{}\" {e}", excerpt(path))))?,
             ),
             Some(other) => return Err(ScimError::invalid_path(format!("path must be text, not {}", type_name(other)))),
         };
         let value = member(operation, "value").cloned();
         match (kind, &path, &value) {
-            (Kind::Add | Kind::Replace, _, None) => Err(ScimError::invalid_value("value is missing")),
+            (Kind::Add | Kind::Replace, _, None) => {
+                Err(ScimError::invalid_value("value is missing; send what to add or replace"))
+            }
             (Kind::Add | Kind::Replace, None, Some(value)) if !value.is_object() => Err(ScimError::invalid_value(
-                format!("without a path, value must be an object of attributes, not {}", type_name(value)),
+                format!("value must be an object of attributes where there is no path, not {}", type_name(value)),
             )),
-            (Kind::Remove, None, _) => Err(ScimError::no_target("remove needs a path (RFC 7644 section 3.5.2.2)")),
+            (Kind::Remove, None, _) => {
+                Err(ScimError::no_target("path is missing; name what to remove (RFC 7644 section 3.5.2.2)"))
+            }
             _ => Ok(Self { kind, path, value }),
         }
     }
@@ -131,7 +142,7 @@ fn apply_one(document: &mut Document, operation: &PatchOperation, schema: &Resou
         (kind, Some(path), Some(value)) => target.write(path, value, kind),
         (kind, None, Some(Value::Object(attributes))) => target.write_each(attributes, kind),
         // `Operation::parse` lets nothing else through.
-        _ => Err(ScimError::invalid_syntax("the operation lacks a path or a value")),
+        _ => Err(ScimError::invalid_syntax("the operation lacks a path or a value; send both")),
     }
 }
 

@@ -35,15 +35,15 @@ impl AttributePath {
     /// # Errors
     /// Where and why the text is not a path.
     pub fn parse(text: &str) -> Result<Self, SyntaxError> {
-        let refuse = |message: String| SyntaxError { position: 0, message };
         if text.len() > MAX_PATH_BYTES {
-            return Err(refuse(format!("the path is longer than {MAX_PATH_BYTES} bytes")));
+            return Err(at_start(format!("is longer than {MAX_PATH_BYTES} bytes"), "write a shorter path"));
         }
         let mut parser = Parser::new(text)?;
         let path = parser.path()?;
         parser.end()?;
         if path.selector.as_ref().is_some_and(|selector| selector.terms() > MAX_SELECTOR_TERMS) {
-            return Err(refuse(format!("the value filter has more than {MAX_SELECTOR_TERMS} comparisons")));
+            let message = format!("has a value filter of more than {MAX_SELECTOR_TERMS} comparisons");
+            return Err(at_start(message, "send several operations"));
         }
         Ok(path)
     }
@@ -52,14 +52,20 @@ impl AttributePath {
     ///
     /// The URN ends at the last colon (RFC 7644 section 3.10); a last segment that starts with a digit is a version,
     /// so that `urn:acme:crm:1.0` stays whole.
-    pub(super) fn from_token(token: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// At position 0, as the caller knows where the token starts.
+    pub(super) fn from_token(token: &str) -> Result<Self, SyntaxError> {
         let is_urn = token.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:"));
         let (urn, rest) = match token.rsplit_once(':') {
             Some((urn, rest)) if is_urn => match deviation::urn_joined_by_dot(urn, rest) {
                 Some((urn, rest)) => (Some(urn), rest),
                 None => (Some(urn.to_owned()), rest.to_owned()),
             },
-            Some(_) => return Err(format!("\"{}\" has a colon but is not a URN", shorten(token))),
+            Some(_) => {
+                let message = format!("has a colon in \"{}\", which is no URN,", shorten(token));
+                return Err(at_start(message, "write the URN from urn: on, or the attribute alone"));
+            }
             None => (None, token.to_owned()),
         };
         if urn.is_some() && rest.starts_with(|c: char| c.is_ascii_digit()) {
@@ -71,7 +77,8 @@ impl AttributePath {
         };
         for part in [Some(name), sub].into_iter().flatten() {
             if !is_name(part) {
-                return Err(format!("\"{}\" is not an attribute name (RFC 7643 section 2.1)", shorten(part)));
+                let message = format!("has \"{}\", which is not an attribute name,", shorten(part));
+                return Err(at_start(message, "use letters, digits, - and _ after a letter (RFC 7643 section 2.1)"));
             }
         }
         Ok(Self { urn, name: name.to_owned(), selector: None, sub: sub.map(str::to_owned) })
@@ -84,6 +91,10 @@ pub fn is_name(text: &str) -> bool {
     text == "$ref"
         || chars.next().is_some_and(|c| c.is_ascii_alphabetic())
             && chars.all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+fn at_start(message: String, remedy: &'static str) -> SyntaxError {
+    SyntaxError { position: 0, message, remedy }
 }
 
 fn shorten(text: &str) -> String {

@@ -148,7 +148,7 @@ fn has_remainder(value: &mut Value, attribute: &Attribute, wanted: Option<&Names
     }
 }
 
-/// Paths as a tree of names in lower case: each resource is gone through once, however many paths there are.
+/// Paths as a tree of names in lower case: each resource is projected once, however many paths there are.
 #[derive(Debug, Default)]
 struct Names {
     /// Everything below is meant.
@@ -251,7 +251,7 @@ fn paths(parameter: &str, list: &str) -> Result<Vec<AttributePath>, ScimError> {
     }
     for text in texts().collect::<BTreeSet<_>>() {
         let path = AttributePath::parse(text);
-        paths.push(path.map_err(|e| ScimError::invalid_path(format!("{parameter} \"{text}\": {e}")))?);
+        paths.push(path.map_err(|e| ScimError::invalid_path(format!("{parameter} \"{text}\" {e}")))?);
     }
     Ok(paths)
 }

@@ -227,14 +227,17 @@ impl ResourceSchema {
         }
         if let Some(other) = STANDARD.iter().find(|id| id.eq_ignore_ascii_case(urn) || id.eq_ignore_ascii_case(&whole))
         {
-            return Err(format!("{path}: {other} is no schema of a {}", self.name));
+            return Err(format!(
+                "{path} belongs to {other}, which is no schema of a {0}; name an attribute of a {0}",
+                self.name
+            ));
         }
         let is_beginning = |id: &&str| {
             let start = id.get(..urn.len() + 1).unwrap_or_default();
             start.strip_suffix(':').is_some_and(|start| start.eq_ignore_ascii_case(urn))
         };
         match declared().chain(STANDARD).find(is_beginning) {
-            Some(id) => Err(format!("{path}: {urn} is only the beginning of the URN {id}; write {id}:{}", path.name)),
+            Some(id) => Err(format!("{path} has only the beginning of the URN {id}; write {id}:{}", path.name)),
             None => Ok(()),
         }
     }

@@ -37,13 +37,11 @@ impl Sort {
     /// Reads the two parameters.
     ///
     /// # Errors
-    /// 400 `invalidPath` for what is no attribute, `invalidValue` for an order that is none.
+    /// 400 `invalidPath` for another text than an attribute, `invalidValue` for an unknown order.
     pub fn parse(by: &str, order: Option<&str>) -> Result<Self, ScimError> {
-        let path = AttributePath::parse(by).map_err(|e| ScimError::invalid_path(format!("sortBy: {e}")))?;
+        let path = AttributePath::parse(by).map_err(|e| ScimError::invalid_path(format!("sortBy {e}")))?;
         if path.selector.is_some() {
-            return Err(ScimError::invalid_path(
-                "sortBy: a value filter cannot be sorted by; name the attribute alone",
-            ));
+            return Err(ScimError::invalid_path("sortBy has a value filter; name the attribute alone"));
         }
         let is_descending = match order {
             None | Some("") => false,

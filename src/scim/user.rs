@@ -31,7 +31,7 @@ pub fn check_searchable(filter: &Filter, schema: &ResourceSchema) -> Result<(), 
             let inside = path.selector.as_ref().is_some_and(|selector| selector.names(&is_name));
             if of_groups && (inside || path.sub.as_deref().is_some_and(is_name)) {
                 return Err(ScimError::invalid_filter(
-                    "groups.display: users are found by groups.value; find the group's id by displayName at /Groups",
+                    "groups.display finds no users; filter by groups.value, with the id that /Groups finds by displayName",
                 ));
             }
             Ok(())
@@ -60,7 +60,7 @@ impl UserKeys {
         if user_name.trim().is_empty() || user_name.chars().any(char::is_control) {
             return Err(ScimError::new(
                 ErrorCode::AttributeRequired,
-                "userName is required, and must have a visible character and no control characters",
+                "userName is required; it must have a visible character and no control characters",
             ));
         }
         Ok(Self {
@@ -85,7 +85,9 @@ fn emails(document: &Document) -> Result<Vec<String>, ScimError> {
         }
     }
     if distinct.len() > MAX_EMAILS {
-        return Err(ScimError::invalid_value(format!("emails: more than {MAX_EMAILS} different addresses")));
+        return Err(ScimError::invalid_value(format!(
+            "emails has more than {MAX_EMAILS} different addresses; send fewer"
+        )));
     }
     Ok(distinct)
 }
@@ -96,7 +98,9 @@ fn emails(document: &Document) -> Result<Vec<String>, ScimError> {
 /// 400 `invalidValue` when it is too long for one.
 pub(super) fn key(attribute: &str, text: String) -> Result<String, ScimError> {
     if text.len() > MAX_KEY_BYTES {
-        return Err(ScimError::invalid_value(format!("{attribute} is longer than {MAX_KEY_BYTES} bytes")));
+        return Err(ScimError::invalid_value(format!(
+            "{attribute} is longer than {MAX_KEY_BYTES} bytes; send a shorter value"
+        )));
     }
     Ok(text)
 }

@@ -13,6 +13,7 @@ pub mod member;
 pub(super) mod member_batch;
 pub(super) mod member_item;
 pub mod notice;
+pub mod outbox;
 pub(super) mod page;
 pub mod record;
 pub mod refusal;

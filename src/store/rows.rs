@@ -124,12 +124,12 @@ fn lane_of(text: &str) -> u8 {
     u8::try_from((hash ^ (hash >> 16)) % u32::from(JOB_LANES)).unwrap_or(0)
 }
 
-/// The partition of what is gone and still stands in lists of members.
+/// The partition of deleted users that are still in lists of members.
 pub(super) fn tombstone_partition(tenant: &Tenant) -> String {
     format!("{}#tombstone", tenant.as_str())
 }
 
-/// The key of the row that hides what is gone from lists of members.
+/// The key of the row that hides a deleted user from lists of members.
 pub(super) fn tombstone_row(tenant: &Tenant, id: &str) -> Item {
     Item::from([("pk".to_owned(), s(tombstone_partition(tenant))), ("sk".to_owned(), s(id))])
 }

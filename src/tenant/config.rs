@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::tenant::{ProfileRef, Protection};
+use crate::tenant::{ProfileRef, Protection, TenantRate};
 
 /// What a tenant is like, as the tenant's own record says, or a copy of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -29,6 +29,8 @@ pub struct Settings {
     pub on_deactivation: OnDeactivation,
     /// How the tenant is protected against mass deprovisioning.
     pub protection: Protection,
+    /// How many requests a second it may send.
+    pub rate: TenantRate,
 }
 
 /// What becomes of a user who is deactivated.

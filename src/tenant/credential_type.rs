@@ -48,10 +48,7 @@ impl FromStr for CredentialType {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text).ok_or_else(|| {
             let names = Self::ALL.map(Self::as_str).join(", ");
-            format!(
-                "\"{}\" is not a type of credential; the types are {names}",
-                text.chars().take(64).collect::<String>()
-            )
+            format!("\"{}\" is not a type of credential; use one of {names}", text.chars().take(64).collect::<String>())
         })
     }
 }

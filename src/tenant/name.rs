@@ -15,7 +15,7 @@ pub struct TenantName(String);
 /// Why a text is not a tenant name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a tenant name has 1 to {MAX_TENANT_BYTES} lower-case letters, digits and hyphens, and starts and ends with a letter or digit"
+    "a tenant name must have 1 to {MAX_TENANT_BYTES} lower-case letters, digits and hyphens, and start and end with a letter or digit"
 )]
 pub struct BadTenantName;
 

@@ -53,7 +53,7 @@ struct Required {
 
 /// Where and why a profile is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {reason}")]
+#[error("{place} {reason}")]
 pub struct BadProfile {
     /// Line and column, or the place in the JSON, such as `schemas[0].attributes[2].type`.
     pub place: String,
@@ -86,7 +86,7 @@ impl Profile {
     pub fn parse_own(text: &str) -> Result<Self, BadProfile> {
         let profile = Self::parse(text)?;
         if Self::shipped(&profile.name).is_some() {
-            let reason = format!("a profile {} ships with Rollcall; give yours another name", profile.name);
+            let reason = format!("{} is that of a profile that ships with Rollcall; choose another one", profile.name);
             return Err(BadProfile { place: "name".to_owned(), reason });
         }
         Ok(profile)
@@ -124,10 +124,7 @@ impl Profile {
         match self.required.iter().find(is_missing) {
             Some(Required { path, .. }) => Err(ScimError::new(
                 ErrorCode::AttributeRequired,
-                format!(
-                    "{path} is required and must not be empty: the profile {} of this tenant says so of every user",
-                    self.name
-                ),
+                format!("{path} is required and must not be empty, as the profile {} of this tenant says", self.name),
             )),
             _ => Ok(()),
         }
@@ -309,62 +306,70 @@ mod tests {
         assert_eq!(required, ["title", "urn:example:app:2.0:User:level"]);
     }
 
+    /// What breaks a rule, the place, and a part of the reason.
+    type Case = (fn(&mut Value), &'static str, &'static str);
+
+    const OF_PROFILE: &[Case] = &[
+        (|p| p["name"] = json!("Mine!"), "name", "lower-case"),
+        (|p| p["name"] = json!("jostle"), "name", "ships"),
+        (|p| drop(p.as_object_mut().unwrap().remove("name")), "name", "missing"),
+        (|p| p["color"] = json!("red"), "color", "use one of name,"),
+        (|p| p["baseUrl"] = json!("/scim/{tenant}"), "baseUrl", "/{tenant}/scim/v2"),
+        (|p| p["groups"] = json!("yes"), "groups", "must be a boolean"),
+        (|p| p["credentials"] = json!([]), "credentials", "at least one"),
+        (|p| p["credentials"] = json!(["bearer", "magic"]), "credentials[1]", "not a type of credential"),
+        (|p| p["credentials"] = json!(["jwt", "jwt"]), "credentials[1]", "repeats jwt"),
+        (|p| p["credentials"] = json!("jwt"), "credentials", "must be an array, not a string"),
+        (|p| p["required"] = json!(["title", "a b"]), "required[1]", "unexpected text"),
+        (|p| p["required"] = json!(["shoeSize"]), "required[0]", "shoeSize, which no schema of this profile defines"),
+        (|p| p["required"] = json!(["emails[kind eq \"x\"]"]), "required[0]", "names emails"),
+        (|p| p["required"] = json!(["emails[primary gt true].value"]), "required[0]", "primary"),
+        (|p| p["required"] = json!(["groups"]), "required[0]", "read-only"),
+        (|p| p["required"] = json!(["urn:example:app:2.0:User"]), "required[0]", "as a whole"),
+        (|p| p["attributes"] = json!(["name.middle"]), "attributes[0]", "names name.middle"),
+        (|p| p["attributes"] = json!([7]), "attributes[0]", "must be a string, not a number"),
+        (|p| p["schemas"][0]["id"] = json!("app"), "schemas[0].id", "not a URN"),
+        (|p| p["schemas"][0]["id"] = json!(USER_URN), "schemas[0].id", "which exists"),
+        (|p| p["schemas"][0]["id"] = json!(ENTERPRISE_URN.to_uppercase()), "schemas[0].id", "which exists"),
+        (|p| p["schemas"][0]["extra"] = json!(1), "schemas[0].extra", "is unknown"),
+        (|p| p["schemas"][0]["attributes"] = json!([]), "schemas[0].attributes", "at least one"),
+        (
+            |p| {
+                let twice = p["schemas"][0].clone();
+                p["schemas"].as_array_mut().unwrap().push(twice);
+            },
+            "schemas[1].id",
+            "which exists",
+        ),
+    ];
+
+    const OF_ATTRIBUTE: &[Case] = &[
+        (|a| a["type"] = json!("strin"), ".type", "unknown variant `strin`"),
+        (|a| drop(a.as_object_mut().unwrap().remove("type")), ".type", "missing"),
+        (|a| a["type"] = json!("complex"), ".type", "without subAttributes"),
+        (
+            |a| a["subAttributes"] = json!([{"name": "x", "type": "string"}]),
+            ".subAttributes",
+            "complex attributes alone",
+        ),
+        (|a| a["name"] = json!("9"), ".name", "not an attribute name"),
+        (|a| a["name"] = json!("PLACE"), "", "repeats place"),
+        (|a| a["requird"] = json!(true), ".requird", "is unknown"),
+        (|a| a["multiValued"] = json!(1), ".multiValued", "must be a boolean"),
+        (|a| a["mutability"] = json!("sometimes"), ".mutability", "unknown variant"),
+        (|a| a["returned"] = json!("maybe"), ".returned", "unknown variant"),
+        (|a| a["uniqueness"] = json!("server"), ".uniqueness", "kept unique"),
+        (|a| a["canonicalValues"] = json!([1]), ".canonicalValues[0]", "must be a string"),
+    ];
+
     #[test]
     fn a_bad_profile_is_refused_with_the_place_and_the_reason() {
-        type Case = (fn(&mut Value), &'static str, &'static str);
-        let cases: &[Case] = &[
-            (|p| p["name"] = json!("Mine!"), "name", "lower-case"),
-            (|p| p["name"] = json!("jostle"), "name", "ships"),
-            (|p| drop(p.as_object_mut().unwrap().remove("name")), "name", "missing"),
-            (|p| p["color"] = json!("red"), "color", "known are name,"),
-            (|p| p["baseUrl"] = json!("/scim/{tenant}"), "baseUrl", "/{tenant}/scim/v2"),
-            (|p| p["groups"] = json!("yes"), "groups", "must be a boolean"),
-            (|p| p["credentials"] = json!([]), "credentials", "at least one"),
-            (|p| p["credentials"] = json!(["bearer", "magic"]), "credentials[1]", "not a type of credential"),
-            (|p| p["credentials"] = json!(["jwt", "jwt"]), "credentials[1]", "twice"),
-            (|p| p["credentials"] = json!("jwt"), "credentials", "must be an array, not a string"),
-            (|p| p["required"] = json!(["title", "a b"]), "required[1]", "no attribute path"),
-            (|p| p["required"] = json!(["shoeSize"]), "required[0]", "no schema of this profile defines shoeSize"),
-            (|p| p["required"] = json!(["emails[kind eq \"x\"]"]), "required[0]", "defines emails"),
-            (|p| p["required"] = json!(["emails[primary gt true].value"]), "required[0]", "primary"),
-            (|p| p["required"] = json!(["groups"]), "required[0]", "read-only"),
-            (|p| p["required"] = json!(["urn:example:app:2.0:User"]), "required[0]", "as a whole"),
-            (|p| p["attributes"] = json!(["name.middle"]), "attributes[0]", "defines name.middle"),
-            (|p| p["attributes"] = json!([7]), "attributes[0]", "must be a string, not a number"),
-            (|p| p["schemas"][0]["id"] = json!("app"), "schemas[0].id", "not a URN"),
-            (|p| p["schemas"][0]["id"] = json!(USER_URN), "schemas[0].id", "which exists"),
-            (|p| p["schemas"][0]["id"] = json!(ENTERPRISE_URN.to_uppercase()), "schemas[0].id", "which exists"),
-            (|p| p["schemas"][0]["extra"] = json!(1), "schemas[0].extra", "is unknown"),
-            (|p| p["schemas"][0]["attributes"] = json!([]), "schemas[0].attributes", "at least one"),
-            (
-                |p| {
-                    let twice = p["schemas"][0].clone();
-                    p["schemas"].as_array_mut().unwrap().push(twice);
-                },
-                "schemas[1].id",
-                "which exists",
-            ),
-        ];
-        let of_attribute: &[Case] = &[
-            (|a| a["type"] = json!("strin"), ".type", "unknown variant `strin`"),
-            (|a| drop(a.as_object_mut().unwrap().remove("type")), ".type", "missing"),
-            (|a| a["type"] = json!("complex"), ".type", "has subAttributes"),
-            (|a| a["subAttributes"] = json!([{"name": "x", "type": "string"}]), ".subAttributes", "only a complex"),
-            (|a| a["name"] = json!("9"), ".name", "not an attribute name"),
-            (|a| a["name"] = json!("PLACE"), "", "twice"),
-            (|a| a["requird"] = json!(true), ".requird", "is unknown"),
-            (|a| a["multiValued"] = json!(1), ".multiValued", "must be a boolean"),
-            (|a| a["mutability"] = json!("sometimes"), ".mutability", "unknown variant"),
-            (|a| a["returned"] = json!("maybe"), ".returned", "unknown variant"),
-            (|a| a["uniqueness"] = json!("server"), ".uniqueness", "kept unique"),
-            (|a| a["canonicalValues"] = json!([1]), ".canonicalValues[0]", "must be a string"),
-        ];
         let refused = |change: &dyn Fn(&mut Value)| changed(|p| change(p)).unwrap_err();
-        for (change, place, reason) in cases {
+        for (change, place, reason) in OF_PROFILE {
             let bad = refused(change);
             assert!(bad.place == *place && bad.reason.contains(reason), "{place}, {reason}: {bad}");
         }
-        for (change, place, reason) in of_attribute {
+        for (change, place, reason) in OF_ATTRIBUTE {
             let bad = refused(&|p| change(&mut p["schemas"][0]["attributes"][0]));
             let is_there = bad.place.starts_with("schemas[0].attributes[") && bad.place.ends_with(place);
             assert!(is_there && bad.reason.contains(reason), "{place}, {reason}: {bad}");
@@ -381,8 +386,8 @@ mod tests {
             let bad = Profile::parse(text).unwrap_err();
             assert!(bad.place.starts_with(place), "{bad}");
         }
-        assert_eq!(Profile::parse("[]").unwrap_err().to_string(), "the profile: must be an object, not an array");
+        assert_eq!(Profile::parse("[]").unwrap_err().to_string(), "the profile must be an object, not an array");
         let long = format!("{{\"description\": \"{}\"}}", "x".repeat(crate::limits::MAX_PROFILE_BYTES));
-        assert!(Profile::parse(&long).unwrap_err().reason.contains("the limit is"));
+        assert!(Profile::parse(&long).unwrap_err().reason.contains("shorten it to"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::presence::Presence;
 use crate::app::bus::EventBus;
+use crate::app::mail::Mailer;
 use crate::app::topic::Topic;
 use crate::sigv4::SignedClient;
 
@@ -14,6 +15,8 @@ pub struct Channels {
     pub bus: Option<EventBus>,
     /// Where notices go, besides the feed.
     pub topic: Option<Topic>,
+    /// Who sends notices as mails to a tenant's addresses.
+    pub mailer: Option<Mailer>,
     /// Where a worker notes that it is there, whose absence nobody would notice otherwise.
     pub presence: Option<Presence>,
 }

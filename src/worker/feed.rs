@@ -30,8 +30,8 @@ pub(super) struct FeedOutcome {
     pub(super) bus_failures: u64,
 }
 
-/// Counts who came and went, and writes what has happened. A tenant whose name is none has no feed. What the bus does not
-/// take holds nothing up: it is put there with the next batch of that lane, or by the daily run.
+/// Counts users who were created and deleted, and writes events. An invalid tenant name has no feed. What the
+/// bus rejects delays nothing: the next batch of that lane puts it there, or the daily run.
 pub(super) async fn write(
     store: &Store,
     clock: &Clock,

@@ -78,8 +78,8 @@ impl Follower {
         Ok(true)
     }
 
-    /// Works off what there is, the tables in turn; how many records there were. Nothing while another process follows.
-    /// What fails is left for the next time.
+    /// Processes the records of each table in turn, and returns their number. Does nothing while another process
+    /// follows. The next run does what failed.
     ///
     /// # Errors
     /// What the engine or the store says.
@@ -99,7 +99,7 @@ impl Follower {
         }
     }
 
-    /// Works off what comes, for ever. Counts all users first: a store of a release before the streams has no count.
+    /// Processes records for ever. Counts all users first: a store of a release before the streams has no count.
     pub async fn run(mut self) {
         if let Err(error) = recount(&self.store, &self.clock).await {
             tracing::error!(%error, "users are not counted");
@@ -128,7 +128,7 @@ impl Follower {
         Ok(has_it)
     }
 
-    /// Works off the next records of each open shard of a table; how many there were.
+    /// Processes the next records of each open shard of a table, and returns their number.
     async fn work_off(&mut self, at: usize) -> Result<usize, String> {
         self.refresh(at).await?;
         let open = self.tables.get(at).map(|followed| followed.open.clone()).unwrap_or_default();

@@ -1,40 +1,69 @@
-//! What somebody should look at: looked for once a day, written once, in the feed and to the topic of the deployment.
+//! What somebody should look at: looked for once a day, of failing tenants once an hour, and written once, in the feed and
+//! into the outbox. A tenant that cannot be read stops no other.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::Clock;
-use crate::app::topic::Topic;
 use crate::auth::record::{KeyRecord, State};
-use crate::limits::{KEY_NOTICE_DAYS, SILENT_TENANT_DAYS};
-use crate::store::model::notice::Notice;
+use crate::limits::KEY_NOTICE_DAYS;
+use crate::store::model::notice::{FailureReport, Notice};
+use crate::store::model::tenant::TenantRecord;
 use crate::store::{Store, StoreError};
-use crate::tenant::OPERATOR_TENANT;
+use crate::tenant::{OPERATOR_TENANT, SilentAfter};
 
-/// Looks through the keys of every tenant; how many notices are new. A topic that refuses is logged: the feed has them.
+/// How far back it looks for refused requests: as often as it looks.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Looks through the keys of every tenant.
 ///
 /// # Errors
-/// As the store's. What was not looked at is left for the next time.
-pub(super) async fn look(store: &Store, clock: &Clock, topic: Option<&Topic>) -> Result<usize, StoreError> {
-    let mut count = 0;
+/// A `StoreError` where the tenants cannot be read. The next run examines what is left.
+pub(super) async fn look(store: &Store, clock: &Clock) -> Result<(), StoreError> {
     for tenant in store.tenants().await? {
-        let keys = store.keys(&tenant.name).await?;
-        let is_of_customer = tenant.name.as_str() != OPERATOR_TENANT;
-        let silent = silence(&keys, clock.now()).filter(|_| is_of_customer);
-        for notice in keys.iter().filter_map(|key| expiry(key, clock.now())).chain(silent) {
-            if !store.write_notice(&tenant.name, &notice, clock.now()).await? {
-                continue;
-            }
-            count += 1;
-            let sentence = notice.sentence(tenant.name.as_str());
-            tracing::warn!(kind = notice.event_type().as_str(), "{sentence}");
-            if let Some(topic) = topic
-                && let Err(error) = topic.publish(notice.event_type().as_str(), tenant.name.as_str(), &sentence).await
-            {
-                tracing::error!(error, "a notice is not on the topic");
-            }
+        if let Err(error) = look_at_keys(store, &tenant, clock.now()).await {
+            tracing::error!(%error, tenant = tenant.name.as_str(), "notices of a tenant are not written");
         }
     }
-    Ok(count)
+    Ok(())
+}
+
+async fn look_at_keys(store: &Store, tenant: &TenantRecord, now: Timestamp) -> Result<(), StoreError> {
+    let keys = store.keys(&tenant.name).await?;
+    let silent = silence(&keys, tenant.notices.silent_after, now).filter(|_| is_of_customer(tenant));
+    for notice in keys.iter().filter_map(|key| expiry(key, now)).chain(silent) {
+        store.write_notice(&tenant.name, &notice, now).await?;
+    }
+    Ok(())
+}
+
+/// Looks for tenants of which more requests were refused within the last hour than they may.
+///
+/// # Errors
+/// As [`look`].
+pub(super) async fn look_for_failures(store: &Store, clock: &Clock) -> Result<(), StoreError> {
+    for tenant in store.tenants().await?.iter().filter(|tenant| is_of_customer(tenant)) {
+        let Some(bound) = tenant.notices.failing_above.0 else { continue };
+        if let Err(error) = look_at_failures(store, tenant, bound, clock.now()).await {
+            tracing::error!(%error, tenant = tenant.name.as_str(), "notices of a tenant are not written");
+        }
+    }
+    Ok(())
+}
+
+async fn look_at_failures(store: &Store, tenant: &TenantRecord, bound: u32, now: Timestamp) -> Result<(), StoreError> {
+    let since = now - HOUR;
+    let failures = store.failures(&tenant.name, (since, now), bound).await?;
+    if failures.count > u64::from(bound) {
+        let (count, codes) = (failures.count, failures.codes);
+        let notice = Notice::TenantFailing(FailureReport { since, until: now, count, bound, codes });
+        store.write_notice(&tenant.name, &notice, now).await?;
+    }
+    Ok(())
+}
+
+/// The operators' own tenant provisions nobody.
+fn is_of_customer(tenant: &TenantRecord) -> bool {
+    tenant.name.as_str() != OPERATOR_TENANT
 }
 
 /// A key that works, and ends soon. One that was rotated is being replaced already.
@@ -50,9 +79,9 @@ fn expiry(key: &KeyRecord, now: Timestamp) -> Option<Notice> {
 }
 
 /// Since when no key was used, if that is long, and one was used before.
-fn silence(keys: &[KeyRecord], now: Timestamp) -> Option<Notice> {
+fn silence(keys: &[KeyRecord], after: SilentAfter, now: Timestamp) -> Option<Notice> {
     let works = |key: &&KeyRecord| matches!(key.state(now), State::Live | State::Expiring);
     let since = keys.iter().filter(works).filter_map(|key| key.used).max()?;
-    let is_long = now.duration_since(since) > SignedDuration::from_hours(24 * SILENT_TENANT_DAYS);
+    let is_long = now.duration_since(since) > SignedDuration::from_hours(24 * i64::from(after.0?));
     is_long.then_some(Notice::TenantSilent { since })
 }

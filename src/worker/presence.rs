@@ -65,7 +65,7 @@ fn may_have_missed(last: Timestamp, oldest: Timestamp, now: Timestamp) -> bool {
 /// Writes into every feed that changes of a table are missing: which tenants they were of, nobody knows.
 ///
 /// # Errors
-/// As the store's. A second attempt with the same cause writes what the first one did not.
+/// A `StoreError` when DynamoDB fails. A second attempt with the same cause writes the gaps that the first one did not.
 pub(super) async fn write_gaps(store: &Store, clock: &Clock, table: Table, cause: &str) -> Result<(), StoreError> {
     tracing::error!(table = table.as_str(), cause, "changes are missing in the feed");
     for tenant in store.tenants().await? {

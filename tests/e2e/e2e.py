@@ -183,7 +183,7 @@ class Cloud:
         self.run(sam, "deploy", "--template", "infra/data.yaml", "--stack-name", f"{STACK}-data", *common,
                  "--parameter-overrides", f"TablePrefix={STACK}")
         self.run(sam, "deploy", "--template", ".aws-sam/e2e/template.yaml", "--stack-name", STACK, *common,
-                 "--capabilities", "CAPABILITY_IAM", "--parameter-overrides", f"TablePrefix={STACK}",
+                 "--capabilities", "CAPABILITY_IAM", "--parameter-overrides", f"TablePrefix={STACK}", "ReservedConcurrency=0",
                  ARCHITECTURE, "Release=e2e", f"DynamoDbEndpoint={self.bridge.url()}")
         self.connect_routes()
 

@@ -27,12 +27,15 @@ def main() -> int:
     tables, streams = data.count("Type: AWS::DynamoDB::Table"), data.count("StreamSpecification:")
     without, with_domain = alarms(template)
     groups = len(re.findall(r"^  FunctionErrors\d+:$", template, re.M))
+    few = template.count("ReservedConcurrentExecutions: !If [HasReservedConcurrency, !Ref ReservedConcurrencyOfOthers")
+    of = lambda name: int(re.search(rf"  {name}:\n    Type: Number\n    Default: (\d+)", template)[1])
+    reserved = few * of("ReservedConcurrencyOfOthers") + (functions - few) * of("ReservedConcurrency")
     routes = len(re.findall(r"^    (?:GET|POST|PUT|PATCH|DELETE) ", read("src/api/route.rs"), re.M))
     deploy, price = "docs/src/operate/deploy.md", "infra/costs.md"
     failures = []
     for page, pattern, expected in [
         (deploy, r"\| (\d+) functions, a role", functions),
-        (deploy, r"a number times (\d+) must fit", functions),
+        (deploy, r"reserve (\d+) of your account's concurrency", reserved),
         (deploy, r"(\d+) alarms \(", without),
         (deploy, r"alarms \((\d+) with a domain", with_domain),
         (deploy, r"\| (\w+) tables, ", WORDS[tables]),

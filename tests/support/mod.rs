@@ -2,6 +2,7 @@
 //! counts, guards and fails as a test wants. With `ROLLCALL_TEST_ENDPOINT` the engine is whatever DynamoDB endpoint
 //! that URL names, with the credentials and region of the AWS environment.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -105,7 +106,12 @@ impl Harness {
 
     /// The same endpoint, whose clock stands still.
     pub fn at(&self, then: Timestamp) -> Self {
-        let app = App { clock: Clock::Fixed(Arc::new(move || then)), ..(*self.app).clone() };
+        self.with_clock(Arc::new(move || then))
+    }
+
+    /// The same endpoint with another clock.
+    pub fn with_clock(&self, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> Self {
+        let app = App { clock: Clock::Fixed(clock), ..(*self.app).clone() };
         Self { app: Arc::new(app), engine: self.engine.clone(), acme: self.acme.clone(), globex: self.globex.clone() }
     }
 
@@ -148,6 +154,7 @@ impl Harness {
         let selection = Selection::all();
         let response = access::ROLE.scope(route.map(access::role), api::handle(&self.app, &selection, request)).await;
         let (head, body) = response.into_parts();
+        let body = decoded(&head.headers, body);
         let body = match head.headers.get("content-type") {
             _ if body.is_empty() => Value::Null,
             Some(kind) if kind.to_str().unwrap().starts_with("text/") || kind == "image/svg+xml" => {
@@ -285,6 +292,17 @@ fn route_of(method: &Method, path: &str) -> Option<&'static Route> {
     rows.find(|route| route.methods().any(|answered| answered == method))
 }
 
+/// The body without its content coding.
+fn decoded(headers: &HeaderMap, body: Bytes) -> Bytes {
+    if !headers.contains_key("content-encoding") || body.is_empty() {
+        return body;
+    }
+    assert_eq!(headers["content-encoding"], "gzip");
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(body.as_ref()).read_to_end(&mut plain).unwrap();
+    plain.into()
+}
+
 /// What holds of every response, whatever the request.
 fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
     if body.is_null() {
@@ -296,6 +314,7 @@ fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
         return;
     }
     if headers["content-type"] == "application/json" {
+        body["error_description"].as_str().into_iter().for_each(check_detail);
         return;
     }
     assert_eq!(headers["content-type"], "application/scim+json");
@@ -303,9 +322,14 @@ fn check_contract(status: StatusCode, headers: &HeaderMap, body: &Value) {
     if status.is_client_error() || status.is_server_error() {
         assert_eq!(body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
         assert_eq!(body["status"], status.as_str());
-        assert!(!body["detail"].as_str().unwrap().is_empty());
+        check_detail(body["detail"].as_str().unwrap());
         assert_eq!(status == 401, headers.contains_key("www-authenticate"));
     }
+}
+
+/// An error is `<field> <problem>; <what to do>`, or `<field> must <rule>`, which is both.
+fn check_detail(detail: &str) {
+    assert!(detail.contains("; ") || detail.contains(" must "), "an error does not state what to do: {detail}");
 }
 
 /// What every answer says, whatever it is.
@@ -359,6 +383,7 @@ pub async fn key(store: &Store, tenant: &TenantName, change: impl FnOnce(&mut Ke
         revoked: None,
         // Once in a quarter of an hour a request writes it down: what requests cost is pinned without.
         used: Some(Timestamp::now()),
+        refill: None,
         config: store.tenant(tenant).await.unwrap().unwrap().config,
     };
     change(&mut record);

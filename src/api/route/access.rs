@@ -79,6 +79,9 @@ pub(super) const CHECK_GROUPS: &[P] = &[P::GROUPS_CHECK];
 /// Those on names and idempotency keys.
 pub(super) const CHECK_LINKS: &[P] = &[P::LINKS_CHECK];
 
+/// Those on tenants, keys and automation users.
+pub(super) const CHECK_KEYS: &[P] = &[P::KEYS_CHECK];
+
 /// The windows of a tenant's protection.
 pub(super) const READ_HOLD: &[P] = &[P::KEYS_GET, P::LINKS_QUERY];
 
@@ -162,6 +165,9 @@ pub(super) const CREATE_TENANT: &[P] = &[P::KEYS_PUT, P::LINKS_PUT, P::CHANGES_P
 
 /// A new link to the page, next to the access tokens: it is no key.
 pub(super) const CREATE_LINK: &[P] = &[P::TOKENS_PUT, P::CHANGES_PUT_ADMIN_ACTION];
+
+/// The conditions of a dry run on links.
+pub(super) const CHECK_TOKENS: &[P] = &[P::TOKENS_CHECK];
 
 /// The end of a link that nobody has used.
 pub(super) const REVOKE_LINK: &[P] = &[P::TOKENS_REVOKE_LINK, P::CHANGES_PUT_ADMIN_ACTION];

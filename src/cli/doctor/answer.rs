@@ -13,13 +13,13 @@ pub(super) const ERROR: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
 /// Characters of a request or an answer in the report.
 const EXCERPT_CHARS: usize = 600;
 
-/// An answer, or why there is none.
+/// An answer, or why the endpoint returned none.
 #[derive(Debug)]
 pub(super) struct Answer {
     /// The request: method, path and body.
     pub(super) sent: String,
     pub(super) headers: HeaderMap,
-    /// The body as JSON, null if it is none.
+    /// The body as JSON; null for any other text.
     pub(super) body: Value,
     status: Option<StatusCode>,
     text: String,
@@ -47,7 +47,7 @@ impl Answer {
         self.status == Some(status)
     }
 
-    /// Why there is no answer, if there is none.
+    /// Why the endpoint returned no answer.
     pub(super) fn missing(&self) -> Option<&str> {
         self.status.is_none().then_some(self.text.as_str())
     }

@@ -87,6 +87,14 @@ const SERVICE_PROVIDER_CONFIG: Check = Check {
     expected: "200, with patch.supported and filter.supported true",
     change: "Serve /ServiceProviderConfig (RFC 7643 section 5), and say there that PATCH and filters are supported.",
 };
+// No standard has a place for it: Rollcall says it in a header of /ServiceProviderConfig.
+const PROTECTION: Check = Check {
+    name: "protection",
+    title: "protection against mass deprovisioning",
+    level: Level::Advice,
+    expected: "Rollcall-Protection: hold",
+    change: "A wrong scope deactivates everybody within minutes; with Rollcall: rollcall tenant set TENANT --protect hold.",
+};
 // Entra ID reads it for gallery applications, and Microsoft's validators for all.
 const SCHEMAS: Check = Check {
     name: "schemas",
@@ -148,7 +156,7 @@ pub(super) async fn reach(session: &mut Session) -> Result<(), String> {
     let base = session.endpoint.base().to_owned();
     let first = session.endpoint.get(&test_connection(session)).await;
     if let Some(why) = first.missing() {
-        return Err(format!("{base} cannot be reached: {why}"));
+        return Err(format!("{base} cannot be reached: {why}; check the URL, and that the endpoint runs"));
     }
     if first.list().is_ok() {
         return Ok(());
@@ -160,14 +168,15 @@ pub(super) async fn reach(session: &mut Session) -> Result<(), String> {
             return Ok(());
         }
         return Err(format!(
-            "{base} is no SCIM endpoint: {} was answered {}\n\
-             The Tenant URL is what comes before /Users: usually https://HOST/scim/v2, https://HOST/scim or https://HOST/TENANT/scim/v2",
+            "{base} is no SCIM endpoint, as it answered {} with {};\n\
+             pass what comes before /Users: usually https://HOST/scim/v2, https://HOST/scim or https://HOST/TENANT/scim/v2",
             users.sent,
             users.came()
         ));
     }
     Err(format!(
-        "{base} refuses the token: {}\nIs it whole, not expired, of this tenant, and allowed to read and write? For HTTP Basic use --basic",
+        "{base} refuses the token: {};\n\
+         pass a whole token of this tenant that has not expired and may read and write, and for HTTP Basic use --basic",
         first.came()
     ))
 }
@@ -243,6 +252,7 @@ async fn discovery(session: &mut Session) {
     session.judge(&SERVICE_PROVIDER_CONFIG, &config, |config| {
         config.has_values(&[("/patch/supported", true.into()), ("/filter/supported", true.into())])
     });
+    judge_protection(session, &config);
     let types = session.endpoint.get("/ResourceTypes").await;
     let has_type =
         |name: &str| types.list().is_ok_and(|list| list.resources.iter().any(|found| is_called(found, "name", name)));
@@ -254,6 +264,18 @@ async fn discovery(session: &mut Session) {
     session.has_enterprise = published.is_empty() || has_schema(ENTERPRISE);
     let is_complete = has_schema(CORE_USER) && (has_schema(CORE_GROUP) || !session.has_groups);
     session.judge(&SCHEMAS, &schemas, |schemas| if is_complete { Ok(()) } else { Err(schemas.came()) });
+}
+
+/// An endpoint that says nothing may be protected all the same.
+fn judge_protection(session: &mut Session, config: &Answer) {
+    match config.headers.get("rollcall-protection").map(|mode| mode.to_str().unwrap_or_default()) {
+        None => session.report.skip(&PROTECTION, "the endpoint does not say what it does if everybody is deactivated"),
+        Some("hold") => drop(session.report.note(&PROTECTION, &config.sent, Ok(()))),
+        Some(mode) => {
+            let came = format!("Rollcall-Protection: {mode}");
+            session.report.note(&PROTECTION, &config.sent, Err(came));
+        }
+    }
 }
 
 fn is_called(resource: &Value, key: &str, name: &str) -> bool {

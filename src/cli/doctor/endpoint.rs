@@ -200,16 +200,17 @@ fn base_of(url: &str) -> Result<String, String> {
 fn authorization(token: &str, is_basic: bool) -> Result<HeaderValue, String> {
     let token = token.trim();
     if token.is_empty() {
-        return Err("the token is empty".to_owned());
+        return Err("the token is empty; paste the secret token of the tenant".to_owned());
     }
     if is_basic && !token.contains(':') {
-        return Err("with --basic the token is USER:PASSWORD; there is no colon in it".to_owned());
+        return Err("the token has no colon; with --basic, send USER:PASSWORD".to_owned());
     }
     let text = match is_basic {
         true => format!("Basic {}", BASE64_STANDARD.encode(token)),
         false => format!("Bearer {token}"),
     };
-    let mut value = HeaderValue::from_str(&text).map_err(|_| "the token has characters that no header can hold")?;
+    let mut value =
+        HeaderValue::from_str(&text).map_err(|_| "the token has characters that no header can hold; copy it again")?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -12,7 +12,7 @@ struct NonScimOperation {
     summary: &'static str,
     /// Media type and schema of the body.
     body: Option<(&'static str, &'static str)>,
-    /// What there is to know besides.
+    /// The description.
     description: &'static str,
     /// Status and schema of success; none for an answer without a body.
     success: (u16, Option<&'static str>),

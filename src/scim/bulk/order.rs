@@ -69,7 +69,7 @@ fn references(operations: &[BulkOperation]) -> (Refers<'_>, Vec<Option<ScimError
     let known = |bulk_id| match created.get(bulk_id) {
         Some(index) => Ok((bulk_id, *index)),
         None => Err(ScimError::invalid_value(format!(
-            "bulkId:{} refers to no POST of this request (RFC 7644 section 3.7.2)",
+            "bulkId:{} refers to no POST of this request; send that one too (RFC 7644 section 3.7.2)",
             excerpt(bulk_id)
         ))),
     };

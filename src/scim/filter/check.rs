@@ -14,7 +14,7 @@ use crate::scim::{ScimError, deviation};
 /// # Errors
 /// 400 `invalidFilter` with the position of a syntax error, or naming the attribute and the rule.
 pub fn parse_for(text: &str, schema: &ResourceSchema) -> Result<Filter, ScimError> {
-    let filter = Filter::parse(text).map_err(|e| ScimError::invalid_filter(format!("filter: {e}")))?;
+    let filter = Filter::parse(text).map_err(|e| ScimError::invalid_filter(format!("filter {e}")))?;
     check(&filter, schema)?;
     Ok(with_canonical_ids(filter, schema))
 }
@@ -84,8 +84,9 @@ fn walk<'s>(filter: &Filter, definition: &impl Fn(&AttributePath) -> Option<&'s 
         Filter::And(parts) | Filter::Or(parts) => parts.iter().try_for_each(|part| walk(part, definition)),
         Filter::Not(inner) => walk(inner, definition),
         Filter::Present(_) | Filter::ValuePath(_) => Ok(()),
-        Filter::Compare(path, operator, value) => comparable(definition(path), *operator, value)
-            .map_err(|rule| ScimError::invalid_filter(format!("filter: {path} {} {value}: {rule}", operator.as_str()))),
+        Filter::Compare(path, operator, value) => comparable(definition(path), *operator, value).map_err(|rule| {
+            ScimError::invalid_filter(format!("filter has {path} {} {value}, but {rule}", operator.as_str()))
+        }),
     }
 }
 
@@ -116,20 +117,26 @@ fn comparable(definition: Option<&Attribute>, operator: Operator, value: &Value)
     if value.is_null() {
         return match operator {
             Eq | Ne => Ok(()),
-            _ => Err("null can only be compared with eq and ne"),
+            _ => Err("null has no order and no text; use eq or ne"),
         };
     }
     let Some(definition) = definition else { return Ok(()) };
     match (definition.kind, operator) {
-        (Type::Complex, _) => Err("a complex attribute is compared by one of its sub-attributes"),
+        (Type::Complex, _) => Err("the attribute is complex; compare one of its sub-attributes"),
         (Type::Boolean | Type::Binary, Gt | Ge | Lt | Le) => {
-            Err("booleans and binaries have no order (RFC 7644 section 3.4.2.2)")
+            Err("booleans and binaries have no order; use eq or ne (RFC 7644 section 3.4.2.2)")
         }
-        (Type::Boolean | Type::Integer | Type::Decimal, Co | Sw | Ew) => Err("co, sw and ew compare text"),
-        (Type::Boolean, _) if as_boolean(value).is_none() => Err("the attribute is a boolean"),
-        (Type::Integer | Type::Decimal, _) if as_number(value).is_none() => Err("the attribute is a number"),
+        (Type::Boolean | Type::Integer | Type::Decimal, Co | Sw | Ew) => {
+            Err("co, sw and ew compare text; use another operator")
+        }
+        (Type::Boolean, _) if as_boolean(value).is_none() => {
+            Err("the attribute is a boolean; compare it with true or false")
+        }
+        (Type::Integer | Type::Decimal, _) if as_number(value).is_none() => {
+            Err("the attribute is a number; compare it with one")
+        }
         (Type::DateTime, Eq | Ne | Gt | Ge | Lt | Le) if as_instant(value).is_none() => {
-            Err("the attribute is a dateTime, such as 2026-01-31T12:00:00Z")
+            Err("the attribute is a dateTime; compare it with one such as 2026-01-31T12:00:00Z")
         }
         _ => Ok(()),
     }

@@ -25,7 +25,7 @@ impl<'a> Parser<'a> {
     pub fn new(text: &'a str) -> Parsed<Self> {
         let parser = Self { text, rest: text, depth: 0, in_value_path: false };
         if text.trim().is_empty() {
-            return Err(parser.error("the text is empty"));
+            return Err(parser.error("is empty", "write an attribute and what it must be"));
         }
         Ok(parser)
     }
@@ -92,7 +92,7 @@ impl<'a> Parser<'a> {
             if is_value_path {
                 return Ok(Filter::ValuePath(path));
             }
-            return Err(self.error("expected one of eq ne co sw ew gt ge lt le pr"));
+            return Err(self.error("has no operator", "write one of eq, ne, co, sw, ew, gt, ge, lt, le and pr"));
         };
         let value = self.value()?;
         Ok(Filter::Compare(path, operator, value))
@@ -104,9 +104,9 @@ impl<'a> Parser<'a> {
         let before = self.position();
         let token = self.take_while(|c| c.is_ascii_alphanumeric() || "-_$:.".contains(c));
         if token.is_empty() {
-            return Err(self.error("expected an attribute path"));
+            return Err(self.error("has no attribute", "write its path, such as userName"));
         }
-        let mut path = AttributePath::from_token(token).map_err(|message| SyntaxError { position: before, message })?;
+        let mut path = AttributePath::from_token(token).map_err(|error| SyntaxError { position: before, ..error })?;
         if self.take("[") {
             path = self.value_path(path)?;
         }
@@ -115,10 +115,13 @@ impl<'a> Parser<'a> {
 
     fn value_path(&mut self, path: AttributePath) -> Parsed<AttributePath> {
         if self.in_value_path {
-            return Err(self.error("a value filter may not hold another one"));
+            return Err(self.error("has a value filter inside another one", "join the terms by and instead"));
         }
         if path.sub.is_some() {
-            return Err(self.error("a value filter follows an attribute, not a sub-attribute"));
+            return Err(self.error(
+                "has a value filter after a sub-attribute",
+                "put it after the attribute, as in emails[type eq \"work\"].value",
+            ));
         }
         self.in_value_path = true;
         let selector = self.filter()?;
@@ -127,7 +130,7 @@ impl<'a> Parser<'a> {
         let sub = if self.take(".") {
             let sub = self.take_while(|c| c.is_ascii_alphanumeric() || "-_$".contains(c));
             if !crate::scim::path::is_name(sub) {
-                return Err(self.error("expected the name of a sub-attribute"));
+                return Err(self.error("has no sub-attribute after the dot", "write its name"));
             }
             Some(sub.to_owned())
         } else {
@@ -145,12 +148,13 @@ impl<'a> Parser<'a> {
         let token = self.take_while(|c| !c.is_whitespace() && c != ')' && c != ']');
         if token.starts_with(is_foreign_quote) || token.ends_with(is_foreign_quote) {
             self.rest = before;
-            return Err(
-                self.error("a text value needs double quotes, as in userName eq \"bob\" (RFC 7644 section 3.4.2.2)")
-            );
+            return Err(self.error(
+                "has a text value without double quotes",
+                "write it as in userName eq \"bob\" (RFC 7644 section 3.4.2.2)",
+            ));
         }
         if token.is_empty() {
-            return Err(self.error("expected a value to compare with"));
+            return Err(self.error("has no value to compare with", "write one after the operator"));
         }
         Ok(deviation::unquoted_filter_value(token))
     }
@@ -163,10 +167,12 @@ impl<'a> Parser<'a> {
             closes
         });
         let Some((literal, rest)) = end.and_then(|(i, _)| self.rest.split_at_checked(i + 1)) else {
-            return Err(self.error("the string that starts here has no closing quote"));
+            return Err(self.error("has a text without a closing quote", "write the double quote at its end"));
         };
-        let value: String =
-            serde_json::from_str(literal).map_err(|_| self.error("not a JSON string (RFC 7644 section 3.4.2.2)"))?;
+        let value: String = serde_json::from_str(literal).map_err(|_| {
+            let remedy = "escape quotes, backslashes and control characters (RFC 7644 section 3.4.2.2)";
+            self.error("has a text that is no JSON string", remedy)
+        })?;
         self.rest = rest;
         Ok(Value::String(value))
     }
@@ -174,12 +180,17 @@ impl<'a> Parser<'a> {
     /// Checks that nothing is left.
     pub(in crate::scim) fn end(&mut self) -> Parsed<()> {
         self.skip_blanks();
-        if self.rest.is_empty() { Ok(()) } else { Err(self.error("unexpected text")) }
+        match self.rest {
+            "" => Ok(()),
+            _ => Err(self.error("has unexpected text", "remove it")),
+        }
     }
 
     fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth == MAX_FILTER_DEPTH {
-            return Err(self.error(&format!("nested deeper than {MAX_FILTER_DEPTH} levels")));
+            return Err(
+                self.error(&format!("is nested deeper than {MAX_FILTER_DEPTH} levels"), "use fewer parentheses")
+            );
         }
         self.depth += 1;
         let parsed = parse(self);
@@ -213,7 +224,7 @@ impl<'a> Parser<'a> {
 
     fn expect(&mut self, token: &str) -> Parsed<()> {
         self.skip_blanks();
-        if self.take(token) { Ok(()) } else { Err(self.error(&format!("expected {token}"))) }
+        if self.take(token) { Ok(()) } else { Err(self.error(&format!("has no closing {token}"), "add it")) }
     }
 
     fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
@@ -231,8 +242,8 @@ impl<'a> Parser<'a> {
         self.text.len() - self.rest.len()
     }
 
-    fn error(&self, message: &str) -> SyntaxError {
-        SyntaxError { position: self.position(), message: message.to_owned() }
+    fn error(&self, message: &str, remedy: &'static str) -> SyntaxError {
+        SyntaxError { position: self.position(), message: message.to_owned(), remedy }
     }
 }
 

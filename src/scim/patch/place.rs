@@ -81,7 +81,7 @@ impl<'a> AttributeSlot<'a> {
         if items.len() > MAX_VALUES {
             return Err(ScimError::new(
                 ErrorCode::TooManyValues,
-                format!("{}: more than {MAX_VALUES} values; send fewer", self.at()),
+                format!("{} has more than {MAX_VALUES} values; send fewer", self.at()),
             ));
         }
         let stored = |item| match self.definition {
@@ -163,11 +163,17 @@ impl<'a> AttributeSlot<'a> {
     fn write_sub(&mut self, sub: &str, value: Value) -> Result<(), ScimError> {
         let at = self.at();
         if self.definition.is_some_and(|d| d.kind != Type::Complex) {
-            return Err(ScimError::invalid_path(format!("{at} has no sub-attributes, so {} names nothing", self.path)));
+            return Err(ScimError::invalid_path(format!(
+                "path {} names nothing; write {at} alone, as it has no sub-attributes",
+                self.path
+            )));
         }
         let held = self.map.entry(self.name.as_str()).or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(held) = held else {
-            return Err(ScimError::invalid_path(format!("{at} holds no object, so {} names nothing", self.path)));
+            return Err(ScimError::invalid_path(format!(
+                "path {} names nothing; replace {at}, which is no object, as a whole",
+                self.path
+            )));
         };
         let written = write_sub_attribute(held, self.definition, sub, value, &at);
         self.drop_if_empty();
@@ -178,11 +184,17 @@ impl<'a> AttributeSlot<'a> {
     fn edit_values(&mut self, work: impl FnOnce(&mut Values<'_>) -> Result<(), ScimError>) -> Result<(), ScimError> {
         let at = self.at();
         if self.definition.is_some_and(|d| !d.multi_valued) {
-            return Err(ScimError::invalid_path(format!("{at} is not multi-valued, so {} names nothing", self.path)));
+            return Err(ScimError::invalid_path(format!(
+                "path {} names nothing; leave out the brackets, as {at} is not multi-valued",
+                self.path
+            )));
         }
         let held = self.map.entry(self.name.as_str()).or_insert_with(|| Value::Array(Vec::new()));
         let Value::Array(items) = held else {
-            return Err(ScimError::invalid_path(format!("{at} is not multi-valued, so {} names nothing", self.path)));
+            return Err(ScimError::invalid_path(format!(
+                "path {} names nothing; leave out the brackets, as {at} is not multi-valued",
+                self.path
+            )));
         };
         let outcome = work(&mut Values { items, definition: self.definition, at: &at });
         items.retain(|element| !element.is_null());

@@ -87,14 +87,17 @@ impl PatchTarget<'_> {
         }
         let Value::Object(members) = value else {
             return Err(ScimError::invalid_value(format!(
-                "{urn}: an extension must be an object, not {} (RFC 7643 section 3.3)",
+                "{urn} must be an object, not {} (RFC 7643 section 3.3)",
                 type_name(value)
             )));
         };
         for (name, value) in members {
             let attribute = attribute_path(name)?;
             if attribute.urn.is_some() {
-                return Err(ScimError::invalid_path(format!("\"{}\" is not an attribute of {urn}", excerpt(name))));
+                return Err(ScimError::invalid_path(format!(
+                    "\"{}\" is not an attribute of {urn}; write its name without a URN",
+                    excerpt(name)
+                )));
             }
             let path = AttributePath { urn: Some(urn.to_owned()), ..attribute };
             self.write_attribute(&path, value, kind)?;
@@ -123,13 +126,13 @@ impl PatchTarget<'_> {
         let Some(attribute) = located.attribute else {
             return match located.extension {
                 Some(urn) => self.write_extension(&urn, &Value::Null, Kind::Replace),
-                None => Err(ScimError::mutability(format!("{path} cannot be removed as a whole"))),
+                None => Err(ScimError::mutability(format!("{path} cannot be removed as a whole; name an attribute"))),
             };
         };
         refuse_read_only(path, &attribute)?;
         if path.selector.is_none() && path.sub.is_none() && attribute.definition.is_some_and(|d| d.required) {
             return Err(ScimError::mutability(format!(
-                "{path} is required and cannot be removed (RFC 7644 section 3.5.2.2)"
+                "{path} is required and cannot be removed; replace it (RFC 7644 section 3.5.2.2)"
             )));
         }
         self.edit_below(located.extension.as_deref(), |map| AttributeSlot::new(map, &attribute, path).remove(listed))
@@ -145,7 +148,9 @@ impl PatchTarget<'_> {
         let name = member_name(self.attributes, urn).unwrap_or_else(|| urn.to_owned());
         let held = self.attributes.entry(name.as_str()).or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(map) = held else {
-            return Err(ScimError::invalid_path(format!("{urn} is not an extension of this resource")));
+            return Err(ScimError::invalid_path(format!(
+                "{urn} is not an extension of this resource; name one that is an object"
+            )));
         };
         let outcome = work(map);
         if map.is_empty() {
@@ -156,15 +161,16 @@ impl PatchTarget<'_> {
 }
 
 fn attribute_path(key: &str) -> Result<AttributePath, ScimError> {
-    AttributePath::parse(key)
-        .map_err(|e| ScimError::invalid_path(format!("\"{}\" is not an attribute: {e}", excerpt(key))))
+    AttributePath::parse(key).map_err(|e| ScimError::invalid_path(format!("attribute \"{}\" {e}", excerpt(key))))
 }
 
 fn refuse_read_only(path: &AttributePath, attribute: &LocatedAttribute<'_>) -> Result<(), ScimError> {
     let sub = attribute.sub.as_ref().and_then(|(_, definition)| *definition);
     let is_read_only = [attribute.definition, sub].into_iter().flatten().any(|d| d.mutability == Mutability::ReadOnly);
     if is_read_only {
-        return Err(ScimError::mutability(format!("{path} is read-only (RFC 7643 section 7)")));
+        return Err(ScimError::mutability(format!(
+            "{path} is read-only; remove it from the mapping (RFC 7643 section 7)"
+        )));
     }
     Ok(())
 }

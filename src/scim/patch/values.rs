@@ -31,7 +31,7 @@ impl Values<'_> {
         if new.len() > MAX_VALUES {
             return Err(ScimError::new(
                 ErrorCode::TooManyValues,
-                format!("{}: more than {MAX_VALUES} values; send fewer", self.at),
+                format!("{} has more than {MAX_VALUES} values; send fewer", self.at),
             ));
         }
         let mut places = BTreeMap::new();
@@ -81,7 +81,7 @@ impl Values<'_> {
         }
         // What the value itself says otherwise cannot have been meant by the path.
         if creates && self.selected(selector).is_empty() {
-            return Err(self.no_target(selector, "the new value would not be selected either"));
+            return Err(self.no_target(selector, "nor would the new one; send a value that it selects"));
         }
         deviation::enforce_single_primary(self.items, |index| selected.contains(&index));
         if clears || sub.is_none() {
@@ -143,7 +143,7 @@ impl Values<'_> {
 
     fn create(&mut self, selector: &Filter) -> Result<usize, ScimError> {
         let Some(element) = deviation::element_from_selector(selector) else {
-            return Err(self.no_target(selector, "only eq terms joined by and tell which one to create"));
+            return Err(self.no_target(selector, "and does not state which one to create; use eq terms joined by and"));
         };
         note(Rule::ElementFromSelector);
         let element = self.coerced(Value::Object(element))?;
@@ -171,7 +171,10 @@ impl Values<'_> {
     fn write_sub(&mut self, index: usize, sub: &str, value: &Value) -> Result<(), ScimError> {
         match self.items.get_mut(index) {
             Some(Value::Object(element)) => write_sub_attribute(element, self.definition, sub, value.clone(), self.at),
-            _ => Err(ScimError::invalid_path(format!("{}: the value has no sub-attribute {sub}", self.at))),
+            _ => Err(ScimError::invalid_path(format!(
+                "{} has no sub-attribute {sub} in that value; replace the value as a whole",
+                self.at
+            ))),
         }
     }
 
@@ -184,14 +187,14 @@ impl Values<'_> {
     }
 
     fn no_target(&self, selector: &Filter, why: &str) -> ScimError {
-        ScimError::no_target(format!("{}[{selector}] selects no value, and {why} (RFC 7644 section 3.5.2.3)", self.at))
+        ScimError::no_target(format!("{}[{selector}] selects no value, {why} (RFC 7644 section 3.5.2.3)", self.at))
     }
 
     fn push(&mut self, value: Value) -> Result<usize, ScimError> {
         if self.items.len() >= MAX_VALUES {
             return Err(ScimError::new(
                 ErrorCode::TooManyValues,
-                format!("{}: more than {MAX_VALUES} values; send fewer", self.at),
+                format!("{} has more than {MAX_VALUES} values; send fewer", self.at),
             ));
         }
         self.items.push(value);
@@ -207,7 +210,8 @@ impl Values<'_> {
         }
     }
 
-    /// Leaves no value twice, whatever the operation was (RFC 7643 section 2.4). What no schema declares is as it came.
+    /// Leaves no value twice, whatever the operation was (RFC 7643 section 2.4). It does not change an
+    /// attribute that no schema declares.
     fn keep_once(&mut self, touched: &[usize]) {
         if self.definition.is_some() {
             equality::keep_once(self.items, self.definition, |index| touched.contains(&index));

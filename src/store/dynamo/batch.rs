@@ -6,15 +6,13 @@ use aws_sdk_dynamodb::types::{KeysAndAttributes, PutRequest, WriteRequest};
 
 use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_GROUPS_PER_USER};
 use crate::store::dynamo::commit::pause;
+use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::Item;
 use crate::store::dynamo::tables::Table;
 use crate::store::{Store, StoreError};
 
 /// Most items of one BatchGetItem.
 const BATCH: usize = 100;
-
-/// Most items of one BatchWriteItem.
-const WRITE_BATCH: usize = 25;
 
 /// Such calls side by side.
 const WRITE_BATCHES_AT_ONCE: usize = 4;
@@ -35,8 +33,10 @@ impl Store {
 
     /// Puts items, in any order and without a condition. If it fails, some may be there.
     pub(in crate::store) async fn put_items(&self, table: Table, items: Vec<Item>) -> Result<(), StoreError> {
-        for some in items.chunks(WRITE_BATCH * WRITE_BATCHES_AT_ONCE) {
-            let batches = some.chunks(WRITE_BATCH).map(|batch| self.write_batch(table, batch));
+        // Nothing is written by a dry run, by no way.
+        let items = if dry_run::is_on() { &[] } else { items.as_slice() };
+        for some in items.chunks(self.rows_per_batch * WRITE_BATCHES_AT_ONCE) {
+            let batches = some.chunks(self.rows_per_batch).map(|batch| self.write_batch(table, batch));
             futures_util::future::try_join_all(batches).await?;
         }
         Ok(())

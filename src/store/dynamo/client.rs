@@ -40,7 +40,8 @@ pub fn from_lambda_environment(variable: impl Fn(&str) -> Option<String>) -> Res
         .credentials_provider(SharedCredentialsProvider::new(credentials));
     config.set_endpoint_url(variable("AWS_ENDPOINT_URL_DYNAMODB").filter(|url| !url.is_empty()));
     let roots = match variable("ROLLCALL_CA_FILE") {
-        Some(file) => std::fs::read(&file).map_err(|e| format!("ROLLCALL_CA_FILE {file}: {e}"))?,
+        Some(file) => std::fs::read(&file)
+            .map_err(|e| format!("ROLLCALL_CA_FILE {file} cannot be read ({e}); name a file of certificates"))?,
         None => AMAZON_ROOTS.to_vec(),
     };
     Ok(Client::from_conf(config.http_client(https(roots)?).build()))
@@ -81,7 +82,7 @@ pub async fn streams_of_endpoint(url: &str) -> Result<Streams, String> {
     Streams::of_endpoint(url, region.to_string(), credentials)
 }
 
-/// A client on a connector of one's own: an engine in the process, or a test's.
+/// A client on another connector: an engine in the process, or a test's.
 pub fn from_connector(connector: SharedHttpClient) -> Client {
     let config = config("local".to_owned(), Metering { asks_size: false })
         .credentials_provider(SharedCredentialsProvider::new(Credentials::from_keys("local", "local", None)))

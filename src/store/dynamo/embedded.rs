@@ -17,6 +17,10 @@ use serde_json::{Value, json};
 
 mod stream_index;
 
+/// Most rows of one `BatchWriteItem` to this engine, which carries them out as one transaction: as many as a transaction
+/// has. A call waits for all others, so that under load few large ones write four times as much as many small ones.
+pub const ROWS_PER_BATCH: usize = 100;
+
 /// An engine.
 #[derive(Clone)]
 pub struct Engine(Arc<Database>);
@@ -115,20 +119,31 @@ impl Engine {
         off_the_reactor(|| self.0.sweep_ttl()).map_err(|e| e.to_string())
     }
 
-    /// A batch of writes as one transaction: by itself, the engine would wait for the disk at each of them. None for a
-    /// batch that cannot be one.
+    /// A batch of writes as one transaction: by itself, the engine would wait for the disk at each of them. What is too much
+    /// for one transaction, such as 100 events of 100 KB, is several. None for a batch of something else than puts, or where
+    /// one of them fails by itself: the engine says why.
     fn write_together(&self, body: &[u8]) -> Option<(u16, Vec<u8>)> {
         let batch: Value = serde_json::from_slice(body).ok()?;
-        let mut writes = Vec::new();
+        let mut puts = Vec::new();
         for (table, requests) in batch.get("RequestItems")?.as_object()? {
             for request in requests.as_array()? {
                 let item = request.pointer("/PutRequest/Item")?;
-                writes.push(json!({"Put": {"TableName": table, "Item": item}}));
+                puts.push(json!({"Put": {"TableName": table, "Item": item}}));
             }
         }
-        let request = from_json(json!({"TransactItems": writes})).ok()?;
-        self.0.transact_write_items(request).ok()?;
+        self.put_all(&puts)?;
         Some((200, json!({"UnprocessedItems": {}}).to_string().into_bytes()))
+    }
+
+    /// Puts items, in halves where they are too many or too large for one transaction.
+    fn put_all(&self, puts: &[Value]) -> Option<()> {
+        let request = from_json(json!({"TransactItems": puts})).ok()?;
+        if self.0.transact_write_items(request).is_ok() {
+            return Some(());
+        }
+        let (some, others) = puts.split_at_checked(puts.len() / 2).filter(|(some, _)| !some.is_empty())?;
+        self.put_all(some)?;
+        self.put_all(others)
     }
 }
 
@@ -250,6 +265,39 @@ mod tests {
             let gone = streams.iterator(&arn, &shard, Some("000000000000000000001")).await;
             assert_eq!(gone, Err(StreamError::Trimmed));
         }
+    }
+
+    #[tokio::test]
+    async fn a_batch_that_is_too_large_for_one_transaction_is_written_all_the_same() {
+        let (engine, names) = engine(Engine::in_memory().unwrap()).await;
+        let text = "x".repeat(60_000);
+        let put = |id: usize| {
+            let item = json!({"tenant": {"S": "acme"}, "id": {"S": format!("{id}")}, "doc": {"S": text}});
+            json!({"PutRequest": {"Item": item}})
+        };
+        let puts: Vec<_> = (0..ROWS_PER_BATCH).map(put).collect();
+        let request = json!({"RequestItems": {names.of(Table::Groups): puts}});
+        assert_eq!(engine.call("BatchWriteItem", request.to_string().as_bytes()).0, 200);
+        let scan = json!({"TableName": names.of(Table::Groups), "Select": "COUNT", "ProjectionExpression": null});
+        let mut count = 0;
+        let mut start = Value::Null;
+        loop {
+            let mut scan = scan.clone();
+            scan["ExclusiveStartKey"] = start;
+            let (status, page) = engine.call("Scan", scan.to_string().as_bytes());
+            let page: Value = serde_json::from_slice(&page).unwrap();
+            assert_eq!(status, 200, "{page}");
+            count += page["Count"].as_u64().unwrap();
+            start = page["LastEvaluatedKey"].clone();
+            if start.is_null() {
+                break;
+            }
+        }
+        assert_eq!(count, ROWS_PER_BATCH as u64);
+        // An item that no transaction takes fails, whatever stands next to it.
+        let large = json!({"tenant": {"S": "acme"}, "id": {"S": "l"}, "doc": {"S": "x".repeat(410_000)}});
+        let request = json!({"RequestItems": {names.of(Table::Groups): [{"PutRequest": {"Item": large}}]}});
+        assert_eq!(engine.call("BatchWriteItem", request.to_string().as_bytes()).0, 400);
     }
 
     #[tokio::test]

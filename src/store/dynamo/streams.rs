@@ -10,7 +10,7 @@ use crate::store::dynamo::embedded::Engine;
 /// Most shards of one page of `DescribeStream`.
 const SHARDS_A_PAGE: usize = 100;
 
-/// Who is asked.
+/// Where the streams are.
 #[derive(Debug, Clone)]
 pub enum Streams {
     /// The engine in this process.
@@ -104,7 +104,7 @@ impl Streams {
     /// The place in a shard after the record of that sequence number; without one, the oldest record.
     ///
     /// # Errors
-    /// [`StreamError::Trimmed`] when records after it are gone; else what the engine says.
+    /// [`StreamError::Trimmed`] when records after it are gone; else the error of the engine.
     pub async fn iterator(&self, arn: &str, shard: &str, after: Option<&str>) -> Result<String, StreamError> {
         let mut request = json!({"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"});
         if let Some(after) = after {

@@ -208,7 +208,7 @@ impl TablePermission {
     pub const KEYS_BATCH_GET: Self = access(Table::Keys, "BatchGetItem", None);
     pub const KEYS_PUT: Self = access(Table::Keys, "PutItem", None);
     pub const KEYS_UPDATE: Self = access(Table::Keys, "UpdateItem", None);
-    pub const KEYS_UPDATE_LAST_USED: Self = update_of_keys(&["tenant", "keyId", "used"]);
+    pub const KEYS_UPDATE_LAST_USED: Self = update_of_keys(&["tenant", "keyId", "used", "refill"]);
     pub const KEYS_REVOKE: Self = update_of_keys(&["tenant", "keyId", "used", "revoked"]);
     pub const KEYS_CHECK: Self = access(Table::Keys, "ConditionCheckItem", None);
     pub const KEYS_QUERY: Self = access(Table::Keys, "Query", None);
@@ -216,6 +216,7 @@ impl TablePermission {
     pub const TOKENS_GET: Self = access(Table::Tokens, "GetItem", None);
     pub const TOKENS_PUT: Self = access(Table::Tokens, "PutItem", None);
     pub const TOKENS_UPDATE: Self = access(Table::Tokens, "UpdateItem", None);
+    pub const TOKENS_CHECK: Self = access(Table::Tokens, "ConditionCheckItem", None);
     pub const TOKENS_UPDATE_SEEN: Self = update_of_tokens(&["tenant", "tokenId", "seen"]);
     pub const TOKENS_UPDATE_SESSION: Self =
         update_of_tokens(&["tenant", "tokenId", "seen", "used", "ended", "revoked"]);

@@ -224,7 +224,7 @@ impl Write {
         matches!(self.kind, WriteKind::Update(..)) && self.names.values().any(|name| name == attribute)
     }
 
-    /// Changes the expression; of what is no update there is none.
+    /// Changes the expression of an update; any other write has none.
     fn expression(mut self, change: impl FnOnce(&mut UpdateExpression)) -> Self {
         if let WriteKind::Update(_, expression) = &mut self.kind {
             change(expression);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::auth::{KeyId, KeyRecord, PageAccess};
 use crate::scim::resource::date_time;
-use crate::tenant::TenantConfig;
+use crate::tenant::{NoticeSettings, TenantConfig};
 
 /// Who changes a tenant, in which request and when.
 #[derive(Debug, Clone)]
@@ -123,7 +123,19 @@ pub(in crate::store) fn config_fields(config: &TenantConfig) -> Value {
         "protect": config.settings.protection.mode.as_str(),
         "protectUsers": config.settings.protection.users.to_string(),
         "protectWindow": config.settings.protection.window.to_string(),
+        "rate": config.settings.rate.to_string(),
     })
+}
+
+/// A tenant's profile and settings, with who hears of its notices.
+pub(in crate::store) fn tenant_fields(config: &TenantConfig, notices: &NoticeSettings) -> Value {
+    let mut fields = config_fields(config);
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("notify".to_owned(), json!(notices.notify.texts()));
+        fields.insert("silentAfter".to_owned(), json!(notices.silent_after.to_string()));
+        fields.insert("failingAbove".to_owned(), json!(notices.failing_above.to_string()));
+    }
+    fields
 }
 
 /// What is no secret of a key.

@@ -59,7 +59,10 @@ event_types! {
     MemberAdded "group.member_added" "A user, or another group, became a member of a group.";
     MemberRemoved "group.member_removed" "A user, or another group, is no member of a group any more.";
     KeyExpiring "key.expiring" "A key of the tenant expires within 30, 7 or 1 days. Each is one event. Rotate it.";
-    TenantSilent "tenant.silent" "No key of the tenant was used for three days. Look whether provisioning was stopped.";
+    TenantSilent "tenant.silent" "No key of the tenant was used for three days, or its `silentAfter`. Look whether provisioning was stopped.";
+    TenantFailing "tenant.failing" "More requests of the tenant than its `failingAbove` were refused within an hour. At most once a day. Read the log.";
+    TenantHeld "tenant.held" "The protection of the tenant has begun to hold requests, or an operator has rejected them (`decision`). Approve or reject.";
+    TenantReleased "tenant.released" "Nothing is held any more: an operator has approved, or the window has ended (`decision`).";
     FeedReset "feed.reset" "The order begins anew, such as after a restored table. Read the whole state again.";
     FeedGap "feed.gap" "A change could not be read, and is missing. Read the whole state again.";
 }
@@ -121,7 +124,7 @@ pub(in crate::store) struct EventContext<'s> {
 /// What a record has to be looked up for.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Lookup {
-    /// Resources that are gone.
+    /// Deleted resources.
     pub(in crate::store) deletions: BTreeSet<String>,
     /// Groups whose name the events have.
     pub(in crate::store) groups: BTreeSet<String>,
@@ -152,7 +155,7 @@ impl<'s> EventContext<'s> {
         Self { schemas, deletions, keys, groups: BTreeMap::new(), renamed: BTreeSet::new() }
     }
 
-    /// The keys that signed what is gone.
+    /// The keys that signed a deletion.
     pub(in crate::store) fn keys_of_deletions(&self) -> impl Iterator<Item = String> {
         self.deletions.values().filter_map(|row| Signature::of_map(row).key)
     }

@@ -6,7 +6,9 @@ use super::tenant::{credential_key, read_config, tenant_name, write_config};
 use crate::auth::jwt::{algorithm, algorithm_name};
 use crate::auth::{Credential, FederatedIssuer, KeyId, KeyRecord, Scope, TrustedSubject};
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, at, b, instant, missing_attribute, optional_instant, optional_text, s, text};
+use crate::store::dynamo::item::{
+    Item, at, b, instant, missing_attribute, n, optional_instant, optional_number, optional_text, s, text,
+};
 
 /// The item of a key record.
 pub(in crate::store) fn credential_item(record: &KeyRecord) -> Item {
@@ -25,6 +27,7 @@ pub(in crate::store) fn credential_item(record: &KeyRecord) -> Item {
         ("used", record.used),
     ];
     item.extend(times.into_iter().filter_map(|(name, time)| Some((name.to_owned(), at(time?)))));
+    item.extend(record.refill.map(|refill| ("refill".to_owned(), n(refill))));
     put_credential(&mut item, &record.credential);
     write_config(&mut item, &record.config);
     item
@@ -71,6 +74,7 @@ pub(in crate::store) fn credential_record(item: &Item) -> Result<KeyRecord, Stor
         retires: optional_instant(item, "retires"),
         revoked: optional_instant(item, "revoked"),
         used: optional_instant(item, "used"),
+        refill: optional_number(item, "refill"),
         config: read_config(item),
     })
 }

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::id::GroupId;
-use crate::limits::{PROTECTED_MEMBERS, PROTECTED_MEMBERS_PERCENT};
+use crate::limits::{APPROVAL_MINUTES, PROTECTED_MEMBERS, PROTECTED_MEMBERS_PERCENT};
 use crate::store::StoreError;
-use crate::store::dynamo::item::{Item, instant, missing_attribute, number, optional_text, s, text};
+use crate::store::dynamo::item::{Item, instant, missing_attribute, number, optional_instant, optional_text, s, text};
 use crate::tenant::{Protection, TenantName, UserBound};
 
 /// More than is ever withdrawn within a window: what is left to an approved one.
@@ -31,14 +31,14 @@ pub(in crate::store) enum Protected<'a> {
 pub(in crate::store) struct Loss {
     /// Users or members.
     pub(in crate::store) count: i64,
-    /// Whether it is more than half of what there is, though nobody has counted it.
+    /// Whether it is more than half of all, though nobody has counted them.
     pub(in crate::store) is_most: bool,
 }
 
 /// What an operator has decided of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HoldDecision {
-    /// Everything goes through until the window ends.
+    /// Everything goes through until the window ends, and for [`APPROVAL_MINUTES`] at least.
     Approve,
     /// What is over the bound is held until the window ends.
     Reject,
@@ -78,11 +78,28 @@ pub struct HoldWindow {
     pub(in crate::store) is_counted: bool,
     /// Whether a warning was logged.
     pub(in crate::store) has_warned: bool,
+    /// When a request was held first, since the last decision that let something through.
+    pub(in crate::store) held: Option<Timestamp>,
     /// The settings that the bound follows.
     pub(in crate::store) rule: String,
 }
 
 impl HoldWindow {
+    /// Until when it lasts if it is approved at that time: the client has to come back before.
+    pub(in crate::store) fn approved_until(&self, now: Timestamp) -> Timestamp {
+        self.until.max(now + SignedDuration::from_mins(APPROVAL_MINUTES))
+    }
+
+    /// As it is after a decision of that time.
+    pub fn decide(&mut self, decision: HoldDecision, now: Timestamp) {
+        self.decision = Some(decision.as_str().to_owned());
+        match decision {
+            HoldDecision::Approve => (self.left, self.until) = (UNBOUNDED, self.approved_until(now)),
+            HoldDecision::Reject => self.left = 0,
+            HoldDecision::Once(count) => self.left += i64::from(count),
+        }
+    }
+
     pub(in crate::store) fn read(item: &Item) -> Result<Self, StoreError> {
         let sort = text(item, "sk")?;
         Ok(Self {
@@ -95,6 +112,7 @@ impl HoldWindow {
             decision: optional_text(item, "decision").map(str::to_owned),
             is_counted: item.contains_key("counted"),
             has_warned: item.contains_key("warned"),
+            held: optional_instant(item, "held"),
             rule: optional_text(item, "rule").ok_or_else(|| missing_attribute("rule"))?.to_owned(),
         })
     }

@@ -49,11 +49,11 @@ pub(in crate::store) struct Lease {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::store) enum JobKind {
-    /// The rows of the members of a group that is gone.
+    /// The rows of the members of a deleted group.
     Group,
     /// A pending change of many members.
     Batch,
-    /// A user that is gone.
+    /// A deleted user.
     User,
     /// A user or group that is out of every list, but may be in what somebody is just reading.
     Tombstone,

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, instant, missing_attribute, n, optional_number, optional_text, s, text};
-use crate::tenant::{Protection, Settings, TenantConfig, TenantName};
+use crate::tenant::{NoticeSettings, NotifyList, Protection, Settings, TenantConfig, TenantName};
 
 /// The sort key of a tenant's own record. What is no key begins with a full stop, which no key's id does.
 pub(in crate::store) const TENANT_RECORD: &str = ".";
@@ -22,6 +22,8 @@ pub struct TenantRecord {
     pub created: Timestamp,
     /// Its profile and settings.
     pub config: TenantConfig,
+    /// Who hears of its notices.
+    pub notices: NoticeSettings,
 }
 
 pub(in crate::store) fn credential_key(tenant: &TenantName, sort: &str) -> Item {
@@ -46,6 +48,7 @@ fn all_settings(of: Settings) -> AttributeValue {
         [("protect", mode.to_string()), ("protectUsers", users.to_string()), ("protectWindow", window.to_string())];
     let mut fields = application_settings(of);
     fields.extend(protection.map(|(name, value)| (name.to_owned(), s(value))));
+    fields.insert("rate".to_owned(), s(of.rate.to_string()));
     AttributeValue::M(fields)
 }
 
@@ -74,6 +77,7 @@ pub(in crate::store) fn read_config(item: &Item) -> TenantConfig {
             invite_automatically: invite.copied().unwrap_or_default(),
             on_deactivation: on_deactivation.unwrap_or_default(),
             protection: fields.map(protection).unwrap_or_default(),
+            rate: fields.and_then(|fields| optional_text(fields, "rate")?.parse().ok()).unwrap_or_default(),
         },
         version: optional_number(item, "ver").unwrap_or(0),
     }
@@ -89,5 +93,30 @@ fn protection(fields: &Item) -> Protection {
 }
 
 pub(in crate::store) fn tenant_record(item: &Item) -> Result<TenantRecord, StoreError> {
-    Ok(TenantRecord { name: tenant_name(item)?, created: instant(item, "created")?, config: read_config(item) })
+    let (created, config, notices) = (instant(item, "created")?, read_config(item), read_notices(item));
+    Ok(TenantRecord { name: tenant_name(item)?, created, config, notices })
+}
+
+/// Who hears of a tenant's notices, as it stands in the tenant's own record.
+pub(in crate::store) fn notice_settings(of: &NoticeSettings) -> AttributeValue {
+    let addresses = of.notify.texts().into_iter().map(s).collect();
+    let fields = [
+        ("notify", AttributeValue::L(addresses)),
+        ("silentAfter", s(of.silent_after.to_string())),
+        ("failingAbove", s(of.failing_above.to_string())),
+    ];
+    AttributeValue::M(fields.map(|(name, value)| (name.to_owned(), value)).into())
+}
+
+/// Reads what [`notice_settings`] wrote; the default where nothing was written.
+fn read_notices(item: &Item) -> NoticeSettings {
+    let Some(Ok(fields)) = item.get("notices").map(AttributeValue::as_m) else { return NoticeSettings::default() };
+    let addresses = fields.get("notify").and_then(|value| value.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
+    let addresses = addresses.iter().filter_map(|value| value.as_s().ok()).map(String::as_str);
+    let read = |name: &str| optional_text(fields, name);
+    NoticeSettings {
+        notify: NotifyList::parse(addresses).unwrap_or_default(),
+        silent_after: read("silentAfter").and_then(|text| text.parse().ok()).unwrap_or_default(),
+        failing_above: read("failingAbove").and_then(|text| text.parse().ok()).unwrap_or_default(),
+    }
 }

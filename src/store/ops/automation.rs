@@ -79,7 +79,7 @@ impl Store {
         Ok(users)
     }
 
-    /// Activates an automation user, and with it the keys that wait for it; `false` if there is none of that name.
+    /// Activates an automation user, and with it the keys that wait for it; `false` if no user has that name.
     /// Doing it twice keeps the first time, and finishes what was not finished.
     ///
     /// # Errors

@@ -200,8 +200,8 @@ impl Store {
     /// written already change nothing. What the schemas never return is in none.
     ///
     /// # Errors
-    /// As the store's; [`StoreError::Contended`] when somebody else has written meanwhile. Nothing that is not complete
-    /// is seen by a reader then.
+    /// A [`StoreError`] when DynamoDB fails; [`StoreError::Contended`] when somebody else has written meanwhile.
+    /// No reader sees what is incomplete then.
     pub async fn write_changes(
         &self,
         tenant: &TenantName,

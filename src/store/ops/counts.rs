@@ -118,7 +118,7 @@ impl Store {
     /// Counts changes of one tenant's users, in the order of the stream; those that are counted already change nothing.
     ///
     /// # Errors
-    /// As the store's; [`StoreError::Contended`] when somebody else has counted meanwhile.
+    /// A [`StoreError`] when DynamoDB fails; [`StoreError::Contended`] when somebody else has counted meanwhile.
     pub async fn count_changes(
         &self,
         tenant: &TenantName,
@@ -142,7 +142,7 @@ impl Store {
     /// Changes in the seconds of the count may be counted twice, or not at all.
     ///
     /// # Errors
-    /// As the store's; [`StoreError::Contended`] when somebody else has counted meanwhile.
+    /// A [`StoreError`] when DynamoDB fails; [`StoreError::Contended`] when somebody else has counted meanwhile.
     pub async fn recount(&self, tenant: &TenantName, now: Timestamp) -> Result<(), StoreError> {
         let old = self.counts(tenant).await?;
         let mut buckets = vec![0_u32; BUCKETS];

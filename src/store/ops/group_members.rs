@@ -72,7 +72,7 @@ impl GroupMember {
         Self { group: group.id.clone(), group_name, member, kind, created: now }
     }
 
-    /// `None` for who is no member, once the group's batch is carried out.
+    /// `None` for somebody who is not a member, once the group's batch is carried out.
     fn of(group: &Group, batch: Option<&BatchMembers>, member: &str, row: Option<&Item>) -> Option<Self> {
         let kind = row.map(member_kind);
         let kind = batch.map_or(kind, |batch| batch.kind_of(member, kind))?;
@@ -130,7 +130,7 @@ impl Store {
         }
     }
 
-    /// A page of a group's memberships at one instant; of a group that is gone none.
+    /// A page of a group's memberships at one instant; none for a deleted group.
     async fn settled_page(
         &self,
         tenant: &Tenant,

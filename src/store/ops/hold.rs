@@ -17,6 +17,7 @@ use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAutho
 use crate::store::model::hold::{
     Hold, HoldDecision, HoldError, HoldWindow, Loss, Protected, UNBOUNDED, hold_partition, hold_row, length,
 };
+use crate::store::model::outbox::HoldWatch;
 use crate::store::model::record::Author;
 use crate::store::{Store, StoreError};
 use crate::tenant::{Protection, ProtectionMode, TenantName};
@@ -107,6 +108,7 @@ impl Store {
     /// What becomes of what is over the bound: it is held, or goes on uncounted with one warning a window.
     async fn pass_bound(&self, count: Count<'_>, window: HoldWindow) -> Result<bool, HoldError> {
         if count.protection.mode == ProtectionMode::Hold {
+            self.watch_hold(count.tenant.name(), (count.row(), &window), count.now).await;
             return Err(HoldError::Held(Box::new(count.hold(window))));
         }
         if !window.has_warned && !dry_run::is_on() {
@@ -192,12 +194,18 @@ impl Store {
                 .set("decision", s(decision.as_str()))
                 .require(&Condition::equals("until", at(window.until)));
             match decision {
-                HoldDecision::Approve => write.set("left", n(UNBOUNDED)),
+                // What is held after this is held anew.
+                HoldDecision::Approve => {
+                    write.set("left", n(UNBOUNDED)).set("until", at(window.approved_until(by.at))).remove("held")
+                }
                 HoldDecision::Reject => write.set("left", n(0)),
-                HoldDecision::Once(count) => write.add("left", n(count)),
+                HoldDecision::Once(count) => write.add("left", n(count)).remove("held"),
             }
         };
-        let writes: Vec<_> = windows.iter().map(decide).chain([action]).collect();
+        let report =
+            |window: &HoldWindow| Some(HoldWatch::decide(tenant, window, window.held?, (decision.as_str(), by.at)));
+        let reports = windows.iter().filter_map(report);
+        let writes: Vec<_> = windows.iter().map(decide).chain(reports).chain([action]).collect();
         match self.commit(&writes, "").await {
             Ok(()) => Ok(true),
             Err(CommitError::Condition(..)) => Ok(false),
@@ -275,6 +283,7 @@ impl Count<'_> {
             decision: None,
             is_counted: false,
             has_warned: false,
+            held: None,
             rule: self.rule(),
         }
     }

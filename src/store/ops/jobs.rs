@@ -107,7 +107,7 @@ impl Store {
     /// just read a list with it must find it among the tombstones.
     ///
     /// # Errors
-    /// As the store's; what is left is done at the next attempt.
+    /// A [`StoreError`] when DynamoDB fails; the next attempt does what is left.
     pub async fn carry_out(
         &self,
         work: &DeferredJob,
@@ -166,7 +166,7 @@ impl Store {
         }
     }
 
-    /// Takes what is gone out of the lists of its groups.
+    /// Removes a deleted user from the lists of its groups.
     async fn leave(&self, tenant: &Tenant, id: &str, groups: &Ids) -> Result<(), StoreError> {
         self.map_concurrently(groups, |group| async move {
             let membership = Membership { groups: BTreeSet::from([group.to_owned()]), version: 0 };
@@ -184,7 +184,7 @@ impl Store {
         .map(drop)
     }
 
-    /// The ids of what is gone and still stands in lists of members.
+    /// The ids of deleted users that are still in lists of members.
     pub(in crate::store) async fn tombstones(&self, tenant: &Tenant) -> Result<Ids, StoreError> {
         let rows = self.partition_of(tombstone_partition(tenant)).await?;
         rows.iter().map(|row| text(row, "sk").map(str::to_owned)).collect()

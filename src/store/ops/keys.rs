@@ -51,7 +51,7 @@ impl Store {
     }
 
     /// Has a key that was rotated stop working at a time (`until`), if it would not stop `before`, and with it the access tokens that
-    /// were issued for it; `false` if there is none of that id. The end that it was created with stays on record.
+    /// were issued for it; `false` if no key has that id. The end that it was created with stays on record.
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.

@@ -13,9 +13,11 @@ use crate::store::model::refusal::RefusalRow;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
+mod failures;
 mod filter;
 mod read;
 
+pub use failures::Failures;
 pub use filter::{LogFilter, LogKind, LogStatus};
 pub use read::{LogPage, LogPosition};
 

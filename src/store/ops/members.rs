@@ -8,7 +8,7 @@ use futures_util::future::{try_join, try_join_all};
 use tokio::time::Instant;
 
 use crate::auth::Tenant;
-use crate::limits::{MAX_MEMBERS_RETURNED, MAX_SETTLE_ATTEMPTS, MAX_SETTLE_SECONDS, MEMBERS_AT_ONCE};
+use crate::limits::{MAX_SETTLE_ATTEMPTS, MAX_SETTLE_SECONDS, MEMBERS_AT_ONCE};
 use crate::scim::membership::{Ids, canonical};
 use crate::store::dynamo::item::{Item, s};
 use crate::store::dynamo::tables::Table;
@@ -27,6 +27,9 @@ mod moves;
 mod pace;
 
 pub(in crate::store) use member_batch::Carrier;
+
+/// How many rows of a group are read where all are not needed.
+pub(in crate::store) const FIRST_ROWS: i32 = 100;
 
 /// Members that were looked up beforehand, by their ids.
 #[derive(Debug, Default)]
@@ -51,7 +54,7 @@ impl Store {
     }
 
     /// A group with its members at one instant, read again if the group changes meanwhile; `None` if it is gone. No
-    /// members, if they are more than [`MAX_MEMBERS_RETURNED`].
+    /// members, if they are more than the limit.
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
@@ -59,9 +62,10 @@ impl Store {
         &self,
         tenant: &Tenant,
         group: Group,
+        limit: usize,
     ) -> Result<Option<(Group, Option<Members>)>, StoreError> {
         let read = |group: Group| async move {
-            match self.members(tenant, &group).await {
+            match self.members(tenant, &group, limit).await {
                 Err(StoreError::TooMany(_)) => Ok(None),
                 members => members.map(Some),
             }
@@ -128,14 +132,19 @@ impl Store {
     /// The members of a group, as they are once its batch is carried out.
     ///
     /// # Errors
-    /// [`StoreError::TooMany`] for more than [`MAX_MEMBERS_RETURNED`].
-    pub(in crate::store) async fn members(&self, tenant: &Tenant, group: &Group) -> Result<Members, StoreError> {
+    /// [`StoreError::TooMany`] for more than the limit.
+    pub(in crate::store) async fn members(
+        &self,
+        tenant: &Tenant,
+        group: &Group,
+        limit: usize,
+    ) -> Result<Members, StoreError> {
         let batch = self.batch_members(tenant, group).await?;
         let leaving = batch.as_ref().map_or(0, |batch| batch.remove.len());
         let rows = async {
             match batch.as_ref().is_some_and(|batch| batch.is_whole) {
                 true => Ok((self.settled_rows(tenant, &group.id, batch.as_ref()).await?, false)),
-                false => self.first_member_rows(tenant, &group.id, MAX_MEMBERS_RETURNED + leaving).await,
+                false => self.first_member_rows(tenant, &group.id, limit.saturating_add(leaving)).await,
             }
         };
         let ((mut members, is_cut), tombstones) = try_join(rows, self.tombstones(tenant)).await?;
@@ -143,8 +152,8 @@ impl Store {
             batch.apply(&mut members);
         }
         members.retain(|id, _| !tombstones.contains(id));
-        if is_cut || members.len() > MAX_MEMBERS_RETURNED {
-            return Err(StoreError::TooMany(MAX_MEMBERS_RETURNED));
+        if is_cut || members.len() > limit {
+            return Err(StoreError::TooMany(limit));
         }
         Ok(members)
     }
@@ -245,7 +254,7 @@ impl Store {
         tenant: &Tenant,
         group: &GroupId,
     ) -> Result<Members, StoreError> {
-        let page = self.rows_query(tenant, group).limit(100).send().await.map_err(|e| StoreError::of(&e))?;
+        let page = self.rows_query(tenant, group).limit(FIRST_ROWS).send().await.map_err(|e| StoreError::of(&e))?;
         Ok(page.items().iter().filter_map(member_of_row).collect())
     }
 

@@ -10,11 +10,13 @@ use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
-use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor, config_fields};
-use crate::store::model::tenant::{PROFILE, TENANT_RECORD, TenantRecord, credential_key, tenant_record, write_config};
+use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor, tenant_fields};
+use crate::store::model::tenant::{
+    PROFILE, TENANT_RECORD, TenantRecord, credential_key, notice_settings, tenant_record, write_config,
+};
 use crate::store::ops::counts::Counts;
 use crate::store::{Store, StoreError};
-use crate::tenant::{ProfileRef, Settings, TenantConfig, TenantName};
+use crate::tenant::{NoticeSettings, ProfileRef, Settings, TenantConfig, TenantName};
 
 impl Store {
     /// Creates a tenant; `false` if it is there already.
@@ -27,13 +29,28 @@ impl Store {
         config: &TenantConfig,
         by: impl Into<AdminAuthor>,
     ) -> Result<bool, StoreError> {
+        self.create_tenant(tenant, config, &NoticeSettings::default(), by).await
+    }
+
+    /// As [`add_tenant`](Self::add_tenant), with who hears of its notices.
+    ///
+    /// # Errors
+    /// As that.
+    pub async fn create_tenant(
+        &self,
+        tenant: &TenantName,
+        config: &TenantConfig,
+        notices: &NoticeSettings,
+        by: impl Into<AdminAuthor>,
+    ) -> Result<bool, StoreError> {
         let by = by.into();
         let mut item = credential_key(tenant, TENANT_RECORD);
         item.insert("created".into(), at(by.at));
         item.insert("shards".into(), n(1));
+        item.insert("notices".into(), notice_settings(notices));
         write_config(&mut item, &TenantConfig { version: 1, ..config.clone() });
         let record = Write::put(Table::Keys, item).require(&Condition::Absent("tenant"));
-        let (kind, id, after) = (AdminActionType::TenantCreated, tenant.as_str(), config_fields(config));
+        let (kind, id, after) = (AdminActionType::TenantCreated, tenant.as_str(), tenant_fields(config, notices));
         let action = self.record_action(tenant, &by, &AdminAction { kind, id, before: Value::Null, after });
         match self.commit(&[record, Counts::of_nobody(tenant), action], "").await {
             Ok(()) => Ok(true),
@@ -66,12 +83,10 @@ impl Store {
         Ok(tenants)
     }
 
-    /// Changes what a tenant is like, first in its own record, then in the copies on its keys that may still work, some at
-    /// once; how many of those were behind. Access tokens have no copy: they follow their client's. Done again with the
-    /// same, after a crash in between say, it does what is left.
+    /// Changes a tenant's profile and settings, as [`change_tenant`](Self::change_tenant) does.
     ///
     /// # Errors
-    /// [`StoreError::Contended`] if the record is another one than `old`, or the store's.
+    /// As that.
     pub async fn set_tenant(
         &self,
         old: &TenantRecord,
@@ -79,14 +94,30 @@ impl Store {
         settings: Settings,
         by: impl Into<AdminAuthor>,
     ) -> Result<usize, StoreError> {
+        self.change_tenant(old, (profile, settings), old.notices.clone(), by).await
+    }
+
+    /// Changes what a tenant is like, first in its own record, then in the copies on its keys that may still work, some at
+    /// once; how many of those were behind. Access tokens have no copy: they follow their client's. Done again with the
+    /// same, after a crash in between say, it does what is left.
+    ///
+    /// # Errors
+    /// [`StoreError::Contended`] if the record is another one than `old`, or the store's.
+    pub async fn change_tenant(
+        &self,
+        old: &TenantRecord,
+        (profile, settings): (ProfileRef, Settings),
+        notices: NoticeSettings,
+        by: impl Into<AdminAuthor>,
+    ) -> Result<usize, StoreError> {
         let by = by.into();
         let mut config = TenantConfig { profile, settings, version: old.config.version };
-        if config != old.config {
+        if config != old.config || notices != old.notices {
             config.version += 1;
-            let update = update_config(&old.name, TENANT_RECORD, &config);
+            let update = update_config(&old.name, TENANT_RECORD, &config).set("notices", notice_settings(&notices));
             let is_same = is_version(update, old.config.version);
             let (kind, id) = (AdminActionType::TenantChanged, old.name.as_str());
-            let (before, after) = (config_fields(&old.config), config_fields(&config));
+            let (before, after) = (tenant_fields(&old.config, &old.notices), tenant_fields(&config, &notices));
             let action = self.record_action(&old.name, &by, &AdminAction { kind, id, before, after });
             match self.commit(&[is_same, action], "").await {
                 Ok(()) => {}

@@ -27,7 +27,7 @@ pub enum TokenOutcome {
 }
 
 impl Store {
-    /// What there is of a credential. The record of an access token and that of its client are read in one round trip.
+    /// The records of a credential. The record of an access token and that of its client are read in one round trip.
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.

@@ -37,10 +37,10 @@ type Read<T> = Result<T, BadProfile>;
 pub(super) fn profile(text: &str) -> Read<Profile> {
     let whole = |reason: String| BadProfile { place: "the profile".to_owned(), reason };
     if text.len() > MAX_PROFILE_BYTES {
-        return Err(whole(format!("is {} bytes; the limit is {MAX_PROFILE_BYTES}", text.len())));
+        return Err(whole(format!("has {} bytes; shorten it to {MAX_PROFILE_BYTES}", text.len())));
     }
     let value = parse_strict(text.as_bytes())
-        .map_err(|e| BadProfile { place: format!("line {} column {}", e.line(), e.column()), reason: reason(&e) })?;
+        .map_err(|e| BadProfile { place: format!("line {} column {}", e.line(), e.column()), reason: not_json(&e) })?;
     let fields = FieldPlace { at: String::new(), value: &value }.object(&FIELDS)?;
     let mut schemas = Schemas::standard().map_err(|e| whole(e.to_string()))?;
     extend(&mut schemas.user, &fields)?;
@@ -68,7 +68,7 @@ fn name(place: &FieldPlace<'_>) -> Read<String> {
     let name = place.text()?;
     let is_good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if name.is_empty() || name.len() > MAX_PROFILE_NAME_BYTES || !name.chars().all(is_good) {
-        return place.refuse(format!("has 1 to {MAX_PROFILE_NAME_BYTES} lower-case letters, digits and hyphens"));
+        return place.refuse(format!("must have 1 to {MAX_PROFILE_NAME_BYTES} lower-case letters, digits and hyphens"));
     }
     Ok(name.to_owned())
 }
@@ -76,9 +76,10 @@ fn name(place: &FieldPlace<'_>) -> Read<String> {
 fn credentials(place: &FieldPlace<'_>) -> Read<Vec<CredentialType>> {
     let mut types = Vec::new();
     for item in place.items()? {
-        let credential_type = item.text()?.parse().or_else(|reason: String| item.refuse(reason))?;
+        let credential_type =
+            item.text()?.parse().or_else(|reason: String| item.refuse(format!("is unknown: {reason}")))?;
         if types.contains(&credential_type) {
-            return item.refuse(format!("{credential_type} is named twice"));
+            return item.refuse(format!("repeats {credential_type}; name it once"));
         }
         types.push(credential_type);
     }
@@ -112,7 +113,8 @@ fn schema(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Schema> {
     let id = fields.needed("id")?;
     let urn = id.text()?;
     if !is_urn(urn) {
-        return id.refuse("is not a URN of an extension, such as urn:example:params:scim:app:2.0:User (RFC 8141)");
+        return id
+            .refuse("is not a URN of an extension; write one such as urn:example:params:scim:app:2.0:User (RFC 8141)");
     }
     let is_below = |inner: &str, outer: &str| {
         inner.split_at_checked(outer.len()).is_some_and(|(start, rest)| {
@@ -121,7 +123,7 @@ fn schema(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Schema> {
     };
     let held = std::iter::once(&user.core).chain(&user.extensions).map(|schema| schema.id.as_str());
     if let Some(other) = held.chain(RESERVED).find(|other| is_below(urn, other) || is_below(other, urn)) {
-        return id.refuse(format!("{urn} overlaps {other}, which exists; choose another URN"));
+        return id.refuse(format!("overlaps {other}, which exists; choose another URN"));
     }
     fields.needed("name")?.text()?;
     fields.text_or("description", "")?;
@@ -132,7 +134,7 @@ fn schema(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Schema> {
 /// Where the schemas and messages of the RFCs are.
 const RESERVED: [&str; 2] = ["urn:ietf:params:scim:schemas:core:2.0", "urn:ietf:params:scim:api"];
 
-/// Of those characters that a path can have, too.
+/// Whether a text is a URN of characters that a path can have too.
 fn is_urn(text: &str) -> bool {
     let segments: Vec<&str> = text.split(':').collect();
     let is_good =
@@ -147,7 +149,7 @@ fn attributes(place: &FieldPlace<'_>, is_sub: bool) -> Read<Vec<Attribute>> {
     for item in place.items()? {
         let next = attribute(&item, is_sub)?;
         if attributes.iter().any(|held| held.name.eq_ignore_ascii_case(&next.name)) {
-            return item.below("name").refuse(format!("{} is defined twice", next.name));
+            return item.below("name").refuse(format!("repeats {}; define it once", next.name));
         }
         attributes.push(next);
     }
@@ -161,18 +163,21 @@ fn attribute(place: &FieldPlace<'_>, is_sub: bool) -> Read<Attribute> {
     let fields = place.object(&ATTRIBUTE_FIELDS)?;
     let name = fields.needed("name")?;
     if !is_name(name.text()?) {
-        return name.refuse("is not an attribute name (RFC 7643 section 2.1)");
+        return name
+            .refuse("is not an attribute name; use letters, digits, - and _ after a letter (RFC 7643 section 2.1)");
     }
     let kind = fields.needed("type")?;
     let is_complex = kind.word::<Type>()? == Type::Complex;
     if is_complex && is_sub {
-        return kind.refuse("a sub-attribute is not complex (RFC 7643 section 2.3.8)");
+        return kind.refuse("must not be complex in a sub-attribute (RFC 7643 section 2.3.8)");
     }
     let subs = fields.member("subAttributes");
     let sub_attributes = match (&subs, is_complex) {
         (Some(subs), true) => attributes(subs, true)?,
-        (None, true) => return kind.refuse("a complex attribute has subAttributes (RFC 7643 section 7)"),
-        (Some(subs), false) => return subs.refuse("only a complex attribute has some (RFC 7643 section 7)"),
+        (None, true) => return kind.refuse("is complex without subAttributes; define some (RFC 7643 section 7)"),
+        (Some(subs), false) => {
+            return subs.refuse("belongs to complex attributes alone; remove it (RFC 7643 section 7)");
+        }
         (None, false) => Vec::new(),
     };
     fields.text_or("description", "")?;
@@ -180,7 +185,7 @@ fn attribute(place: &FieldPlace<'_>, is_sub: bool) -> Read<Attribute> {
         fields.items(list)?.iter().try_for_each(|item| item.text().map(drop))?;
     }
     if fields.text_or("uniqueness", "none")? != "none" {
-        return fields.place("uniqueness").refuse("must be none: no attribute of an extension is kept unique");
+        return fields.place("uniqueness").refuse("must be none, as no attribute of an extension is kept unique");
     }
     Ok(Attribute {
         name: name.text()?.to_owned(),
@@ -228,7 +233,7 @@ fn paths(
 
 /// An attribute of users, or an extension as a whole.
 fn in_use(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<AttributePath> {
-    let path = AttributePath::parse(place.text()?).or_else(|e| place.refuse(format!("is no attribute path: {e}")))?;
+    let path = AttributePath::parse(place.text()?).or_else(|e| place.refuse(e.to_string()))?;
     let located = user.locate(&path);
     let is_known = match (&located.attribute, &located.extension) {
         (Some(attribute), _) => {
@@ -243,9 +248,11 @@ fn in_use(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<AttributePath> 
         (None, None) => false,
     };
     if !is_known {
-        return place.refuse(format!("no schema of this profile defines {path}"));
+        return place
+            .refuse(format!("names {path}, which no schema of this profile defines; define it, or correct the path"));
     }
-    check::check(&Filter::Present(path.clone()), user).or_else(|e| place.refuse(e.detail))?;
+    check::check(&Filter::Present(path.clone()), user)
+        .or_else(|e| place.refuse(format!("cannot be used: {}", e.detail)))?;
     Ok(path)
 }
 
@@ -257,7 +264,8 @@ fn required(fields: &Object<'_>, user: &ResourceSchema) -> Read<Vec<Required>> {
             Value::Object(_) => {
                 let fields = place.object(&["path", "unless"])?;
                 let unless = fields.needed("unless")?;
-                let filter = check::parse_for(unless.text()?, user).or_else(|e| unless.refuse(e.detail))?;
+                let filter = check::parse_for(unless.text()?, user)
+                    .or_else(|e| unless.refuse(format!("cannot be used: {}", e.detail)))?;
                 Required { unless: Some(filter), ..required_path(&fields.needed("path")?, user)? }
             }
             _ => required_path(&place, user)?,
@@ -277,16 +285,27 @@ fn required_path(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Required
     match user.locate(&path).attribute.and_then(|a| a.definition) {
         None => place.refuse("is an extension as a whole; name the attribute that every user must have"),
         Some(definition) if definition.mutability == Mutability::ReadOnly => {
-            place.refuse("is read-only: no client could give it a value")
+            place.refuse("is read-only, so no client can write it; remove it from the list")
         }
         Some(_) => Ok(Required { path, unless: None }),
     }
 }
 
-/// What serde says, without the place.
-fn reason(error: &serde_json::Error) -> String {
-    let said = error.to_string();
-    said.split(" at line ").next().unwrap_or(&said).to_owned()
+fn not_json(error: &serde_json::Error) -> String {
+    format!("is where this is not acceptable JSON: {}; correct it there", without_place(&error.to_string()))
+}
+
+/// serde ends with the words that it knows, as in "unknown variant `x`, expected one of `y`, `z`".
+fn no_such_word(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match without_place(&text).split_once(", expected ") {
+        Some((problem, known)) => format!("has an {problem}; use {known}"),
+        None => format!("is wrong: {}; correct it", without_place(&text)),
+    }
+}
+
+fn without_place(text: &str) -> &str {
+    text.split(" at line ").next().unwrap_or(text)
 }
 
 /// A value and where it is.
@@ -317,7 +336,7 @@ impl<'v> FieldPlace<'v> {
         match fields.keys().find(|name| !known.contains(&name.as_str())) {
             Some(name) => {
                 let excerpt: String = name.chars().take(64).collect();
-                object.place(&excerpt).refuse(format!("is unknown; known are {}", known.join(", ")))
+                object.place(&excerpt).refuse(format!("is unknown; use one of {}", known.join(", ")))
             }
             None => Ok(object),
         }
@@ -336,7 +355,7 @@ impl<'v> FieldPlace<'v> {
     /// One of the words of an enumeration. Read from text, as the schemas that ship are: a second way to read the same
     /// would be more code in the function's binary.
     fn word<T: DeserializeOwned>(&self) -> Read<T> {
-        serde_json::from_str(&self.value.to_string()).or_else(|e| self.refuse(reason(&e)))
+        serde_json::from_str(&self.value.to_string()).or_else(|e| self.refuse(no_such_word(&e)))
     }
 
     fn below(&self, name: &str) -> Self {
@@ -355,7 +374,7 @@ impl<'v> Object<'v> {
     }
 
     fn needed(&self, name: &str) -> Read<FieldPlace<'v>> {
-        self.member(name).map_or_else(|| self.place(name).refuse("is missing"), Ok)
+        self.member(name).map_or_else(|| self.place(name).refuse("is missing; add it"), Ok)
     }
 
     fn word<T: DeserializeOwned>(&self, name: &str, otherwise: T) -> Read<T> {

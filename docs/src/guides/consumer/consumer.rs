@@ -1,109 +1,63 @@
-use std::collections::{BTreeMap, BTreeSet};
-use std::env::var;
+use std::{env::var, error::Error, fs};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-type Failure = Box<dyn std::error::Error>;
-
-#[derive(Serialize, Deserialize)]
-struct State {
-    cursor: String,
-    users: BTreeMap<String, String>,
-    members: BTreeSet<String>,
-}
-
-/// None for a cursor that has expired.
-async fn get(path: &str) -> Result<Option<Value>, Failure> {
-    let https = hyper_rustls::HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build(https);
+fn get(path: &str) -> Result<Value, Box<dyn Error>> {
     let url = format!("{}/{}{path}", var("ROLLCALL_HOST")?, var("ROLLCALL_TENANT")?);
-    let request = http::Request::get(url).header("authorization", format!("Bearer {}", var("ROLLCALL_KEY")?));
-    let answer = client.request(request.body(Empty::new())?).await?;
-    let status = answer.status();
-    let body = answer.into_body().collect().await?.to_bytes();
-    match status.as_u16() {
-        200 => Ok(Some(serde_json::from_slice(&body)?)),
-        410 => Ok(None),
-        _ => Err(format!("{status}: {}", String::from_utf8_lossy(&body)).into()),
+    match ureq::get(url).header("authorization", format!("Bearer {}", var("ROLLCALL_KEY")?)).call() {
+        // The cursor has expired.
+        Err(ureq::Error::StatusCode(410)) => Ok(json!({"events": [{"type": "feed.reset"}]})),
+        answer => Ok(answer?.body_mut().read_json()?),
     }
 }
 
-async fn all(path: &str) -> Result<Vec<Value>, Failure> {
-    let (mut found, mut cursor) = (Vec::new(), Some(String::new()));
-    while let Some(next) = cursor {
-        let mut page = get(&format!("/scim/v2{path}?count=200&cursor={next}")).await?.unwrap_or_default();
-        found.extend(page["Resources"].as_array_mut().into_iter().flat_map(|some| some.drain(..)));
-        cursor = page["nextCursor"].as_str().map(str::to_owned);
-    }
-    Ok(found)
+fn all(path: &str, cursor: &str) -> Result<Vec<Value>, Box<dyn Error>> {
+    let page = get(&format!("/scim/v2{path}?count=200&cursor={cursor}"))?;
+    let rest = page["nextCursor"].as_str().map_or(Ok(Vec::new()), |next| all(path, next))?;
+    Ok(page["Resources"].as_array().into_iter().flatten().cloned().chain(rest).collect())
 }
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-async fn read_all() -> Result<State, Failure> {
+fn read_all() -> Result<Value, Box<dyn Error>> {
     // Before the state: what changes meanwhile comes again.
-    let cursor = text(&get("/events?cursor=now").await?.unwrap_or_default()["nextCursor"]);
-    let users = all("/Users").await?.into_iter().filter(|user| user["active"] != false);
-    let users = users.map(|user| (text(&user["id"]), text(&user["meta"]["version"]))).collect();
-    let pair = |row: Value| format!("{} {}", text(&row["group"]["value"]), text(&row["member"]["value"]));
-    let members = all("/GroupMembers").await?.into_iter().map(pair).collect();
-    Ok(State { cursor, users, members })
+    let cursor = get("/events?cursor=now")?["nextCursor"].take();
+    let users =
+        Value::from_iter(all("/Users", "")?.iter().map(|user| (text(&user["id"]), user["meta"]["version"].clone())));
+    let pair = |row: &Value| format!("{} {}", text(&row["group"]["value"]), text(&row["member"]["value"]));
+    Ok(
+        json!({"cursor": cursor, "users": users, "members": Value::from_iter(all("/GroupMembers", "")?.iter().map(pair))}),
+    )
 }
 
-async fn apply(state: &mut State, event: &Value) -> Result<(), Failure> {
-    let (kind, id, version) =
-        (text(&event["type"]), text(&event["resource"]["id"]), text(&event["resource"]["version"]));
-    let number = |version: &str| version.trim_matches(['W', '/', '"']).parse::<u64>().unwrap_or(0);
-    let member = event.get("user").unwrap_or(&event["memberGroup"]);
-    let pair = format!("{} {}", text(&event["group"]["id"]), text(&member["id"]));
-    match kind.as_str() {
-        "feed.reset" | "feed.gap" => *state = read_all().await?,
-        "group.member_added" => drop(state.members.insert(pair)),
-        "group.member_removed" => drop(state.members.remove(&pair)),
-        "user.deactivated" | "user.deleted" => {
-            println!("end the sessions and tokens of {id}");
-            state.users.remove(&id);
-        }
-        "user.created" | "user.updated" | "user.reactivated" => {
-            let is_newer = state.users.get(&id).is_none_or(|known| number(&version) > number(known));
-            is_newer.then(|| state.users.insert(id.clone(), version));
-        }
-        _ => {}
+fn apply(state: &mut Value, event: &Value) -> Result<(), Box<dyn Error>> {
+    let [kind, id, version] = [&event["type"], &event["resource"]["id"], &event["resource"]["version"]].map(text);
+    if kind == "feed.reset" || kind == "feed.gap" {
+        return read_all().map(|all| *state = all);
     }
-    if kind.ends_with(".deleted") {
-        state.members.retain(|pair| !pair.contains(&id));
+    matches!(&*kind, "user.deactivated" | "user.deleted").then(|| println!("end the sessions and tokens of {id}"));
+    let pair = json!(format!("{id} {}", text(&event.get("user").unwrap_or(&event["memberGroup"])["id"])));
+    let members = state["members"].as_array_mut().ok_or("state.json has no members")?;
+    members.retain(|one| *one != pair && !(kind.ends_with(".deleted") && text(one).contains(&id)));
+    members.extend((kind == "group.member_added").then_some(pair));
+    if kind.starts_with("user.") {
+        // What is older than the state was read with it; W/"10" is longer than W/"9".
+        let newest = [text(&state["users"][&id]), version].into_iter().max_by_key(|one| (one.len(), one.clone()));
+        state["users"][id] = json!(newest.filter(|_| kind != "user.deleted"));
     }
     Ok(())
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let (file, once) = ("state.json", var("ONCE").is_ok());
-    let mut state = match std::fs::read_to_string(file) {
-        Ok(text) => serde_json::from_str(&text)?,
-        Err(_) => read_all().await?,
-    };
-    loop {
-        let wait = if once { 0 } else { 20 };
-        let page = get(&format!("/events?cursor={}&wait={wait}", state.cursor)).await?;
-        match &page {
-            None => state = read_all().await?,
-            Some(page) => {
-                state.cursor = text(&page["nextCursor"]);
-                for event in page["events"].as_array().into_iter().flatten() {
-                    apply(&mut state, event).await?;
-                }
-            }
-        }
-        std::fs::write(file, serde_json::to_string(&state)?)?;
-        if once && page.is_some_and(|page| page["caughtUp"] == true) {
-            return Ok(());
-        }
+fn main() -> Result<(), Box<dyn Error>> {
+    let (mut page, wait) = (Value::Null, if var("ONCE").is_ok() { 0 } else { 20 });
+    let mut state = fs::read("state.json").map_or_else(|_| read_all(), |text| Ok(serde_json::from_slice(&text)?))?;
+    while wait > 0 || page["caughtUp"] != true {
+        page = get(&format!("/events?cursor={}&wait={wait}", text(&state["cursor"])))?;
+        state["cursor"] = page["nextCursor"].clone();
+        page["events"].as_array().into_iter().flatten().try_for_each(|event| apply(&mut state, event))?;
+        fs::write("state.json", state.to_string())?;
     }
+    Ok(())
 }

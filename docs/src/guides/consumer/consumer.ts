@@ -1,65 +1,46 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 
 type State = { cursor: string; users: Record<string, string>; members: string[] };
-type Resource = { id: string; version: string };
-type Event = { type: string; resource: Resource; group?: Resource; user?: Resource; memberGroup?: Resource };
-
 const { ROLLCALL_HOST: host, ROLLCALL_TENANT: tenant, ROLLCALL_KEY: key, ONCE: once } = process.env;
-const file = "state.json";
+const expired = { events: [{ type: "feed.reset", resource: { id: "" } }] };
 
 async function get(path: string, query: Record<string, string>): Promise<any> {
   const url = `${host}/${tenant}${path}?${new URLSearchParams(query)}`;
   const answer = await fetch(url, { headers: { authorization: `Bearer ${key}` } });
-  if (!answer.ok) throw Object.assign(new Error(await answer.text()), { status: answer.status });
+  if (answer.status === 410) return expired; // the cursor has expired
+  if (!answer.ok) throw new Error(await answer.text());
   return answer.json();
 }
 
-async function all(path: string): Promise<any[]> {
-  const found: any[] = [];
-  for (let cursor: string | undefined = ""; cursor !== undefined; ) {
-    const page: any = await get(`/scim/v2${path}`, { count: "200", cursor });
-    found.push(...page.Resources);
-    cursor = page.nextCursor;
-  }
-  return found;
+async function all(path: string, cursor = ""): Promise<any[]> {
+  const page = await get(`/scim/v2${path}`, { count: "200", cursor });
+  return page.Resources.concat(page.nextCursor ? await all(path, page.nextCursor) : []);
 }
 
 async function readAll(): Promise<State> {
-  const { nextCursor } = await get("/events", { cursor: "now" }); // before the state: what changes meanwhile comes again
-  const users = (await all("/Users")).filter((user) => user.active !== false);
+  const { nextCursor: cursor } = await get("/events", { cursor: "now" }); // before the state: what changes meanwhile comes again
+  const users = (await all("/Users")).map((user) => [user.id, user.meta.version]);
   const members = (await all("/GroupMembers")).map((row) => `${row.group.value} ${row.member.value}`);
-  return { cursor: nextCursor, users: Object.fromEntries(users.map((user) => [user.id, user.meta.version])), members };
+  return { cursor, users: Object.fromEntries(users), members };
 }
 
-async function apply(state: State, { type, resource, group, user, memberGroup }: Event): Promise<State> {
-  const members = new Set(state.members), users = { ...state.users };
-  const number = (version: string) => Number(version.slice(3, -1)); // W/"7"
+async function apply(state: State, { type, resource: { id, version }, user, memberGroup }: any): Promise<State> {
+  const users = { ...state.users }, pair = `${id} ${(user ?? memberGroup)?.id}`;
   if (type === "feed.reset" || type === "feed.gap") return readAll();
-  if (type.startsWith("group.member_")) {
-    const pair = `${group!.id} ${(user ?? memberGroup)!.id}`;
-    if (type.endsWith("added")) members.add(pair);
-    else members.delete(pair);
-  } else if (type === "user.deactivated" || type === "user.deleted") {
-    console.log("end the sessions and tokens of", resource.id);
-    delete users[resource.id];
-  } else if (type.startsWith("user.")) {
-    const known = users[resource.id];
-    if (!known || number(resource.version) > number(known)) users[resource.id] = resource.version;
-  }
-  const isLeft = (pair: string) => !type.endsWith(".deleted") || !pair.includes(resource.id);
-  return { ...state, users, members: [...members].filter(isLeft).sort() };
+  if (type === "user.deactivated" || type === "user.deleted") console.log("end the sessions and tokens of", id);
+  const number = (version?: string) => Number(version?.slice(3, -1) ?? 0); // W/"7"
+  if (type === "user.deleted") delete users[id];
+  else if (type.startsWith("user.") && number(version) > number(users[id])) users[id] = version;
+  const members = state.members.filter((one) => one !== pair && !(type.endsWith(".deleted") && one.includes(id)));
+  if (type === "group.member_added") members.push(pair);
+  return { ...state, users, members };
 }
 
-let state: State = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : await readAll();
+let state: State = existsSync("state.json") ? JSON.parse(readFileSync("state.json", "utf8")) : await readAll();
 for (let isDone = false; !isDone; ) {
-  try {
-    const page = await get("/events", { cursor: state.cursor, wait: once ? "0" : "20" });
-    state.cursor = page.nextCursor;
-    for (const event of page.events) state = await apply(state, event);
-    isDone = once !== undefined && page.caughtUp;
-  } catch (error: any) {
-    if (error.status !== 410) throw error; // the cursor has expired
-    state = await readAll();
-  }
-  writeFileSync(file, JSON.stringify(state));
+  const page = await get("/events", { cursor: state.cursor, wait: once ? "0" : "20" });
+  state.cursor = page.nextCursor;
+  for (const event of page.events) state = await apply(state, event);
+  writeFileSync("state.json", JSON.stringify(state));
+  isDone = once !== undefined && page.caughtUp === true;
 }

@@ -10,6 +10,7 @@ use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::change::{Event, EventType};
 use crate::store::model::notice::Notice;
+use crate::store::model::outbox::PendingNotice;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
@@ -46,13 +47,15 @@ impl Store {
         self.append(tenant, lane, &Event::of_feed(EventType::FeedGap, now), &[marker]).await.map(drop)
     }
 
-    /// Writes into a tenant's feed what somebody should look at, once; whether it is new.
+    /// Writes into a tenant's feed what somebody should look at, and into the outbox for who is to hear of it, once;
+    /// whether it is new.
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn write_notice(&self, tenant: &TenantName, notice: &Notice, now: Timestamp) -> Result<bool, StoreError> {
         let event = Event { kind: notice.event_type(), at: now, fields: notice.fields(tenant.as_str()) };
-        self.append(tenant, Lane::Users, &event, &[self.marker(tenant, &notice.marker(), now)]).await
+        let pending = PendingNotice::enqueue(tenant, notice, now);
+        self.append(tenant, Lane::Users, &event, &[self.marker(tenant, &notice.marker(), now), pending]).await
     }
 
     /// A row whose condition fails where the same was written before.

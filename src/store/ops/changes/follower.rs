@@ -27,10 +27,10 @@ pub struct FollowerPlace {
 /// Where the follower is in a shard.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardPlace {
-    /// The last record that was worked off; none before the first.
+    /// The last record that was processed; none before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Whether the shard has ended, and every record of it was worked off.
+    /// Whether the shard has ended, and every record of it was processed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_done: bool,
 }

@@ -6,15 +6,17 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join;
 
-use super::PrefetchedMembers;
 use super::member_batch::KnownMembers;
 use super::moves::{Moves, Pending, delete_row, leave_group};
+use super::{FIRST_ROWS, PrefetchedMembers};
 use crate::auth::Tenant;
 use crate::limits::{
-    MAX_MEMBER_CHANGES, MAX_REPLACE_ATTEMPTS, MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
+    MAX_COUNTED_MEMBER_PAGES, MAX_MEMBER_CHANGES, MAX_REPLACE_ATTEMPTS, MAX_TRANSACTION_ACTIONS,
+    MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
 };
 use crate::scim::membership::{Ids, MembershipChange};
 use crate::store::dynamo::dry_run;
+use crate::store::dynamo::page::total;
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError, group_key};
@@ -29,6 +31,7 @@ use crate::store::ops::groups::{self, Precondition};
 use crate::store::ops::idempotency::IdempotencyKey;
 use crate::store::rows::member_row;
 use crate::store::{Store, StoreError};
+use crate::tenant::ProtectionMode;
 
 /// A change of a group as one request asks for it.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +40,7 @@ pub struct GroupChange<'a> {
     pub old: &'a Group,
     /// Its next version.
     pub new: &'a Group,
-    /// What becomes of its members.
+    /// How its members change.
     pub members: &'a MembershipChange,
     /// Whether nothing may have changed since `old` was read.
     pub requires_version: bool,
@@ -317,6 +320,8 @@ impl Store {
         const FEW: usize = MAX_TRANSACTION_MEMBERS / 2;
         let id = group.id.as_str();
         let members = self.some_member_rows(tenant, &group.id).await?;
+        let loss = self.loss_of_all(tenant, author, (group, &members)).await?;
+        self.reserve(tenant, author, Protected::Group(&group.id), loss).await?;
         let mut writes = groups::end(tenant, group);
         let mut touched = BTreeSet::new();
         if members.len() <= FEW && group.batch.is_none() {
@@ -336,7 +341,26 @@ impl Store {
         }
         writes.extend(DeferredJob::of_group(tenant, author, id, left_in).enqueue());
         writes.push(deletion(tenant, author, id, group.record.version));
-        self.write_group(author, group, &writes, attempt).await
+        let written = self.write_group(author, group, &writes, attempt).await;
+        if matches!(written, Ok(()) | Err(GroupError::Store(_))) {
+            author.reservation.spend();
+        }
+        written
+    }
+
+    /// How many members lose their group with it; some of them were read.
+    async fn loss_of_all(
+        &self,
+        tenant: &Tenant,
+        author: &Author,
+        (group, some): (&Group, &Members),
+    ) -> Result<Loss, StoreError> {
+        let are_all = some.len() < usize::try_from(FIRST_ROWS).unwrap_or_default();
+        let count = match are_all || author.settings.protection.mode == ProtectionMode::Off {
+            true => some.len(),
+            false => total(&|| self.rows_query(tenant, &group.id), MAX_COUNTED_MEMBER_PAGES).await?,
+        };
+        Ok(Loss { count: i64::try_from(count).unwrap_or(i64::MAX), is_most: false })
     }
 
     /// The groups of a member. At the first attempt nobody asks whether they are there: they nearly always are.

@@ -413,7 +413,7 @@ impl Store {
         self.discard_rows(&job.tenant, &id, &job.request).await.map(|()| true)
     }
 
-    /// Takes every member out of a group that is gone.
+    /// Removes every member from a deleted group.
     pub(in crate::store) async fn release_members(&self, tenant: &Tenant, group: &GroupId) -> Result<(), StoreError> {
         let mut attempt = 0;
         loop {

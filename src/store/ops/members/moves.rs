@@ -24,14 +24,14 @@ pub(super) struct Pending<'a> {
     pub(super) members: &'a BatchMembers,
 }
 
-/// Who is to be a member of a group and who is not, as they were read.
+/// Who joins a group and who leaves it, as the store returned them.
 #[derive(Debug, Default)]
 pub(super) struct Moves {
     /// Who is to be a member.
     pub(super) join: Vec<Member>,
-    /// Who is not to be one.
+    /// Who leaves.
     pub(super) leave: Vec<Member>,
-    /// Those whose rows are left, though they are gone.
+    /// Deleted users whose rows are left.
     pub(super) dead: Ids,
 }
 
