@@ -24,7 +24,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
+.PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages browser consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus tenant-data local-invoke local-api bench soak takeover costs requirements clean
 
 help: ## List the targets
@@ -98,6 +98,10 @@ conformance: $(VENV)/done ## scim2-tester against rollcall serve
 pages: ## Walk through docs/src/apps/*.md as they are typed, against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	python3 tests/pages.py target/debug/rollcall
+
+browser: $(VENV)/done ## The page for administrators in Chromium, with axe-core; screenshots in build/screenshots
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	$(VENV)/bin/python tests/browser.py target/debug/rollcall build/screenshots
 
 consumers: ## The consumers of docs/src/guides/follow-changes.md, in Python, Rust and TypeScript, against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall --example consumer

@@ -23,6 +23,7 @@ mod fair_queue;
 mod history;
 mod hold;
 mod keys;
+mod link;
 mod listener;
 mod local_operator;
 mod log;
@@ -72,6 +73,9 @@ enum Command {
     /// Create, list, rotate and revoke the keys of a tenant
     #[command(subcommand)]
     Key(Box<keys::KeyCommand>),
+    /// Create a link that signs an administrator in to the page of a tenant, once
+    #[command(after_help = link::LINK_EXAMPLES)]
+    Link(Box<link::LinkOptions>),
     /// Create, activate and list automation users
     #[command(subcommand)]
     Automation(automation::AutomationCommand),
@@ -238,6 +242,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Tenant(command) => tenants::tenant(command).await,
         Command::Profile(command) => tenants::profile(&command),
         Command::Key(command) => keys::key(*command).await,
+        Command::Link(options) => link::run(*options).await,
         Command::Automation(command) => automation::run(command).await,
         Command::Hold(command) => hold::run(command).await,
         Command::Events(options) => events::events(*options).await,

@@ -593,3 +593,35 @@ pub const PURGE_ITEMS: i32 = 50;
 /// How long in milliseconds the worker pauses after them: some 400 items a second, less than half of a partition's 1,000
 /// write units with the time that the deletion takes.
 pub const PURGE_PAUSE_MS: u64 = 100;
+/// How long in seconds a link to the page works if nobody says: it is mailed, and read the next morning.
+pub const DEFAULT_LINK_SECONDS: i64 = 24 * 60 * 60;
+
+/// How long in seconds a link to the page may work: a week of holidays. Whoever finds it later finds it dead.
+pub const MAX_LINK_SECONDS: i64 = 7 * 24 * 60 * 60;
+
+/// How long in seconds a link to the page works at the least: the time of a redirect from your product.
+pub const MIN_LINK_SECONDS: i64 = 60;
+
+/// Longest name of a person for whom a link is created, in bytes: an e-mail address.
+pub const MAX_PERSON_BYTES: usize = 254;
+
+/// How long in seconds a session of the page may be idle before it ends: a meeting, and no night.
+pub const SESSION_IDLE_SECONDS: i64 = 60 * 60;
+
+/// How long in seconds a session of the page lasts at most: a working day.
+pub const SESSION_SECONDS: i64 = 8 * 60 * 60;
+
+/// How often in seconds the use of a session is written down: the idle time-out needs no more than minutes.
+pub const SESSION_SEEN_SECONDS: i64 = 5 * 60;
+
+/// Longest form that the page accepts in bytes: the secret of a link and a few fields.
+pub const MAX_FORM_BYTES: usize = 16 * 1024;
+
+/// Entries of the log on a page for administrators: what a screen shows, and one read.
+pub const PAGE_LOG_ENTRIES: usize = 25;
+
+/// Most refused requests that the overview counts: beyond it the page prints a plus sign.
+pub const MAX_COUNTED_REFUSALS: usize = 100;
+
+/// Most users or groups that a lookup on the page lists.
+pub const PAGE_MATCHES: usize = 10;

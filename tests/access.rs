@@ -77,6 +77,7 @@ async fn every_declared_access_is_needed() {
     Box::pin(crate::transfer::export_and_import()).await;
     Box::pin(crate::tenant_end::end_of_a_tenant()).await;
     Box::pin(drive_tenant_data(&harness)).await;
+    Box::pin(crate::pages::drive(&harness)).await;
     let events = all_events(&harness).await;
     let admin = harness.operator().await;
     let user = events.iter().find_map(|event| event["user"]["id"].as_str()).unwrap();
@@ -201,7 +202,8 @@ async fn drive_uses(harness: &Harness) {
             (record.used, record.scopes) = (None, Scope::ALL.to_vec());
         })
         .await;
-        let path = route.path.replace("{tenant}", "nobody").replace("{id}", "x").replace("{key}", "x");
+        let path =
+            route.path.replace("{tenant}", "nobody").replace("{id}", "x").replace("{key}", "x").replace("{link}", "x");
         let uri = format!("{}{}", route.base.patterns()[0].replace("{tenant}", "acme"), path.replace("{name}", "x"));
         let token = &tokens[usize::from(route.base == Base::Admin)];
         for header in [format!("Bearer {key}"), format!("Bearer {token}")] {

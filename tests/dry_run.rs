@@ -188,7 +188,7 @@ fn lasting_of_admin(mut body: Value) -> Value {
     fn strip(value: &mut Value) {
         value.as_array_mut().into_iter().flatten().for_each(strip);
         let Some(fields) = value.as_object_mut() else { return };
-        for name in ["id", "prefix", "secret", "created", "expires", "activated", "revoked", "until"] {
+        for name in ["id", "prefix", "secret", "created", "expires", "activated", "revoked", "until", "url"] {
             fields.remove(name);
         }
         fields.values_mut().for_each(strip);
@@ -236,6 +236,12 @@ fn requests_of_admin(name: &str, key: &str) -> Vec<(String, Value)> {
             ("/tenants/acme/hold".into(), json!({"action": "approve"})),
             ("/tenants/globex/hold".into(), json!({"action": "approve"})),
         ],
+        "admin.links.create" => vec![
+            ("/tenants/acme/links".into(), json!({"role": "view"})),
+            ("/tenants/nobody/links".into(), json!({})),
+            ("/tenants/acme/links".into(), json!({"role": "admin"})),
+        ],
+        "admin.links.revoke" => vec![("/tenants/acme/links/00000000000000".into(), Value::Null)],
         _ => Vec::new(),
     }
 }

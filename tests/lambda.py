@@ -130,7 +130,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         event = {
             "version": "2.0", "routeKey": "$default", "rawPath": urllib.parse.unquote(path), "rawQueryString": query,
-            "headers": {name.lower(): value for name, value in self.headers.items()},
+            "headers": {name.lower(): value for name, value in self.headers.items() if name.lower() != "cookie"},
+            "cookies": [cookie.strip() for cookie in self.headers.get("Cookie", "").split(";") if cookie.strip()],
             "requestContext": {
                 "accountId": "123456789012", "apiId": "api", "domainName": self.headers["Host"], "stage": "$default",
                 "http": {"method": self.command, "path": path, "protocol": "HTTP/1.1", "sourceIp": HOST, "userAgent": ""},
@@ -147,6 +148,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(answer.get("statusCode", 502))
         for name, value in answer.get("headers", {}).items():
             self.send_header(name, value)
+        for cookie in answer.get("cookies", []):
+            self.send_header("Set-Cookie", cookie)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)

@@ -35,6 +35,7 @@ mod log;
 mod notices;
 mod one_process;
 mod openapi;
+mod pages;
 mod paging;
 mod profiles;
 mod properties;

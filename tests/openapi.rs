@@ -20,7 +20,7 @@ fn the_file_is_what_the_command_prints() {
 #[test]
 fn every_route_is_an_operation_with_its_statuses() {
     let description = shipped();
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| route.base != Base::Pages) {
         let operation = &description["paths"][openapi::path(route)][route.method.as_str().to_ascii_lowercase()];
         assert_eq!(operation["operationId"], route.name);
         let documented: Vec<u16> =
@@ -91,7 +91,7 @@ fn every_operation_says_what_it_is_and_how_to_authenticate() {
     let schemes = description["components"]["securitySchemes"].as_object().unwrap();
     assert_eq!(schemes.keys().collect::<Vec<_>>(), ["bearer", "basic", "oauth"]);
     let tags: BTreeSet<_> = description["tags"].as_array().unwrap().iter().map(|tag| tag["name"].to_string()).collect();
-    for route in ROUTES {
+    for route in ROUTES.iter().filter(|route| route.base != Base::Pages) {
         let operation = &description["paths"][openapi::path(route)][route.method.as_str().to_ascii_lowercase()];
         let name = route.name;
         assert!(tags.contains(&operation["tags"][0].to_string()), "{name}");

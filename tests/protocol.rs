@@ -30,7 +30,7 @@ async fn head_is_get_without_the_body_wherever_get_is() {
         (format!("{BASE}/Users/{}", bob.replace('0', "1").replace('a', "b")), &tag),
     ];
     let (tenant, operators) = ([("authorization", authorization.as_str())], [("authorization", operator.as_str())]);
-    for route in ROUTES.iter().filter(|route| route.method == "GET") {
+    for route in ROUTES.iter().filter(|route| route.method == "GET" && route.base != Base::Pages) {
         for base in route.base.patterns() {
             let path = format!("{base}{}", route.path.trim_end_matches('/'));
             let path = path.replace("{tenant}", "acme").replace("{id}", &bob);

@@ -333,7 +333,7 @@ impl From<AdminError> for ScimError {
 /// Who asks for a change, for the log.
 pub(super) fn operator(context: &RequestContext<'_>, caller: &Principal) -> AdminAuthor {
     let key = (!caller.is_command_line()).then(|| caller.key().clone());
-    AdminAuthor { key, request: Some(context.request_id().to_owned()), at: context.now() }
+    AdminAuthor { key, request: Some(context.request_id().to_owned()), at: context.now(), page: caller.page().cloned() }
 }
 
 fn done(caller: &Principal, status: StatusCode, body: Value) -> Result<ScimResponse, ScimError> {

@@ -4,10 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 
 use futures_util::future::join;
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use http::{HeaderValue, Method};
 
 use super::context::RequestContext;
+use super::path::Base;
 use crate::app::App;
 use crate::auth::credential::{ConcurrentRead, CredentialLookup, Verification};
 use crate::auth::{Denial, KeyId, PresentedCredential, Principal, Rejection, Scope, Tenant};
@@ -53,7 +54,7 @@ impl<'a> RequestContext<'a> {
     async fn authorize(&self, read: ConcurrentRead<'_>) -> Result<Principal, ScimError> {
         if let Some(caller) = self.caller {
             self.trace.note_caller(caller.tenant().name(), caller.key(), "ok");
-            if !caller.has(self.route.scope) {
+            if !caller.has(self.route.scope) || !self.is_in_reach_of_page(caller) {
                 return Err(self.denial_response(Denial::Scope.into()));
             }
             self.ensure_resource_type_enabled(caller)?;
@@ -78,6 +79,21 @@ impl<'a> RequestContext<'a> {
         self.enforce_rate(&caller)?;
         self.ensure_resource_type_enabled(&caller)?;
         Ok(caller)
+    }
+
+    /// Whether a caller who uses the page may go on; others are checked by their scopes alone.
+    fn is_in_reach_of_page(&self, caller: &Principal) -> bool {
+        let named = match self.route.base {
+            Base::Admin => self.path_param("{tenant}"),
+            _ => self.target.tenant.as_str(),
+        };
+        let is_read = self.route.method == Method::GET;
+        caller.page().is_none_or(|page| page.may((caller.tenant().as_str(), named), is_read, self.route.name))
+    }
+
+    /// Notes who uses the page, or tried to, for the log.
+    pub(super) fn note_page_user(&self, tenant: &TenantName, id: &KeyId, state: &'static str) {
+        self.trace.note_caller(tenant, id, state);
     }
 
     /// As [`denial_response`](Self::denial_response), of a caller who has named that tenant and a key of it.

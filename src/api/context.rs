@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::{HOST, IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderName, Method, Request};
 use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
@@ -28,6 +29,10 @@ use crate::store::ops::idempotency::IdempotencyKey;
 
 /// draft-ietf-httpapi-idempotency-key-header.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Rows that one function serves: a stack holds 500 resources, and a function takes seven. What nobody must sign in for
+/// is in a function of its own.
+const FAMILIES: [&str; 3] = ["admin.links.*", "pages.public.*", "pages.inside.*"];
 
 /// The scheme and host that a request came to, put into its extensions by the binary that received it.
 #[derive(Debug, Clone)]
@@ -65,6 +70,12 @@ impl Route {
     /// Whether it answers a method.
     pub(super) fn answers(&self, method: &Method) -> bool {
         self.methods().any(|answered| answered == method)
+    }
+
+    /// The handler string of the function that serves it: its own name, or the family of rows that share one.
+    pub fn function(&self) -> &'static str {
+        let is_in = |family: &&&str| family.strip_suffix('*').is_some_and(|start| self.name.starts_with(start));
+        FAMILIES.iter().find(is_in).copied().unwrap_or(self.name)
     }
 
     /// The row's accesses, each once.
@@ -192,6 +203,12 @@ impl<'a> RequestContext<'a> {
     /// The tenant's base URL as the client knows it, such as `https://host/acme/scim/v2`.
     pub fn base_url(&self) -> String {
         format!("{}{}", self.origin(), self.target.base)
+    }
+
+    /// The path of the page, such as `/acme/manage`, whatever the client has put into the tenant's place.
+    pub(super) fn page_base(&self) -> String {
+        let tenant = utf8_percent_encode(&self.target.tenant, NON_ALPHANUMERIC).to_string().replace("%2D", "-");
+        format!("/{tenant}/manage")
     }
 
     /// Scheme and host as the client knows them.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, COOKIE, SET_COOKIE};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -23,6 +23,9 @@ pub struct HttpApiEvent {
     raw_query_string: String,
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// Each cookie, which the API takes out of the headers.
+    #[serde(default)]
+    cookies: Vec<String>,
     #[serde(default)]
     body: Option<String>,
     #[serde(default)]
@@ -49,6 +52,9 @@ struct Http {
 pub struct HttpApiResponse {
     status_code: u16,
     headers: BTreeMap<String, String>,
+    /// Each a header `Set-Cookie`: a map of headers holds one of a name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cookies: Vec<String>,
     body: String,
     is_base64_encoded: bool,
 }
@@ -99,6 +105,11 @@ impl HttpApiEvent {
                 request.headers_mut().insert(name, value);
             }
         }
+        if let Ok(cookies) = HeaderValue::try_from(self.cookies.join("; "))
+            && !cookies.is_empty()
+        {
+            request.headers_mut().insert(COOKIE, cookies);
+        }
         if let Some(host) = self.request_context.domain_name {
             request.extensions_mut().insert(Origin(format!("https://{host}")));
         }
@@ -111,11 +122,12 @@ impl From<Response<Bytes>> for HttpApiResponse {
         let (head, body) = response.into_parts();
         let text = |value: &HeaderValue| value.to_str().unwrap_or_default().to_owned();
         // API Gateway counts the bytes itself.
-        let kept = head.headers.iter().filter(|(name, _)| **name != CONTENT_LENGTH);
+        let kept = head.headers.iter().filter(|(name, _)| !matches!(**name, CONTENT_LENGTH | SET_COOKIE));
         // Bytes that are no text travel in base64, and API Gateway sends them as they were.
         let is_base64_encoded = head.headers.contains_key(CONTENT_ENCODING);
         let text_body = || String::from_utf8_lossy(&body).into_owned();
         Self {
+            cookies: head.headers.get_all(SET_COOKIE).iter().map(text).collect(),
             status_code: head.status.as_u16(),
             headers: kept.map(|(name, value)| (name.to_string(), text(value))).collect(),
             body: if is_base64_encoded { STANDARD.encode(&body) } else { text_body() },
@@ -147,6 +159,22 @@ mod tests {
                 "requestContext": {"http": {"method": "B A D"}}});
             request(event);
         }
+    }
+
+    #[test]
+    fn cookies_come_and_go_in_a_list_of_their_own() {
+        let read = request(json!({"rawPath": "/acme/manage/overview", "cookies": ["a=1", "b=2"],
+            "requestContext": {"http": {"method": "GET"}}}));
+        assert_eq!(read.headers()["cookie"], "a=1; b=2");
+        let mut response = Response::new(Bytes::new());
+        for cookie in ["a=1; Path=/", "b=2"] {
+            response.headers_mut().append("set-cookie", HeaderValue::from_static(cookie));
+        }
+        let answer = serde_json::to_value(HttpApiResponse::from(response)).unwrap();
+        assert_eq!(answer["cookies"], json!(["a=1; Path=/", "b=2"]));
+        assert!(answer["headers"].get("set-cookie").is_none());
+        let without = serde_json::to_value(HttpApiResponse::from(Response::new(Bytes::new()))).unwrap();
+        assert!(without.get("cookies").is_none(), "answers without cookies are what they were");
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub enum Base {
     WellKnown,
     /// `/admin/v1`: what operators do.
     Admin,
+    /// `/{tenant}/manage`: the page for administrators.
+    Pages,
     /// `/{tenant}/events`: the feed of what has happened.
     Events,
 }
@@ -28,6 +30,7 @@ impl Base {
             Self::OAuth => &["/{tenant}/oauth"],
             Self::WellKnown => &["/.well-known/oauth-authorization-server/{tenant}"],
             Self::Admin => &["/admin/v1"],
+            Self::Pages => &["/{tenant}/manage"],
             Self::Events => &["/{tenant}/events"],
         }
     }
@@ -59,6 +62,7 @@ impl RequestTarget {
             [first, name, tenant] if first == ".well-known" && name == "oauth-authorization-server" => {
                 (Base::WellKnown, tenant.as_str(), &[][..])
             }
+            [tenant, name, rest @ ..] if name == "manage" => (Base::Pages, tenant.as_str(), rest),
             [tenant, name] if name == "events" => (Base::Events, tenant.as_str(), &[][..]),
             [tenant, name, rest @ ..] if name == "oauth" => (Base::OAuth, tenant.as_str(), rest),
             [tenant, name, version, rest @ ..] if name == "scim" && version == "v2" => {

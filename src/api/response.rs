@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LINK, LOCATION,
-    PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName,
+    HeaderValue, LINK, LOCATION, PRAGMA, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::auth::{KeyId, Principal};
 use crate::scim::ScimError;
@@ -42,6 +42,8 @@ pub struct ScimResponse {
     next: Option<String>,
     /// How the tenant is protected against mass deprovisioning.
     protection: Option<ProtectionMode>,
+    /// Further headers, in place of the usual ones of their names.
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl ScimResponse {
@@ -59,7 +61,19 @@ impl ScimResponse {
     pub(super) fn plain(key: Option<KeyId>, status: StatusCode, body: Value) -> Self {
         let (media_type, location, etag, challenge) = (JSON, None, None, None);
         let (text, next, protection) = (None, None, None);
-        Self { key, status, media_type, location, etag, challenge, body: Some(body), text, next, protection }
+        Self {
+            key,
+            status,
+            media_type,
+            location,
+            etag,
+            challenge,
+            body: Some(body),
+            text,
+            next,
+            protection,
+            headers: Vec::new(),
+        }
     }
 
     /// An answer without one.
@@ -81,6 +95,32 @@ impl ScimResponse {
     /// With text of that media type instead of a body.
     pub(super) fn text(self, media_type: &'static str, text: String) -> Self {
         Self { text: Some((HeaderValue::from_static(media_type), text)), ..self }
+    }
+
+    /// With a header in place of the usual one of its name; a further one if it is a cookie.
+    pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// With the code and the detail of a refusal next to a text, for the log.
+    pub(super) fn reason(self, body: Value) -> Self {
+        Self { body: Some(body), ..self }
+    }
+
+    /// The same, refused for that error: for a page with what was wrong.
+    pub(super) fn refused_as(self, error: &ScimError) -> Self {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(self.status);
+        let body = json!({"error": error.code.as_str(), "error_description": error.detail});
+        Self { status, ..self }.reason(body)
+    }
+
+    /// To be saved as a file of that name.
+    pub(super) fn download(self, name: &str) -> Self {
+        match HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
+            Ok(value) => self.header(CONTENT_DISPOSITION, value),
+            Err(_) => self,
+        }
     }
 
     /// With a `Link` header to the next page (RFC 8288), if there is one.
@@ -136,6 +176,7 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str)
     set(X_CONTENT_TYPE_OPTIONS, Some("nosniff".to_owned()));
     // A client may keep what it read, if it asks with the `ETag` before it uses it; nobody else may.
     set(CACHE_CONTROL, Some("private, no-cache".to_owned()));
+    let mut further = Vec::new();
     let (status, media_type, body) = match outcome {
         Ok(reply) => {
             set(LOCATION, reply.location);
@@ -147,6 +188,7 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str)
             let has_secret = reply.media_type == JSON;
             set(CACHE_CONTROL, has_secret.then(|| "no-store".to_owned()));
             set(PRAGMA, has_secret.then(|| "no-cache".to_owned()));
+            further = reply.headers;
             let (media_type, body) = match reply.text {
                 Some((media_type, text)) => (media_type, Some(text)),
                 None => (reply.media_type, reply.body.map(|body| body.to_string())),
@@ -165,6 +207,12 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str)
         }
     };
     *response.status_mut() = status;
+    for (name, value) in further {
+        match name == SET_COOKIE {
+            true => drop(response.headers_mut().append(name, value)),
+            false => drop(response.headers_mut().insert(name, value)),
+        }
+    }
     if let Some(body) = body {
         response.headers_mut().insert(CONTENT_TYPE, media_type);
         *response.body_mut() = Bytes::from(body);

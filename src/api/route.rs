@@ -9,8 +9,8 @@ use http::Method;
 use super::context::Route;
 use super::path::Base;
 use super::{
-    admin, bulk, discovery, events, group_members, groups, history, hold, log, me, oauth, restore, search, tenant_data,
-    users,
+    admin, bulk, discovery, events, group_members, groups, history, hold, links, log, me, oauth, pages, restore, search,
+    tenant_data, users,
 };
 use crate::auth::Scope;
 
@@ -95,6 +95,14 @@ routes! {
     POST    Admin     "/tenants/{tenant}/count"                     "admin.count.post"      Admin [AUTHENTICATE COUNT_TENANT]  tenant_data::count;
     GET     Admin     "/tenants/{tenant}/verify"                    "admin.verify.get"      Admin [AUTHENTICATE VERIFY_TENANT] tenant_data::verify;
     POST    Admin     "/tenants/{tenant}/verify"                    "admin.verify.repair"   Admin [AUTHENTICATE VERIFY_TENANT REPAIR_TENANT] tenant_data::repair;
+    POST    Admin     "/tenants/{tenant}/links"                     "admin.links.create"    Admin [AUTHENTICATE CREATE_LINK CHECK_TOKENS]   links::create;
+    DELETE  Admin     "/tenants/{tenant}/links/{link}"              "admin.links.revoke"    Admin [AUTHENTICATE REVOKE_LINK CHECK_TOKENS]   links::revoke;
+    GET     Pages     "/"                     "pages.public.entry"   Read   []                                               pages::entry;
+    GET     Pages     "/assets/{name}"        "pages.public.asset"   Read   []                                               pages::asset;
+    POST    Pages     "/"                     "pages.public.session" Read   [SIGN_IN]                                        pages::session;
+    GET     Pages     "/{page}"               "pages.inside.view"    Read   [PAGE LIST_KEYS READ_HOLD READ_LOG FIND_RESOURCES] pages::view;
+    GET     Pages     "/operator/tenants"     "pages.inside.tenants" Read   [PAGE LIST_TENANTS]                              pages::list_tenants;
+    POST    Pages     "/{page}"               "pages.inside.change"  Read   [PAGE LIST_KEYS READ_HOLD CHANGE_BY_PAGE DECIDE_HOLD CREATE_LINK] pages::change;
 }
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.
@@ -170,7 +178,8 @@ mod tests {
     fn only_rows_that_make_keys_may_change_all_of_one() {
         for route in ROUTES.iter().filter(|route| route.permissions().contains(&TablePermission::KEYS_UPDATE)) {
             assert!(
-                route.base == Base::Admin && route.permissions().contains(&TablePermission::KEYS_PUT),
+                matches!(route.base, Base::Admin | Base::Pages)
+                    && route.permissions().contains(&TablePermission::KEYS_PUT),
                 "{}",
                 route.name
             );
@@ -182,8 +191,11 @@ mod tests {
         for route in ROUTES {
             let permissions = route.permissions();
             let may = |table, action| permissions.iter().any(|it| (it.table, it.action) == (table, action));
-            assert!(!may(Table::Keys, "PutItem") || route.base == Base::Admin, "{}", route.name);
-            assert_eq!(may(Table::Tokens, "PutItem"), route.name == "oauth.token", "{}", route.name);
+            let is_admin = route.base == Base::Admin || route.name == "pages.inside.change";
+            assert!(!may(Table::Keys, "PutItem") || is_admin, "{}", route.name);
+            // The others store links and sessions there.
+            let writes = ["oauth.token", "admin.links.create", "pages.public.session", "pages.inside.change"];
+            assert_eq!(may(Table::Tokens, "PutItem"), writes.contains(&route.name), "{}", route.name);
         }
     }
 

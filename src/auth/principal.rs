@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::key::KeyId;
+use super::page::{PageAccess, SessionRecord};
 use super::record::KeyRecord;
 use super::scope::Scope;
 use super::seal::SealKey;
@@ -44,6 +45,7 @@ pub struct Principal {
     profile: Arc<Profile>,
     settings: Settings,
     refill: Option<i64>,
+    page: Option<PageAccess>,
 }
 
 impl Principal {
@@ -62,7 +64,17 @@ impl Principal {
         let seal = SealKey::of(&[0; 32]);
         let (scopes, settings) = (vec![Scope::Admin], Settings::default());
         let profile = Arc::new(profile);
-        Ok(Self { tenant: Tenant(name), key: id, scopes, automation: None, seal, profile, settings, refill: None })
+        Ok(Self {
+            tenant: Tenant(name),
+            key: id,
+            scopes,
+            automation: None,
+            seal,
+            profile,
+            settings,
+            refill: None,
+            page: None,
+        })
     }
 
     /// Whether it is an operator at the command line, who has no key.
@@ -73,7 +85,20 @@ impl Principal {
     pub(super) fn of(tenant: Tenant, record: KeyRecord, profile: Arc<Profile>) -> Self {
         let seal = record.credential.seal();
         let KeyRecord { id: key, scopes, automation, config, refill, .. } = record;
-        Self { tenant, key, scopes, automation, seal, profile, settings: config.settings, refill }
+        Self { tenant, key, scopes, automation, seal, profile, settings: config.settings, refill, page: None }
+    }
+
+    /// Whoever uses the page in a session: reads, and what its role may do by the admin API on its own tenant.
+    pub fn of_session(session: SessionRecord, settings: Settings, profile: Arc<Profile>) -> Self {
+        let SessionRecord { tenant, id: key, hash, access, .. } = session;
+        let (seal, scopes) = (SealKey::of(&hash), vec![Scope::Read, Scope::Admin]);
+        let (tenant, page) = (Tenant(tenant), Some(access));
+        Self { tenant, key, scopes, automation: None, seal, profile, settings, refill: None, page }
+    }
+
+    /// What the caller may do, if it uses the page.
+    pub fn page(&self) -> Option<&PageAccess> {
+        self.page.as_ref()
     }
 
     /// The tenant whose data the caller may touch.

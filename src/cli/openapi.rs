@@ -103,7 +103,8 @@ fn security(scopes: &[&str]) -> Value {
 /// The rows of the table by path, in the table's order.
 fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
-    for route in ROUTES {
+    // The page is for people.
+    for route in ROUTES.iter().filter(|route| route.base != Base::Pages) {
         let is_scim = route.base == Base::Scim;
         let path = path(route);
         let shared = if is_scim { parameters::of_path(&path) } else { non_scim::of_path(&path) };

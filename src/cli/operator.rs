@@ -71,6 +71,11 @@ pub(super) enum OperatorClient {
 }
 
 impl OperatorOptions {
+    /// Whether it opens tables that are on no disk of this machine.
+    pub(super) fn opens_remote_tables(&self) -> bool {
+        self.url.is_none() && self.store.is_remote()
+    }
+
     /// Finds the way.
     pub(super) async fn open(self) -> Result<OperatorClient, String> {
         let Some(url) = self.url else {

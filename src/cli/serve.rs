@@ -10,6 +10,7 @@ use clap::Args;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::Authority;
 use http::{Request, Response, StatusCode, Version};
+use jiff::SignedDuration;
 
 use super::data_folder::{self, RunningServer};
 use super::fair_queue::FairQueue;
@@ -18,8 +19,8 @@ use crate::admin::keys::{Expiry, NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
 use crate::app::{App, Clock};
-use crate::auth::Scope;
-use crate::limits::{LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES, MAX_TENANT_BYTES};
+use crate::auth::{LinkRecord, PageAccess, PageRole, PageSecret, PageSecretKind, Scope};
+use crate::limits::{DEFAULT_LINK_SECONDS, LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES, MAX_TENANT_BYTES};
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::Store;
 use crate::store::dynamo::client;
@@ -215,16 +216,39 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
         let tenant_url = format!("{url}/{DEMO}/scim/v2");
         println!("Tenant URL: {tenant_url}");
         println!("Secret token: {token}");
+        print_link(store, url, &DEMO.parse().map_err(|e: crate::tenant::BadTenantName| e.to_string())?).await?;
         println!("Try it: curl -H 'Authorization: Bearer {token}' '{tenant_url}/Users'");
         return Ok(());
     }
-    for tenant in all {
-        let profile = tenants::profile_of(store, &tenant).await.map_err(|e| e.to_string())?;
+    for tenant in &all {
+        let profile = tenants::profile_of(store, tenant).await.map_err(|e| e.to_string())?;
         println!("Tenant URL: {url}{}", profile.base_path(tenant.name.as_str()));
+    }
+    if let (Some(tenant), false) = (all.iter().find(|tenant| tenant.name.as_str() == DEMO), is_remote) {
+        print_link(store, url, &tenant.name).await?;
     }
     println!(
         "A secret token is shown once, when it is made. Make another: rollcall key create {DEMO} --description TEXT"
     );
+    Ok(())
+}
+
+/// Prints a link to the page of the tenant that everybody tries first.
+async fn print_link(store: &Store, url: &str, tenant: &TenantName) -> Result<(), String> {
+    let secret = PageSecret::mint(PageSecretKind::Link).map_err(|e| e.to_string())?;
+    let now = Clock::System.now();
+    let link = LinkRecord {
+        tenant: tenant.clone(),
+        id: secret.id().clone(),
+        hash: secret.hash(),
+        access: PageAccess { role: PageRole::Operate, is_operator: true, person: None },
+        created: now,
+        expires: now + SignedDuration::from_secs(DEFAULT_LINK_SECONDS),
+        used: None,
+        revoked: None,
+    };
+    store.add_link(&link, now).await.map_err(|e| e.to_string())?;
+    println!("Page for administrators: {url}/{tenant}/manage#{}", secret.reveal());
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::api::route::FALLBACK;
 use crate::api::{Base, ROUTES, Route};
 use crate::limits::{ADMIN_REQUESTS_PER_SECOND, STREAM_SECONDS, TOKEN_REQUESTS_PER_SECOND};
-use crate::store::dynamo::tables::{AccessList, Table, TablePermission};
+use crate::store::dynamo::tables::{Table, TablePermission};
 use crate::worker;
 
 /// The line before the generated block.
@@ -54,20 +54,14 @@ fn concurrency(route: &Route) -> &'static str {
 /// The block between the two lines.
 pub fn functions() -> String {
     let mut yaml = String::new();
-    for route in ROUTES {
-        let mut events = String::new();
-        for (version, base) in ["V2", "V1"].into_iter().zip(route.base.patterns()) {
-            for method in route.methods() {
-                let _ = write!(
-                    events,
-                    "        {}:\n          Type: HttpApi\n          Properties: {{ApiId: !Ref Api, Method: {method}, Path: \"{base}{}\"}}\n",
-                    if *method == route.method { version.to_owned() } else { format!("{version}Head") },
-                    route.path.trim_end_matches('/')
-                );
-            }
-        }
-        function(&mut yaml, route.name, concurrency(route), &events);
-        role(&mut yaml, route.name, &statements(route.access));
+    for name in names() {
+        let rows: Vec<_> = ROUTES.iter().filter(|route| route.function() == name).collect();
+        let events: String = rows.iter().enumerate().map(|(index, route)| events(index, route)).collect();
+        let access: Vec<_> = rows.iter().flat_map(|route| route.access).copied().collect();
+        // Rows of one function are of one kind.
+        let settings = rows.first().map_or("", |route| concurrency(route));
+        function(&mut yaml, name, settings, &events);
+        role(&mut yaml, name, &statements(&access));
     }
     let feed = feed_mapping("Users", Table::Users) + &feed_mapping("Groups", Table::Groups);
     let events = format!("{feed}{WORKER_LOST}{WORKER_SCHEDULES}");
@@ -80,13 +74,37 @@ pub fn functions() -> String {
     yaml
 }
 
+/// The functions of the routes, in the order of the table.
+fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = ROUTES.iter().map(Route::function).collect();
+    names.dedup();
+    names
+}
+
+/// What calls the function of a row. The page needs no HEAD: browsers send none.
+fn events(index: usize, route: &Route) -> String {
+    let mut events = String::new();
+    let row = if index == 0 { String::new() } else { format!("Row{index}") };
+    for (version, base) in ["V2", "V1"].into_iter().zip(route.base.patterns()) {
+        for method in route.methods().filter(|method| route.base != Base::Pages || **method == route.method) {
+            let _ = write!(
+                events,
+                "        {row}{}:\n          Type: HttpApi\n          Properties: {{ApiId: !Ref Api, Method: {method}, Path: \"{base}{}\"}}\n",
+                if *method == route.method { version.to_owned() } else { format!("{version}Head") },
+                route.path.trim_end_matches('/')
+            );
+        }
+    }
+    events
+}
+
 /// Most functions of one alarm: CloudWatch's limit for the metrics of an expression.
 const FUNCTIONS_AN_ALARM: usize = 10;
 
 /// Alarms on functions that do not answer at all: a binary that does not start, a crash, a time-out. Those report nothing
 /// of themselves.
 fn error_alarms() -> String {
-    let names: Vec<_> = ROUTES.iter().map(|route| route.name).chain([worker::HANDLER, FALLBACK]).collect();
+    let names: Vec<_> = names().into_iter().chain([worker::HANDLER, FALLBACK]).collect();
     let mut yaml = String::new();
     for (index, some) in names.chunks(FUNCTIONS_AN_ALARM).enumerate() {
         let _ = write!(
@@ -228,7 +246,7 @@ pub fn renewed(template: &str) -> Result<String, String> {
 
 fn function(yaml: &mut String, name: &str, settings: &str, events: &str) {
     let id = logical_id(name);
-    let kebab = name.replace('.', "-");
+    let kebab = name.trim_end_matches(".*").replace('.', "-");
     let _ = write!(
         yaml,
         "  {id}:
@@ -276,18 +294,18 @@ fn role(yaml: &mut String, name: &str, statements: &str) {
     );
 }
 
-/// `users.get` is `UsersGet`.
+/// `users.get` is `UsersGet`, and a family is called so without its star.
 fn logical_id(name: &str) -> String {
     let capitalised = |word: &str| {
         let mut chars = word.chars();
         chars.next().map_or(String::new(), |first| first.to_ascii_uppercase().to_string() + chars.as_str())
     };
-    name.split('.').map(capitalised).collect()
+    name.trim_end_matches(".*").split('.').map(capitalised).collect()
 }
 
 /// One statement a table or index, with the actions that the row declares on it, and one of its own for an action that
 /// is bound to some attributes or to one lane of every tenant.
-fn statements(access: AccessList) -> String {
+fn statements(access: &[&[TablePermission]]) -> String {
     let mut resources = BTreeMap::<_, Vec<&str>>::new();
     for TablePermission { table, action, index, attributes, lane } in
         access.iter().copied().flatten().collect::<BTreeSet<_>>()

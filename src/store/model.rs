@@ -17,6 +17,7 @@ pub(super) mod member_batch;
 pub(super) mod member_item;
 pub mod notice;
 pub mod outbox;
+pub(super) mod page;
 pub mod record;
 pub mod refusal;
 pub mod restore;

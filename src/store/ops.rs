@@ -13,6 +13,7 @@ mod keys;
 pub mod log;
 pub mod members;
 mod outbox;
+mod pages;
 mod purge;
 mod rate;
 pub mod restore;

@@ -262,3 +262,42 @@ pub(super) const IMPORT_TENANT: &[P] = &[
 
 /// A tenant's record.
 pub(super) const RAISE_FORMAT: &[P] = &[P::KEYS_PUT];
+/// A new link to the page, next to the access tokens: it is no key.
+pub(super) const CREATE_LINK: &[P] = &[P::TOKENS_PUT, P::CHANGES_PUT_ADMIN_ACTION];
+
+/// The conditions of a dry run on links.
+pub(super) const CHECK_TOKENS: &[P] = &[P::TOKENS_CHECK];
+
+/// The end of a link that nobody has used.
+pub(super) const REVOKE_LINK: &[P] = &[P::TOKENS_REVOKE_LINK, P::CHANGES_PUT_ADMIN_ACTION];
+
+/// A link, and the session that it begins; the end of a session. Who signs in needs no key, and the role of that function
+/// must write none, nor change an access token.
+pub(super) const SIGN_IN: &[P] = &[
+    P::KEYS_GET,
+    P::TOKENS_GET,
+    P::TOKENS_PUT,
+    P::TOKENS_UPDATE_SESSION,
+    P::CHANGES_PUT_ADMIN_ACTION,
+    P::CHANGES_PUT_REFUSAL,
+];
+
+/// Every page of a session: the session, its tenant, when the session was last used, and that a request was refused.
+pub(super) const PAGE: &[P] = &[P::TOKENS_GET, P::TOKENS_UPDATE_SEEN, P::KEYS_GET, P::CHANGES_PUT_REFUSAL];
+
+/// Users and groups by a name, an address or an id, and how many there are.
+pub(super) const FIND_RESOURCES: &[P] = &[
+    P::USERS_GET,
+    P::USERS_BY_ID,
+    P::USERS_BY_EXTERNAL_ID,
+    P::USERS_BY_EMAIL,
+    P::GROUPS_GET,
+    P::GROUPS_BATCH_GET,
+    P::GROUPS_BY_NAME,
+    P::GROUPS_BY_EXTERNAL_ID,
+    P::LINKS_GET,
+    P::LINKS_QUERY,
+];
+
+/// What the forms of the page change, by the admin API: keys, automation users and settings.
+pub(super) const CHANGE_BY_PAGE: &[P] = &[P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_CHECK];

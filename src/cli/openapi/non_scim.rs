@@ -195,6 +195,24 @@ const PLAIN: &[NonScimOperation] = &[
         refusals: &[400, 404],
     },
     NonScimOperation {
+        route: "admin.links.create",
+        description: "The link works once. Its secret stands after the sign `#`, which browsers send to no server.",
+        tag: "Admin",
+        summary: "Create a link that signs an administrator in to the page of a tenant",
+        body: Some((JSON, "LinkRequest")),
+        success: (201, Some("Link")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.links.revoke",
+        description: "A session that a link has begun goes on until it ends.",
+        tag: "Admin",
+        summary: "Revoke a link that nobody has used",
+        body: None,
+        success: (204, None),
+        refusals: &[404],
+    },
+    NonScimOperation {
         route: "events.list",
         description: "The page ends with a cursor, also where nothing is left: what comes later follows it.",
         tag: "Events",
@@ -366,7 +384,7 @@ pub(super) fn operation(route: &Route) -> Value {
         operation.insert("parameters".to_owned(), parameters);
     }
     if let Some((media_type, schema)) = plain.body {
-        let is_required = route.name != "admin.keys.rotate";
+        let is_required = !matches!(route.name, "admin.keys.rotate" | "admin.links.create");
         let body = json!({"required": is_required, "content": {media_type: {"schema": reference(schema)}}});
         operation.insert("requestBody".to_owned(), body);
     }

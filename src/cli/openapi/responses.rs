@@ -15,6 +15,7 @@ const OF_ALL: &[u16] = &[308, 401, 403, 413, 415, 429, 500, 503];
 pub fn statuses(route: &Route) -> Vec<u16> {
     let mut statuses = OF_ALL.to_vec();
     match route.base {
+        Base::Pages => statuses.extend([200, 303, 400, 404, 409]),
         Base::Scim => statuses.extend(own(route, &OperationTarget::of(route.path))),
         _ => statuses.extend(non_scim::statuses(route)),
     }
@@ -59,7 +60,12 @@ pub(super) fn of(route: &Route, place: &OperationTarget) -> Map<String, Value> {
 
 /// The answers that are the same for all operations, by status.
 pub(super) fn errors() -> Map<String, Value> {
-    let all: BTreeSet<u16> = ROUTES.iter().flat_map(statuses).filter(|status| is_error(*status)).collect();
+    let all: BTreeSet<u16> = ROUTES
+        .iter()
+        .filter(|route| route.base != Base::Pages)
+        .flat_map(statuses)
+        .filter(|status| is_error(*status))
+        .collect();
     all.into_iter().map(|status| (status.to_string(), error(status))).collect()
 }
 

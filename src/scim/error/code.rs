@@ -66,6 +66,8 @@ codes! {
     UrlNotEncoded "url-not-encoded" 400 None, "The URL holds a character that must be percent-encoded.", "Encode the query; with curl, use `--data-urlencode`.";
     NoHost "no-host" 400 None, "The request has no header `Host`, or several.", "Send one `Host`.";
     Unauthorized "unauthorized" 401 None, "The credentials are missing, wrong, expired, revoked or of another tenant.", "Paste the secret token of this tenant again.";
+    LinkRefused "link-refused" 401 None, "A link to the page was used, has expired or was revoked.", "Create a new link: `rollcall link TENANT`.";
+    ForeignForm "foreign-form" 403 None, "A form came from another site, or of another session.", "Open the page again and repeat.";
     ScopeMissing "scope-missing" 403 None, "The key lacks the scope that the route needs.", "Create a key with that scope.";
     FilterNotAllowed "filter-not-allowed" 403 None, "A discovery document was filtered.", "Leave `filter` out.";
     NotFound "not-found" 404 None, "No such resource.", "Search for the resource; it may be deleted.";

@@ -200,6 +200,10 @@ const fn put_of_changes(lane: &'static str) -> TablePermission {
     TablePermission { lane: Some(lane), ..TablePermission::CHANGES_PUT }
 }
 
+const fn update_of_tokens(attributes: &'static [&'static str]) -> TablePermission {
+    TablePermission { attributes: Some(attributes), ..TablePermission::TOKENS_UPDATE }
+}
+
 const fn update_of_keys(attributes: &'static [&'static str]) -> TablePermission {
     TablePermission { attributes: Some(attributes), ..TablePermission::KEYS_UPDATE }
 }
@@ -224,6 +228,11 @@ impl TablePermission {
     pub const USERS_BATCH_WRITE: Self = access(Table::Users, "BatchWriteItem", None);
     pub const GROUPS_BATCH_WRITE: Self = access(Table::Groups, "BatchWriteItem", None);
     pub const LINKS_BATCH_WRITE: Self = access(Table::Links, "BatchWriteItem", None);
+    pub const TOKENS_CHECK: Self = access(Table::Tokens, "ConditionCheckItem", None);
+    pub const TOKENS_UPDATE_SEEN: Self = update_of_tokens(&["tenant", "tokenId", "seen"]);
+    pub const TOKENS_UPDATE_SESSION: Self =
+        update_of_tokens(&["tenant", "tokenId", "seen", "used", "ended", "revoked"]);
+    pub const TOKENS_REVOKE_LINK: Self = update_of_tokens(&["tenant", "tokenId", "used", "revoked"]);
     pub const USERS_GET: Self = access(Table::Users, "GetItem", None);
     pub const USERS_BATCH_GET: Self = access(Table::Users, "BatchGetItem", None);
     pub const USERS_PUT: Self = access(Table::Users, "PutItem", None);

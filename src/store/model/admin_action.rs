@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::auth::{KeyId, KeyRecord};
+use crate::auth::{KeyId, KeyRecord, PageAccess};
 use crate::scim::resource::date_time;
 use crate::tenant::{NoticeSettings, TenantConfig};
 
@@ -17,12 +17,14 @@ pub struct AdminAuthor {
     pub request: Option<String>,
     /// When.
     pub at: Timestamp,
+    /// What the session may do, for who uses the page: the key is the session then.
+    pub page: Option<PageAccess>,
 }
 
 impl From<Timestamp> for AdminAuthor {
     /// Who holds the tables themselves, at that time.
     fn from(at: Timestamp) -> Self {
-        Self { key: None, request: None, at }
+        Self { key: None, request: None, at, page: None }
     }
 }
 
@@ -69,6 +71,10 @@ admin_action_types! {
     KeyCreated "key.created" "Key" "A key was created.";
     KeyRotated "key.rotated" "Key" "A key got a successor, and an end. The creation of the successor is an entry of its own.";
     KeyRevoked "key.revoked" "Key" "A key was revoked.";
+    LinkCreated "link.created" "Link" "A link to the page was created.";
+    LinkRevoked "link.revoked" "Link" "A link to the page was revoked before anybody used it.";
+    SessionBegun "session.begun" "Session" "Somebody signed in to the page with a link.";
+    SessionEnded "session.ended" "Session" "Somebody signed out of the page.";
     AutomationUserCreated "automation-user.created" "AutomationUser" "An automation user was created.";
     AutomationUserActivated "automation-user.activated" "AutomationUser" "An automation user was activated, and with it the keys that waited for it.";
 }
@@ -87,9 +93,13 @@ pub(in crate::store) struct AdminAction<'a> {
 impl AdminAction<'_> {
     /// The entry of the log.
     pub(in crate::store) fn entry(&self, id: &str, by: &AdminAuthor) -> Value {
-        let actor = match &by.key {
-            Some(key) => json!({"key": key.as_str()}),
-            None => json!({"client": "command-line"}),
+        let actor = match (&by.key, &by.page) {
+            (Some(session), Some(PageAccess { person: Some(person), .. })) => {
+                json!({"key": session.as_str(), "client": "page", "person": person})
+            }
+            (Some(session), Some(_)) => json!({"key": session.as_str(), "client": "page"}),
+            (Some(key), None) => json!({"key": key.as_str()}),
+            (None, _) => json!({"client": "command-line"}),
         };
         let there = |value: &Value| (!value.is_null()).then(|| value.clone());
         let fields = [

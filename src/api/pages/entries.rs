@@ -1,0 +1,149 @@
+//! Entries of the log, as the page prints them.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::catalogue::Catalogue;
+use super::frame::{PageTime, items, text};
+
+/// One entry.
+pub(super) struct LogLine {
+    pub(super) at: String,
+    pub(super) time: String,
+    /// By which the style sheet knows refusals.
+    pub(super) class: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) what: String,
+    pub(super) subject: Option<String>,
+    pub(super) detail: Option<String>,
+    pub(super) remedy: Option<String>,
+    pub(super) status: Option<String>,
+    pub(super) actor: Option<String>,
+    pub(super) rules: Option<String>,
+    pub(super) request: Option<String>,
+    pub(super) differences: Vec<AttributeChange>,
+}
+
+/// An attribute before and after.
+pub(super) struct AttributeChange {
+    pub(super) attribute: String,
+    pub(super) before: String,
+    pub(super) after: String,
+}
+
+/// The entries of an answer of the log.
+pub(super) fn lines(page: &Value, t: &'static Catalogue) -> Vec<LogLine> {
+    items(page, "entries").iter().map(|entry| line(entry, t)).collect()
+}
+
+fn line(entry: &Value, t: &'static Catalogue) -> LogLine {
+    let filled = |pointer: &str| Some(text(entry, pointer)).filter(|text| !text.is_empty()).map(str::to_owned);
+    let (class, kind) = match text(entry, "/kind") {
+        "refusal" => ("refusal", t.kind_refusal),
+        "admin" => ("admin", t.kind_admin),
+        _ => ("change", t.kind_change),
+    };
+    let time = PageTime::of(entry.get("timestamp"));
+    let (at, time) = time.map(|time| (time.at, time.text)).unwrap_or_default();
+    let what = filled("/type").or_else(|| filled("/code")).or_else(|| filled("/route")).unwrap_or_default();
+    let status = entry.get("status").map(|status| format!("{status} {}", text(entry, "/method")));
+    let rules = items(entry, "rules").iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    LogLine {
+        at,
+        time,
+        class,
+        kind,
+        what,
+        subject: subject(entry),
+        detail: filled("/detail"),
+        remedy: filled("/remedy"),
+        status,
+        actor: actor(entry),
+        rules: Some(rules).filter(|rules| !rules.is_empty()),
+        request: filled("/request"),
+        differences: differences(entry),
+    }
+}
+
+/// To whom or what it happened, by the names that people know.
+fn subject(entry: &Value) -> Option<String> {
+    let first = |pointers: &[&str]| {
+        let mut texts = pointers.iter().map(|pointer| text(entry, pointer));
+        texts.find(|text| !text.is_empty())
+    };
+    let resource = first(&["/resource/userName", "/resource/displayName", "/resource/id", "/target"]);
+    let group = first(&["/group/displayName", "/group/id"]);
+    let member = first(&["/user/userName", "/memberGroup/displayName", "/user/id", "/memberGroup/id"]);
+    match (resource, member, group) {
+        (_, Some(member), Some(group)) => Some(format!("{member} – {group}")),
+        (Some(resource), Some(member), None) => Some(format!("{member} – {resource}")),
+        (Some(resource), None, _) => Some(resource.to_owned()),
+        (None, other, group) => other.or(group).map(str::to_owned),
+    }
+}
+
+fn actor(entry: &Value) -> Option<String> {
+    let fields = ["person", "description", "automationUser", "client", "keyState", "key"];
+    let known = fields.iter().map(|name| text(entry, &format!("/actor/{name}"))).filter(|text| !text.is_empty());
+    let known = known.collect::<Vec<_>>().join(" · ");
+    (!known.is_empty()).then_some(known)
+}
+
+/// The attributes of `before` and of what came after it, that differ.
+fn differences(entry: &Value) -> Vec<AttributeChange> {
+    let before = flat(entry.get("before"));
+    let after = flat(entry.get("after").or_else(|| entry.get("data")));
+    let names: BTreeSet<&String> = before.iter().chain(&after).map(|(name, _)| name).collect();
+    let find = |all: &[(String, String)], name: &str| {
+        all.iter().find(|(found, _)| found == name).map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let rows = names.into_iter().map(|name| AttributeChange {
+        attribute: name.clone(),
+        before: find(&before, name),
+        after: find(&after, name),
+    });
+    rows.filter(|row| row.before != row.after && row.attribute != "schemas").collect()
+}
+
+/// The values of an object, one a line, the names of objects in it with a full stop.
+fn flat(value: Option<&Value>) -> Vec<(String, String)> {
+    let Some(Value::Object(fields)) = value else { return Vec::new() };
+    let one = |(name, value): (&String, &Value)| match value {
+        Value::Object(inner) if inner.values().all(|value| !value.is_object()) => {
+            inner.iter().map(|(part, value)| (format!("{name}.{part}"), plain(value))).collect()
+        }
+        value => vec![(name.clone(), plain(value))],
+    };
+    fields.iter().flat_map(one).collect()
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::catalogue::Language;
+    use super::*;
+
+    #[test]
+    fn an_entry_names_who_what_and_the_difference() {
+        let t = Language::English.catalogue();
+        let entry = json!({"kind": "change", "type": "user.updated", "timestamp": "2027-01-31T12:00:00.123Z",
+            "resource": {"type": "User", "id": "1", "userName": "lela"}, "actor": {"key": "k", "client": "entra"},
+            "before": {"title": "Engineer", "name": {"familyName": "Block"}, "same": 1},
+            "data": {"title": null, "name": {"familyName": "Stone"}, "same": 1}});
+        let line = line(&entry, t);
+        assert_eq!((line.what.as_str(), line.subject.as_deref()), ("user.updated", Some("lela")));
+        assert_eq!((line.actor.as_deref(), line.time.as_str()), (Some("entra · k"), "2027-01-31 12:00 UTC"));
+        let rows: Vec<_> = line.differences.iter().map(|row| (&*row.attribute, &*row.before, &*row.after)).collect();
+        assert_eq!(rows, [("name.familyName", "Block", "Stone"), ("title", "Engineer", "")]);
+    }
+}

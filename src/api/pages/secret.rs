@@ -1,0 +1,69 @@
+//! A new key or link. The answer to the form is the one place where it stands.
+
+use askama::Template;
+use http::StatusCode;
+use serde_json::Value;
+
+use super::super::ScimResponse;
+use super::catalogue::fill;
+use super::frame::{Frame, Labelled, PageTime, TENANTS, text};
+use super::reply;
+use super::session::PageSession;
+use crate::scim::ScimError;
+
+#[derive(Template)]
+#[template(path = "secret.html")]
+struct SecretPage {
+    frame: Frame,
+    title: &'static str,
+    text: String,
+    values: Vec<Labelled>,
+    note: Option<String>,
+    saved: &'static str,
+    next: &'static str,
+}
+
+/// The answer to a new key.
+///
+/// # Errors
+/// 500.
+pub(super) fn render_key(session: &PageSession<'_>, key: &Value) -> Result<ScimResponse, ScimError> {
+    let t = session.t;
+    let mut values = vec![Labelled::copied(t.secret_field, text(key, "/secret"))];
+    // What goes into the fields next to the secret, by the type.
+    match text(key, "/type") {
+        "client" => values.insert(0, Labelled::copied("Client ID", text(key, "/id"))),
+        "basic" => values.insert(0, Labelled::copied(t.keys_automation, text(key, "/automation"))),
+        _ => {}
+    }
+    let is_waiting = text(key, "/state") == "waiting";
+    let page = SecretPage {
+        frame: Frame::new(session, "keys", None),
+        title: t.secret_title,
+        text: t.secret_text.to_owned(),
+        values,
+        note: is_waiting.then(|| t.secret_waiting.to_owned()),
+        saved: t.secret_saved,
+        next: if is_waiting { "automation" } else { "connect" },
+    };
+    reply::html(session.key(), StatusCode::OK, &page)
+}
+
+/// The answer to a new link.
+///
+/// # Errors
+/// 500.
+pub(super) fn render_link(session: &PageSession<'_>, link: &Value) -> Result<ScimResponse, ScimError> {
+    let t = session.t;
+    let expires = PageTime::of(link.get("expires")).map(|time| time.text).unwrap_or_default();
+    let page = SecretPage {
+        frame: Frame::new(session, TENANTS, None),
+        title: t.link_title,
+        text: fill(t.link_text, &[("expires", &expires)]),
+        values: vec![Labelled::copied(t.entry_field, text(link, "/url"))],
+        note: None,
+        saved: t.link_saved,
+        next: TENANTS,
+    };
+    reply::html(session.key(), StatusCode::OK, &page)
+}
