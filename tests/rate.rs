@@ -134,7 +134,7 @@ async fn what_passes_the_edge_by_finds_nothing_and_reads_nothing() {
     let app = App { edge: Some(EdgeSecret::parse(hash).unwrap()), ..(*harness.app).clone() };
     let harness = Harness { app: Arc::new(app), ..harness };
     budget.take();
-    for headers in [&[][..], &[("x-rollcall-edge", "abd")]] {
+    for headers in [&[][..], &[("x-rollcall-edge", "other")]] {
         assert_eq!(harness.send_with("GET", "/Users", None, headers).await.status, 404);
     }
     assert!(budget.take().calls.is_empty());
