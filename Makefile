@@ -185,7 +185,7 @@ bench: ## Time the local endpoint at 100,000 users and members
 	python3 tests/bench_groups.py target/release/rollcall
 	python3 tests/bench_keys.py target/release/rollcall
 	python3 tests/bench_large_change.py target/release/rollcall
-	-python3 tests/bench_fair.py target/release/rollcall
+	python3 tests/bench_fair.py target/release/rollcall
 
 soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group: no 5xx, no lost write, memory flat
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
