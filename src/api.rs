@@ -148,7 +148,7 @@ pub fn refusal(error: ScimError) -> Response<Bytes> {
     response(Err(error.into()), &uuid_text())
 }
 
-/// Nothing tells who has found the API's own host that there is something.
+/// Whoever has found the API's own host learns nothing there.
 fn not_through_the_edge() -> ScimError {
     ScimError::new(ErrorCode::NoEndpoint, "there is no such endpoint; use the Tenant URL that you were given")
 }

@@ -133,12 +133,15 @@ async fn what_passes_the_edge_by_finds_nothing_and_reads_nothing() {
     let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let app = App { edge: Some(EdgeSecret::parse(hash).unwrap()), ..(*harness.app).clone() };
     let harness = Harness { app: Arc::new(app), ..harness };
+    let through = ("x-rollcall-edge", "abc");
+    let reply = harness.send_with("POST", "/Users", json!({"userName": "bob"}), &[through]).await;
+    let path = format!("/Users/{}", reply.body["id"].as_str().unwrap());
     budget.take();
-    for headers in [&[][..], &[("x-rollcall-edge", "abd")]] {
-        assert_eq!(harness.send_with("GET", "/Users", None, headers).await.status, 404);
+    for headers in [&[][..], &[("x-rollcall-edge", "other")]] {
+        assert_eq!(harness.send_with("GET", &path, None, headers).await.status, 404);
     }
     assert!(budget.take().calls.is_empty());
-    assert_eq!(harness.send_with("GET", "/Users", None, &[("x-rollcall-edge", "abc")]).await.status, 200);
+    assert_eq!(harness.send_with("GET", &path, None, &[through]).await.status, 200);
 }
 
 /// The bound of ADR 0056: so many requests of a key in so many seconds, by so many processes.

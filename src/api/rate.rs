@@ -10,10 +10,10 @@ use crate::scim::{ErrorCode, ScimError};
 use crate::store::dynamo::dry_run;
 use crate::tenant::RateState;
 
-/// draft-ietf-httpapi-ratelimit-headers-11, section 4.
+/// What is left (draft-ietf-httpapi-ratelimit-headers-11).
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
-/// The same, section 3.
+/// What there is in all (the same draft).
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 impl RequestContext<'_> {

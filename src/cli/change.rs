@@ -5,6 +5,7 @@ use http::Method;
 use serde_json::Value;
 
 use super::operator::{OperatorClient, OperatorOptions};
+use crate::tenant::{OPERATOR_TENANT, TenantName};
 
 /// On which deployment a command changes something.
 #[derive(Debug, Args)]
@@ -38,9 +39,12 @@ impl ChangeClient {
         self.client.ask_with(method, path, body, self.is_dry).await
     }
 
-    /// Creates the operators' tenant if it does not exist.
-    pub(super) async fn need_operators(&self) -> Result<(), String> {
-        if self.is_dry { Ok(()) } else { self.client.need_operators().await }
+    /// Creates the operators' tenant if it does not exist, before its first key.
+    pub(super) async fn need_operators(&self, tenant: &TenantName) -> Result<(), String> {
+        match tenant.as_str() == OPERATOR_TENANT && !self.is_dry {
+            true => self.client.need_operators().await,
+            false => Ok(()),
+        }
     }
 
     /// Whether nothing is changed.

@@ -13,7 +13,7 @@ use crate::app::Clock;
 use crate::auth::record::State;
 use crate::auth::{KeyId, Scope};
 use crate::scim::resource::date_time;
-use crate::tenant::{OPERATOR_TENANT, TenantName};
+use crate::tenant::TenantName;
 
 /// The columns of the list.
 const COLUMNS: [&str; 9] = ["id", "type", "state", "scopes", "created", "expires", "used", "automation", "description"];
@@ -154,9 +154,7 @@ pub(super) async fn key(command: KeyCommand) -> Result<(), String> {
                 "algorithm": trust.algorithm,
             });
             let client = change.open().await?;
-            if tenant.as_str() == OPERATOR_TENANT {
-                client.need_operators().await?;
-            }
+            client.need_operators(&tenant).await?;
             show(&client, &client.ask(Method::POST, &format!("/tenants/{tenant}/keys"), Some(&body)).await?);
         }
         KeyCommand::Rotate { tenant, key, overlap, expires, change } => {
