@@ -6,16 +6,12 @@ use lambda_http::lambda_runtime::{self, Error, LambdaEvent, service_fn};
 use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
-use rollcall::app::bus::EventBus;
-use rollcall::app::mail::Mailer;
 use rollcall::app::metrics::{Observer, SweepRecord};
-use rollcall::app::topic::Topic;
 use rollcall::app::{App, Clock};
 use rollcall::sigv4::SignedClient;
 use rollcall::store::Store;
 use rollcall::store::dynamo::client;
 use rollcall::store::dynamo::tables::TableNames;
-use rollcall::worker::presence::Presence;
 use rollcall::worker::{self, Channels};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -53,7 +49,8 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Error> {
     let handler = need("_HANDLER")?;
     if handler == worker::HANDLER {
-        return Box::pin(work(&store()?, &channels()?, &observer())).await;
+        let channels = Channels::of_function(SignedClient::from_lambda_environment(variable)?, variable);
+        return Box::pin(work(&store()?, &channels, &observer())).await;
     }
     let selection = Selection::parse(&handler).map_err(|e| format!("_HANDLER: {e}"))?;
     let store = store()?;
@@ -90,14 +87,6 @@ async fn work(store: &Store, channels: &Channels, observer: &Observer) -> Result
         if sweep.unread_lanes > 0 { Err("lanes of jobs cannot be read".into()) } else { Ok(answer) }
     }))
     .await
-}
-
-fn channels() -> Result<Channels, String> {
-    let client = SignedClient::from_lambda_environment(variable)?;
-    let bus = variable("EVENT_BUS").map(|name| EventBus::new(client.clone(), name));
-    let topic = variable("NOTICE_TOPIC").map(|arn| Topic::new(client.clone(), arn));
-    let mailer = variable("NOTIFY_FROM").map(|from| Mailer::new(client.clone(), from));
-    Ok(Channels { client: Some(client), bus, topic, mailer, presence: Some(Presence::default()) })
 }
 
 fn observer() -> Observer {

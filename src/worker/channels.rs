@@ -20,3 +20,17 @@ pub struct Channels {
     /// Where a worker notes that it is there, whose absence nobody would notice otherwise.
     pub presence: Option<Presence>,
 }
+
+impl Channels {
+    /// Those of the function, by the variables of its environment.
+    #[must_use]
+    pub fn of_function(client: SignedClient, variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self {
+            bus: variable("EVENT_BUS").map(|name| EventBus::new(client.clone(), name)),
+            topic: variable("NOTICE_TOPIC").map(|arn| Topic::new(client.clone(), arn)),
+            mailer: variable("NOTIFY_FROM").map(|from| Mailer::new(client.clone(), from)),
+            client: Some(client),
+            presence: Some(Presence::default()),
+        }
+    }
+}

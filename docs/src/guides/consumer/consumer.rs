@@ -23,13 +23,10 @@ fn text(value: &Value) -> String {
 
 fn read_all() -> Result<Value, Box<dyn Error>> {
     // Before the state: what changes meanwhile comes again.
-    let cursor = get("/events?cursor=now")?["nextCursor"].take();
-    let users =
-        Value::from_iter(all("/Users", "")?.iter().map(|user| (text(&user["id"]), user["meta"]["version"].clone())));
+    let now = get("/events?cursor=now")?["nextCursor"].take();
+    let users = Value::from_iter(all("/Users", "")?.iter().map(|it| (text(&it["id"]), it["meta"]["version"].clone())));
     let pair = |row: &Value| format!("{} {}", text(&row["group"]["value"]), text(&row["member"]["value"]));
-    Ok(
-        json!({"cursor": cursor, "users": users, "members": Value::from_iter(all("/GroupMembers", "")?.iter().map(pair))}),
-    )
+    Ok(json!({"cursor": now, "users": users, "members": Value::from_iter(all("/GroupMembers", "")?.iter().map(pair))}))
 }
 
 fn apply(state: &mut Value, event: &Value) -> Result<(), Box<dyn Error>> {
