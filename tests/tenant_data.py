@@ -41,9 +41,13 @@ class Server:
     def __init__(self, data):
         self.port = free_port()
         self.process = subprocess.Popen([ROLLCALL, "serve", "--listen", f"127.0.0.1:{self.port}", "--data", data],
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        while "Secret token" not in self.process.stdout.readline():
-            pass
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
+        for _ in range(300):
+            with socket.socket() as s:
+                if s.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.1)
+        raise SystemExit("rollcall serve does not listen")
 
     def __enter__(self):
         return self

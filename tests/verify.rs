@@ -237,10 +237,11 @@ pub async fn each_damage() {
         assert_eq!(tenant.verify("GET").await, [], "before");
         damage(&tenant);
         let found = tenant.verify("GET").await;
-        let mut expected = vec![(check.to_owned(), false)];
-        // Who is there twice is counted twice.
-        expected.extend((check == "user.twice").then(|| ("count".to_owned(), false)));
-        assert_eq!(found, expected, "{number}: a look changes nothing");
+        assert_eq!(found[0], (check.to_owned(), false), "{number}: a look changes nothing");
+        // Who is there twice is counted twice, and a name row of a group that is gone is wrong from both sides.
+        let follows = [("user.twice", "count"), ("group.name-row", "name-row")];
+        let is_other = |(other, _): &&(String, bool)| !follows.contains(&(check, other.as_str()));
+        assert_eq!(found[1..].iter().filter(is_other).collect::<Vec<_>>(), Vec::<&(String, bool)>::new(), "{number}");
         assert_eq!(tenant.verify("POST").await, [(check.to_owned(), true)], "{number}: {check} is mended");
         assert_eq!(tenant.verify("GET").await, [], "{number}: {check} after the repair");
         kinds.insert(check);
@@ -262,7 +263,8 @@ async fn all_damage_at_once_is_mended() {
         }
     }
     let found = tenant.verify("POST").await;
-    assert!(found.len() >= kinds.len() && found.iter().all(|(_, is_mended)| *is_mended), "{found:?}");
+    // Some are of one pair, and the first look mends both.
+    assert!(found.len() + 4 >= kinds.len() && found.iter().all(|(_, is_mended)| *is_mended), "{found:?}");
     tenant.harness.settle().await;
     worker::recount(&tenant.harness.app.store, &Clock::System).await.unwrap();
     assert_eq!(tenant.verify("POST").await, []);
@@ -312,6 +314,11 @@ pub async fn crashes() {
         assert_eq!(tenant.verify("GET").await, [], "a batch, {at}");
         assert_eq!(tenant.verify("POST").await, [], "a batch, {at}");
     }
+    harness.settle().await;
+    // All of them are members now, so that a page looks many up at once.
+    assert_eq!(harness.send("PATCH", &format!("/Groups/{}", tenant.team), add).await.status, 204);
+    assert_eq!(tenant.verify("GET").await, []);
+    assert_eq!(tenant.verify("POST").await, []);
     let remove = patch(json!([{"op": "replace", "path": "members", "value": [{"value": tenant.bob}]}]));
     harness.send("PATCH", &format!("/Groups/{}", tenant.team), remove).await;
     assert_eq!(tenant.verify("GET").await, []);

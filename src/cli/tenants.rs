@@ -233,32 +233,37 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
                 credential_types(&tenant)
             ));
         }
-        TenantCommand::Delete { name, after, operator } => {
-            let path = format!("/tenants/{name}?afterSeconds={}", after.0);
-            let tenant = operator.open().await?.ask(Method::DELETE, &path, None).await?;
-            eprintln!(
-                "The keys of {name} are refused from now on. The worker deletes its data after {}. To take that back: \
-                 rollcall tenant reopen {name}",
-                text(&tenant, "closes")
-            );
-        }
+        TenantCommand::Delete { name, after, operator } => delete(&name, after, operator).await?,
         TenantCommand::Reopen { name, operator } => {
             operator.open().await?.ask(Method::POST, &format!("/tenants/{name}/reopen"), None).await?;
             eprintln!("The tenant {name} stays, and its keys work again.");
         }
-        TenantCommand::Upgrade { name, operator } => {
-            let path = format!("/tenants/{name}/upgrade");
-            let answer = operator.open().await?.ask(Method::POST, &path, None).await?;
-            let format = answer.get("format").map_or_else(String::new, Value::to_string);
-            match answer.get("raised").and_then(Value::as_bool) {
-                Some(true) => eprintln!("The data of {name} is written in format {format} from now on."),
-                _ => eprintln!("The data of {name} is written in format {format} already."),
-            }
-        }
+        TenantCommand::Upgrade { name, operator } => upgrade(&name, operator).await?,
         TenantCommand::List { output, operator } => {
             let answer = operator.open().await?.ask(Method::GET, "/tenants", None).await?;
             output.list(&answer, "tenants", &["name", "created", "profile"]);
         }
+    }
+    Ok(())
+}
+
+async fn delete(name: &TenantName, after: WaitingTime, operator: OperatorOptions) -> Result<(), String> {
+    let path = format!("/tenants/{name}?afterSeconds={}", after.0);
+    let tenant = operator.open().await?.ask(Method::DELETE, &path, None).await?;
+    eprintln!(
+        "The keys of {name} are refused from now on. The worker deletes its data after {}. To take that back: rollcall \
+         tenant reopen {name}",
+        text(&tenant, "closes")
+    );
+    Ok(())
+}
+
+async fn upgrade(name: &TenantName, operator: OperatorOptions) -> Result<(), String> {
+    let answer = operator.open().await?.ask(Method::POST, &format!("/tenants/{name}/upgrade"), None).await?;
+    let format = answer.get("format").map_or_else(String::new, Value::to_string);
+    match answer.get("raised").and_then(Value::as_bool) {
+        Some(true) => eprintln!("The data of {name} is written in format {format} from now on."),
+        _ => eprintln!("The data of {name} is written in format {format} already."),
     }
     Ok(())
 }

@@ -250,7 +250,6 @@ pub(super) const EXPORT_TENANT: &[P] = &[P::USERS_BY_ID, P::GROUPS_GET, P::GROUP
 /// New users, groups and memberships.
 pub(super) const IMPORT_TENANT: &[P] = &[
     P::USERS_BY_ID,
-    P::USERS_BATCH_GET,
     P::USERS_PUT,
     P::USERS_UPDATE,
     P::GROUPS_GET,

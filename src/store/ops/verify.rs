@@ -14,6 +14,7 @@ use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, optional_text, s};
 use crate::store::dynamo::tables::{BY_ID, Table};
 use crate::store::model::damage::{Damage, DataCheck, Examined};
+use crate::store::model::format::check_format;
 use crate::store::model::group::group_key;
 use crate::store::model::id::{UserId, random_token};
 use crate::store::model::user::user_key;
@@ -132,6 +133,7 @@ impl Store {
             None => VerifyPosition::Groups(None),
         };
         let items = page.items.unwrap_or_default();
+        items.iter().try_for_each(check_format)?;
         let findings = self.examine_users(tenant, &items).await?;
         let examined = Examined { users: items.len(), ..Examined::default() };
         Ok(Examination { findings, examined, next: Some(next) })
@@ -154,6 +156,7 @@ impl Store {
             None => VerifyPosition::Ids(None),
         };
         let items = page.items.unwrap_or_default();
+        items.iter().try_for_each(check_format)?;
         let findings = self.examine_groups(tenant, &items).await?;
         let examined = Examined { groups: items.len(), ..Examined::default() };
         Ok(Examination { findings, examined, next: Some(next) })
