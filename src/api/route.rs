@@ -9,8 +9,8 @@ use http::Method;
 use super::context::Route;
 use super::path::Base;
 use super::{
-    admin, bulk, discovery, events, group_members, groups, history, hold, links, log, me, oauth, pages, restore, search,
-    tenant_data, users,
+    admin, bulk, discovery, events, group_members, groups, history, hold, links, log, me, oauth, pages, restore,
+    search, tenant_data, users,
 };
 use crate::auth::Scope;
 
