@@ -26,7 +26,7 @@ ALARM_MONTH = 0.10
 # Whatever the tenants: three metrics of each route and fifteen of all, if each is called every hour; and the alarms.
 ROUTES = 70
 METRICS = 3 * ROUTES + 15
-ALARMS = 22
+ALARMS = 21
 
 MEMORY_GB = 0.5
 SECONDS_A_REQUEST = 0.02

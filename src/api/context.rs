@@ -30,9 +30,24 @@ use crate::store::ops::idempotency::IdempotencyKey;
 /// draft-ietf-httpapi-idempotency-key-header.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
-/// Rows that one function serves: a stack holds 500 resources, and a function takes seven. What nobody must sign in for
-/// is in a function of its own.
-const FAMILIES: [&str; 3] = ["admin.links.*", "pages.public.*", "pages.inside.*"];
+/// Rows that one function serves: a stack holds 500 resources, and a function takes seven. The rows of a family need the
+/// same kind of caller, and most of them the same access. Keys have a function for each row, as users and groups have.
+const FAMILIES: [&str; 14] = [
+    "admin.automation.*",
+    "admin.groups.*",
+    "admin.hold.*",
+    "admin.links.*",
+    "admin.log.*",
+    "admin.tenants.*",
+    "admin.users.*",
+    "admin.verify.*",
+    "all.*",
+    "me.*",
+    "pages.inside.*",
+    "pages.public.*",
+    "resourcetypes.*",
+    "schemas.*",
+];
 
 /// The scheme and host that a request came to, put into its extensions by the binary that received it.
 #[derive(Debug, Clone)]

@@ -76,8 +76,12 @@ pub fn functions() -> String {
 
 /// The functions of the routes, in the order of the table.
 fn names() -> Vec<&'static str> {
-    let mut names: Vec<_> = ROUTES.iter().map(Route::function).collect();
-    names.dedup();
+    let mut names = Vec::new();
+    for name in ROUTES.iter().map(Route::function) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     names
 }
 

@@ -3,11 +3,14 @@ the action, and no other does. So what the policies grant is needed, and each fu
 key is an exception: where it cannot be told, the log says so, and the request is answered all the same."""
 
 import json
+import pathlib
+import re
 import urllib.parse
 import uuid
 
 from replay import send
 
+TEMPLATE = pathlib.Path(__file__).resolve().parents[2] / "template.yaml"
 SEARCH = "urn:ietf:params:scim:api:messages:2.0:SearchRequest"
 ENTERPRISE = "urn:ietf:params:scim:schemas:core:2.0"
 ADMIN = "/admin/v1"
@@ -125,12 +128,19 @@ class Requests:
         return {handler: self.send(*request[:3]) for handler, request in requests.items()}
 
 
+def function_of(route):
+    """The function that serves a route: its own, or that of its family, without the star."""
+    handlers = re.findall(r"^      Handler: (\S+)$", TEMPLATE.read_text(), re.M)
+    is_its = lambda handler: handler == route or (handler.endswith("*") and route.startswith(handler[:-1]))
+    return next(handler for handler in handlers if is_its(handler)).removesuffix(".*")
+
+
 class Policy:
     """The inline policy of a function's role."""
 
     def __init__(self, cloud, handler):
         self.iam = cloud.client("iam")
-        logical = "".join(word.capitalize() for word in handler.split("."))
+        logical = "".join(word.capitalize() for word in function_of(handler).split("."))
         self.role = cloud.resources()[f"{logical}Role"]["PhysicalResourceId"]
         self.name = self.iam.list_role_policies(RoleName=self.role)["PolicyNames"][0]
         document = self.iam.get_role_policy(RoleName=self.role, PolicyName=self.name)["PolicyDocument"]
@@ -158,7 +168,7 @@ class Policy:
 def logged(cloud, handler, words):
     """Whether a line of the function's log group has all the words."""
     logs = cloud.client("logs")
-    group = f"/rollcall/rollcall/{handler.replace('.', '-')}"
+    group = f"/rollcall/rollcall/{function_of(handler).replace('.', '-')}"
     pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group)
     return any(all(word in event["message"] for word in words) for page in pages for event in page["events"])
 
