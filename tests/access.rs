@@ -490,12 +490,19 @@ async fn drive_restore(harness: &Harness) {
         let group = harness.send("POST", "/Groups", json!({"displayName": name, "members": members})).await;
         groups.push(group.body["id"].as_str().unwrap().to_owned());
     }
+    let nested = json!({"displayName": "around", "members": [{"value": groups[0]}]});
+    assert_eq!(harness.send("POST", "/Groups", nested).await.status, 201);
     let since = Timestamp::now();
     let send = async |method: &str, path: String, body: Option<Value>| {
         let reply = harness.send(method, &path, body).await;
         assert!(reply.status < 300, "{method} {path}: {reply:?}");
     };
-    send("PUT", format!("/Users/{}", users[1]), Some(json!({"userName": "other", "emails": [{"value": "z@x"}, {"value": "y@x"}]}))).await;
+    send(
+        "PUT",
+        format!("/Users/{}", users[1]),
+        Some(json!({"userName": "other", "emails": [{"value": "z@x"}, {"value": "y@x"}]})),
+    )
+    .await;
     send("DELETE", format!("/Users/{}", users[0]), None).await;
     send("DELETE", format!("/Groups/{}", groups[1]), None).await;
     let join = json!([{"op": "replace", "path": "displayName", "value": "new"},
