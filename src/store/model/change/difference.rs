@@ -13,7 +13,7 @@ pub(super) struct Difference {
     pub(super) before: Map<String, Value>,
     /// The attributes as they are; null for what is not there any more.
     pub(super) after: Map<String, Value>,
-    /// The names of all attributes in their old order, where the new document does not tell it.
+    /// The names of all attributes in their old order, where the new document has another one.
     pub(super) order: Option<Vec<String>>,
 }
 
