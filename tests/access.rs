@@ -528,6 +528,8 @@ async fn drive_restore(harness: &Harness) {
         let group = harness.send("POST", "/Groups", json!({"displayName": name, "members": members})).await;
         groups.push(group.body["id"].as_str().unwrap().to_owned());
     }
+    let nested = json!({"displayName": "around", "members": [{"value": groups[0]}]});
+    assert_eq!(harness.send("POST", "/Groups", nested).await.status, 201);
     let since = Timestamp::now();
     let send = async |method: &str, path: String, body: Option<Value>| {
         let reply = harness.send(method, &path, body).await;

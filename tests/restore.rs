@@ -281,7 +281,7 @@ async fn a_restore_that_stops_at_any_call_is_completed_by_the_next_one() {
             let rest = restore(&harness, &admin, json!({"hold": "current"})).await;
             assert_eq!(rest.conflicts, Vec::<Value>::new(), "call {at}, after {is_after}");
             assert!(rest.changes.len() <= count);
-            assert_eq!(stored(&harness).await, before, "call {at}, after {is_after}");
+            assert!(stored(&harness).await == before, "call {at}, after {is_after}");
         }
     }
     assert!(calls > 40, "{calls} calls");
@@ -342,22 +342,9 @@ async fn everything_that_a_key_did_is_undone_groups_first() {
     let restored = restore(&harness, &admin, body.clone()).await;
     assert_eq!(restored.conflicts, Vec::<Value>::new());
     assert_eq!(ids(&plan), ids(&restored));
-    // Attributes that a PUT has dropped stand at the end of the document now.
-    let mut after = stored(&harness).await;
-    let document = |stored: &Stored| serde_json::from_str::<Value>(&document_text(stored, &users[1])).unwrap();
-    assert_eq!(document(&before), document(&after));
-    let doc = before.users[&users[1]]["doc"].clone();
-    after.users.get_mut(&users[1]).unwrap().insert("doc".to_owned(), doc);
-    assert_eq!(after, before);
+    assert_eq!(stored(&harness).await, before);
     let again = restore(&harness, &admin, body).await;
     assert_eq!((again.changes.len(), again.conflicts.len()), (0, 0), "{again:?}");
-}
-
-fn document_text(stored: &Stored, id: &str) -> String {
-    let text = &stored.users[id]["doc"];
-    let quoted = text.strip_prefix("S(").and_then(|text| text.strip_suffix(')')).unwrap();
-    // As `Debug` writes a text, but for characters that it would escape otherwise than JSON.
-    serde_json::from_str(&quoted.replace("\\'", "'")).unwrap()
 }
 
 #[tokio::test(start_paused = true)]

@@ -112,7 +112,8 @@ pub(super) async fn total(session: &PageSession<'_>, path: &str) -> Result<Strin
 }
 
 fn light(t: &Catalogue, last: Option<Timestamp>, now: Timestamp) -> Light {
-    let is_silent = |at: Timestamp| now.duration_since(at) > SignedDuration::from_hours(24 * i64::from(SILENT_TENANT_DAYS));
+    let is_silent =
+        |at: Timestamp| now.duration_since(at) > SignedDuration::from_hours(24 * i64::from(SILENT_TENANT_DAYS));
     match last {
         None => Light { class: "quiet", text: t.overview_nothing, is_first: true },
         Some(at) if is_silent(at) => Light { class: "quiet", text: t.overview_silent, is_first: false },

@@ -215,6 +215,7 @@ impl<'s> EventContext<'s> {
         let mut event = self.event(kind, lane, record, new, &Signature::of_document(new));
         event.fields.insert("changed".to_owned(), difference.changed.into());
         event.fields.insert("before".to_owned(), difference.before.into());
+        event.fields.extend(difference.order.map(|order| ("order".to_owned(), json!(order))));
         event.fields.insert("data".to_owned(), difference.after.into());
         event
     }

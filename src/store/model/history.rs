@@ -37,6 +37,8 @@ pub(in crate::store) enum Effect {
     Changed {
         before: Map<String, Value>,
         after: Map<String, Value>,
+        /// The names of all attributes in their old order, where the change has altered it.
+        order: Vec<String>,
     },
     Deleted(Box<Deletion>),
     /// It became a member of that group.
@@ -136,7 +138,9 @@ impl Effect {
         let (Some(before), Some(after)) = (map("before"), map("data")) else { return Self::Unknown };
         // Of a rename whose old values were too long, the event has the whole resource as if all of it were new.
         let is_whole = after.contains_key("userName") && !before.contains_key("userName");
-        if is_whole { Self::Unknown } else { Self::Changed { before, after } }
+        let order = event.get("order").and_then(Value::as_array).into_iter().flatten();
+        let order = order.filter_map(|name| name.as_str().map(str::to_owned)).collect();
+        if is_whole { Self::Unknown } else { Self::Changed { before, after, order } }
     }
 }
 
@@ -180,9 +184,10 @@ impl PastState {
     pub(in crate::store) fn undo(&mut self, event: &HistoryEvent) {
         match &event.effect {
             Effect::Created => self.document = None,
-            Effect::Changed { before, after } => {
+            Effect::Changed { before, after, order } => {
                 let document = self.document.get_or_insert_default();
                 after.keys().for_each(|name| reset(document, name, before.get(name)));
+                arrange(document, order);
             }
             Effect::Deleted(deletion) => {
                 self.has_gap |= deletion.document.is_none();
@@ -204,6 +209,13 @@ pub(in crate::store) fn reset(document: &mut Map<String, Value>, name: &str, val
         Some(value) => drop(document.insert(name.to_owned(), value.clone())),
         None => drop(document.shift_remove(name)),
     }
+}
+
+/// Brings the attributes into an order; those that it does not name follow.
+pub(in crate::store) fn arrange(document: &mut Map<String, Value>, order: &[String]) {
+    let first: Vec<_> = order.iter().filter_map(|name| document.shift_remove_entry(name)).collect();
+    let rest = std::mem::take(document);
+    *document = first.into_iter().chain(rest).collect();
 }
 
 #[cfg(test)]
@@ -256,7 +268,10 @@ mod tests {
             event("user.deleted", json!({"before": {"userName": "bob", "active": false, "title": "x"}, "groups": []})),
             event("group.member_removed", json!({"resource": {"id": "g"}, "user": {"id": "u"}})),
             event("user.deactivated", json!({"before": {}, "data": {"active": false}})),
-            event("user.updated", json!({"before": {"nick": "b"}, "data": {"nick": null, "title": "x"}})),
+            event(
+                "user.updated",
+                json!({"before": {"nick": "b"}, "data": {"nick": null, "title": "x"}, "order": ["nick", "userName"]}),
+            ),
             event("group.member_added", json!({"resource": {"id": "g"}, "user": {"id": "u"}})),
             event("user.created", json!({"data": {"userName": "bob", "nick": "b"}})),
         ];
@@ -271,6 +286,7 @@ mod tests {
         assert_eq!(states[1].1, 1);
         assert_eq!(states[2], there(json!({"userName": "bob", "title": "x"}), 1));
         assert_eq!(states[3], there(json!({"userName": "bob", "nick": "b"}), 1));
+        assert_eq!(states[3].0.as_ref().unwrap().to_string(), "{\"nick\":\"b\",\"userName\":\"bob\"}");
         assert_eq!(states[4].1, 0);
         assert_eq!(states[5], (None, 0));
         assert!(!state.has_gap);

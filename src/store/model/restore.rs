@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::history::{Deletion, Effect, HistoryEvent, reset};
+use super::history::{Deletion, Effect, HistoryEvent, arrange, reset};
 
 /// What a restore undoes, in milliseconds since 1970 where it is a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,16 +245,17 @@ impl RestorePlan {
         events: &[HistoryEvent],
         selection: &[bool],
     ) -> Map<String, Value> {
-        let mut names = BTreeSet::new();
+        let (mut names, mut orders) = (BTreeSet::new(), Vec::new());
         for (event, _) in events.iter().zip(selection).filter(|(_, taken)| **taken) {
-            if let Effect::Changed { after, .. } = &event.effect {
+            if let Effect::Changed { after, order, .. } = &event.effect {
                 names.extend(after.keys());
+                orders.push(order);
             }
         }
         let mut document = old.clone();
         for name in names {
             let touches = events.iter().zip(selection).filter_map(|(event, taken)| match &event.effect {
-                Effect::Changed { before, after } if after.contains_key(name) => Some(Touch {
+                Effect::Changed { before, after, .. } if after.contains_key(name) => Some(Touch {
                     is_selected: *taken,
                     is_restore: event.is_restore,
                     before: before.get(name),
@@ -270,6 +271,7 @@ impl RestorePlan {
                 }
             }
         }
+        orders.into_iter().for_each(|order| arrange(&mut document, order));
         document
     }
 
@@ -370,7 +372,7 @@ mod tests {
     }
 
     fn change(key: &str, before: Value, after: Value) -> HistoryEvent {
-        event(key, Effect::Changed { before: map(before), after: map(after) })
+        event(key, Effect::Changed { before: map(before), after: map(after), order: Vec::new() })
     }
 
     fn present(document: Value, groups: &[&str]) -> PresentState {
@@ -461,7 +463,7 @@ mod tests {
         let span = |group: Option<&str>| HoldSpan { group: group.map(str::to_owned), from: 0, until: 20_000 };
         let scope = RestoreScope::Hold { spans: vec![span(None), span(Some("g"))] };
         let typed = |kind: &str, effect| HistoryEvent { kind: kind.to_owned(), ..event("k", effect) };
-        let off = || Effect::Changed { before: Map::new(), after: map(json!({"active": false})) };
+        let off = || change("k", json!({}), json!({"active": false})).effect;
         let deleted = |active: bool| {
             let document = Some(map(json!({"active": active})));
             Effect::Deleted(Box::new(Deletion { document, groups: BTreeSet::new(), version: 1, created: None }))

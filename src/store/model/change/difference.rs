@@ -13,6 +13,8 @@ pub(super) struct Difference {
     pub(super) before: Map<String, Value>,
     /// The attributes as they are; null for what is not there any more.
     pub(super) after: Map<String, Value>,
+    /// The names of all attributes in their old order, where the new document has another one.
+    pub(super) order: Option<Vec<String>>,
 }
 
 impl Difference {
@@ -25,16 +27,19 @@ impl Difference {
             difference.before.extend(old.map(|old| (name.clone(), old.clone())));
             difference.after.insert(name.clone(), new.cloned().unwrap_or_default());
         }
+        // What stayed is in its place, and what came is at the end: otherwise the order is another one.
+        let is_in_order = before.keys().eq(after.keys().filter(|name| before.contains_key(*name)));
+        difference.order = (!is_in_order).then(|| before.keys().cloned().collect());
         difference
     }
 
     /// After a rename: `former` has what has changed, as it was, and null for what was not there. Without it, because it
     /// was too long to be kept, the event has the whole value.
     pub(super) fn after_rename(former: Option<Map<String, Value>>, after: &Map<String, Value>) -> Self {
-        let Some(former) = former else { return Self::between(&Map::new(), after) };
+        let Some(former) = former else { return Self { order: None, ..Self::between(&Map::new(), after) } };
         let now = former.keys().filter_map(|name| Some((name.clone(), after.get(name)?.clone()))).collect();
         let before = former.into_iter().filter(|(_, value)| !value.is_null()).collect();
-        Self::between(&before, &now)
+        Self { order: None, ..Self::between(&before, &now) }
     }
 
     /// What `active` has become, if it has changed. A user without `active` is active.
@@ -76,6 +81,8 @@ mod tests {
         assert_eq!(difference.before["name"], json!({"x": 1, "y": 2}));
         assert_eq!(difference.after["gone"], Value::Null);
         assert_eq!(difference.activation(), Some(false));
+        assert_eq!(difference.order.as_deref(), Some(&["a", "name", "gone", "active", urn].map(str::to_owned)[..]));
+        assert_eq!(Difference::between(&map(json!({"a": 1})), &map(json!({"a": 2, "b": 1}))).order, None);
         assert_eq!(Difference::between(&before, &before), Difference::default());
     }
 
