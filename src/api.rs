@@ -101,7 +101,6 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
         Ok(reply) => (reply.key.as_ref().map_or("", KeyId::as_str), reply.status.as_u16(), ""),
         Err(refusal) => ("", refusal.error.status(), refusal.error.code.as_str()),
     };
-    let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let request_id = &request_id;
     let is_authorized = trace.caller().is_some_and(|caller| caller.key_state == "ok");
     app.observer.record(&RequestRecord {
@@ -112,7 +111,7 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
         key,
         status,
         error,
-        milliseconds,
+        milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         spent,
     });
     let response = rate::marked(response(outcome, request_id), trace.rate());

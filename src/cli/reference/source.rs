@@ -34,10 +34,11 @@ fn unlinked(text: &str) -> String {
 pub(super) fn limits() -> String {
     let mut page = String::from(
         "# Limits\n\nAfter this page you know every bound of Rollcall and its reason.\n\n\
-         The source is `src/limits.rs`. [Errors](errors.md) lists the answers to what exceeds a bound.\n\n\
+         The source is `src/limits.rs` and `src/limits/operations.rs`. [Errors](errors.md) lists the answers to what exceeds a bound.\n\n\
          | Name | Value | What it bounds, and why |\n|---|---|---|\n",
     );
-    for item in documented(include_str!("../../limits.rs"), "pub const ") {
+    let sources = [include_str!("../../limits.rs"), include_str!("../../limits/operations.rs")];
+    for item in sources.into_iter().flat_map(|source| documented(source, "pub const ")) {
         let declaration = item.declaration.trim_start_matches("pub const ").trim_end_matches(';');
         let (name, rest) = declaration.split_once(':').unwrap_or((declaration, ""));
         let value = rest.split_once('=').map_or("", |(_, value)| value.trim());
