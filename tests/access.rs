@@ -166,6 +166,9 @@ async fn drive_tenant_data(harness: &Harness) {
     let body = json!({"TableName": "test-keys", "Key": key, "UpdateExpression": "SET #n = :v",
         "ExpressionAttributeNames": {"#n": "format"}, "ExpressionAttributeValues": {":v": {"N": "0"}}});
     assert_eq!(harness.engine.call("UpdateItem", body.to_string().as_bytes()).0, 200);
+    let row = json!({"pk": {"S": "acme#counter"}, "sk": {"S": "users"}});
+    let body = json!({"TableName": "test-links", "Key": row}).to_string();
+    assert_eq!(harness.engine.call("DeleteItem", body.as_bytes()).0, 200);
     for (method, path) in [
         ("POST", "/tenants/globex/upgrade"),
         ("POST", "/tenants/acme/count"),

@@ -246,6 +246,17 @@ fn requests_of_admin(name: &str, key: &str) -> Vec<(String, Value)> {
     }
 }
 
+/// Rows that refuse the header: a restore has a plan of its own.
+const NOT_TRIED: [&str; 7] = [
+    "admin.restore",
+    "admin.tenants.delete",
+    "admin.tenants.reopen",
+    "admin.tenants.upgrade",
+    "admin.import.post",
+    "admin.count.post",
+    "admin.verify.repair",
+];
+
 #[tokio::test(start_paused = true)]
 async fn every_change_by_operators_answers_as_it_would_and_changes_nothing() {
     for route in ROUTES.iter().filter(|route| route.base == Base::Admin && route.method != http::Method::GET) {
@@ -254,6 +265,14 @@ async fn every_change_by_operators_answers_as_it_would_and_changes_nothing() {
         let user = harness.user("bob").await;
         assert_eq!(harness.send("DELETE", &format!("/Users/{user}"), None).await.status, 204);
         let key = harness.acme.split('_').nth(2).unwrap();
+        if NOT_TRIED.contains(&route.name) {
+            let uri = format!("/admin/v1{}", route.path.replace("{tenant}", "acme"));
+            let before = stored(&harness).await;
+            let headers = [("authorization", admin.as_str()), DRY];
+            assert_eq!(harness.raw(route.method.as_str(), &uri, b"{}".to_vec(), &headers).await.status, 400, "{uri}");
+            assert!(stored(&harness).await == before, "{uri} has written");
+            continue;
+        }
         let all = requests_of_admin(route.name, key);
         assert!(!all.is_empty(), "{} is not tried", route.name);
         for (path, body) in all {

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::admin::ask;
 use crate::credentials::{add, new_key, trust, with_issuer};
+use crate::support::feed::all_events;
 use crate::support::issuer::{claims, token as of_issuer};
 use crate::support::pause::Pause;
 use crate::support::wire::{Answer, DynamoCall, Layer, Lost};
@@ -101,6 +102,32 @@ fn set_title(title: &str) -> Value {
 async fn succeeds(harness: &Harness, method: &str, path: &str, body: impl Into<Option<Value>>) {
     let reply = harness.send(method, path, body).await;
     assert!(reply.status < 300, "{method} {path}: {reply:?}");
+}
+
+/// Between the look at the rows of a deletion and the commit of a restore, another deletion may begin.
+#[tokio::test(start_paused = true)]
+async fn swept_guard_leaves_a_restore_for_later() {
+    if !is_embedded() {
+        return;
+    }
+    let race = Race::at_call("TransactWriteItems", 1).await;
+    let admin = race.other.operator().await;
+    let ada = race.other.user("ada").await;
+    succeeds(&race.other, "DELETE", &format!("/Users/{ada}"), None).await;
+    race.other.settle().await;
+    all_events(&race.other).await;
+    let later = race.slow.at(Timestamp::now() + SignedDuration::from_secs(60));
+    let restore = ask(&later, &admin, "POST", "/tenants/acme/restore", json!({"users": [ada]}));
+    let other = async {
+        race.pause.reached().await;
+        let row = json!({"pk": {"S": "acme#tombstone"}, "sk": {"S": ada}});
+        let put = json!({"TableName": "test-links", "Item": row}).to_string();
+        assert_eq!(race.other.engine.call("PutItem", put.as_bytes()).0, 200);
+        race.pause.go_on();
+    };
+    let (reply, ()) = futures_util::future::join(restore, other).await;
+    assert_eq!(reply.body["conflicts"][0]["reason"], "try-later", "{reply:?}");
+    assert_eq!(race.failed.take(), [format!("links acme#tombstone/{ada}")]);
 }
 
 /// A variant of `Guard` without a test would be an error that nobody has seen.

@@ -255,7 +255,7 @@ const PLAIN: &[NonScimOperation] = &[
         summary: "Count the users of a tenant, and correct the stored number",
         body: None,
         success: (200, Some("CountReport")),
-        refusals: &[404],
+        refusals: &[400, 404],
     },
     NonScimOperation {
         route: "admin.verify.get",
@@ -291,7 +291,7 @@ const PLAIN: &[NonScimOperation] = &[
         summary: "Take the deletion of a tenant back",
         body: None,
         success: (200, Some("Tenant")),
-        refusals: &[404],
+        refusals: &[400, 404],
     },
     NonScimOperation {
         route: "admin.tenants.upgrade",
@@ -300,7 +300,7 @@ const PLAIN: &[NonScimOperation] = &[
         summary: "Have the data of a tenant written in the newest format",
         body: None,
         success: (200, Some("TenantFormat")),
-        refusals: &[404],
+        refusals: &[400, 404],
     },
     NonScimOperation {
         route: "admin.export.get",
