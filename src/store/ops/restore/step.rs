@@ -138,8 +138,8 @@ impl RestoreRun<'_> {
         if history.is_cut {
             return Ok(self.report_conflict(phase, id, ConflictReason::TooManyChanges));
         }
-        let relevant = history.events.iter().zip(&selection);
-        let oldest = relevant.filter(|(event, taken)| **taken && phase.concerns(event)).next_back();
+        let mut relevant = history.events.iter().zip(&selection);
+        let oldest = relevant.rfind(|(event, taken)| **taken && phase.concerns(event));
         if trigger.is_some_and(|trigger| oldest.is_some_and(|(event, _)| event.id != trigger)) {
             return Ok(true);
         }
@@ -196,7 +196,8 @@ impl RestoreRun<'_> {
             }
             RestorePhase::Nesting => {
                 // Where nothing is written, the group does not come back before its memberships are looked at.
-                if !is_there && !(self.is_plan && plan.revival.is_some()) {
+                let will_be_there = self.is_plan && plan.revival.is_some();
+                if !is_there && !will_be_there {
                     plan.join.clear();
                 }
                 (plan.revival, plan.document) = (None, None);
