@@ -78,8 +78,8 @@ async fn each_filter_takes_what_it_names_and_pages_are_the_whole() {
     assert_eq!(of_user.len(), 4);
     let mut of_group = ask(format!("group={group}")).await;
     of_group.sort_by_key(|entry| entry["type"].to_string());
-    assert_eq!(texts(&of_group, "/type"), ["group.created", "group.member_added"]);
-    assert_eq!(ask(format!("user={user}&group={group}")).await.len(), 1);
+    assert_eq!(texts(&of_group, "/type"), ["group.created", "group.member_added", "user.deleted"]);
+    assert_eq!(ask(format!("user={user}&group={group}")).await.len(), 2);
     let refusals = ask("status=400".to_owned()).await;
     assert_eq!(ask("kind=refusal".to_owned()).await, refusals);
     assert_eq!(ask("status=4xx".to_owned()).await, refusals);
