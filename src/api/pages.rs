@@ -1,6 +1,6 @@
 //! The page "Manage user provisioning": an administrator connects an identity provider and reads what arrives. Every
 //! screen is HTML that this binary renders, and every form works without a script. The page asks the admin API and SCIM
-//! in the name of its session, see [`session::PageSession`].
+//! in the name of its session, see `session::PageSession`.
 
 use askama::Template;
 use http::StatusCode;

@@ -239,11 +239,18 @@ const WORKER_STATEMENTS: &str = "              - Effect: Allow
 /// # Errors
 /// When the template lacks one of the lines.
 pub fn renewed(template: &str) -> Result<String, String> {
-    let missing = |line: &str| format!("the template has no line that {line}; restore it from the repository");
-    let (head, rest) = template.split_once(BEGIN).ok_or_else(|| missing("begins the functions"))?;
-    let (_, tail) = rest.split_once(END).ok_or_else(|| missing("ends the functions"))?;
-    let (api, rest) = head.split_once(BEGIN_ROUTES).ok_or_else(|| missing("begins the settings of routes"))?;
-    let (_, rest) = rest.split_once(END_ROUTES).ok_or_else(|| missing("ends the settings of routes"))?;
+    let (head, rest) = template
+        .split_once(BEGIN)
+        .ok_or("the template has no line that begins the functions; restore it from the repository")?;
+    let (_, tail) = rest
+        .split_once(END)
+        .ok_or("the template has no line that ends the functions; restore it from the repository")?;
+    let (api, rest) = head
+        .split_once(BEGIN_ROUTES)
+        .ok_or("the template has no line that begins the settings of routes; restore it from the repository")?;
+    let (_, rest) = rest
+        .split_once(END_ROUTES)
+        .ok_or("the template has no line that ends the settings of routes; restore it from the repository")?;
     let head = format!("{api}{BEGIN_ROUTES}{}{END_ROUTES}{rest}", route_settings());
     Ok(format!("{head}{BEGIN}{}{END}{tail}", functions()))
 }

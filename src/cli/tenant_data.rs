@@ -150,7 +150,9 @@ pub(super) async fn import(options: ImportOptions) -> Result<(), String> {
     let mut import = Import::default();
     let (mut batch, mut bytes): (Vec<(usize, Value)>, _) = (Vec::new(), 0);
     for (number, line) in (1..).zip(lines) {
-        let line = line.map_err(|e| format!("{name}, line {number}: {e}"))?;
+        let line = line.map_err(|e| {
+            format!("{name}, line {number} is no record of an export ({e}); correct the line or leave it out")
+        })?;
         let record: Value = serde_json::from_str(&line)
             .map_err(|e| format!("{name}, line {number} is not JSON ({e}); export again"))?;
         match text(&record, "type") {

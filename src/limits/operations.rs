@@ -35,7 +35,7 @@ pub const HISTORY_LAG_SECONDS: i64 = 15 * 60;
 /// Users and groups that one request of a restore works on: the next request goes on, so the caller sees progress.
 pub const RESTORE_RESOURCES: usize = 100;
 
-/// Age in seconds at which a request of a restore begins with no further user or group: below [`REQUEST_SECONDS`].
+/// Age in seconds at which a request of a restore begins with no further user or group: below `REQUEST_SECONDS`.
 pub const RESTORE_SECONDS: u64 = 12;
 
 /// Most users that a restore names: their ids are in its cursor.
@@ -47,7 +47,7 @@ pub const DEFAULT_EVENTS: usize = 100;
 /// Most events on a page of the feed.
 pub const MAX_EVENTS: usize = 1_000;
 
-/// Longest that a request to the feed waits for an event, in seconds: below [`REQUEST_SECONDS`], so that there is an
+/// Longest that a request to the feed waits for an event, in seconds: below `REQUEST_SECONDS`, so that there is an
 /// answer.
 pub const MAX_EVENT_WAIT_SECONDS: u64 = 20;
 

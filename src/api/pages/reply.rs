@@ -27,7 +27,7 @@ const HTML: &str = "text/html; charset=utf-8";
 /// 500 if a template fails, which none does.
 pub(super) fn html(key: Option<KeyId>, status: StatusCode, page: &impl Template) -> Result<ScimResponse, ScimError> {
     let text = page.render().map_err(|error| {
-        tracing::error!(%error, "a page was not rendered");
+        tracing::error!(%error, "a page was not rendered; report it with the request id");
         ScimError::new(ErrorCode::Misconfigured, "the page was not rendered; report it to the operator")
     })?;
     Ok(secured(ScimResponse::plain(key, status, Value::Null).text(HTML, text)))

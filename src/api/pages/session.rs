@@ -146,7 +146,12 @@ impl<'a> PageSession<'a> {
         content: Option<&Value>,
         accept: Option<&'static str>,
     ) -> Result<ScimResponse, ScimError> {
-        let nowhere = || ScimError::new(ErrorCode::NoEndpoint, "the page asks for what no route answers");
+        let nowhere = || {
+            ScimError::new(
+                ErrorCode::NoEndpoint,
+                "the page asks for what no route answers; report it with the request id",
+            )
+        };
         let content = content.filter(|content| !content.is_null()).map(Value::to_string).unwrap_or_default();
         let request = Request::builder().method(method).uri(uri).body(Bytes::from(content));
         let mut request = request.map_err(|_| nowhere())?;
