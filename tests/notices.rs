@@ -369,7 +369,7 @@ async fn a_hold_is_reported_once_and_so_are_its_approval_and_its_rejection_and_i
     assert_eq!(held.decide(json!({"action": "reject"})).await, 200, "another decision is possible");
     assert_eq!(held.deactivate(3).await, 429);
     assert_eq!(held.decisions(7).await, [said("held", "")]);
-    // The approval has made the window last for two hours more.
+    // The approval lengthened the window to two hours.
     assert_eq!(held.decisions(130).await, [said("released", "ended")]);
     assert!(held.events(200).await.is_empty());
     assert_eq!(outbox(&held.harness).await, 0);
