@@ -51,6 +51,7 @@ pub mod users;
 mod write;
 
 pub use context::{Origin, RequestContext, Route};
+pub use dry_run::NOT_TRIED;
 pub use path::Base;
 pub use response::ScimResponse;
 pub use route::{ROUTES, Selection};

@@ -5,7 +5,6 @@ weight of requests; and the walk of Jostle's document from the link to the first
 CHROMIUM or /usr/bin/chromium.
 """
 
-import contextlib
 import json
 import os
 import pathlib
@@ -17,6 +16,8 @@ import urllib.request
 
 import axe_playwright_python
 from playwright.sync_api import sync_playwright
+
+from bench import server
 
 AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
@@ -31,27 +32,6 @@ def check(holds, what):
     (PASSED if holds else FAILED).append(what)
     if not holds:
         print(f"FAILED {what}")
-
-
-@contextlib.contextmanager
-def server(rollcall):
-    """A running endpoint on a store of its own: what it prints, and a function that runs a command on the store."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [rollcall, "serve", "--listen", "127.0.0.1:0", "--data", folder]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                words = {}
-                while "Try it" not in words:
-                    name, _, value = process.stdout.readline().strip().partition(": ")
-                    words[name] = value
-
-                def run(*args):
-                    done = subprocess.run([rollcall, *args, "--data", folder], capture_output=True, text=True, check=True)
-                    return done.stdout.strip()
-
-                yield words, run
-            finally:
-                process.terminate()
 
 
 def scim(url, token, method, path, body=None):
@@ -92,7 +72,7 @@ def axe(page, what):
     check(not found, f"axe {what}: {found}")
 
 
-def each_screen(browser, words, run, shots):
+def each_screen(browser, url, run, shots):
     for theme, language in [("light", "en"), ("dark", "en"), ("light", "de"), ("dark", "de")]:
         context = browser.new_context(color_scheme=theme, locale=language, viewport={"width": 1100, "height": 800})
         page = context.new_page()
@@ -129,7 +109,7 @@ def each_screen(browser, words, run, shots):
         context.close()
     context = browser.new_context()
     page = context.new_page()
-    page.goto(words["Tenant URL"].replace("/scim/v2", "/manage"))
+    page.goto(url.replace("/scim/v2", "/manage"))
     axe(page, "entry")
     page.screenshot(path=shots / "entry.png")
     context.close()
@@ -155,7 +135,7 @@ def by_keyboard(browser, run):
     context.close()
 
 
-def first_user(browser, rollcall_run, words, shots, has_script):
+def first_user(browser, rollcall_run, url, shots, has_script):
     """Jostle's document: base URL, automation user, key with a description, shown once; then the first user arrives."""
     tenant = "jostle-script" if has_script else "jostle-plain"
     rollcall_run("tenant", "create", tenant, "--profile", "jostle")
@@ -209,14 +189,23 @@ def first_user(browser, rollcall_run, words, shots, has_script):
 def main(rollcall, folder="build/screenshots"):
     shots = pathlib.Path(folder)
     shots.mkdir(parents=True, exist_ok=True)
-    with server(rollcall) as (words, run), sync_playwright() as playwright:
-        fill_tenant(words["Tenant URL"], words["Secret token"])
+    with (
+        tempfile.TemporaryDirectory() as store,
+        server(rollcall, store) as (url, token, _),
+        sync_playwright() as playwright,
+    ):
+
+        def run(*args):
+            command = [rollcall, *args, "--data", store]
+            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+        fill_tenant(url, token)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         try:
-            each_screen(browser, words, run, shots)
+            each_screen(browser, url, run, shots)
             by_keyboard(browser, run)
             for has_script in [True, False]:
-                first_user(browser, run, words, shots, has_script)
+                first_user(browser, run, url, shots, has_script)
         finally:
             browser.close()
     print(f"{len(PASSED)} passed, {len(FAILED)} failed")

@@ -1,7 +1,5 @@
 """scim2-tester against `rollcall serve` on a store of its own. Exits 1 on any error."""
 
-import contextlib
-import subprocess
 import sys
 import tempfile
 
@@ -9,25 +7,11 @@ from httpx2 import Client
 from scim2_client.engines.httpx2 import SyncSCIMClient
 from scim2_tester import Status, check_server
 
-
-@contextlib.contextmanager
-def rollcall():
-    """A running endpoint: its Tenant URL and secret token."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["target/debug/rollcall", "serve", "--listen", "127.0.0.1:0", "--data", folder]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            try:
-                words = {}
-                while "Secret token" not in words:
-                    name, _, value = process.stdout.readline().strip().partition(": ")
-                    words[name] = value
-                yield words["Tenant URL"], words["Secret token"]
-            finally:
-                process.terminate()
+from bench import server
 
 
 def main():
-    with rollcall() as (url, token):
+    with tempfile.TemporaryDirectory() as folder, server("target/debug/rollcall", folder) as (url, token, _):
         headers = {"Authorization": f"Bearer {token}"}
         client = Client(base_url=url, headers=headers)
         results = check_server(SyncSCIMClient(client))

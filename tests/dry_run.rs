@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::process::Command;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use rollcall::api::{Base, ROUTES};
+use rollcall::api::{Base, NOT_TRIED, ROUTES};
 use rollcall::auth::Scope;
 use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
@@ -245,17 +245,6 @@ fn requests_of_admin(name: &str, key: &str) -> Vec<(String, Value)> {
         _ => Vec::new(),
     }
 }
-
-/// Rows that refuse the header: a restore has a plan of its own.
-const NOT_TRIED: [&str; 7] = [
-    "admin.restore",
-    "admin.tenants.delete",
-    "admin.tenants.reopen",
-    "admin.tenants.upgrade",
-    "admin.import.post",
-    "admin.count.post",
-    "admin.verify.repair",
-];
 
 #[tokio::test(start_paused = true)]
 async fn every_change_by_operators_answers_as_it_would_and_changes_nothing() {

@@ -11,8 +11,13 @@ use rollcall::limits::{
 use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
 
+use self::browser::{Browser, ORIGIN, actions, cookie_of, link, secret, sign_in, text};
+pub use self::drive::drive;
 use crate::admin::ask;
-use crate::support::{HOST, Harness, ScimResponse, encode, patch};
+use crate::support::{HOST, Harness, encode, patch};
+
+mod browser;
+mod drive;
 
 /// The screens, and a word that each has.
 const SCREENS: [(&str, &str); 8] = [
@@ -25,92 +30,6 @@ const SCREENS: [(&str, &str); 8] = [
     ("people", "User name"),
     ("groups", "external id"),
 ];
-
-const ORIGIN: (&str, &str) = ("sec-fetch-site", "same-origin");
-
-/// A browser that has signed in to the page of a tenant.
-struct Browser<'h> {
-    harness: &'h Harness,
-    tenant: &'h str,
-    cookie: String,
-}
-
-/// A link to the page, as the admin API returns it.
-async fn link(harness: &Harness, admin: &str, tenant: &str, body: Value) -> Value {
-    let reply = ask(harness, admin, "POST", &format!("/tenants/{tenant}/links"), body).await;
-    assert_eq!(reply.status, 201, "{reply:?}");
-    reply.body
-}
-
-fn secret(link: &Value) -> &str {
-    link["url"].as_str().unwrap().split_once('#').unwrap().1
-}
-
-async fn sign_in(harness: &Harness, tenant: &str, secret: &str) -> ScimResponse {
-    let form = format!("action=begin&token={secret}").into_bytes();
-    harness.raw("POST", &format!("/{tenant}/manage"), form, &[ORIGIN]).await
-}
-
-/// The name and value that an answer sets.
-fn cookie_of(reply: &ScimResponse) -> String {
-    reply.headers["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned()
-}
-
-impl<'h> Browser<'h> {
-    async fn open(harness: &'h Harness, tenant: &'h str, body: Value) -> Self {
-        let admin = harness.operator().await;
-        let link = link(harness, &admin, tenant, body).await;
-        let reply = sign_in(harness, tenant, secret(&link)).await;
-        assert_eq!(reply.status, 303, "{reply:?}");
-        Self { harness, tenant, cookie: cookie_of(&reply) }
-    }
-
-    async fn get(&self, page: &str) -> ScimResponse {
-        self.get_on(self.harness, page).await
-    }
-
-    async fn get_on(&self, harness: &Harness, page: &str) -> ScimResponse {
-        let headers = [("cookie", self.cookie.as_str())];
-        harness.raw("GET", &format!("/{}/manage/{page}", self.tenant), Vec::new(), &headers).await
-    }
-
-    /// The token in the forms of a page.
-    async fn token(&self) -> String {
-        let page = text(&self.get("settings").await);
-        page.split("name=\"form\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
-    }
-
-    async fn post(&self, page: &str, fields: &[(&str, &str)]) -> ScimResponse {
-        let token = self.token().await;
-        self.post_with(page, &token, fields, &[ORIGIN]).await
-    }
-
-    async fn post_with(
-        &self,
-        page: &str,
-        token: &str,
-        fields: &[(&str, &str)],
-        headers: &[(&str, &str)],
-    ) -> ScimResponse {
-        let all = fields.iter().copied().chain([("form", token)]);
-        let body = all.map(|(name, value)| format!("{name}={}", encode(value))).collect::<Vec<_>>().join("&");
-        let mut all = vec![("cookie", self.cookie.as_str())];
-        all.extend_from_slice(headers);
-        self.harness.raw("POST", &format!("/{}/manage/{page}", self.tenant), body.into_bytes(), &all).await
-    }
-}
-
-fn text(reply: &ScimResponse) -> String {
-    reply.body.as_str().unwrap_or_default().to_owned()
-}
-
-/// The types of the admin actions in the log of a tenant, oldest first.
-async fn actions(harness: &Harness, admin: &str, tenant: &str) -> Vec<Value> {
-    let log = ask(harness, admin, "GET", &format!("/tenants/{tenant}/log?kind=admin"), Value::Null).await;
-    let mut entries = log.body["entries"].as_array().unwrap().clone();
-    entries.reverse();
-    entries
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_link_signs_in_once_and_each_screen_answers() {
@@ -563,80 +482,4 @@ async fn no_page_returns_or_changes_another_tenant() {
     }
     assert_eq!(harness.dump(Table::Keys).await, before);
     assert!(text(&other.get(&format!("people?q={SECRET}")).await).matches(SECRET).count() > 1, "its own page has it");
-}
-
-/// The page through all that its roles may need, for the test of declared accesses.
-pub async fn drive(harness: &Harness) {
-    let admin = harness.operator().await;
-    let link = link(harness, &admin, "acme", json!({})).await;
-    let path = format!("/tenants/acme/links/{}", link["id"].as_str().unwrap());
-    let operator = format!("Bearer {admin}");
-    let dry = [("authorization", operator.as_str()), ("rollcall-dry-run", "true")];
-    for (method, path, status) in [("POST", "/tenants/acme/links", 201), ("DELETE", path.as_str(), 204)] {
-        let reply = harness.raw(method, &format!("/admin/v1{path}"), Vec::new(), &dry).await;
-        assert_eq!(reply.status, status, "{reply:?}");
-    }
-    assert_eq!(ask(harness, &admin, "DELETE", &path, Value::Null).await.status, 204);
-    assert_eq!(sign_in(harness, "acme", secret(&link)).await.status, 401);
-    let browser = Browser::open(harness, "acme", json!({"operator": true})).await;
-    let two = json!([{"value": "p@x"}, {"value": "q@x"}]);
-    let id = harness.create(json!({"userName": "page", "externalId": "P", "emails": two})).await;
-    let group = harness.send("POST", "/Groups", json!({"displayName": "of-page", "members": [{"value": id}]})).await;
-    let group = group.body["id"].as_str().unwrap();
-    crate::support::feed::all_events(harness).await;
-    for page in [
-        "overview",
-        "connect",
-        "keys",
-        "settings",
-        "activity",
-        "people?q=page",
-        "people?q=q@x",
-        "operator/tenants",
-        "nothing",
-    ] {
-        assert!([200, 404].contains(&browser.get(page).await.status), "{page}");
-    }
-    for page in [format!("people?id={id}"), "groups?q=of-page".to_owned(), format!("groups?id={group}")] {
-        assert_eq!(browser.get(&page).await.status, 200, "{page}");
-    }
-    let later = harness.at(Timestamp::now() + SignedDuration::from_mins(30));
-    for (page, status) in [("overview", 200), ("operator/tenants", 200)] {
-        assert_eq!(browser.get_on(&later, page).await.status, status);
-        // Seen again, half an hour after the last time.
-        let again = Browser::open(harness, "acme", json!({"operator": true})).await;
-        assert_eq!(again.get_on(&later, page).await.status, 200);
-    }
-    let late = Browser {
-        harness: &later,
-        tenant: "acme",
-        cookie: Browser::open(harness, "acme", json!({"operator": true})).await.cookie,
-    };
-    let token = Browser { harness, tenant: "acme", cookie: late.cookie.clone() }.token().await;
-    let forms: [(&str, &[(&str, &str)]); 6] = [
-        ("automation", &[("action", "create"), ("name", "of-page")]),
-        ("keys", &[("action", "create"), ("description", "x"), ("automation", "of-page")]),
-        ("automation", &[("action", "activate"), ("name", "of-page")]),
-        (
-            "settings",
-            &[
-                ("action", "save"),
-                ("deactivation", "disable"),
-                ("protect", "hold"),
-                ("users", "1%/1"),
-                ("window", "60m"),
-            ],
-        ),
-        ("links", &[("action", "create"), ("tenant", "globex"), ("role", "view")]),
-        ("nothing", &[("action", "x")]),
-    ];
-    for (page, fields) in forms {
-        let reply = late.post_with(page, &token, fields, &[ORIGIN]).await;
-        assert!([200, 303, 404].contains(&reply.status), "{page}: {reply:?}");
-    }
-    let off = patch(json!([{"op": "replace", "path": "active", "value": false}]));
-    harness.send("PATCH", &format!("/Users/{id}"), off).await;
-    assert_eq!(browser.post("hold", &[("action", "approve")]).await.status, 303);
-    assert_eq!(browser.post("", &[("action", "end")]).await.status, 200);
-    assert_eq!(browser.get("operator/tenants").await.status, 401);
 }

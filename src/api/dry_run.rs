@@ -12,7 +12,7 @@ const DRY_RUN: HeaderName = HeaderName::from_static("rollcall-dry-run");
 
 /// Rows of the admin API that cannot be tried by the header: their work goes from request to request. A restore has a plan,
 /// and an examination without repair writes nothing.
-const NOT_TRIED: [&str; 7] = [
+pub const NOT_TRIED: [&str; 7] = [
     "admin.restore",
     "admin.tenants.delete",
     "admin.tenants.reopen",

@@ -12,10 +12,9 @@ use crate::auth::Tenant;
 use crate::limits::{MAX_VERIFIED_GROUPS, MAX_VERIFIED_KEYS, MAX_VERIFIED_USERS};
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, optional_text, s};
-use crate::store::dynamo::tables::{BY_ID, Table};
+use crate::store::dynamo::tables::BY_ID;
 use crate::store::model::damage::{Damage, DataCheck, Examined};
 use crate::store::model::format::check_format;
-use crate::store::model::group::group_key;
 use crate::store::model::id::{UserId, random_token};
 use crate::store::model::user::user_key;
 use crate::store::{Store, StoreError};
@@ -140,16 +139,7 @@ impl Store {
     }
 
     async fn verify_groups(&self, tenant: &Tenant, after: Option<&str>) -> Result<Examination, StoreError> {
-        let page = self
-            .client
-            .query()
-            .table_name(self.table(Table::Groups))
-            .consistent_read(true)
-            .key_condition_expression("#tenant = :tenant")
-            .expression_attribute_names("#tenant", "tenant")
-            .expression_attribute_values(":tenant", s(tenant.as_str()))
-            .set_exclusive_start_key(after.map(|id| group_key(tenant, id)))
-            .limit(limit(MAX_VERIFIED_GROUPS));
+        let page = self.groups_query(tenant, after).limit(limit(MAX_VERIFIED_GROUPS));
         let page = page.send().await.map_err(|e| StoreError::of(&e))?;
         let next = match page.last_evaluated_key().and_then(|key| optional_text(key, "id")) {
             Some(last) => VerifyPosition::Groups(Some(last.to_owned())),

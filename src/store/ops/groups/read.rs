@@ -105,7 +105,18 @@ impl Store {
         is_back: bool,
     ) -> Result<(Vec<Group>, Option<String>), StoreError> {
         let query = self
-            .client
+            .groups_query(tenant, after)
+            .scan_index_forward(!is_back)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
+        let page = query.send().await.map_err(|e| StoreError::of(&e))?;
+        let groups = page.items().iter().map(Group::read).collect::<Result<Vec<_>, _>>()?;
+        let next = page.last_evaluated_key.as_ref().and_then(|last| optional_text(last, "id"));
+        Ok((groups, next.map(str::to_owned)))
+    }
+
+    /// The groups of a tenant after an id, in the order of the ids.
+    pub(in crate::store) fn groups_query(&self, tenant: &Tenant, after: Option<&str>) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(self.table(Table::Groups))
             .consistent_read(true)
@@ -113,12 +124,6 @@ impl Store {
             .expression_attribute_names("#tenant", "tenant")
             .expression_attribute_values(":tenant", s(tenant.as_str()))
             .set_exclusive_start_key(after.map(|id| group_key(tenant, id)))
-            .scan_index_forward(!is_back)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX));
-        let page = query.send().await.map_err(|e| StoreError::of(&e))?;
-        let groups = page.items().iter().map(Group::read).collect::<Result<Vec<_>, _>>()?;
-        let next = page.last_evaluated_key.as_ref().and_then(|last| optional_text(last, "id"));
-        Ok((groups, next.map(str::to_owned)))
     }
 
     async fn all_groups(&self, query: QueryFluentBuilder) -> Result<Vec<Group>, StoreError> {

@@ -12,10 +12,10 @@ use super::document;
 use crate::auth::Tenant;
 use crate::limits::{MAX_DOCUMENT_BYTES, MAX_GROUPS_PER_USER, MAX_WRITE_ATTEMPTS, RECORDS_AT_ONCE};
 use crate::limits::{MAX_TRANSACTION_BYTES, MAX_TRANSACTION_MEMBERS};
-use crate::scim::Document;
 use crate::scim::group::GroupKeys;
 use crate::scim::membership::Ids;
 use crate::scim::user::UserKeys;
+use crate::scim::{Document, ScimError};
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
@@ -166,13 +166,9 @@ impl Store {
         record: ResourceRecord,
     ) -> Result<RecordOutcome, StoreError> {
         let Some(id) = UserId::parse(&record.id) else { return Ok(no_id()) };
-        let record = match record.read() {
-            Ok(record) => record,
+        let (record, keys) = match record.read_with(UserKeys::of) {
+            Ok(read) => read,
             Err(why) => return Ok(RecordOutcome::Refused(why)),
-        };
-        let keys = match UserKeys::of(&record.document) {
-            Ok(keys) => keys,
-            Err(error) => return Ok(RecordOutcome::Refused(format!("document: {}", error.detail))),
         };
         if let Some(there) = self.user(tenant, &id).await? {
             return Ok(same_or_refused(&there.record, &record));
@@ -196,13 +192,9 @@ impl Store {
         record: ResourceRecord,
     ) -> Result<RecordOutcome, StoreError> {
         let Some(id) = GroupId::parse(&record.id) else { return Ok(no_id()) };
-        let record = match record.read() {
-            Ok(record) => record,
+        let (record, keys) = match record.read_with(GroupKeys::of) {
+            Ok(read) => read,
             Err(why) => return Ok(RecordOutcome::Refused(why)),
-        };
-        let keys = match GroupKeys::of(&record.document) {
-            Ok(keys) => keys,
-            Err(error) => return Ok(RecordOutcome::Refused(format!("document: {}", error.detail))),
         };
         if let Some(there) = self.group(tenant, &id).await? {
             return Ok(same_or_refused(&there.record, &record));
@@ -296,6 +288,13 @@ impl Store {
 }
 
 impl ResourceRecord {
+    /// The record, and the keys that it is found by.
+    fn read_with<K>(self, keys: impl Fn(&Document) -> Result<K, ScimError>) -> Result<(Record, K), String> {
+        let record = self.read()?;
+        let keys = keys(&record.document).map_err(|error| format!("document: {}", error.detail))?;
+        Ok((record, keys))
+    }
+
     fn read(self) -> Result<Record, String> {
         let Self { version, created, modified, document: fields, .. } = self;
         let document = document(fields).map_err(|e| format!("document: {e}"))?;

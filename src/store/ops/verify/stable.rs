@@ -29,16 +29,8 @@ impl Store {
         row: &Item,
     ) -> Result<Option<(Option<User>, Option<Item>)>, StoreError> {
         let Some(id) = UserId::parse(id) else { return Ok(None) };
-        for _ in 0..MAX_VERIFY_ATTEMPTS {
-            let Some(before) = readable(self.user(tenant, &id).await)? else { return Ok(None) };
-            let row = self.link(row.clone()).await?;
-            let Some(after) = readable(self.user(tenant, &id).await)? else { return Ok(None) };
-            let version = |user: &Option<User>| user.as_ref().map(|user| (user.record.version, user.key.clone()));
-            if version(&before) == version(&after) {
-                return Ok(Some((after, row)));
-            }
-        }
-        Ok(None)
+        let version = |user: &User| (user.record.version, user.key.clone());
+        self.with_row(row, || self.user(tenant, &id), version).await
     }
 
     /// A row, and the group that it is of.
@@ -49,13 +41,25 @@ impl Store {
         row: &Item,
     ) -> Result<Option<(Option<Group>, Option<Item>)>, StoreError> {
         let Some(id) = GroupId::parse(id) else { return Ok(None) };
+        let version = |group: &Group| (group.record.version, group.batch.clone());
+        self.with_row(row, || self.group(tenant, &id), version).await
+    }
+
+    /// A row, and an item that has the same version before and after the row was read.
+    async fn with_row<T, V: PartialEq, F>(
+        &self,
+        row: &Item,
+        read: impl Fn() -> F,
+        version: impl Fn(&T) -> V,
+    ) -> Result<Option<(Option<T>, Option<Item>)>, StoreError>
+    where
+        F: Future<Output = Result<Option<T>, StoreError>>,
+    {
         for _ in 0..MAX_VERIFY_ATTEMPTS {
-            let Some(before) = readable(self.group(tenant, &id).await)? else { return Ok(None) };
+            let Some(before) = readable(read().await)? else { return Ok(None) };
             let row = self.link(row.clone()).await?;
-            let Some(after) = readable(self.group(tenant, &id).await)? else { return Ok(None) };
-            let version =
-                |group: &Option<Group>| group.as_ref().map(|group| (group.record.version, group.batch.clone()));
-            if version(&before) == version(&after) {
+            let Some(after) = readable(read().await)? else { return Ok(None) };
+            if before.as_ref().map(&version) == after.as_ref().map(&version) {
                 return Ok(Some((after, row)));
             }
         }
