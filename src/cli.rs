@@ -13,6 +13,11 @@ use crate::store::dynamo::embedded::{Engine, ROWS_PER_BATCH};
 use crate::store::dynamo::tables::{TableNames, create_missing};
 use crate::worker;
 
+/// As `print!`, of a line, a warning, or a part of a line. A reader that is gone is no reason to panic.
+macro_rules! outln { ($($text:tt)*) => { $crate::cli::output::write(std::io::stdout(), format_args!("{}\n", format_args!($($text)*))) } }
+macro_rules! errln { ($($text:tt)*) => { $crate::cli::output::write(std::io::stderr(), format_args!("{}\n", format_args!($($text)*))) } }
+macro_rules! out { ($($text:tt)*) => { $crate::cli::output::write(std::io::stdout(), format_args!($($text)*)) } }
+
 mod automation;
 mod change;
 mod data_folder;
@@ -164,10 +169,11 @@ struct StoreOptions {
 }
 
 impl Cli {
-    /// Whether the command goes on when nobody reads its output any more: the doctor has to clean up.
+    /// Whether the command goes on when nobody reads its output any more: the doctor has to clean up, and servers have
+    /// clients.
     #[must_use]
     pub fn outlives_its_reader(&self) -> bool {
-        matches!(self.command, Command::Doctor(_))
+        matches!(self.command, Command::Doctor(_) | Command::Serve(_) | Command::Engine(_))
     }
 }
 
@@ -253,7 +259,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Work { store } => {
             let worker::Sweep { done, failed, unreadable, unread_lanes, .. } =
                 worker::sweep_all(&store.open().await?, &Clock::System).await;
-            println!("{done} deferred jobs ran, {failed} failed, {unreadable} rows cannot be read");
+            outln!("{done} deferred jobs ran, {failed} failed, {unreadable} rows cannot be read");
             match unread_lanes {
                 0 => Ok(()),
                 lanes => Err(format!(
@@ -267,7 +273,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         }
         Command::Engine(options) => serve::engine(options).await,
         Command::Openapi => {
-            print!("{}", openapi::description()?);
+            out!("{}", openapi::description()?);
             Ok(())
         }
         Command::Completions { shell } => {

@@ -81,6 +81,23 @@ impl<'a> RequestContext<'a> {
         Ok(caller)
     }
 
+    /// Whether the caller is turned away whatever the request asks for. Nothing is counted or recorded.
+    #[cfg(feature = "local")]
+    pub(super) async fn is_caller_refused(&self) -> bool {
+        let authorization = self.request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
+        let Ok(claim) = PresentedCredential::read(authorization, &self.target.tenant) else { return true };
+        let (App { store, profiles, .. }, tenant) = (self.app, claim.tenant_name());
+        let lookup = CredentialLookup {
+            stored: store.stored_credential(&claim),
+            profile: |wanted| async move { profiles.of(store, tenant, &wanted).await },
+            record_last_used: |_| async {},
+        };
+        let nothing = Box::new(|_| Box::pin(async {}) as Pin<Box<_>>);
+        let verified = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, nothing).await;
+        // Where the store fails, the request itself is answered so.
+        matches!(verified, Ok(Err(_)))
+    }
+
     /// Whether a caller who uses the page may go on; others are checked by their scopes alone.
     fn is_in_reach_of_page(&self, caller: &Principal) -> bool {
         let named = match self.route.base {

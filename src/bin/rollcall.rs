@@ -1,5 +1,6 @@
 //! The command line. See `rollcall --help`.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -14,7 +15,9 @@ fn main() -> ExitCode {
     if !cli.outlives_its_reader() {
         sigpipe::reset();
     }
-    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr);
+    // A log that nobody reads any more does not end a server.
+    lines.log_internal_errors(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(cli::run(cli)),
@@ -23,7 +26,8 @@ fn main() -> ExitCode {
     match outcome {
         Ok(status) => status,
         Err(message) => {
-            eprintln!("rollcall: {message}");
+            // Somebody who no longer reads is no reason to panic.
+            let _ = writeln!(std::io::stderr(), "rollcall: {message}");
             ExitCode::FAILURE
         }
     }

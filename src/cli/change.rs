@@ -55,8 +55,8 @@ impl ChangeClient {
     /// Prints what was done, or what would have been.
     pub(super) fn report(&self, text: &str) {
         match self.is_dry {
-            true => eprintln!("Dry run: nothing is changed. Without --dry-run: {text}"),
-            false => eprintln!("{text}"),
+            true => errln!("Dry run: nothing is changed. Without --dry-run: {text}"),
+            false => errln!("{text}"),
         }
     }
 }

@@ -99,7 +99,7 @@ pub(super) async fn consume(options: ConsumeOptions) -> Result<(), String> {
                 if options.once {
                     return Err(why);
                 }
-                eprintln!("{why}; the event comes again");
+                errln!("{why}; the event comes again");
                 tokio::time::sleep(PAUSE).await;
             }
             id(event).clone_into(&mut place.event);

@@ -46,7 +46,7 @@ pub(super) async fn run(options: ExplainOptions) -> Result<(), String> {
             answer.get("text").and_then(Value::as_str).unwrap_or_default().to_owned()
         }
     };
-    print!("{text}");
+    out!("{text}");
     Ok(())
 }
 

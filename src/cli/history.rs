@@ -53,9 +53,9 @@ pub(super) async fn run(options: HistoryOptions) -> Result<(), String> {
         let path = format!("{resource}?at={}", super::segment(&time.to_string()));
         let answer = client.ask(Method::GET, &path, None).await?;
         if answer.get("exact") == Some(&Value::Bool(false)) {
-            eprintln!("The log lacks a change since then; the state may differ.");
+            errln!("The log lacks a change since then; the state may differ.");
         }
-        println!("{:#}", answer.get("resource").unwrap_or(&Value::Null));
+        outln!("{:#}", answer.get("resource").unwrap_or(&Value::Null));
         return Ok(());
     }
     let mut cursor = String::new();
@@ -64,8 +64,8 @@ pub(super) async fn run(options: HistoryOptions) -> Result<(), String> {
         let answer = client.ask(Method::GET, &path, None).await?;
         for entry in output::items(&answer, "entries") {
             match json {
-                true => println!("{entry}"),
-                false => print!("{}{}", summary(entry), changes(entry)),
+                true => outln!("{entry}"),
+                false => out!("{}{}", summary(entry), changes(entry)),
             }
         }
         match answer.get("nextCursor").and_then(Value::as_str) {

@@ -198,18 +198,18 @@ fn show(client: &ChangeClient, key: &Value) {
     }
     match key.get("secret").and_then(Value::as_str) {
         Some(secret) => {
-            println!("{secret}");
-            eprintln!("Copy the secret now: Rollcall does not store it.");
+            outln!("{secret}");
+            errln!("Copy the secret now: Rollcall does not store it.");
         }
-        None => eprintln!("Created {id}. It has no secret: the client sends JWTs of its identity provider."),
+        None => errln!("Created {id}. It has no secret: the client sends JWTs of its identity provider."),
     }
     match text(key, "type") {
-        "client" => eprintln!("Client id: {id}. Token endpoint: /{tenant}/oauth/token"),
-        "basic" => eprintln!("User name: {automation}"),
+        "client" => errln!("Client id: {id}. Token endpoint: /{tenant}/oauth/token"),
+        "basic" => errln!("User name: {automation}"),
         _ => {}
     }
     if text(key, "state") == State::Waiting.as_str() {
-        eprintln!("It works once its automation user is active: rollcall automation activate {tenant} {automation}");
+        errln!("It works once its automation user is active: rollcall automation activate {tenant} {automation}");
     }
 }
 

@@ -54,7 +54,7 @@ pub(super) async fn run(link: LinkOptions) -> Result<(), String> {
     let client = options.open().await?;
     if let Some(id) = revoke {
         client.ask(Method::DELETE, &format!("/tenants/{tenant}/links/{}", super::segment(&id)), None).await?;
-        eprintln!("Revoked {id}.");
+        errln!("Revoked {id}.");
         return Ok(());
     }
     if tenant.as_str() == OPERATOR_TENANT {
@@ -70,11 +70,11 @@ pub(super) async fn run(link: LinkOptions) -> Result<(), String> {
     let local = matches!(client, OperatorClient::Direct(_)).then(|| LOCAL_HOST.to_owned());
     let url = text(&answer, "url");
     match (host.or(local), url.split_once('#')) {
-        (Some(host), Some((_, secret))) => println!("{}/{tenant}/manage#{secret}", host.trim_end_matches('/')),
-        _ => println!("{url}"),
+        (Some(host), Some((_, secret))) => outln!("{}/{tenant}/manage#{secret}", host.trim_end_matches('/')),
+        _ => outln!("{url}"),
     }
     let (id, expires) = (text(&answer, "id"), text(&answer, "expires"));
-    eprintln!("It works once, until {expires}. Revoke it: rollcall link {tenant} --revoke {id}");
+    errln!("It works once, until {expires}. Revoke it: rollcall link {tenant} --revoke {id}");
     Ok(())
 }
 

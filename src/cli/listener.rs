@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, EXPECT};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -39,19 +41,23 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-/// Serves until Ctrl-C or SIGTERM, then lets what is under way finish. A body longer than `limit` is cut to one byte
-/// more, so that the service can refuse it in its own words.
+/// Who answers requests.
+pub(super) trait Service: Clone + Send + Sync + 'static {
+    /// The longest body in bytes. A longer one is cut to one byte more, so that the service can refuse it in its own
+    /// words.
+    const LIMIT: usize;
+
+    fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
+
+    /// Whether a request without its body is refused whatever the body says.
+    fn is_refused_by_head(&self, request: Request<Bytes>) -> impl Future<Output = bool> + Send;
+}
+
+/// Serves until Ctrl-C or SIGTERM, then lets what is under way finish.
 ///
 /// # Errors
 /// When the process cannot listen for signals.
-pub(super) async fn serve<F>(
-    listener: TcpListener,
-    limit: usize,
-    answer: impl Fn(Request<Bytes>) -> F + Clone + Send + Sync + 'static,
-) -> Result<(), String>
-where
-    F: Future<Output = Response<Bytes>> + Send,
-{
+pub(super) async fn serve(listener: TcpListener, service: impl Service) -> Result<(), String> {
     let graceful = GracefulShutdown::new();
     let connections = Arc::new(Semaphore::new(SERVE_CONNECTIONS));
     let mut stop = std::pin::pin!(stopped()?);
@@ -69,11 +75,11 @@ where
             },
         };
         let _ = stream.set_nodelay(true);
-        let (answer, watcher) = (answer.clone(), graceful.watcher());
+        let (service, watcher) = (service.clone(), graceful.watcher());
         tokio::spawn(async move {
             let head = Duration::from_secs(SERVE_HEAD_SECONDS);
             if let Ok(Some(stream)) = timeout(head, first_line(stream)).await {
-                let service = service_fn(move |request| one(request, limit, answer.clone()));
+                let service = service_fn(move |request| one(request, service.clone()));
                 let connection = http1::Builder::new()
                     .timer(TokioTimer::new())
                     .header_read_timeout(head)
@@ -102,30 +108,42 @@ async fn first_line(mut stream: TcpStream) -> Option<impl tokio::io::AsyncRead +
     }
 }
 
-async fn one<F>(
-    request: Request<Incoming>,
-    limit: usize,
-    answer: impl Fn(Request<Bytes>) -> F,
-) -> Result<Response<Full<Bytes>>, Infallible>
-where
-    F: Future<Output = Response<Bytes>>,
-{
+async fn one<S: Service>(request: Request<Incoming>, service: S) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
-    let body = timeout(Duration::from_secs(SERVE_BODY_SECONDS), Limited::new(body, limit).collect()).await;
-    let body = match body {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Bytes::from(vec![b' '; limit + 1]),
+    // Who expects "100 Continue" gets it once the body is read (RFC 9110 section 10.1.1).
+    let is_refused = head.headers.contains_key(EXPECT)
+        && service.is_refused_by_head(Request::from_parts(head.clone(), Bytes::new())).await;
+    let body = match is_refused {
+        true => Ok(blanks_for(&head, S::LIMIT)),
+        false => read(body, S::LIMIT).await,
+    };
+    let answer = match body {
+        Ok(body) => service.answer(Request::from_parts(head, body)).await,
+        Err(refusal) => refusal,
+    };
+    Ok(answer.map(Full::new))
+}
+
+/// Stands for a body that is not read: as long as it has to be for its refusal.
+fn blanks_for(head: &Parts, limit: usize) -> Bytes {
+    let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    Bytes::from(vec![b' '; if length.is_some_and(|length| length > limit) { limit + 1 } else { 1 }])
+}
+
+async fn read(body: Incoming, limit: usize) -> Result<Bytes, Response<Bytes>> {
+    match timeout(Duration::from_secs(SERVE_BODY_SECONDS), Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Ok(Bytes::from(vec![b' '; limit + 1])),
         Ok(Err(_)) => {
-            let mut broken = Response::new(Full::new(Bytes::new()));
+            let mut broken = Response::new(Bytes::new());
             *broken.status_mut() = StatusCode::BAD_REQUEST;
-            return Ok(broken);
+            Err(broken)
         }
         Err(_) => {
             let detail = format!("the request body did not arrive within {SERVE_BODY_SECONDS} seconds; send it again");
-            return Ok(api::refusal(ScimError::new(ErrorCode::BodyTooSlow, detail)).map(Full::new));
+            Err(api::refusal(ScimError::new(ErrorCode::BodyTooSlow, detail)))
         }
-    };
-    Ok(answer(Request::from_parts(head, body)).await.map(Full::new))
+    }
 }
 
 /// Waits for Ctrl-C or SIGTERM.

@@ -163,14 +163,14 @@ async fn verify(tenant: &TenantName, operator: OperatorOptions) -> ExitCode {
             Err(why) => return unexamined(&why),
             Ok(Err(why)) => {
                 is_sound = false;
-                println!("{name}: broken: {why}");
+                outln!("{name}: broken: {why}");
             }
             Ok(Ok((sound, head))) => {
                 let of_before = match sound.unchained {
                     0 => String::new(),
                     rows => format!("; {rows} rows of before the chain"),
                 };
-                println!("{name}: sound: {} rows{of_before}; head {}", sound.rows, head.as_deref().unwrap_or("-"));
+                outln!("{name}: sound: {} rows{of_before}; head {}", sound.rows, head.as_deref().unwrap_or("-"));
             }
         }
     }
@@ -178,7 +178,7 @@ async fn verify(tenant: &TenantName, operator: OperatorOptions) -> ExitCode {
 }
 
 fn unexamined(why: &str) -> ExitCode {
-    eprintln!("rollcall: {why}");
+    errln!("rollcall: {why}");
     ExitCode::from(2)
 }
 

@@ -1,8 +1,23 @@
 //! What commands print: aligned tables for people, JSON for programs.
 
+use std::fmt;
+use std::io::{ErrorKind, Write};
+
 use clap::Args;
 use comfy_table::{Table, presets};
 use serde_json::{Map, Value};
+
+/// Prints. A closed pipe is ignored: whoever goes on without a reader prints into nothing. Where output is lost for another
+/// reason, such as a full disk, the process ends with status 1.
+pub(super) fn write(mut to: impl Write, text: fmt::Arguments<'_>) {
+    match to.write_fmt(text).and_then(|()| to.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            let _ = writeln!(std::io::stderr(), "rollcall: the output cannot be written ({e}); free space on the disk");
+            std::process::exit(1);
+        }
+        _ => {}
+    }
+}
 
 /// How a list is printed.
 #[derive(Debug, Clone, Copy, Args)]
@@ -19,7 +34,7 @@ impl OutputOptions {
             return print_json(answer);
         }
         let rows = items(answer, name).map(|row| columns.iter().map(|column| cell(row.get(*column))).collect());
-        println!("{}", table(Some(columns), rows));
+        outln!("{}", table(Some(columns), rows));
     }
 
     /// Prints the fields of one resource, one a line, or the whole answer as JSON.
@@ -28,7 +43,7 @@ impl OutputOptions {
             return print_json(answer);
         }
         let fields = answer.as_object().into_iter().flatten();
-        println!("{}", table(None, fields.flat_map(|(name, value)| lines(name, value))));
+        outln!("{}", table(None, fields.flat_map(|(name, value)| lines(name, value))));
     }
 }
 
@@ -43,7 +58,7 @@ pub(super) fn items<'a>(answer: &'a Value, name: &str) -> impl Iterator<Item = &
 }
 
 fn print_json(answer: &Value) {
-    println!("{answer:#}");
+    outln!("{answer:#}");
 }
 
 /// Columns two blanks apart, without lines, so that a row stays a line and its first word is the id.

@@ -59,18 +59,18 @@ pub(super) async fn run(options: RestoreOptions) -> Result<(), String> {
         conflicts += items(&answer, "conflicts").count();
         unchanged += answer.get("unchanged").and_then(Value::as_u64).unwrap_or(0);
         if is_json {
-            println!("{answer}");
+            outln!("{answer}");
         } else {
-            items(&answer, "restored").for_each(|change| println!("{}", change_line(change, is_plan)));
-            items(&answer, "conflicts").for_each(|conflict| println!("{}", conflict_line(conflict)));
+            items(&answer, "restored").for_each(|change| outln!("{}", change_line(change, is_plan)));
+            items(&answer, "conflicts").for_each(|conflict| outln!("{}", conflict_line(conflict)));
         }
         match answer.get("nextCursor").and_then(Value::as_str) {
             Some(cursor) => {
-                eprintln!("{restored} so far …");
+                errln!("{restored} so far …");
                 body = json!({"cursor": cursor});
             }
             None => {
-                eprintln!("{}", answer.get("note").and_then(Value::as_str).unwrap_or_default());
+                errln!("{}", answer.get("note").and_then(Value::as_str).unwrap_or_default());
                 break;
             }
         }
@@ -80,7 +80,7 @@ pub(super) async fn run(options: RestoreOptions) -> Result<(), String> {
     match conflicts > 0 && !is_plan {
         true => Err(format!("{sum}; the lines above state what to do")),
         false => {
-            eprintln!("{sum}");
+            errln!("{sum}");
             Ok(())
         }
     }

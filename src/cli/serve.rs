@@ -14,7 +14,8 @@ use jiff::SignedDuration;
 
 use super::data_folder::{self, RunningServer};
 use super::fair_queue::FairQueue;
-use super::{StoreOptions, listener, local_operator};
+use super::listener::{self, Service};
+use super::{StoreOptions, local_operator};
 use crate::admin::keys::{Expiry, NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
@@ -67,7 +68,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let Opened { store, follower, engine } = open(&options.store, &owner).await?;
     greet(&store, &display_url, options.store.is_remote()).await?;
     if public_url.is_none() && !address.ip().is_loopback() {
-        eprintln!(
+        errln!(
             "rollcall: warning: clients on other machines choose the host of the links in answers, by their header Host; \
              set --public-url"
         );
@@ -88,12 +89,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
         data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
     }
     let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
-    let shared = Arc::new((app, secret, queue));
-    let served = listener::serve(listener, MAX_BODY_BYTES, move |request| {
-        let shared = shared.clone();
-        async move { answer(&shared.0, (shared.1.as_deref(), address), &shared.2, request).await }
-    })
-    .await;
+    let served = listener::serve(listener, Endpoint(Arc::new(Shared { app, secret, address, queue }))).await;
     folder.iter().for_each(|folder| data_folder::withdraw(folder));
     // A runtime that ends while the worker waits for the store would panic in it.
     for worker in workers {
@@ -137,7 +133,7 @@ async fn open(options: &StoreOptions, owner: &str) -> Result<Opened, String> {
             Ok(true) => Some(follower),
             other => {
                 let why = other.err().unwrap_or_else(|| "the tables have no streams".to_owned());
-                eprintln!("rollcall: warning: there is no feed of changes: {why}");
+                errln!("rollcall: warning: there is no feed of changes: {why}");
                 None
             }
         };
@@ -155,26 +151,44 @@ async fn open(options: &StoreOptions, owner: &str) -> Result<Opened, String> {
     Ok(Opened { store, follower: Some(follower), engine: Some(engine) })
 }
 
-async fn answer(
-    app: &App,
-    (secret, address): (Option<&str>, SocketAddr),
-    queue: &FairQueue,
-    request: Request<Bytes>,
-) -> Response<Bytes> {
-    let mut request = request;
-    if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
-        let detail = "the request must have one header Host (RFC 9112 section 3.2); most clients send it by themselves";
-        return api::refusal(ScimError::new(ErrorCode::NoHost, detail));
+/// The endpoint on a socket.
+#[derive(Clone)]
+struct Endpoint(Arc<Shared>);
+
+struct Shared {
+    app: App,
+    /// What this machine's own commands know.
+    secret: Option<String>,
+    address: SocketAddr,
+    queue: FairQueue,
+}
+
+impl Service for Endpoint {
+    const LIMIT: usize = MAX_BODY_BYTES;
+
+    async fn answer(&self, mut request: Request<Bytes>) -> Response<Bytes> {
+        let Shared { app, secret, address, queue } = &*self.0;
+        if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
+            let detail =
+                "the request must have one header Host (RFC 9112 section 3.2); most clients send it by themselves";
+            return api::refusal(ScimError::new(ErrorCode::NoHost, detail));
+        }
+        if local_operator::is_operator(&request, secret.as_deref()) {
+            return local_operator::answer(app, request).await;
+        }
+        let origin = origin(&request, *address);
+        request.extensions_mut().insert(origin);
+        // Whoever sends no credentials is of no tenant.
+        let tenant = request.uri().path().split('/').nth(1).filter(|_| request.headers().contains_key(AUTHORIZATION));
+        let tenant: String = tenant.unwrap_or_default().chars().take(MAX_TENANT_BYTES).collect();
+        queue.run(&tenant, api::handle(app, &Selection::all(), request)).await
     }
-    if local_operator::is_operator(&request, secret) {
-        return local_operator::answer(app, request).await;
+
+    async fn is_refused_by_head(&self, request: Request<Bytes>) -> bool {
+        let Shared { app, secret, .. } = &*self.0;
+        !local_operator::is_operator(&request, secret.as_deref())
+            && api::is_refused_by_head(app, &Selection::all(), &request).await
     }
-    let origin = origin(&request, address);
-    request.extensions_mut().insert(origin);
-    // Whoever sends no credentials is of no tenant.
-    let tenant = request.uri().path().split('/').nth(1).filter(|_| request.headers().contains_key(AUTHORIZATION));
-    let tenant: String = tenant.unwrap_or_default().chars().take(MAX_TENANT_BYTES).collect();
-    queue.run(&tenant, api::handle(app, &Selection::all(), request)).await
 }
 
 /// Where this machine's own commands reach a server: one that listens on every address does so on the loopback, too.
@@ -204,7 +218,7 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
         store.add_tenant(&demo, &TenantConfig::default(), now).await.map_err(|e| e.to_string())?;
         let new = NewKey {
             tenant: demo,
-            description: "made by rollcall serve on first start".to_owned(),
+            description: "created by rollcall serve on its first start".to_owned(),
             automation: None,
             scopes: vec![Scope::Read, Scope::Write],
             not_before: None,
@@ -214,22 +228,20 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
         let new_key = admin::keys::add(store, new, now).await.map_err(|e| e.to_string())?;
         let token = new_key.secret.unwrap_or_default();
         let tenant_url = format!("{url}/{DEMO}/scim/v2");
-        println!("Tenant URL: {tenant_url}");
-        println!("Secret token: {token}");
+        outln!("Tenant URL: {tenant_url}");
+        outln!("Secret token: {token}");
         print_link(store, url, &DEMO.parse().map_err(|e: crate::tenant::BadTenantName| e.to_string())?).await?;
-        println!("Try it: curl -H 'Authorization: Bearer {token}' '{tenant_url}/Users'");
+        outln!("Try it: curl -H 'Authorization: Bearer {token}' '{tenant_url}/Users'");
         return Ok(());
     }
     for tenant in &all {
         let profile = tenants::profile_of(store, tenant).await.map_err(|e| e.to_string())?;
-        println!("Tenant URL: {url}{}", profile.base_path(tenant.name.as_str()));
+        outln!("Tenant URL: {url}{}", profile.base_path(tenant.name.as_str()));
     }
     if let (Some(tenant), false) = (all.iter().find(|tenant| tenant.name.as_str() == DEMO), is_remote) {
         print_link(store, url, &tenant.name).await?;
     }
-    println!(
-        "A secret token is shown once, when it is made. Make another: rollcall key create {DEMO} --description TEXT"
-    );
+    outln!("Rollcall prints a secret token once. Create another one: rollcall key create {DEMO} --description TEXT");
     Ok(())
 }
 
@@ -248,7 +260,7 @@ async fn print_link(store: &Store, url: &str, tenant: &TenantName) -> Result<(),
         revoked: None,
     };
     store.add_link(&link, now).await.map_err(|e| e.to_string())?;
-    println!("Page for administrators: {url}/{tenant}/manage#{}", secret.reveal());
+    outln!("Page for administrators: {url}/{tenant}/manage#{}", secret.reveal());
     Ok(())
 }
 
@@ -257,22 +269,28 @@ pub(super) async fn engine(options: EngineOptions) -> Result<(), String> {
     let engine = data_folder::open_alone(&options.data).await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     data_folder::announce(&options.data, &RunningServer { url: local_url(address), secret: None })?;
-    println!("DynamoDB endpoint: http://{address}");
+    outln!("DynamoDB endpoint: http://{address}");
     let expiry = tokio::spawn(expire(engine.clone()));
-    let served = listener::serve(listener, MAX_ENGINE_BODY_BYTES, move |request| {
-        let engine = engine.clone();
-        async move {
-            let target = request.headers().get("x-amz-target").and_then(|v| v.to_str().ok()).unwrap_or_default();
-            let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-            let (status, body) = tokio::task::block_in_place(|| engine.call(&operation, request.body()));
-            let mut response = Response::new(Bytes::from(body));
-            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
-            response
-        }
-    })
-    .await;
+    let served = listener::serve(listener, engine).await;
     data_folder::withdraw(&options.data);
     expiry.abort();
     served
+}
+
+impl Service for Engine {
+    const LIMIT: usize = MAX_ENGINE_BODY_BYTES;
+
+    async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let target = request.headers().get("x-amz-target").and_then(|v| v.to_str().ok()).unwrap_or_default();
+        let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+        let (status, body) = tokio::task::block_in_place(|| self.call(&operation, request.body()));
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+        response
+    }
+
+    async fn is_refused_by_head(&self, _: Request<Bytes>) -> bool {
+        false
+    }
 }

@@ -128,7 +128,7 @@ pub(super) async fn export(options: ExportOptions) -> Result<(), String> {
         true => json!({"type": "end", "users": users, "groups": groups, "members": members}),
         false => json!({"type": "end"}),
     })?;
-    eprintln!("Exported {users} users, {groups} groups and {members} memberships of {tenant}.");
+    errln!("Exported {users} users, {groups} groups and {members} memberships of {tenant}.");
     Ok(())
 }
 
@@ -170,7 +170,7 @@ pub(super) async fn import(options: ImportOptions) -> Result<(), String> {
     }
     import.send(&client, &tenant, batch).await?;
     let Import { created, unchanged, refused, is_whole } = import;
-    eprintln!("Imported {created} records into {tenant}; {unchanged} were there already, {refused} were refused.");
+    errln!("Imported {created} records into {tenant}; {unchanged} were there already, {refused} were refused.");
     match (refused, is_whole) {
         (0, true) => Ok(()),
         (0, false) => Err(format!("{name} has no last line; the export had stopped, so records are missing")),
@@ -197,7 +197,7 @@ impl Import {
             self.refused += 1;
             let place = error.get("record").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
             let line = place.and_then(|at| numbers.get(at)).copied().unwrap_or(0);
-            println!("line {line}: {}", text(error, "detail"));
+            outln!("line {line}: {}", text(error, "detail"));
         }
         Ok(())
     }
@@ -211,7 +211,7 @@ async fn create(client: &OperatorClient, tenant: &TenantName, record: &Value) ->
     }
     let body = json!({"name": tenant.as_str(), "profile": record.get("profile"), "settings": record.get("settings")});
     client.ask(Method::POST, "/tenants", Some(&body)).await.map(drop)?;
-    eprintln!("Created the tenant {tenant}, with the profile and settings of the file.");
+    errln!("Created the tenant {tenant}, with the profile and settings of the file.");
     Ok(())
 }
 
@@ -230,7 +230,7 @@ async fn persist(
                     .iter()
                     .any(|s| why.ends_with(s)) =>
             {
-                eprintln!("rollcall: {why}; trying again");
+                errln!("rollcall: {why}; trying again");
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
@@ -244,10 +244,10 @@ async fn persist(
 pub(super) async fn count(options: CountOptions) -> Result<(), String> {
     let tenant = options.tenant;
     let answer = options.operator.open().await?.ask(Method::POST, &format!("/tenants/{tenant}/count"), None).await?;
-    println!("{}", number(&answer, "users"));
+    outln!("{}", number(&answer, "users"));
     match number(&answer, "drift") {
-        0 => eprintln!("The stored number of users of {tenant} is right."),
-        drift => eprintln!("The stored number of users of {tenant} was off by {drift}; it is corrected."),
+        0 => errln!("The stored number of users of {tenant} is right."),
+        drift => errln!("The stored number of users of {tenant} was off by {drift}; it is corrected."),
     }
     Ok(())
 }
@@ -262,7 +262,7 @@ pub(super) async fn verify(options: VerifyOptions) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(why) => {
-            eprintln!("rollcall: {why}");
+            errln!("rollcall: {why}");
             ExitCode::from(2)
         }
     }
@@ -281,7 +281,7 @@ async fn examine(client: &OperatorClient, tenant: &TenantName, is_repair: bool, 
         }
         for damage in items(&answer, "damages") {
             if !is_json {
-                println!("{}", line(damage, is_repair));
+                outln!("{}", line(damage, is_repair));
             }
             damages.push(damage.clone());
         }
@@ -293,13 +293,13 @@ async fn examine(client: &OperatorClient, tenant: &TenantName, is_repair: bool, 
     let [users, groups, rows] = examined;
     if is_json {
         let examined = json!({"users": users, "groups": groups, "rows": rows});
-        println!("{}", json!({"sound": damages.is_empty(), "damages": damages, "examined": examined}));
+        outln!("{}", json!({"sound": damages.is_empty(), "damages": damages, "examined": examined}));
     } else {
         let found = match damages.len() {
             0 => "sound".to_owned(),
             count => format!("damaged: {count}"),
         };
-        println!("{tenant}: {found}; examined {users} users, {groups} groups, {rows} rows");
+        outln!("{tenant}: {found}; examined {users} users, {groups} groups, {rows} rows");
     }
     Ok(damages.is_empty())
 }

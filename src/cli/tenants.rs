@@ -236,7 +236,7 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
         TenantCommand::Delete { name, after, operator } => delete(&name, after, operator).await?,
         TenantCommand::Reopen { name, operator } => {
             operator.open().await?.ask(Method::POST, &format!("/tenants/{name}/reopen"), None).await?;
-            eprintln!("The tenant {name} stays, and its keys work again.");
+            errln!("The tenant {name} stays, and its keys work again.");
         }
         TenantCommand::Upgrade { name, operator } => upgrade(&name, operator).await?,
         TenantCommand::List { output, operator } => {
@@ -250,7 +250,7 @@ pub(super) async fn tenant(command: TenantCommand) -> Result<(), String> {
 async fn delete(name: &TenantName, after: WaitingTime, operator: OperatorOptions) -> Result<(), String> {
     let path = format!("/tenants/{name}?afterSeconds={}", after.0);
     let tenant = operator.open().await?.ask(Method::DELETE, &path, None).await?;
-    eprintln!(
+    errln!(
         "The keys of {name} are refused from now on. The worker deletes its data after {}. To take that back: rollcall \
          tenant reopen {name}",
         text(&tenant, "closes")
@@ -262,8 +262,8 @@ async fn upgrade(name: &TenantName, operator: OperatorOptions) -> Result<(), Str
     let answer = operator.open().await?.ask(Method::POST, &format!("/tenants/{name}/upgrade"), None).await?;
     let format = answer.get("format").map_or_else(String::new, Value::to_string);
     match answer.get("raised").and_then(Value::as_bool) {
-        Some(true) => eprintln!("The data of {name} is written in format {format} from now on."),
-        _ => eprintln!("The data of {name} is written in format {format} already."),
+        Some(true) => errln!("The data of {name} is written in format {format} from now on."),
+        _ => errln!("The data of {name} is written in format {format} already."),
     }
     Ok(())
 }
@@ -281,14 +281,11 @@ pub(super) fn profile(command: &ProfileCommand) -> Result<(), String> {
             output.list(&json!({"profiles": profiles}), "profiles", &["name", "credentials", "description"]);
         }
         ProfileCommand::Show { name } => {
-            print!(
-                "{}",
-                Profile::shipped(name).ok_or_else(|| format!("{name} is not a built-in profile; {}", which()))?
-            );
+            out!("{}", Profile::shipped(name).ok_or_else(|| format!("{name} is not a built-in profile; {}", which()))?);
         }
         ProfileCommand::Check { file } => {
             let profile = from_file(Path::new(file))?;
-            println!("{file} is valid: the profile {}", profile.name);
+            outln!("{file} is valid: the profile {}", profile.name);
         }
     }
     Ok(())
