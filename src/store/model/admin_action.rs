@@ -46,7 +46,7 @@ macro_rules! admin_action_types {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// To what it was done.
+            /// The resource that it changed.
             pub fn resource_type(self) -> &'static str {
                 match self { $(Self::$variant => $resource),* }
             }
