@@ -90,7 +90,7 @@ enum Command {
     /// Print what has happened to a tenant's users and groups, one event a line
     #[command(after_help = events::EVENTS_EXAMPLES)]
     Events(Box<events::EventsOptions>),
-    /// Run a command for each event of a tenant, and keep the place in a file
+    /// Run a command for each event of a tenant, and store the position in a file
     #[command(after_help = events::CONSUME_EXAMPLES)]
     Consume(Box<events::ConsumeOptions>),
     /// Print what happened at a tenant, what was refused and what operators did, newest first
@@ -102,7 +102,7 @@ enum Command {
     /// Undo what a key did, what a hold has counted, or what happened to some users
     #[command(after_help = restore::RESTORE_EXAMPLES)]
     Restore(Box<restore::RestoreOptions>),
-    /// Examine the data of a tenant, and mend it
+    /// Examine the data of a tenant, and repair it
     #[command(after_help = tenant_data::VERIFY_EXAMPLES)]
     Verify(Box<tenant_data::VerifyOptions>),
     /// Count the users of a tenant, and correct the stored number
@@ -110,7 +110,7 @@ enum Command {
     /// Print the users, groups and memberships of a tenant, one a line
     #[command(after_help = tenant_data::EXPORT_EXAMPLES)]
     Export(Box<tenant_data::ExportOptions>),
-    /// Take what export has printed, into this tenant or another
+    /// Import what export has printed, into this tenant or another
     #[command(after_help = tenant_data::IMPORT_EXAMPLES)]
     Import(Box<tenant_data::ImportOptions>),
     /// Explain which index answers a filter, and how much it reads

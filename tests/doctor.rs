@@ -60,7 +60,7 @@ fn nothing_is_wrong_with_rollcall_serve_and_everything_is_as_before() {
     let output = doctor(url, token, &[]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
-    assert!(text.contains("checks passed, 0 faults, 0 pieces of advice, 0 skipped"), "{text}");
+    assert!(text.contains("checks passed, 0 faults, 0 with advice, 0 skipped"), "{text}");
     let users = request(url, token, "GET", "/Users", &Value::Null).unwrap().1;
     assert_eq!(users["Resources"], json!([bob]));
     assert_eq!(request(url, token, "GET", "/Groups", &Value::Null).unwrap().1["totalResults"], 0);

@@ -28,11 +28,16 @@ fn the_functions_are_those_of_the_route_table() {
 }
 
 #[test]
-fn a_rollout_heeds_every_alarm_on_functions() {
+fn a_rollout_heeds_every_alarm_on_functions_and_none_that_is_not_there() {
     let text = read("template.yaml");
     let heeded = text.lines().find(|line| line.trim_start().starts_with("Alarms:")).unwrap();
-    for creation in template::functions().lines().filter(|line| line.starts_with("  FunctionErrors")) {
-        assert!(heeded.contains(creation.trim().trim_end_matches(':')), "{creation}");
+    let heeded: Vec<_> = heeded.split("!Ref ").skip(1).map(|name| name.trim_end_matches([',', ' ', ']'])).collect();
+    let functions = template::functions();
+    for creation in functions.lines().filter(|line| line.starts_with("  FunctionErrors")) {
+        assert!(heeded.contains(&creation.trim().trim_end_matches(':')), "{creation}");
+    }
+    for name in heeded {
+        assert!(text.contains(&format!("\n  {name}:\n    Type: AWS::CloudWatch::Alarm\n")), "{name}");
     }
 }
 

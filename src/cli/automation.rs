@@ -17,12 +17,12 @@ pub(super) enum AutomationCommand {
     Create {
         /// The tenant
         tenant: TenantName,
-        /// Its name; where /Me is to be answered, the userName of a user of the tenant
+        /// Its name; for /Me, the userName of a user of the tenant
         name: String,
         #[command(flatten)]
         change: ChangeOptions,
     },
-    /// Record that an automation user has signed in for the first time; creates it if it is missing
+    /// Record that an automation user has signed in for the first time; create it if it is missing
     Activate {
         /// The tenant
         tenant: TenantName,

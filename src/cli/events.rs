@@ -27,20 +27,20 @@ pub(super) const CONSUME_EXAMPLES: &str = "\
 Example:
   rollcall consume acme --exec ./on-event.sh
 
-The command gets the event as JSON on standard input, and its type in ROLLCALL_EVENT_TYPE. An event whose
-command fails comes again.";
+The command gets the event as JSON on standard input, and its type in ROLLCALL_EVENT_TYPE. If it fails,
+rollcall runs it again for the same event after 2 seconds; with --once, rollcall stops instead.";
 
 #[derive(Debug, Args)]
 pub(super) struct EventsOptions {
     /// The tenant
     tenant: TenantName,
-    /// Go on with what comes, until Ctrl-C
+    /// Continue with new events, until Ctrl-C
     #[arg(long)]
     follow: bool,
-    /// Begin with what came since that time, such as 2027-01-31T12:00:00Z; without it, with the oldest event
+    /// Begin with the events since that time, such as 2027-01-31T12:00:00Z; without it, with the oldest event
     #[arg(long, value_name = "TIME")]
     since: Option<jiff::Timestamp>,
-    /// Only these types, with commas between, such as 'user.*,group.deleted'
+    /// Only these types, separated by commas, such as 'user.*,group.deleted'
     #[arg(long, value_name = "TYPES")]
     types: Option<String>,
     #[command(flatten)]
@@ -54,10 +54,10 @@ pub(super) struct ConsumeOptions {
     /// The command to run for each event, by the shell
     #[arg(long, value_name = "COMMAND")]
     exec: String,
-    /// The file that holds the place in the feed; by default rollcall-TENANT.cursor in this folder
+    /// The file that holds the position in the feed; by default rollcall-TENANT.cursor in this folder
     #[arg(long, value_name = "FILE")]
     cursor: Option<PathBuf>,
-    /// Only these types, with commas between, such as 'user.*,group.deleted'
+    /// Only these types, separated by commas, such as 'user.*,group.deleted'
     #[arg(long, value_name = "TYPES")]
     types: Option<String>,
     /// Stop when there are no more events
@@ -97,9 +97,11 @@ pub(super) async fn consume(options: ConsumeOptions) -> Result<(), String> {
         for event in page.events.iter().skip(after) {
             while let Err(why) = run(&options.exec, event) {
                 if options.once {
-                    return Err(why);
+                    return Err(format!(
+                        "{why}; correct the command and run consume again, which begins with this event"
+                    ));
                 }
-                errln!("{why}; the event comes again");
+                errln!("{why}; rollcall runs it again for this event");
                 tokio::time::sleep(PAUSE).await;
             }
             id(event).clone_into(&mut place.event);

@@ -24,7 +24,7 @@ pub(super) struct ExplainOptions {
     tenant: TenantName,
     /// The filter, such as 'userName eq "bob"'
     filter: String,
-    /// Of groups, not of users
+    /// Explain a filter on groups, not on users
     #[arg(long)]
     groups: bool,
     #[command(flatten)]

@@ -27,14 +27,14 @@ pub(super) enum HoldCommand {
         #[command(flatten)]
         change: ChangeOptions,
     },
-    /// Hold what takes access away until the open windows end
+    /// Hold the requests that remove access until the open windows end
     Reject {
         #[command(flatten)]
         target: HoldTarget,
         #[command(flatten)]
         change: ChangeOptions,
     },
-    /// Let a number more through
+    /// Let a number of further removals through
     Once {
         #[command(flatten)]
         target: HoldTarget,
@@ -51,7 +51,7 @@ pub(super) enum HoldCommand {
 pub(super) struct HoldTarget {
     /// The tenant
     tenant: TenantName,
-    /// Decide of the removals from this group alone
+    /// Decide only about removals from this group
     #[arg(long, value_name = "ID")]
     group: Option<String>,
 }

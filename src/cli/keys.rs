@@ -34,11 +34,11 @@ pub(super) enum KeyCommand {
         /// What the key is for
         #[arg(long, value_name = "TEXT")]
         description: String,
-        /// The automation user in whose name the key acts; the key works from when that user is active
+        /// The automation user in whose name the key acts; the key works once that user is active
         #[arg(long, value_name = "USER")]
         automation: Option<String>,
-        /// The type of credential: a bearer token, a JWT, a password for HTTP Basic, the secret of an OAuth client, or
-        /// JWTs of the client's own identity provider
+        /// The type of credential: bearer token, JWT, password for HTTP Basic, secret of an OAuth client, or JWTs of
+        /// the client's identity provider
         #[arg(long = "type", alias = "form", value_name = "TYPE", value_enum, default_value = "bearer")]
         credential_type: TypeArgument,
         #[command(flatten)]
@@ -50,7 +50,7 @@ pub(super) enum KeyCommand {
         /// from now without it
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
-        /// When the key starts to work, in the same forms, but never
+        /// When the key starts to work, in the same forms, except never
         #[arg(long, value_name = "TIME")]
         not_before: Option<String>,
         #[command(flatten)]
@@ -65,7 +65,7 @@ pub(super) enum KeyCommand {
         /// How long the old key keeps working
         #[arg(long, value_name = "TIME", default_value = "24h")]
         overlap: SignedDuration,
-        /// When the new key stops working; without it, it works as long as the old one was to
+        /// When the new key stops working; without it, the key works as long as the old one was created for
         #[arg(long, value_name = "TIME")]
         expires: Option<String>,
         #[command(flatten)]

@@ -30,7 +30,7 @@ pub(super) struct LinkOptions {
     /// Let the session list every tenant and create links to each
     #[arg(long)]
     operator: bool,
-    /// For whom the link is, for the log and the page
+    /// The person who gets the link; the log and the page name this person
     #[arg(long = "for", value_name = "PERSON")]
     person: Option<String>,
     /// How long the link works, up to 7d

@@ -60,9 +60,10 @@ pub fn description() -> Result<String, String> {
     serde_json::to_string_pretty(&description).map(|text| text + "\n").map_err(|e| e.to_string())
 }
 
-const INTRODUCTION: &str = "Attribute names, those of query parameters too, are taken in any case, bodies by either \
-    media type, and what no schema declares is stored and returned unchanged. Besides what each operation lists, an \
-    address that nothing is at answers 404, one without that method 405 with `Allow`. HEAD is answered wherever GET is, by the same without a body.";
+const INTRODUCTION: &str = "Names of attributes and of query parameters match in any case. A body may have either media \
+    type. Rollcall stores and returns unchanged what no schema declares. Besides what each operation lists, an unknown \
+    address answers 404, and an unknown method 405 with `Allow`. HEAD works wherever GET does, with the same answer \
+    without a body.";
 
 /// The groups of operations.
 const TAGS: [(&str, &str); 13] = [
@@ -73,8 +74,8 @@ const TAGS: [(&str, &str); 13] = [
     ("All", "Users and groups at once"),
     ("Bulk", "Several operations in one request"),
     ("ServiceProviderConfig", "What the endpoint offers"),
-    ("ResourceTypes", "Which resources there are"),
-    ("Schemas", "Which attributes they have"),
+    ("ResourceTypes", "The types of resources"),
+    ("Schemas", "The attributes of each type"),
     ("OAuth", "Access tokens for clients"),
     ("Events", "What has happened to users and groups, in order"),
     ("Log", "What happened at a tenant, what was refused and what operators did"),

@@ -16,7 +16,7 @@ Examples:
   rollcall restore acme --key 7Qm2Xc0LrT9aVd --since 2027-01-31T12:00:00Z
   rollcall restore acme --user 2819c223-7f76-453a-919d-413861904646
 
-Run it again at any time: what is as it should be stays.";
+You can run it again at any time: Rollcall skips what it has restored already.";
 
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true).args(["user", "key", "hold"]))]
@@ -29,7 +29,7 @@ pub(super) struct RestoreOptions {
     /// Undo what the key with that id did
     #[arg(long, value_name = "ID", requires = "since")]
     key: Option<String>,
-    /// Undo what a window of the protection has counted: of the open ones, or of the one with that id
+    /// Undo what the protection has counted in the open windows, or in the window with that id
     #[arg(long, value_name = "ID", num_args = 0..=1, default_missing_value = "current", conflicts_with_all = ["since", "until"])]
     hold: Option<String>,
     /// Undo what happened since that time, such as 2027-01-31T12:00:00Z

@@ -218,7 +218,7 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
         store.add_tenant(&demo, &TenantConfig::default(), now).await.map_err(|e| e.to_string())?;
         let new = NewKey {
             tenant: demo,
-            description: "created by rollcall serve on its first start".to_owned(),
+            description: "created by rollcall serve at its first start".to_owned(),
             automation: None,
             scopes: vec![Scope::Read, Scope::Write],
             not_before: None,

@@ -39,8 +39,8 @@ Examples:
   rollcall import acme acme.ndjson
   rollcall import acme-test acme.ndjson --data ./test
 
-A tenant that does not exist is created with the profile and settings of the file. Records that are there
-already are left, so an import that has stopped is run again.";
+If the tenant does not exist, the command creates it with the profile and settings of the file. It leaves
+records that are there already, so you can run an import that has stopped again.";
 
 /// Printed below the help of `verify`.
 pub(super) const VERIFY_EXAMPLES: &str = "\
@@ -58,7 +58,7 @@ Exit status:
 pub(super) struct VerifyOptions {
     /// The tenant
     tenant: TenantName,
-    /// Mend what is found
+    /// Repair the damage that it finds
     #[arg(long)]
     repair: bool,
     /// Print one JSON object
@@ -80,7 +80,7 @@ pub(super) struct CountOptions {
 pub(super) struct ExportOptions {
     /// The tenant
     tenant: TenantName,
-    /// Go on after what an export that stopped has printed
+    /// Continue an export that stopped, with the cursor that its error names
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
     #[command(flatten)]

@@ -66,7 +66,7 @@ pub(super) enum TenantCommand {
         #[command(flatten)]
         deployment: ChangeOptions,
     },
-    /// Delete a tenant: its keys are refused at once, its data is deleted after a time
+    /// Delete a tenant: Rollcall refuses its keys at once, and deletes its data after a time
     #[command(after_help = DELETE_EXAMPLES)]
     Delete {
         /// The tenant
@@ -77,14 +77,14 @@ pub(super) enum TenantCommand {
         #[command(flatten)]
         operator: OperatorOptions,
     },
-    /// Take the deletion of a tenant back, as long as its data waits: its keys work again
+    /// Cancel the deletion of a tenant while its data waits: its keys work again
     Reopen {
         /// The tenant
         name: TenantName,
         #[command(flatten)]
         operator: OperatorOptions,
     },
-    /// Have the data of a tenant written in the newest format, once every function runs this release
+    /// Write the data of a tenant in the newest format; run it once every function runs this release
     Upgrade {
         /// The tenant
         name: TenantName,
@@ -149,7 +149,7 @@ pub(super) struct ConfigChange {
 /// Who is to hear of what somebody should look at.
 #[derive(Debug, Args)]
 struct NoticeChange {
-    /// Who gets each notice as a mail: addresses with commas between, or off for nobody
+    /// Who gets each notice as a mail: addresses separated by commas, or off for nobody
     #[arg(long, value_name = "ADDRESSES")]
     notify: Option<NotifyList>,
     /// After how many days without a request the tenant is silent, such as 3d; off for never

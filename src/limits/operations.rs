@@ -2,7 +2,7 @@
 
 use super::KEY_EXPIRY_WARNING_DAYS;
 
-/// How many days the feed keeps an event, if nobody says: a consumer may be down for a holiday.
+/// How many days the feed keeps an event by default: a consumer may be down for a holiday.
 pub const CHANGES_RETENTION_DAYS: i64 = 30;
 
 /// Most days that the feed keeps events: before-images are personal data, and a year and a month is what auditors ask.
@@ -11,28 +11,30 @@ pub const MAX_CHANGES_RETENTION_DAYS: i64 = 400;
 /// Longest event in bytes: an item holds 400 KB. A longer one leaves out the old values, then the new ones.
 pub const MAX_EVENT_BYTES: usize = 350_000;
 
-/// Longest text in bytes of what a rename has changed, kept in the renamed user's item: the item holds the whole user,
-/// and both must fit 400 KB.
+/// Longest text in bytes of what a rename has changed. It is in the renamed user's item, and both must fit 400 KB.
 pub const MAX_FORMER_BYTES: usize = 32 * 1024;
 
-/// How long in seconds it is kept who deleted a resource: twice as long as a stream keeps the record of the deletion.
+/// How long in seconds Rollcall stores who deleted a resource: twice as long as a stream keeps the record of the
+/// deletion.
 pub const DELETION_AUTHOR_SECONDS: i64 = 2 * 24 * 60 * 60;
 
-/// Most ids of groups in the event of a deleted user: all that it may be in, 80 KB, for a restore needs each of them.
+/// Most ids of groups in the event of a deleted user: as many as a user may be in. They take 80 KB, and a restore needs
+/// each of them.
 pub const MAX_EVENT_GROUPS: usize = 2_000;
 
-/// Most events of one user or group that a restore reads: beyond them it reports a conflict. Somebody who changes that
-/// often within days is changed by a program that goes wrong.
+/// Most events of one user or group that a restore reads: beyond them it reports a conflict. A faulty program is the
+/// usual cause of so many changes within days.
 pub const MAX_RESTORE_EVENTS: usize = 2_000;
 
-/// Most events that the state of a user or group at a time is worked out from: a page of 100 takes 10 ms.
+/// Most events from which Rollcall computes the state of a user or group at a time: a page of 100 takes 10 ms.
 pub const MAX_STATE_EVENTS: usize = 10_000;
 
-/// How long in seconds the history may lack a change before the state at a time is answered without it: until then the
-/// answer is 503. The worker is seconds behind; a change of what is never returned has no event at all.
+/// How long in seconds the history may lack a change before Rollcall returns the state at a time without it. Until then
+/// the answer is 503. The worker is seconds behind. A change of an attribute that is never returned has no event at
+/// all.
 pub const HISTORY_LAG_SECONDS: i64 = 15 * 60;
 
-/// Users and groups that one request of a restore works on: the next request goes on, so the caller sees progress.
+/// Users and groups that one request of a restore restores: the next request continues, so the caller sees progress.
 pub const RESTORE_RESOURCES: usize = 100;
 
 /// Age in seconds at which a request of a restore begins with no further user or group: below `REQUEST_SECONDS`.
@@ -54,8 +56,8 @@ pub const MAX_EVENT_WAIT_SECONDS: u64 = 20;
 /// Most types of events that a request to the feed names: there are fewer.
 pub const MAX_EVENT_TYPES: usize = 32;
 
-/// Most refused requests of a tenant that a process writes into the log within a minute: a client that fails at every
-/// user must not cost more than its users. What comes on top is counted.
+/// Most refused requests of a tenant that a process writes into the log within a minute. A client that fails at every
+/// user must not cost more than its users. The process counts the others.
 pub const MAX_REFUSALS_PER_MINUTE: u32 = 60;
 
 /// Tenants whose refused requests a process counts at once: as many as one function serves within a minute.
@@ -79,23 +81,24 @@ pub const MAX_LOG_ENTRIES: usize = 1_000;
 /// Most rows that one request to the log reads: a filter that matches few of them ends its page short, with a cursor.
 pub const MAX_LOG_ROWS: usize = 5_000;
 
-/// How much longer in hours than `until` the log looks for changes of before: those that the worker has carried out late.
+/// How much further in hours than `until` the log looks for earlier changes: the worker may have written them late.
 pub const LOG_LATE_HOURS: i64 = 24;
 
 /// Rows of a lane on one page of its hash chain.
 pub const MAX_CHAIN_ROWS: usize = 500;
 
-/// Per cent of a tenant's users that may lose access within a window by default: as Okta's import safeguard has it.
+/// Per cent of a tenant's users that may lose access within a window by default: the default of Okta's import
+/// safeguard.
 pub const DEFAULT_PROTECTED_PERCENT: u8 = 20;
 
-/// Users that may lose access within a window by default, however few the tenant has: in a small tenant a fifth is the
+/// Users that may lose access within a window by default, however few the tenant has. In a small tenant a fifth is the
 /// usual work of a day.
 pub const DEFAULT_PROTECTED_USERS: u32 = 25;
 
 /// Length of the window of the protection by default, in minutes: Entra ID runs a cycle every 40 minutes.
 pub const DEFAULT_PROTECTION_MINUTES: u32 = 60;
 
-/// Longest window of the protection, in minutes: a day. Who is held for longer asks an operator.
+/// Longest window of the protection, in minutes: a day. Beyond that an operator decides.
 pub const MAX_PROTECTION_MINUTES: u32 = 1_440;
 
 /// Members that may be removed from one group within a window, however few it has.
@@ -111,15 +114,15 @@ pub const MAX_COUNTED_MEMBER_PAGES: usize = 20;
 /// Most windows that one decision of an operator concerns: each is two of the 100 actions of a transaction.
 pub const MAX_DECIDED_WINDOWS: usize = 48;
 
-/// How long in seconds a service other than DynamoDB may take to answer a call: they answer in tens of milliseconds, and
-/// the worker has other tenants to serve.
+/// How long in seconds a service other than DynamoDB may take to answer a call. They answer in tens of milliseconds,
+/// and the worker serves other tenants, too.
 pub const SERVICE_ANSWER_SECONDS: u64 = 5;
 
-/// Longest answer of such a service: a batch of change records that Lambda has kept in S3 has up to 6 MB, escaped.
+/// Longest answer of such a service: a batch of change records that Lambda stored in S3 has up to 6 MB, escaped.
 pub const MAX_SERVICE_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
-/// How long in seconds one of several `rollcall serve` on one endpoint may follow its streams without a sign of life. It
-/// gives one three times in that time; who has died is replaced after it.
+/// How long in seconds one of several `rollcall serve` on one endpoint may follow its streams without renewing its
+/// lease. It renews the lease three times in that time. Then another one replaces a process that died.
 pub const FOLLOWER_LEASE_SECONDS: i64 = 5;
 
 /// How often in seconds the local follower looks for new shards of a stream: DynamoDB splits one every four hours.
@@ -129,19 +132,20 @@ pub const SHARD_REFRESH_SECONDS: u64 = 10;
 /// days, and no reader gets an expired event meanwhile.
 pub const LOCAL_EXPIRY_SECONDS: u64 = 60 * 60;
 
-/// How many days before the end of a key there is a notice: a month to plan, a week to do it, and a last call.
+/// How many days before the end of a key Rollcall sends a notice: a month to plan, a week to replace the key, and a
+/// last reminder.
 pub const KEY_NOTICE_DAYS: [i64; 3] = [KEY_EXPIRY_WARNING_DAYS, 7, 1];
 
-/// How many days without a request make a tenant silent by default: identity providers ask every 20 to 40 minutes, also when nothing
-/// changes, and weekends must not matter.
+/// After how many days without a request a tenant is silent by default. Identity providers send requests every 20 to 40
+/// minutes, also without changes. A weekend must not matter.
 pub const SILENT_TENANT_DAYS: u32 = 3;
 
-/// Most days without a request until a tenant is silent, as an operator may set: a key that nobody uses for a quarter of a
-/// year is one to revoke.
+/// Most days without a request until a tenant is silent that an operator may set. Revoke a key that nobody has used for
+/// a quarter of a year.
 pub const MAX_SILENT_DAYS: u32 = 90;
 
-/// Refused requests within an hour that are no failure of a tenant yet, by default: an identity provider tries one user
-/// that it cannot provision once or twice an hour, so that more than so many are no single user.
+/// Refused requests within an hour that do not yet count as failing, by default. An identity provider tries a user that
+/// it cannot provision once or twice an hour. More requests concern more than a few users.
 pub const DEFAULT_FAILING_REQUESTS: u32 = 20;
 
 /// Most refused requests within an hour that an operator may call no failure: Rollcall reads their rows to count them, 600
@@ -154,21 +158,23 @@ pub const MAX_NOTIFY_ADDRESSES: usize = 10;
 /// Longest mail address (RFC 5321, as erratum 1690 has it).
 pub const MAX_MAIL_ADDRESS_BYTES: usize = 254;
 
-/// How long in seconds nobody else sends a notice that a run of the worker has begun to send: ten mails and a topic at five
+/// How long in seconds a run of the worker has a notice for itself while it sends it. Ten mails and a topic at five
 /// seconds each take less.
 pub const NOTICE_CLAIM_SECONDS: i64 = 120;
 
 /// How long in seconds one run of the worker sends notices: the next run, a minute later, goes on.
 pub const NOTICE_RUN_SECONDS: u64 = 25;
 
-/// The longest time in seconds until a notice that was refused is sent again. It waits as long as it is old, up to this.
+/// The longest time in seconds until the worker sends a refused notice again. The wait equals the age of the notice, up
+/// to this.
 pub const MAX_NOTICE_RETRY_SECONDS: i64 = 60 * 60;
 
-/// How long in hours a notice that is refused is sent again: a weekend to correct a mail address. The feed has it anyway.
+/// How long in hours the worker sends a refused notice again: a weekend to correct a mail address. The feed has the
+/// notice anyway.
 pub const NOTICE_HOURS: i64 = 72;
 
-/// How often in seconds `rollcall serve` looks for what needs a notice: in the cloud the worker looks for failing tenants
-/// once an hour, and for all else once a day.
+/// How often in seconds `rollcall serve` looks for what needs a notice. In the cloud the worker looks for failing
+/// tenants once an hour, and for the others once a day.
 pub const LOCAL_NOTICE_SECONDS: u64 = 60 * 60;
 
 /// Most items of one `BatchWriteItem` call: DynamoDB's limit.
@@ -182,18 +188,17 @@ pub const MAX_BUS_ENTRIES: usize = 10;
 pub const MAX_BUS_BYTES: usize = 256 * 1024;
 
 /// Attempts to put an entry on the bus within one batch of the worker: with pauses that double from 100 ms, 3 seconds.
-/// What is not put then is put with the next batch of the tenant, or by the daily run.
+/// The worker puts the rest with the next batch of the tenant, or with the daily run.
 pub const MAX_BUS_ATTEMPTS: u32 = 6;
 
-/// How often in seconds the worker notes that it is there. A stream keeps records for 24 hours, so that an hour more or
-/// less says whether some can be gone.
+/// How often in seconds the worker records that it runs. A stream keeps records for 24 hours, so an hour is precise
+/// enough to know whether some are gone.
 pub const PRESENCE_SECONDS: i64 = 60 * 60;
 
 /// How long in seconds a stream of DynamoDB keeps its records.
 pub const STREAM_SECONDS: i64 = 24 * 60 * 60;
 
-/// Age in seconds of a record that the worker would have seen earlier, had it been there: Lambda hands records over within
-/// seconds.
+/// Age in seconds of a record that a running worker would have read earlier: Lambda delivers records within seconds.
 pub const LATE_RECORD_SECONDS: i64 = 60 * 60;
 
 /// Requests a second of a tenant on Lambda, unless the deployment or the tenant says otherwise: twice what Entra ID's
@@ -209,25 +214,25 @@ pub const MAX_REQUESTS_PER_SECOND: u32 = 10_000;
 /// Largest burst, in seconds of the rate: a larger one would be another rate.
 pub const MAX_BURST_SECONDS: u32 = 20;
 
-/// Longest `Retry-After` of a tenant's rate, in seconds. A client that waits so long is answered.
+/// Longest `Retry-After` of a tenant's rate, in seconds. Rollcall answers a client that has waited so long.
 pub const MAX_RATE_WAIT_SECONDS: u32 = 30;
 
-/// How far a bucket may be overdrawn, in seconds of its rate: by a Bulk, say, whose operations count one by one.
+/// How far a bucket may be overdrawn, in seconds of its rate: for example by a Bulk, whose operations count one by one.
 pub const RATE_DEBT_SECONDS: u32 = 10;
 
-/// Most requests that a Lambda process counts by itself before it writes the count next to the key: one write unit for
-/// so many requests, and so many are unknown to the other processes. Of a small burst it is an eighth; of a bucket that is
-/// half empty nearly each one.
+/// Most requests that a Lambda process counts by itself before it writes the count to the key's record. So many
+/// requests cost one write unit, and the other processes do not know of them. For a small burst it is an eighth. For a
+/// bucket that is half empty the process writes nearly each one.
 pub const MAX_UNRECORDED_REQUESTS: u32 = 25;
 
 /// Age in seconds at which a Lambda process forgets requests that it has counted by itself: the bucket has filled since.
 pub const UNRECORDED_REQUEST_SECONDS: i64 = 60;
 
-/// How long in seconds after its last request a tenant has a share of `rollcall serve`: without another one, a tenant
+/// How long in seconds after its last request a tenant keeps its share of `rollcall serve`. A tenant that sends alone
 /// has all of it.
 pub const SERVE_SHARE_SECONDS: u64 = 10;
 
-/// Requests a second, and at once, of each route of the admin API: operators and pipelines need few, and a stranger who
+/// Requests a second, and at once, of each route of the admin API. Operators and pipelines need few, and a stranger who
 /// tries keys gets no more. Each route has its own.
 pub const ADMIN_REQUESTS_PER_SECOND: u32 = 20;
 
@@ -252,8 +257,8 @@ pub const MAX_VERIFIED_ROWS: usize = 2_000;
 /// Keys of users that one request of an examination compares: a page of the index of ids.
 pub const MAX_VERIFIED_KEYS: usize = 5_000;
 
-/// Attempts to read an item and its row at one instant, before an examination passes the pair over: what changes so often
-/// is written by many, and each of its writes keeps the rules.
+/// Attempts to read an item and its row at one instant before an examination skips the pair. Many writers change such a
+/// pair, and each write keeps the rules.
 pub const MAX_VERIFY_ATTEMPTS: usize = 8;
 
 /// Users, groups or memberships on a page of an export: users of 2 KB are 1 MB, which is what DynamoDB reads at once.
@@ -266,22 +271,23 @@ pub const MAX_IMPORTED_RECORDS: usize = 1_000;
 /// second to requests.
 pub const RECORDS_AT_ONCE: usize = 16;
 
-/// How long in seconds a deleted tenant waits for its end, if nobody says: a week, so that a mistake is noticed.
+/// How long in seconds a deleted tenant waits for its end by default: a week, to notice a mistake.
 pub const TENANT_CLOSING_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-/// The longest that a deleted tenant waits for its end, in days: what is due to be deleted is not kept for a year.
+/// The longest that a deleted tenant waits for its end, in days: data that is to be deleted must not stay for a year.
 pub const MAX_TENANT_CLOSING_DAYS: i64 = 90;
 
 /// Items of a deleted tenant that the worker deletes at once. With its indexes, a user takes six write units.
 pub const PURGE_ITEMS: i32 = 50;
 
-/// How long in milliseconds the worker pauses after them: some 400 items a second, less than half of a partition's 1,000
-/// write units with the time that the deletion takes.
+/// How long in milliseconds the worker pauses after them. With the time of the deletion, that is some 400 items a
+/// second: less than half of a partition's 1,000 write units.
 pub const PURGE_PAUSE_MS: u64 = 100;
-/// How long in seconds a link to the page works if nobody says: it is mailed, and read the next morning.
+/// How long in seconds a link to the page works by default: a recipient may read the mail the next morning.
 pub const DEFAULT_LINK_SECONDS: i64 = 24 * 60 * 60;
 
-/// How long in seconds a link to the page may work: a week of holidays. Whoever finds it later finds it dead.
+/// Longest that a link to the page may work, in seconds: a week of holidays. A link that somebody finds later does not
+/// work.
 pub const MAX_LINK_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 /// How long in seconds a link to the page works at the least: the time of a redirect from your product.
@@ -290,13 +296,13 @@ pub const MIN_LINK_SECONDS: i64 = 60;
 /// Longest name of a person for whom a link is created, in bytes: an e-mail address.
 pub const MAX_PERSON_BYTES: usize = 254;
 
-/// How long in seconds a session of the page may be idle before it ends: a meeting, and no night.
+/// How long in seconds a session of the page may be idle before it ends: as long as a meeting.
 pub const SESSION_IDLE_SECONDS: i64 = 60 * 60;
 
 /// How long in seconds a session of the page lasts at most: a working day.
 pub const SESSION_SECONDS: i64 = 8 * 60 * 60;
 
-/// How often in seconds the use of a session is written down: the idle time-out needs no more than minutes.
+/// How often in seconds Rollcall records the use of a session: the idle time-out needs no more precision than minutes.
 pub const SESSION_SEEN_SECONDS: i64 = 5 * 60;
 
 /// Longest form that the page accepts in bytes: the secret of a link and a few fields.

@@ -47,7 +47,7 @@ pub fn boolean_from_text(text: &str) -> Option<bool> {
 }
 
 /// **Number where text is defined.** Okta's entitlement guide sends `externalId`, `postalCode` and `employeeNumber` as
-/// numbers (okta-dev, scim-with-entitlements). Kept as the text of the number.
+/// numbers (okta-dev, scim-with-entitlements). Rollcall stores the text of the number.
 pub fn text_from_number(value: &Value) -> Option<String> {
     match value {
         Value::Number(number) => {
@@ -59,7 +59,8 @@ pub fn text_from_number(value: &Value) -> Option<String> {
 }
 
 /// **Empty text clears.** Entra clears an attribute by replacing it with `""`, and Okta puts `"middleName": ""`
-/// (AzureAD/SCIMReferenceCode LogicApp `SCIM_Null_Update`; okta-dev, scim-20). The same as null: unassigned.
+/// (AzureAD/SCIMReferenceCode LogicApp `SCIM_Null_Update`; okta-dev, scim-20). Rollcall treats it like null:
+/// unassigned.
 pub fn is_unassigned(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -121,8 +122,8 @@ pub fn sub_attribute_name<'a>(attribute: &Attribute, name: &'a str) -> &'a str {
 }
 
 /// **Extension attribute without its URN.** Entra patches and filters a bare `manager`, and its documented POST has
-/// `department` and `manager` at the top level (entra-docs, use-scim…, examples 2 and 4). Means the one declared
-/// extension that has an attribute of that name.
+/// `department` and `manager` at the top level (entra-docs, use-scim…, examples 2 and 4). Rollcall takes the one
+/// declared extension that has an attribute of that name.
 pub fn extension_of_bare_name<'s>(schema: &'s ResourceSchema, name: &str) -> Option<&'s Schema> {
     let mut extensions = schema.extensions.iter();
     let found = extensions.find(|extension| super::schema::find(&extension.attributes, name).is_some())?;
@@ -146,8 +147,8 @@ pub fn urn_joined_by_dot(start: &str, end: &str) -> Option<(String, String)> {
 }
 
 /// **Password.** Okta posts a random `password` even without password synchronisation, and patches it with it
-/// (okta-dev, scim-20). Rollcall is not where users sign in: the value is accepted and discarded at once, never
-/// stored, and the attribute is published only where a profile says so, because Microsoft's validator stops at it
+/// (okta-dev, scim-20). Users do not sign in at Rollcall. It accepts the value, discards it at once and never stores
+/// it. `/Schemas` publishes the attribute only if a profile says so, because Microsoft's validator stops at it
 /// (scimmy-routers#10).
 pub fn is_discarded(name: &str) -> bool {
     let is_discarded = name.eq_ignore_ascii_case("password");
@@ -158,8 +159,8 @@ pub fn is_discarded(name: &str) -> bool {
 }
 
 /// **Read-only values echoed.** Okta's PUT carries `id`, `meta` and `groups`, its group rename an `id` inside a
-/// path-less replace; AWS-style clients do likewise (okta-dev, scim-20; slashdevops/idp-scim-sync). Ignored, as
-/// RFC 7644 section 3.5.1 says for PUT; a PATCH *path* to a read-only attribute is still refused.
+/// path-less replace; AWS-style clients do likewise (okta-dev, scim-20; slashdevops/idp-scim-sync). Rollcall ignores
+/// them, as RFC 7644 section 3.5.1 says for PUT. It still refuses a PATCH *path* to a read-only attribute.
 pub fn is_read_only_echo(attribute: &Attribute) -> bool {
     let is_read_only = attribute.mutability == super::schema::Mutability::ReadOnly;
     if is_read_only {
@@ -170,8 +171,8 @@ pub fn is_read_only_echo(attribute: &Attribute) -> bool {
 
 /// **Value path that selects nothing yet.** Entra adds *and replaces* `emails[type eq "work"].value` on a user without
 /// a work e-mail, where RFC 7644 section 3.5.2.3 would have `noTarget` (sourcegraph PR 49200, Metatavu/
-/// keycloak-scim-server#35). The value is created with what the filter's `eq` terms say; a filter that says more than
-/// `eq` and `and` do not name what to create: `None`.
+/// keycloak-scim-server#35). Rollcall creates the value from the filter's `eq` terms. A filter with more than `eq` and
+/// `and` does not say what to create: `None`.
 pub fn element_from_selector(selector: &Filter) -> Option<Map<String, Value>> {
     let mut element = Map::new();
     let terms = match selector {
@@ -189,9 +190,9 @@ pub fn element_from_selector(selector: &Filter) -> Option<Map<String, Value>> {
     Some(element)
 }
 
-/// **Replaced value keeps its label.** A `replace` of `emails[type eq "work"]` with `{"value": …}` alone would leave
-/// an e-mail without type that the same path no longer finds. What the filter's `eq` terms say is kept where the new
-/// value does not say otherwise (RFC 7644 section 3.5.2.3 replaces the rest).
+/// **Replaced value keeps its label.** A `replace` of `emails[type eq "work"]` with `{"value": …}` alone would leave an
+/// e-mail without type that the same path no longer finds. Rollcall keeps what the filter's `eq` terms say, unless the
+/// new value says otherwise (RFC 7644 section 3.5.2.3 replaces the rest).
 pub fn preserve_selector_values(selector: &Filter, replacement: &mut Map<String, Value>) {
     for (name, value) in element_from_selector(selector).into_iter().flatten() {
         if member(replacement, &name).is_none() {
@@ -201,11 +202,10 @@ pub fn preserve_selector_values(selector: &Filter, replacement: &mut Map<String,
     }
 }
 
-/// **Remove by a list of values.** Entra without `aadOptscim062020`, and AWS-style clients, remove members with
-/// `path: "members"` and a `value` list: only those go (entra-docs, compatibility; awslabs/ssosync client_test.go).
-/// An element is meant if its `value`, and its `type` where the list names one, are the same; for lists without
-/// `value`, if it has everything that the list's element has. Both in the form in which filters
-/// compare values.
+/// **Remove by a list of values.** Entra without `aadOptscim062020`, and AWS-style clients, remove members with `path:
+/// "members"` and a `value` list: only those go (entra-docs, compatibility; awslabs/ssosync client_test.go). Rollcall
+/// removes an element whose `value` is the same, and whose `type` is, where the list names one. Without a `value` in
+/// the list, it removes an element that has everything that the list's element has. Both compare as filters do.
 pub fn is_listed(element: &Value, listed: &[Value]) -> bool {
     listed.iter().any(|wanted| match (element, wanted) {
         (Value::Object(element), Value::Object(wanted)) => {
@@ -217,9 +217,9 @@ pub fn is_listed(element: &Value, listed: &[Value]) -> bool {
     })
 }
 
-/// **Unquoted filter value.** Microsoft's example has `externalId eq jyoung`, its Postman collection
-/// `meta.Created gt 2015-10-10T14:38:21.8617979-07:00`, and boolean literals come in any case. What is not a JSON
-/// literal is text.
+/// **Unquoted filter value.** Microsoft's example has `externalId eq jyoung`, its Postman collection `meta.Created gt
+/// 2015-10-10T14:38:21.8617979-07:00`, and boolean literals come in any case. Rollcall reads as text what is no JSON
+/// literal.
 pub fn unquoted_filter_value(token: &str) -> Value {
     if serde_json::from_str::<Value>(token).is_err() {
         note(Rule::UnquotedFilterValue);
@@ -238,8 +238,8 @@ pub fn unquoted_filter_value(token: &str) -> Value {
 }
 
 /// **Two primaries.** Microsoft's Postman collection posts two primary values (pranems/SCIMServer G8H), where RFC 7643
-/// section 2.4 allows one. The first one that the request names stays, the others become false; in a PATCH what the
-/// operation wrote (`touched`) wins over what was there (RFC 7644 section 3.5.2).
+/// section 2.4 allows one. The first one that the request names stays, and the others become false. In a PATCH the
+/// value that the operation wrote (`touched`) stays, not an older one (RFC 7644 section 3.5.2).
 pub fn enforce_single_primary(elements: &mut [Value], touched: impl Fn(usize) -> bool) {
     let is_primary = |element: &Value| member_bool(element, "primary");
     let winner = elements
@@ -264,8 +264,8 @@ fn member_bool(element: &Value, name: &str) -> bool {
 }
 
 /// **Shell of a removed value.** Entra removes `phoneNumbers[type eq "fax"].value`, sub-attribute by sub-attribute,
-/// when the source value goes (entra-docs, customize-application-attributes). What would stay, `{"type": "fax"}`,
-/// is nobody's number: an element left with nothing but its labels is dropped.
+/// when the source value goes (entra-docs, customize-application-attributes). The rest, `{"type": "fax"}`, is no
+/// number. Rollcall removes an element that has nothing but its labels.
 pub fn has_only_labels(element: &Value) -> bool {
     let only_labels = element.as_object().is_some_and(|map| map.keys().all(|name| name == "type" || name == "primary"));
     if only_labels {

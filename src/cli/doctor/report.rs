@@ -117,7 +117,7 @@ impl Report {
             let totals = json!({"ok": ok, "fault": faults, "advice": advice, "skipped": skipped});
             say(&format!("{:#}\n", json!({"url": url, "checks": checks, "totals": totals})));
         } else {
-            say(&format!("{url}: {ok} checks passed, {faults} faults, {advice} pieces of advice, {skipped} skipped\n"));
+            say(&format!("{url}: {ok} checks passed, {faults} faults, {advice} with advice, {skipped} skipped\n"));
         }
         faults == 0
     }

@@ -18,12 +18,12 @@ pub(super) fn parameters() -> Value {
         parameter(
             "since",
             json!({"type": "string", "format": "date-time"}),
-            "Instead of a cursor: what came since then"
+            "Instead of a cursor: the events since then"
         ),
         parameter(
             "types",
             json!({"type": "string"}),
-            "Types with commas between; a `*` at the end of one stands for anything, as in `user.*`",
+            "Types, separated by commas; a `*` at the end of one matches any rest, as in `user.*`",
         ),
         parameter(
             "limit",

@@ -36,7 +36,7 @@ pub(super) fn of(route: &Route, place: &OperationTarget) -> Vec<Value> {
     }
     if place.form == TargetForm::Many && place.is_versioned && route.method == Method::POST {
         let description = format!(
-            "Sent again with it, a request is answered as the first time; at most {MAX_IDEMPOTENCY_KEY_BYTES} bytes"
+            "A request with a value that was sent before gets the first answer again; at most {MAX_IDEMPOTENCY_KEY_BYTES} bytes"
         );
         parameters.push(json!({"name": "Idempotency-Key", "in": "header", "description": description, "schema": {"type": "string", "minLength": 1}}));
     }
@@ -103,15 +103,18 @@ fn projection() -> [Value; 2] {
         })
     };
     [
-        parameter("attributes", "The attributes to return, with commas between; `id` and `schemas` always are"),
-        parameter("excludedAttributes", "The attributes to leave out, with commas between"),
+        parameter(
+            "attributes",
+            "The attributes to return, separated by commas; Rollcall always returns `id` and `schemas`",
+        ),
+        parameter("excludedAttributes", "The attributes to leave out, separated by commas"),
     ]
 }
 
 /// RFC 7644 section 3.14.
 fn condition(method: &Method) -> Value {
     let (name, description) = match *method {
-        Method::GET => ("If-None-Match", "Versions that are known: 304 if the resource is still at one of them"),
+        Method::GET => ("If-None-Match", "Versions that the client knows: 304 if the resource is still at one of them"),
         _ => ("If-Match", "Versions that may be changed: 412 if the resource is at none of them"),
     };
     json!({"name": name, "in": "header", "description": description, "schema": {"type": "string", "examples": ["W/\"1\""]}})

@@ -10,10 +10,10 @@ use crate::store::model::admin_action::AdminActionType;
 const INTRODUCTION: &str = "\
 # The log
 
-After this page you can read the log of a tenant, and tell what each entry means.
+After this page you can read the log of a tenant, and explain each entry.
 
-The log tells what happened to users and groups, which requests were refused, and what operators
-did. It is newest first. The sources are `src/store/model/refusal.rs` and
+The log records what happened to users and groups, which requests were refused, and what operators
+did, newest first. The sources are `src/store/model/refusal.rs` and
 `src/store/model/admin_action.rs`. The guide is
 [Find out why a request was refused](../guides/refused-request.md).
 
@@ -26,7 +26,7 @@ did. It is newest first. The sources are `src/store/model/refusal.rs` and
 | `since`, `until` | times; both are included |
 | `kind` | `change`, `refusal` or `admin` |
 | `status` | a status such as `409`, or `4xx`, `5xx` |
-| `user`, `group` | the id of what the entry concerns |
+| `user`, `group` | the id of the user or group that the entry concerns |
 | `key` | the id of the key that did it |
 | `request` | the id of the request |
 | `cursor` | `nextCursor` of the answer before |
@@ -62,7 +62,7 @@ A `change` is an [event of the feed](../guides/follow-changes.md#an-event) with 
 from headers and the form of the body, and decides nothing by it.
 
 An `admin` entry has `type`, `actor`, `request`, `resource`, `before` and `after`. `resource` has
-`type` and `id`. Without `key`, the actor is whoever holds the tables.
+`type` and `id`. Without `key`, the operator worked on the tables directly.
 
 ";
 
@@ -72,12 +72,12 @@ const REST: &str = "
 
 | | |
 |---|---|
-| A change | is there one to two seconds after its write |
-| A refusal | is there if the caller has proved to hold a key of the tenant; not for a GET of what is not there |
-| An admin action | is in the transaction of what it records |
-| Bodies, headers, secrets | are in no refusal and no admin action |
+| A change | the log has it one to two seconds after its write |
+| A refusal | the log has it if the caller has proved to hold a key of the tenant; it has no GET of a missing resource |
+| An admin action | the transaction of the change writes it |
+| Bodies, headers, secrets | no refusal and no admin action has them |
 | Personal data | `userName`, names and changed values are in changes; a `detail` can name a value |
-| Kept | `ChangesRetentionDays` |
+| Retention | `ChangesRetentionDays` |
 
 ## Verify it
 

@@ -89,7 +89,7 @@ codes! {
     IdempotentResourceGone "idempotent-resource-gone" 422 None, "What the `Idempotency-Key` created is deleted.", "Use a new key to create it again.";
     Throttled "throttled" 429 None, "DynamoDB asks to slow down.", "Send the request again after `Retry-After`.";
     RateLimited "rate-limited" 429 None, "The tenant's requests come faster than its rate.", "Send the request again after `Retry-After`; an operator changes the rate with `rollcall tenant set --rate`.";
-    Held "held" 429 None, "The protection of the tenant holds what takes access away: too many users or members lost it.", "An operator approves or rejects with `rollcall hold`; other requests go on.";
+    Held "held" 429 None, "The protection of the tenant holds requests that remove access: too many users or members lost it.", "An operator approves or rejects with `rollcall hold`; other requests go on.";
     TooManyTokens "too-many-tokens" 429 None, "An OAuth client was issued as many access tokens as it may have in an hour.", "Use a token until it expires; ask for the next one after `Retry-After`.";
     Misconfigured "misconfigured" 500 None, "A table, a permission or an item is not as Rollcall needs it.", "Look for the request's id in the log; deploy again.";
     NoAutomationUser "no-automation-user" 404 None, "`/Me` was called with a key that has no automation user.", "Create a key with `--automation NAME`.";

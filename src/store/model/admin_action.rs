@@ -46,7 +46,7 @@ macro_rules! admin_action_types {
                 match self { $(Self::$variant => $name),* }
             }
 
-            /// To what it was done.
+            /// The resource that it changed.
             pub fn resource_type(self) -> &'static str {
                 match self { $(Self::$variant => $resource),* }
             }
@@ -65,7 +65,7 @@ admin_action_types! {
     TenantClosed "tenant.closed" "Tenant" "An operator decided that a tenant ends. Its keys are refused from then on.";
     TenantReopened "tenant.reopened" "Tenant" "An operator decided that a tenant does not end. Its keys work again.";
     HoldApproved "hold.approved" "Tenant" "An operator lifted the bound of protection until the window ends.";
-    HoldRejected "hold.rejected" "Tenant" "An operator confirmed that Rollcall holds what takes access away until the window ends.";
+    HoldRejected "hold.rejected" "Tenant" "An operator confirmed that Rollcall holds the requests that remove access until the window ends.";
     HoldOnce "hold.once" "Tenant" "An operator let a number more through.";
     RestoreRun "restore.run" "Tenant" "An operator had Rollcall undo changes. The changes that undo them have `how` `restore`, and a request id that begins like this one's.";
     KeyCreated "key.created" "Key" "A key was created.";

@@ -62,8 +62,8 @@ event_types! {
     TenantSilent "tenant.silent" "No key of the tenant was used for three days, or its `silentAfter`. Look whether provisioning was stopped.";
     TenantFailing "tenant.failing" "More requests of the tenant than its `failingAbove` were refused within an hour. At most once a day. Read the log.";
     TenantHeld "tenant.held" "The protection of the tenant has begun to hold requests, or an operator has rejected them (`decision`). Approve or reject.";
-    TenantReleased "tenant.released" "Nothing is held any more: an operator has approved, or the window has ended (`decision`).";
-    FeedReset "feed.reset" "The order begins anew, such as after a restored table. Read the whole state again.";
+    TenantReleased "tenant.released" "The protection holds nothing any more: an operator has approved, or the window has ended (`decision`).";
+    FeedReset "feed.reset" "The order starts again, for example after a restored table. Read the whole state again.";
     FeedGap "feed.gap" "A change could not be read, and is missing. Read the whole state again.";
 }
 
