@@ -60,6 +60,7 @@ pub use path::Base;
 pub use response::ScimResponse;
 pub use route::{ROUTES, Selection};
 
+use context::too_late;
 use path::RequestTarget;
 use response::{Refusal, response, without_body};
 use trace::RequestTrace;
@@ -118,6 +119,7 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
         error,
         milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         spent,
+        invocation: request.extensions().get(),
     });
     let response = rate::marked(response(outcome, request_id), trace.rate());
     let response = compression::compressed(request.headers(), response);
@@ -155,10 +157,6 @@ pub fn refusal(error: ScimError) -> Response<Bytes> {
 /// Whoever has found the API's own host learns nothing there.
 fn not_through_the_edge() -> ScimError {
     ScimError::new(ErrorCode::NoEndpoint, "there is no such endpoint; use the Tenant URL that you were given")
-}
-
-fn too_late() -> ScimError {
-    ScimError::retry(ErrorCode::TimedOut, "the request took too long; send it again, as it may have been done or not")
 }
 
 async fn answer(

@@ -21,6 +21,7 @@ pub mod resource;
 pub mod schema;
 pub mod sort;
 pub mod user;
+mod work;
 
 pub use document::Document;
 pub use error::{ErrorCode, ScimError, ScimType};

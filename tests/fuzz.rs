@@ -278,7 +278,7 @@ fn patches() {
     ]);
     Fuzz::new("patch", 20_000, &corpus).run(|input| {
         let Ok(operations) = scim_json::parse_object(input).and_then(|body| patch::parse(&body)) else { return };
-        if let Ok(patched) = patch::apply(&user, &operations, &schemas.user) {
+        if let Ok(patched) = patch::apply(&user, &operations, &schemas.user, &|| Ok(())) {
             let stored = patched.to_stored();
             assert_eq!(Document::from_stored(&stored).unwrap(), patched);
             for email in patched.attributes().get("emails").and_then(Value::as_array).into_iter().flatten() {

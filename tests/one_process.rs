@@ -84,7 +84,7 @@ fn the_folder_is_its_owners_and_one_process_has_the_store_open() {
     request(&url, &token, "POST", "/Users", &json!({"userName": "bob"})).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(folder), 0o700);
-    for file in ["rollcall.db", "rollcall.db-wal", "rollcall.db-shm", "lock", "server.json"] {
+    for file in ["rollcall.db", "rollcall.db-wal", "rollcall.db-shm", "format", "lock", "server.json"] {
         assert_eq!(mode(&folder.join(file)), 0o600, "{file}");
     }
     // A fault of SQLite before 3.51.3 can lose writes where two connections are open on one file.

@@ -145,7 +145,7 @@ fn start() -> (Schemas, Document) {
 
 fn apply(document: &Document, operations: &[Value], schemas: &Schemas) -> Result<Document, rollcall::scim::ScimError> {
     let Value::Object(body) = json!({"Operations": operations}) else { unreachable!() };
-    patch::apply(document, &patch::parse(&body)?, &schemas.user)
+    patch::apply(document, &patch::parse(&body)?, &schemas.user, &|| Ok(()))
 }
 
 /// The same cases at every run, so that CI does not fail by chance; `PROPTEST_CASES=50000` explores others.

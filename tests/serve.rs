@@ -1,7 +1,7 @@
 //! The commands as others script against them: `rollcall serve`, `rollcall tenant`, `rollcall key`.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -26,7 +26,9 @@ impl Server {
             .unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut lines: Vec<String> = Vec::new();
-        while !lines.iter().any(|line| line.starts_with("Try it:") || line.starts_with("A secret token is shown once"))
+        while !lines
+            .iter()
+            .any(|line| line.starts_with("Try it:") || line.starts_with("Rollcall prints a secret token once"))
         {
             lines.push(output.next().unwrap().unwrap());
         }
@@ -164,6 +166,74 @@ fn mistakes_on_the_command_line_are_reported_plainly() {
         assert!(!output.status.success() && output.stdout.is_empty(), "{args:?}");
         assert!(text(&output.stderr).contains(said), "{args:?}: {}", text(&output.stderr));
     }
+}
+
+/// What a request whose body never comes is answered first; `None` for nothing within a moment.
+fn first_answer(url: &str, method: &str, path: &str, headers: &str) -> Option<String> {
+    let (host, base) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+    write!(stream, "{method} /{base}{path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).ok()?;
+    Some(line.trim().to_owned())
+}
+
+/// RFC 9110 section 10.1.1: a client that asks first sends no body in vain.
+#[test]
+fn a_request_that_is_refused_anyway_is_refused_before_its_body() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let (url, good) = (server.url(), format!("Authorization: Bearer {}\r\n", server.line("Secret token: ")));
+    let asks = "Content-Type: application/scim+json\r\nExpect: 100-continue\r\n";
+    let wrong = "Authorization: Bearer scim_demo_nothing\r\n";
+    for (method, path, headers, status) in [
+        ("POST", "/Users", format!("{good}Content-Length: 20\r\n"), "100 Continue"),
+        ("POST", "/Users", format!("{wrong}Content-Length: 20\r\n"), "401 Unauthorized"),
+        ("PATCH", "/Users/x", "Content-Length: 20\r\n".to_owned(), "401 Unauthorized"),
+        ("POST", "/Users", format!("{good}Content-Length: 99000000\r\n"), "413 Payload Too Large"),
+        (
+            "POST",
+            "/Users",
+            format!("{good}Content-Encoding: gzip\r\nContent-Length: 20\r\n"),
+            "415 Unsupported Media Type",
+        ),
+        ("POST", "/Nope", format!("{good}Content-Length: 20\r\n"), "404 Not Found"),
+        ("PUT", "/Users", format!("{good}Content-Length: 20\r\n"), "405 Method Not Allowed"),
+    ] {
+        let answer = first_answer(url, method, path, &format!("{headers}{asks}"));
+        assert_eq!(answer.as_deref(), Some(&*format!("HTTP/1.1 {status}")), "{method} {path} {headers}");
+    }
+}
+
+#[test]
+fn a_server_whose_output_nobody_reads_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(ROLLCALL)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    drop(child.stderr.take());
+    let url = line.trim().strip_prefix("Tenant URL: ").unwrap().to_owned();
+    // Each is a line in the log.
+    let statuses =
+        [(); 3].map(|()| request(&url, "scim_demo_nothing", "GET", "/Users", &Value::Null).map(|(status, _)| status));
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(statuses, [Some(401); 3]);
+}
+
+#[test]
+fn a_full_disk_is_no_panic() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Command::new(ROLLCALL).arg("openapi").stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("the output cannot be written"), "{}", text(&output.stderr));
 }
 
 #[test]

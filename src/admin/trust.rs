@@ -7,28 +7,34 @@ use http::Uri;
 use super::AdminError;
 use crate::auth::{FederatedIssuer, TrustedSubject, jwt};
 
-/// Issuers that sign for everybody who has an account there: host, and the first part of the path where others follow the
-/// same host. The last one of Microsoft's is its directory of personal accounts.
-const SHARED_ISSUERS: [(&str, Option<&str>); 19] = [
-    ("login.microsoftonline.com", Some("common")),
-    ("login.microsoftonline.com", Some("organizations")),
-    ("login.microsoftonline.com", Some("consumers")),
-    ("login.microsoftonline.com", Some("9188040d-6c67-4b5b-b112-36a304b66dad")),
-    ("sts.windows.net", Some("common")),
-    ("sts.windows.net", Some("organizations")),
-    ("sts.windows.net", Some("consumers")),
-    ("sts.windows.net", Some("9188040d-6c67-4b5b-b112-36a304b66dad")),
-    ("accounts.google.com", None),
-    ("appleid.apple.com", None),
-    ("www.facebook.com", None),
-    ("www.linkedin.com", None),
-    ("slack.com", None),
-    ("login.salesforce.com", None),
-    ("token.actions.githubusercontent.com", None),
-    ("gitlab.com", None),
-    ("app.terraform.io", None),
-    ("agent.buildkite.com", None),
-    ("oidc.vercel.com", None),
+/// Where Microsoft signs in: its public cloud, with the issuer of its earlier tokens, and the national ones
+/// (learn.microsoft.com, entra/identity-platform/authentication-national-cloud).
+const MICROSOFT_HOSTS: [&str; 5] = [
+    "login.microsoftonline.com",
+    "sts.windows.net",
+    "login.microsoftonline.us",
+    "login.partner.microsoftonline.cn",
+    "login.chinacloudapi.cn",
+];
+
+/// What stands for every directory of Microsoft's in the path of an issuer. The last is its directory of personal accounts,
+/// which tokens name (learn.microsoft.com, entra/identity-platform/id-token-claims-reference, `tid`).
+const MICROSOFT_SHARED: [&str; 4] = ["common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad"];
+
+/// Hosts of issuers that sign for everybody who has an account there.
+const SHARED_HOSTS: [&str; 12] = [
+    "accounts.google.com",
+    "appleid.apple.com",
+    "www.facebook.com",
+    "www.linkedin.com",
+    "slack.com",
+    "login.salesforce.com",
+    "token.actions.githubusercontent.com",
+    "gitlab.com",
+    "app.terraform.io",
+    "agent.buildkite.com",
+    "oidc.vercel.com",
+    "cognito-identity.amazonaws.com",
 ];
 
 /// Refuses what no key may trust.
@@ -59,9 +65,15 @@ pub(super) fn check_trust(trust: &FederatedIssuer) -> Result<(), AdminError> {
     Ok(())
 }
 
-/// Whether a URL is one of HTTPS. A build that runs on somebody's own machine takes HTTP of that machine too: a test's
-/// issuer.
+/// Whether a URL is one of HTTPS, without a user name. A build that runs on somebody's own machine takes HTTP of that
+/// machine too: a test's issuer.
 fn is_secure(uri: &Uri, is_local: bool) -> bool {
+    let Some(authority) = uri.authority() else { return false };
+    let is_port = |text: &str| text.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    let rest = authority.as_str().strip_prefix(authority.host());
+    if !rest.is_some_and(|rest| rest.is_empty() || is_port(rest)) {
+        return false;
+    }
     match (uri.scheme_str(), uri.host()) {
         (Some("https"), Some(_)) => true,
         (Some("http"), Some(host)) => is_local && matches!(host, "127.0.0.1" | "localhost"),
@@ -101,11 +113,13 @@ impl Place {
     }
 
     fn of_v4(address: Ipv4Addr) -> Self {
-        let [first, second, ..] = address.octets();
+        let [first, second, third, _] = address.octets();
         let is_shared = first == 100 && (64..128).contains(&second);
         let is_internal = address.is_private() || address.is_link_local() || is_shared;
-        // 240.0.0.0/4 is reserved, with the broadcast address in it.
-        let is_nowhere = first == 0 || address.is_multicast() || first >= 240;
+        // Protocol assignments and benchmarks (RFC 6890), and examples; 240.0.0.0/4 is reserved, with the broadcast address.
+        let is_special =
+            matches!([first, second, third], [192, 0, 0] | [198, 18 | 19, _]) || address.is_documentation();
+        let is_nowhere = first == 0 || address.is_multicast() || first >= 240 || is_special;
         match address.is_loopback() {
             true => Self::Here,
             false if is_internal || is_nowhere => Self::Internal,
@@ -114,14 +128,24 @@ impl Place {
     }
 
     fn of_v6(address: Ipv6Addr) -> Self {
-        // An IPv4 address in the form of one of IPv6: mapped, or by NAT64 (RFC 6052).
+        // An IPv4 address in the form of one of IPv6: mapped, by NAT64 (RFC 6052), or by 6to4 (RFC 3056).
         let [a, b, c, d, e, f, high, low] = address.segments();
-        if matches!([a, b, c, d, e, f], [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0]) {
+        let v4 = match [a, b, c, d, e, f] {
+            [0, 0, 0, 0, 0, 0xffff] | [0x64, 0xff9b, 0, 0, 0, 0] => Some([high, low]),
+            [0x2002, ..] => Some([b, c]),
+            _ => None,
+        };
+        if let Some([high, low]) = v4 {
             let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];
             return Self::of_v4(Ipv4Addr::new(a, b, c, d));
         }
-        let is_internal = address.is_unique_local() || address.is_unicast_link_local();
-        let is_nowhere = address.is_multicast() || address.is_unspecified() || [a, b, c, d, e, f] == [0; 6];
+        // Site-local addresses were given up (RFC 3879); NAT64 has a prefix for networks of one's own (RFC 8215).
+        let is_site_local = a & 0xffc0 == 0xfec0 || [a, b, c] == [0x64, 0xff9b, 1];
+        let is_internal = address.is_unique_local() || address.is_unicast_link_local() || is_site_local;
+        // Teredo (RFC 4380) and examples.
+        let is_special = [a, b] == [0x2001, 0] || [a, b] == [0x2001, 0xdb8];
+        let is_nowhere =
+            address.is_multicast() || address.is_unspecified() || [a, b, c, d, e, f] == [0; 6] || is_special;
         match address.is_loopback() {
             true => Self::Here,
             false if is_internal || is_nowhere => Self::Internal,
@@ -141,8 +165,7 @@ fn is_shared(issuer: &str) -> bool {
     let Ok(uri) = issuer.parse::<Uri>() else { return false };
     let host = uri.host().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
     let first = uri.path().split('/').find(|part| !part.is_empty()).unwrap_or_default().to_ascii_lowercase();
-    let is_it = |(shared, path): &(&str, Option<&str>)| host == *shared && path.is_none_or(|path| path == first);
-    SHARED_ISSUERS.iter().any(is_it)
+    SHARED_HOSTS.contains(&&*host) || (MICROSOFT_HOSTS.contains(&&*host) && MICROSOFT_SHARED.contains(&&*first))
 }
 
 #[cfg(test)]
@@ -176,6 +199,16 @@ mod tests {
             ("https://255.255.255.255/keys", false, false),
             ("https://[fe80::1]/keys", false, false),
             ("https://[fd00::1]/keys", false, false),
+            ("https://[fec0::1]/keys", false, false),
+            ("https://[2002:a00:1::]/keys", false, false),
+            ("https://[64:ff9b:1::a00:1]/keys", false, false),
+            ("https://[2001:0:a00:1::]/keys", false, false),
+            ("https://192.0.0.192/keys", false, false),
+            ("https://198.18.0.1/keys", false, false),
+            ("https://192.0.2.1/keys", false, false),
+            ("https://user@login.example.com/keys", false, false),
+            ("https://login.example.com:x/keys", false, false),
+            ("https://login.example.com:8443/keys", true, true),
             ("https://[::]/keys", false, false),
             ("https://127.1/keys", false, false),
             ("https://2130706433/keys", false, false),
@@ -199,7 +232,10 @@ mod tests {
             ("https://login.microsoftonline.com/common/v2.0", true),
             ("https://LOGIN.microsoftonline.com/Organizations/v2.0", true),
             ("https://login.microsoftonline.com/consumers/v2.0", true),
-            ("https://login.microsoftonline.com/9188040d-6c67-4b5b-b112-36a304b66dad/v2.0", true),
+            ("https://login.microsoftonline.com/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0", true),
+            ("https://login.microsoftonline.us/common/v2.0", true),
+            ("https://login.partner.microsoftonline.cn/organizations/v2.0", true),
+            ("https://cognito-identity.amazonaws.com", true),
             ("https://login.microsoftonline.com/5f1d7c3e-0000-0000-0000-000000000000/v2.0", false),
             ("https://sts.windows.net/common/", true),
             ("https://accounts.google.com", true),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, IF_MATCH, IF_NONE_MATCH};
@@ -17,11 +18,11 @@ use super::response::ScimResponse;
 use super::trace::RequestTrace;
 use crate::app::App;
 use crate::auth::{Principal, Scope, Tenant};
-use crate::limits::MAX_IDEMPOTENCY_KEY_BYTES;
+use crate::limits::{MAX_IDEMPOTENCY_KEY_BYTES, REQUEST_SECONDS};
 use crate::scim::etag::{self, Tags};
 use crate::scim::list::Query;
 use crate::scim::projection::Projection;
-use crate::scim::{ResourceSchema, ScimError, json};
+use crate::scim::{ErrorCode, ResourceSchema, ScimError, json};
 use crate::store::dynamo::tables::{AccessList, TablePermission};
 use crate::store::model::hold::Reservation;
 use crate::store::model::record::Author;
@@ -99,6 +100,33 @@ impl Route {
     }
 }
 
+/// When a request is given up. Work that waits for nothing has to ask: no time-out interrupts it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline(Instant);
+
+impl Deadline {
+    /// Of a request that began then.
+    pub(super) fn of(started: Instant) -> Self {
+        Self(started + Duration::from_secs(REQUEST_SECONDS))
+    }
+
+    /// Whether the request is still worth working for.
+    ///
+    /// # Errors
+    /// 503 when it is not.
+    pub(super) fn check(self) -> Result<(), ScimError> {
+        match Instant::now() < self.0 {
+            true => Ok(()),
+            false => Err(too_late()),
+        }
+    }
+}
+
+/// What a request is answered that takes too long.
+pub(super) fn too_late() -> ScimError {
+    ScimError::retry(ErrorCode::TimedOut, "the request took too long; send it again, as it may have been done or not")
+}
+
 /// A handler as the table holds it.
 pub type Handler =
     for<'a> fn(RequestContext<'a>) -> Pin<Box<dyn Future<Output = Result<ScimResponse, ScimError>> + Send + 'a>>;
@@ -122,6 +150,10 @@ pub struct RequestContext<'a> {
 }
 
 impl<'a> RequestContext<'a> {
+    pub(super) fn deadline(&self) -> Deadline {
+        Deadline::of(self.started)
+    }
+
     pub(super) fn new(
         app: &'a App,
         (route, target): (&'static Route, RequestTarget),

@@ -123,7 +123,9 @@ pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
         .await?;
     let (members, others) = changes?;
     let projection = context.projection(schema)?;
-    let new = |current: &Document| scim_patch::apply(current, &others, schema);
+    let deadline = context.deadline();
+    let on_time = || deadline.check();
+    let new = |current: &Document| scim_patch::apply(current, &others, schema, &on_time);
     let group = change(&context, &principal, group, (&members, &known), new).await?;
     if !projection.is_given() {
         return Ok(ScimResponse::empty(principal, StatusCode::NO_CONTENT));

@@ -214,6 +214,7 @@ impl<'a> Search<'a> {
         let mut keyed = Vec::new();
         for part in &self.parts {
             for found in self.matching(part).await? {
+                self.context.deadline().check()?;
                 keyed.push((sort.key(&self.render_core(&found), part.kind.schema(self.principal)), found));
             }
         }
@@ -232,6 +233,8 @@ impl<'a> Search<'a> {
                     Some(candidates) => candidates.iter().filter(|user| matches(user)).cloned().collect(),
                     None => store.find_users(self.tenant(), &part.access, matches).await?,
                 };
+                // Past the deadline nobody was compared.
+                self.context.deadline().check()?;
                 Ok(users.into_iter().map(Found::User).collect())
             }
             ResourceKind::Group => {
@@ -243,12 +246,16 @@ impl<'a> Search<'a> {
     }
 
     fn user_matches(&self, part: &Part, user: &User) -> bool {
+        if self.context.deadline().check().is_err() {
+            return false;
+        }
         part.filter.as_ref().is_none_or(|filter| users::satisfies(self.context, self.principal, user, filter))
     }
 
     async fn filter_groups(&self, part: &Part, groups: Vec<Group>) -> Result<Vec<Found>, ScimError> {
         let mut kept = Vec::new();
         for group in groups {
+            self.context.deadline().check()?;
             let is_kept = match &part.filter {
                 Some(filter) => groups::satisfies(self.context, self.tenant(), &group, filter).await?,
                 None => true,
@@ -275,6 +282,7 @@ impl<'a> Search<'a> {
         let mut resources = Vec::with_capacity(page.len());
         let mut bytes = 0;
         for found in page {
+            self.context.deadline().check()?;
             let resource = match found {
                 Found::User(user) => {
                     let whole = users::with_groups(self.context, self.principal, user, &names);

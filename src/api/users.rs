@@ -82,7 +82,9 @@ pub async fn replace(context: RequestContext<'_>) -> Result<ScimResponse, ScimEr
 pub async fn patch(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let (principal, user) = read(&context).await?;
     let operations = scim_patch::parse(&context.body()?)?;
-    change(context, principal, user, |current, schema| scim_patch::apply(current, &operations, schema)).await
+    let deadline = context.deadline();
+    let on_time = move || deadline.check();
+    change(context, principal, user, |current, schema| scim_patch::apply(current, &operations, schema, &on_time)).await
 }
 
 /// DELETE /Users/{id}

@@ -1,7 +1,7 @@
 //! The record of a request: one line, and in it, where metrics are wanted, CloudWatch's embedded metric format. No
 //! names, addresses or secrets: the tenant, the key's id, and figures.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::store::dynamo::meter::StoreUsage;
 
@@ -26,6 +26,37 @@ pub struct RequestRecord<'a> {
     pub milliseconds: u64,
     /// What it spent in the store.
     pub spent: StoreUsage,
+    /// The function's invocation, on Lambda.
+    pub invocation: Option<&'a Invocation>,
+}
+
+/// An invocation of a Lambda function, in the field names of Powertools for AWS Lambda
+/// (docs.powertools.aws.dev, logger, "Standard structured keys").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// `function_request_id`: what Lambda's own lines call `requestId`.
+    pub request_id: String,
+    /// `xray_trace_id`: the trace, without the segment; none where there is no trace.
+    pub trace_id: Option<String>,
+    /// `cold_start`: whether it is the first one of its process.
+    pub is_cold_start: bool,
+}
+
+impl Invocation {
+    /// From what Lambda says of it; the header of the trace is `Root=…;Parent=…;Sampled=…`.
+    pub fn new(request_id: &str, trace: Option<&str>, is_cold_start: bool) -> Self {
+        let root = trace.and_then(|trace| trace.split(';').find_map(|part| part.trim().strip_prefix("Root=")));
+        Self { request_id: request_id.to_owned(), trace_id: root.map(str::to_owned), is_cold_start }
+    }
+
+    fn add_to(&self, fields: &mut Map<String, Value>) {
+        fields.insert("service".into(), json!("rollcall"));
+        fields.insert("function_request_id".into(), json!(self.request_id));
+        fields.insert("cold_start".into(), json!(self.is_cold_start));
+        if let Some(trace) = &self.trace_id {
+            fields.insert("xray_trace_id".into(), json!(trace));
+        }
+    }
 }
 
 /// The metrics that also have the dimension `Route`.
@@ -73,10 +104,10 @@ impl Observer {
                 );
             }
             Self::EmbeddedMetrics(namespace) => {
-                println!("{}", answered.metrics(namespace, false, jiff::Timestamp::now().as_millisecond()));
+                emit(&answered.metrics(namespace, false, jiff::Timestamp::now().as_millisecond()));
             }
             Self::EmbeddedMetricsByTenant(namespace) => {
-                println!("{}", answered.metrics(namespace, true, jiff::Timestamp::now().as_millisecond()));
+                emit(&answered.metrics(namespace, true, jiff::Timestamp::now().as_millisecond()));
             }
         }
     }
@@ -89,7 +120,7 @@ impl Observer {
             Self::Log => tracing::debug!(milliseconds, "feed"),
             Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 let now = jiff::Timestamp::now().as_millisecond();
-                println!("{}", feed_metrics(namespace, ("FeedLag", "Milliseconds"), milliseconds, now));
+                emit(&feed_metrics(namespace, ("FeedLag", "Milliseconds"), milliseconds, now));
             }
         }
     }
@@ -112,7 +143,7 @@ impl Observer {
         match self {
             Self::Log => tracing::debug!(?sweep, "sweep"),
             Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
-                println!("{}", sweep.metrics(namespace, jiff::Timestamp::now().as_millisecond()));
+                emit(&sweep.metrics(namespace, jiff::Timestamp::now().as_millisecond()));
             }
         }
     }
@@ -123,7 +154,7 @@ impl Observer {
             Self::Log => tracing::debug!(users, "counts"),
             Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 let now = jiff::Timestamp::now().as_millisecond();
-                println!("{}", feed_metrics(namespace, ("CountDrift", "Count"), users, now));
+                emit(&feed_metrics(namespace, ("CountDrift", "Count"), users, now));
             }
         }
     }
@@ -135,7 +166,7 @@ impl Observer {
             Self::Log => tracing::warn!(count, "the bus did not take events"),
             Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 let now = jiff::Timestamp::now().as_millisecond();
-                println!("{}", feed_metrics(namespace, ("BusFailures", "Count"), count, now));
+                emit(&feed_metrics(namespace, ("BusFailures", "Count"), count, now));
             }
         }
     }
@@ -163,7 +194,8 @@ fn feed_metrics(namespace: &str, (name, unit): (&str, &str), value: u64, timesta
 impl RequestRecord<'_> {
     /// The line (docs.aws.amazon.com, CloudWatch_Embedded_Metric_Format_Specification).
     fn metrics(&self, namespace: &str, is_by_tenant: bool, timestamp: i64) -> Value {
-        let Self { request_id, route, tenant, is_authorized, key, status, error, milliseconds, spent } = self;
+        let Self { request_id, route, tenant, is_authorized, key, status, error, milliseconds, spent, invocation } =
+            self;
         let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
         let mut metrics = vec![
             metric("Requests", "Count"),
@@ -183,6 +215,9 @@ impl RequestRecord<'_> {
             "Calls": spent.calls, "Capacity": spent.capacity, "Conflicts": spent.conflicts,
         });
         let Value::Object(mut fields) = line else { return Value::Null };
+        if let Some(invocation) = invocation {
+            invocation.add_to(&mut fields);
+        }
         if let Some(gigabytes) = spent.collection_gigabytes {
             metrics.push(metric("CollectionGigabytes", "Gigabytes"));
             fields.insert("CollectionGigabytes".into(), json!(gigabytes));
@@ -204,6 +239,12 @@ impl RequestRecord<'_> {
         fields.insert("_aws".into(), json!({"Timestamp": timestamp, "CloudWatchMetrics": directives}));
         Value::Object(fields)
     }
+}
+
+/// CloudWatch reads metrics from standard output.
+#[expect(clippy::disallowed_macros, reason = "Lambda has no closed pipe")]
+fn emit(line: &Value) {
+    println!("{line}");
 }
 
 /// Whether a status is a fault of the endpoint.
@@ -251,6 +292,7 @@ mod tests {
             error: "throttled",
             milliseconds: 7,
             spent,
+            invocation: None,
         };
         let line = answered.metrics("Rollcall/test", false, 1_700_000_000_000);
         let directives = &line["_aws"]["CloudWatchMetrics"];
@@ -272,7 +314,14 @@ mod tests {
             (&line["error"], &line["Capacity"], &line["CollectionGigabytes"]),
             (&json!("throttled"), &json!(5.5), &json!(0.5))
         );
-        assert!(line.get("Tenant").is_none());
+        assert!(line.get("Tenant").is_none() && line.get("function_request_id").is_none());
+        let trace = Some("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
+        let invocation = Invocation::new("8a3c", trace, true);
+        let of_lambda = RequestRecord { invocation: Some(&invocation), ..answered }.metrics("Rollcall/test", false, 1);
+        assert_eq!(
+            [&of_lambda["function_request_id"], &of_lambda["xray_trace_id"], &of_lambda["cold_start"]],
+            [&json!("8a3c"), &json!("1-5759e988-bd862e3fe1be46a994272793"), &json!(true)]
+        );
         let by_tenant = |is_authorized| {
             RequestRecord { is_authorized, ..answered }.metrics("Rollcall/test", true, 1)["_aws"]["CloudWatchMetrics"]
                 .clone()

@@ -1,12 +1,13 @@
 //! The Lambda function: serves the rows of the route table that its handler string selects, or is the stream worker.
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use lambda_http::lambda_runtime::{self, Error, LambdaEvent, service_fn};
 use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
 use rollcall::api::route::FALLBACK;
 use rollcall::api::{self, Selection};
-use rollcall::app::metrics::{Observer, SweepRecord};
+use rollcall::app::metrics::{Invocation, Observer, SweepRecord};
 use rollcall::app::{App, Clock};
 use rollcall::sigv4::SignedClient;
 use rollcall::store::Store;
@@ -16,6 +17,9 @@ use rollcall::worker::{self, Channels};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
+
+/// Whether the process has answered nothing yet.
+static COLD: AtomicBool = AtomicBool::new(true);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -61,7 +65,12 @@ async fn run() -> Result<(), Error> {
     let app = App { observer: observer(), ..App::new(store)? }.with_settings(variable)?;
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
-        let response = api::handle(app, selection, event.payload.into_request()).await;
+        let (payload, context) = event.into_parts();
+        let trace = context.xray_trace_id.as_deref();
+        let invocation = Invocation::new(&context.request_id, trace, COLD.swap(false, Ordering::Relaxed));
+        let mut request = payload.into_request();
+        request.extensions_mut().insert(invocation);
+        let response = api::handle(app, selection, request).await;
         Ok::<_, Error>(HttpApiResponse::from(response))
     }))
     .await

@@ -19,8 +19,8 @@ use crate::store::dynamo::embedded::Engine;
 /// What the folder's `format` file holds: the layout of the tables that this release reads and writes.
 const DATA_FORMAT: &str = "6";
 
-/// The file of the store, and what SQLite keeps next to it.
-const STORE_FILES: [&str; 3] = ["rollcall.db", "rollcall.db-wal", "rollcall.db-shm"];
+/// The file of the store, what SQLite keeps next to it, and the marker of the format.
+const STORE_FILES: [&str; 4] = ["rollcall.db", "rollcall.db-wal", "rollcall.db-shm", "format"];
 
 /// The file that a process locks.
 const LOCK_FILE: &str = "lock";

@@ -89,7 +89,7 @@ impl OperatorOptions {
         let key = self
             .admin_key
             .ok_or("--admin-key is missing; pass it with --url, or set the variable ROLLCALL_ADMIN_KEY")?;
-        check_url(&url)?;
+        check_url(("--url", &url), "https://scim.example.com")?;
         Ok(OperatorClient::Remote { url: url.trim_end_matches('/').to_owned(), key: key.0 })
     }
 }
@@ -187,18 +187,22 @@ pub(super) fn is_local(host: &str) -> bool {
     LOCAL_HOSTS.iter().any(|local| host.eq_ignore_ascii_case(local))
 }
 
-/// Whether an admin key may be sent to an address: by TLS, or to this very machine.
-fn check_url(url: &str) -> Result<(), String> {
-    let refuse = |why: &str| Err(format!("--url {url} {why}"));
+/// Whether a secret may be sent to an address: by TLS, or to this very machine. `named` is what the command line calls the
+/// address, and `example` is one.
+///
+/// # Errors
+/// What is wrong with the address.
+pub(super) fn check_url((named, url): (&str, &str), example: &str) -> Result<(), String> {
+    let refuse = |why: &str| Err(format!("{named} {url} {why}"));
     let uri: Uri = match url.parse() {
         Ok(uri) => uri,
-        Err(e) => return refuse(&format!("is not a URL ({e}); write one such as https://scim.example.com")),
+        Err(e) => return refuse(&format!("is not a URL ({e}); write one such as {example}")),
     };
     let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
-        return refuse("has no scheme or no host; write one such as https://scim.example.com");
+        return refuse(&format!("has no scheme or no host; write one such as {example}"));
     };
     if authority.as_str().contains('@') {
-        return refuse("contains a user name; pass the key with --admin-key");
+        return refuse("contains a user name; pass the secret as an option of its own");
     }
     if uri.query().is_some() {
         return refuse("has a query; remove it");
@@ -206,7 +210,7 @@ fn check_url(url: &str) -> Result<(), String> {
     match scheme {
         "https" => Ok(()),
         "http" if is_local(authority.host()) => Ok(()),
-        _ => refuse("does not start with https://, so others could read the admin key; use HTTPS"),
+        _ => refuse("does not start with https://, so others could read the secret; use HTTPS"),
     }
 }
 
@@ -264,7 +268,7 @@ mod tests {
             "http://LOCALHOST",
             "HTTPS://x",
         ] {
-            assert_eq!(check_url(url), Ok(()), "{url}");
+            assert_eq!(check_url(("--url", url), ""), Ok(()), "{url}");
         }
         for url in [
             "http://scim.example.com",
@@ -282,7 +286,7 @@ mod tests {
             "//localhost",
             "",
         ] {
-            assert!(check_url(url).is_err(), "{url}");
+            assert!(check_url(("--url", url), "").is_err(), "{url}");
         }
     }
 }

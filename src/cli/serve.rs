@@ -89,7 +89,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
         data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
     }
     let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
-    let served = listener::serve(listener, Endpoint(Arc::new(Shared { app, secret, address, queue }))).await;
+    let served = listener::serve(listener, ScimService(Arc::new(Shared { app, secret, address, queue }))).await;
     folder.iter().for_each(|folder| data_folder::withdraw(folder));
     // A runtime that ends while the worker waits for the store would panic in it.
     for worker in workers {
@@ -153,7 +153,7 @@ async fn open(options: &StoreOptions, owner: &str) -> Result<Opened, String> {
 
 /// The endpoint on a socket.
 #[derive(Clone)]
-struct Endpoint(Arc<Shared>);
+struct ScimService(Arc<Shared>);
 
 struct Shared {
     app: App,
@@ -163,7 +163,7 @@ struct Shared {
     queue: FairQueue,
 }
 
-impl Service for Endpoint {
+impl Service for ScimService {
     const LIMIT: usize = MAX_BODY_BYTES;
 
     async fn answer(&self, mut request: Request<Bytes>) -> Response<Bytes> {

@@ -7,6 +7,8 @@
 //! Sources: *entra-docs* is MicrosoftDocs/entra-docs `docs/identity/app-provisioning/`; *okta-dev* is
 //! okta/okta-developer-docs; the others are public repositories and their issues.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use self::trace::{Rule, note};
@@ -202,19 +204,50 @@ pub fn preserve_selector_values(selector: &Filter, replacement: &mut Map<String,
     }
 }
 
+/// Values that a client lists to be removed: each element is looked up, whatever their number.
+#[derive(Debug, Default)]
+pub struct ListedValues {
+    /// `value`, and `type` where it is named, of those that have a `value`.
+    by_value: BTreeSet<(String, Option<String>)>,
+    /// Those that are not complex.
+    simple: BTreeSet<String>,
+    others: Vec<Map<String, Value>>,
+}
+
 /// **Remove by a list of values.** Entra without `aadOptscim062020`, and AWS-style clients, remove members with `path:
 /// "members"` and a `value` list: only those go (entra-docs, compatibility; awslabs/ssosync client_test.go). Rollcall
 /// removes an element whose `value` is the same, and whose `type` is, where the list names one. Without a `value` in
 /// the list, it removes an element that has everything that the list's element has. Both compare as filters do.
-pub fn is_listed(element: &Value, listed: &[Value]) -> bool {
-    listed.iter().any(|wanted| match (element, wanted) {
-        (Value::Object(element), Value::Object(wanted)) => {
-            let identifying = |name: &str| !wanted.contains_key("value") || name == "value" || name == "type";
-            let mut named = wanted.iter().filter(|(name, _)| identifying(name)).peekable();
-            named.peek().is_some() && named.all(|(name, value)| member(element, name) == Some(value))
+pub fn listed_values(listed: impl Iterator<Item = Value>) -> ListedValues {
+    let mut values = ListedValues::default();
+    for wanted in listed {
+        match wanted {
+            Value::Object(members) => match members.get("value") {
+                Some(value) => {
+                    let of_type = members.get("type").map(Value::to_string);
+                    values.by_value.insert((value.to_string(), of_type));
+                }
+                None if members.is_empty() => {}
+                None => values.others.push(members),
+            },
+            simple => _ = values.simple.insert(simple.to_string()),
         }
-        (element, wanted) => element == wanted,
-    })
+    }
+    values
+}
+
+impl ListedValues {
+    /// Whether an element, in its normal form, is listed.
+    pub fn contains(&self, element: &Value) -> bool {
+        let Value::Object(element) = element else { return self.simple.contains(&element.to_string()) };
+        let has_value = element.get("value").is_some_and(|value| {
+            let (value, of_type) = (value.to_string(), element.get("type").map(Value::to_string));
+            self.by_value.contains(&(value.clone(), None))
+                || (of_type.is_some() && self.by_value.contains(&(value, of_type)))
+        });
+        let has_all = |wanted: &Map<String, Value>| wanted.iter().all(|(name, value)| element.get(name) == Some(value));
+        has_value || self.others.iter().any(has_all)
+    }
 }
 
 /// **Unquoted filter value.** Microsoft's example has `externalId eq jyoung`, its Postman collection `meta.Created gt
@@ -321,7 +354,7 @@ mod tests {
     #[test]
     fn a_listed_value_need_only_name_what_identifies_it() {
         let element = json!({"value": "u1", "type": "User"});
-        let is_listed = |listed: &[Value]| is_listed(&element, listed);
+        let is_listed = |listed: &[Value]| listed_values(listed.iter().cloned()).contains(&element);
         assert!(is_listed(&[json!({"value": "u1", "display": "Other"})]));
         assert!(!is_listed(&[json!({"value": "u2"}), json!({}), json!({"value": "u1", "type": "Group"})]));
     }

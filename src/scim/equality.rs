@@ -10,6 +10,7 @@ use super::filter::check::as_instant;
 use super::fold::fold;
 use super::json::member;
 use super::schema::{Attribute, Type};
+use super::work;
 
 /// From here on not every integer is a double: 2 to the 53.
 const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0;
@@ -35,6 +36,7 @@ pub fn comparable_text<'t>(text: &'t str, definition: Option<&Attribute>) -> Cow
 /// assert_eq!(form("Ada@Example.com"), form("ada@example.com"));
 /// ```
 pub fn normal_form(value: &Value, definition: Option<&Attribute>) -> Value {
+    work::count();
     match value {
         Value::String(text) => {
             let is_date = definition.is_some_and(|d| d.kind == Type::DateTime);

@@ -105,7 +105,8 @@ impl PatchOperation {
     }
 }
 
-/// Applies operations to a document.
+/// Applies operations to a document. `on_time` is asked before each of them: one is a few milliseconds' work, and a
+/// thousand would outlive the request.
 ///
 /// # Examples
 /// ```
@@ -116,19 +117,21 @@ impl PatchOperation {
 /// let user = Document::from_request(object(serde_json::json!({"userName": "ada"})), &schema).unwrap();
 /// let body = object(serde_json::json!({"Operations": [{"op": "Replace", "path": "active", "value": "False"}]}));
 /// let operations = patch::parse(&body).unwrap();
-/// let changed = patch::apply(&user, &operations, &schema).unwrap();
+/// let changed = patch::apply(&user, &operations, &schema, &|| Ok(())).unwrap();
 /// assert_eq!(changed.to_stored(), r#"{"userName":"ada","active":false}"#);
 /// ```
 ///
 /// # Errors
-/// 400 naming the operation, the attribute and the rule; the document given is untouched in any case.
+/// 400 naming the operation, the attribute and the rule, or what `on_time` says; the document given is untouched in any case.
 pub fn apply(
     document: &Document,
     operations: &[PatchOperation],
     schema: &ResourceSchema,
+    on_time: &dyn Fn() -> Result<(), ScimError>,
 ) -> Result<Document, ScimError> {
     let mut patched = document.clone();
     for (index, operation) in operations.iter().enumerate() {
+        on_time()?;
         numbered(index, apply_one(&mut patched, operation, schema))?;
     }
     patched.check_required(schema)?;

@@ -8,6 +8,7 @@ use super::ScimError;
 use super::json::member_name;
 use super::path::AttributePath;
 use super::schema::{Attribute, ResourceSchema, Returned};
+use super::work;
 use crate::limits::MAX_PROJECTION_PATHS;
 
 /// Which attributes a client asked for.
@@ -194,6 +195,7 @@ impl Names {
     }
 
     fn kept(&self, map: Map<String, Value>, is_always: &impl Fn(&str) -> bool) -> Map<String, Value> {
+        work::add(map.len());
         let keep = |(name, value): (String, Value)| match self.inner.get(&name.to_ascii_lowercase()) {
             _ if is_always(&name) => Some((name, value)),
             Some(inner) if inner.is_whole => Some((name, value)),

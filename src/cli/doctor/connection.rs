@@ -1,8 +1,8 @@
 //! Test Connection of Entra ID and of Okta, wrong tokens, discovery; and what holds of every answer.
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use http::Method;
 use http::header::HeaderValue;
-use http::{Method, Uri};
 use serde_json::Value;
 
 use super::answer::{Answer, ERROR, LIST_RESPONSE, Verdict};
@@ -10,7 +10,6 @@ use super::bodies::{CORE_GROUP, CORE_USER, ENTERPRISE};
 use super::endpoint::Caller;
 use super::report::{Check, Level};
 use super::session::{Session, search};
-use crate::cli::operator;
 
 // Entra ID, use-scim-to-provision-users-and-groups.md; a 404 leads to quarantine, application-provisioning-quarantine-status.md.
 const FILTER_WITHOUT_MATCH: Check = Check {
@@ -213,15 +212,11 @@ fn is_first_page(answer: &Answer) -> Verdict {
     if resources.len() <= 2 && is_whole { Ok(()) } else { Err(answer.came()) }
 }
 
-/// Plain http is for an endpoint on this machine.
+/// Plain http is for an endpoint on this machine: no token is sent to another one.
 fn judge_tls(session: &mut Session) {
     let base = session.endpoint.base().to_owned();
-    let is_plain = base.starts_with("http://");
-    let is_here = || base.parse::<Uri>().is_ok_and(|uri| uri.host().is_some_and(operator::is_local));
-    if !is_plain {
+    if base.starts_with("https://") {
         session.report.note(&HTTPS, &base, Ok(()));
-    } else if !is_here() {
-        session.report.note(&HTTPS, &base, Err("http".to_owned()));
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -18,6 +18,7 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
 use super::answer::{Answer, Seen};
+use crate::cli::operator;
 
 /// Above any useful answer: Okta gives up after 60 seconds, and Entra ID says nothing of its own limit.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -185,15 +186,8 @@ impl Endpoint {
 
 /// The URL without what is not part of every request: `?aadOptscim062020`, a slash at the end.
 fn base_of(url: &str) -> Result<String, String> {
-    let form = "write it whole, such as https://HOST/TENANT/scim/v2";
-    if !url.contains("://") {
-        return Err(format!("{url} lacks https:// at the beginning; {form}"));
-    }
-    let uri: Uri = url.parse().map_err(|e| format!("{url} is not a URL ({e}); {form}"))?;
-    if !matches!(uri.scheme_str(), Some("https" | "http")) {
-        return Err(format!("{url} begins neither with https:// nor with http://; {form}"));
-    }
     let without_query = url.split(['?', '#']).next().unwrap_or_default();
+    operator::check_url(("the URL", without_query), "https://HOST/TENANT/scim/v2")?;
     Ok(without_query.trim_end_matches('/').to_owned())
 }
 

@@ -14,6 +14,7 @@ use crate::scim::equality::comparable_text;
 use crate::scim::json::member;
 use crate::scim::path::AttributePath;
 use crate::scim::schema::{Attribute, ResourceSchema, Type, find};
+use crate::scim::work;
 
 /// Whether a resource, as it would be returned whole, satisfies the filter.
 ///
@@ -179,6 +180,7 @@ fn is_assigned(value: &Value) -> bool {
 }
 
 fn compare(value: &Value, operator: Operator, operand: &Value, definition: Option<&Attribute>) -> bool {
+    work::count();
     let kind = definition.map(|d| d.kind);
     let is_text_operator = matches!(operator, Operator::Co | Operator::Sw | Operator::Ew);
     if let (Value::Bool(value), Some(operand)) = (value, as_boolean(operand)) {

@@ -112,8 +112,8 @@ impl Values<'_> {
     /// Removes the values that a client listed.
     pub(super) fn remove_listed(&mut self, listed: &[Value]) {
         note(Rule::Listed);
-        let listed: Vec<_> = listed.iter().map(|wanted| normal_form(wanted, self.definition)).collect();
-        self.items.retain(|element| !deviation::is_listed(&normal_form(element, self.definition), &listed));
+        let listed = deviation::listed_values(listed.iter().map(|wanted| normal_form(wanted, self.definition)));
+        self.items.retain(|element| !listed.contains(&normal_form(element, self.definition)));
     }
 
     /// Removes the values that a filter selects, or a sub-attribute of them.
