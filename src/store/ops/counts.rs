@@ -15,6 +15,7 @@ use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
 mod drift;
+pub(in crate::store) mod recent;
 
 pub use drift::CountReport;
 
