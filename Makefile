@@ -201,6 +201,7 @@ local-api: sam-build ## All functions behind http://127.0.0.1:3001 in containers
 bench: ## Time the local endpoint at 100,000 users and members
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
 	python3 tests/bench.py target/release/rollcall
+	python3 tests/bench_pages.py target/release/rollcall
 	python3 tests/bench_groups.py target/release/rollcall
 	python3 tests/bench_keys.py target/release/rollcall
 	python3 tests/bench_large_change.py target/release/rollcall

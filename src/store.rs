@@ -13,7 +13,7 @@ pub mod ops;
 mod rows;
 
 use dynamo::tables::{Table, TableNames};
-use ops::counts::recent::RecentCountChanges;
+use model::count_changes::RecentCountChanges;
 
 /// The tables of one deployment.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::auth::Tenant;
 use crate::store::dynamo::commit::CommitError;
+use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::{Item, at, b, instant, missing_attribute, optional_text, s};
 use crate::store::dynamo::tables::{BY_ID, Table};
 use crate::store::dynamo::write::{Condition, Write};
@@ -15,7 +16,6 @@ use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
 mod drift;
-pub(in crate::store) mod recent;
 
 pub use drift::CountReport;
 
@@ -156,6 +156,13 @@ impl Store {
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn user_counts(&self, tenant: &Tenant) -> Result<Option<Counts>, StoreError> {
         self.counts(tenant.name()).await
+    }
+
+    /// Notes that this process creates or deletes a user of a tenant: for some seconds it counts that tenant itself.
+    pub(in crate::store) fn note_count_change(&self, tenant: &Tenant) {
+        if !dry_run::is_on() {
+            self.count_changes.note(tenant.as_str());
+        }
     }
 
     /// Counts changes of one tenant's users, in the order of the stream; those that are counted already change nothing.

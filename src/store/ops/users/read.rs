@@ -162,7 +162,7 @@ impl Store {
         start_index: usize,
         count: usize,
     ) -> Result<UserPage, StoreError> {
-        let is_fresh = !self.has_recent_count_change(tenant);
+        let is_fresh = !self.count_changes.has(tenant.as_str());
         let (items, total) = match counts.filter(|counts| is_fresh && counts.total() > MAX_COUNTED_USERS) {
             None => self.page(|| self.partition(tenant).index_name(BY_ID), start_index, count).await?,
             Some(counts) => {
