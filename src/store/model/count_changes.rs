@@ -11,11 +11,11 @@ use crate::limits::COUNT_LAG_SECONDS;
 
 /// When each tenant's users last came or went by this process.
 #[derive(Debug, Clone, Default)]
-pub(in crate::store) struct RecentCountChanges(Arc<Mutex<BTreeMap<String, Instant>>>);
+pub(crate) struct RecentCountChanges(Arc<Mutex<BTreeMap<String, Instant>>>);
 
 impl RecentCountChanges {
     /// Notes that a user of a tenant comes or goes.
-    pub(in crate::store) fn note(&self, tenant: &str) {
+    pub(crate) fn note(&self, tenant: &str) {
         self.with(|changes| {
             changes.retain(|_, changed| is_recent(*changed));
             changes.insert(tenant.to_owned(), Instant::now());
@@ -23,7 +23,7 @@ impl RecentCountChanges {
     }
 
     /// Whether a user of a tenant has come or gone so lately that its counts may lack it.
-    pub(in crate::store) fn has(&self, tenant: &str) -> bool {
+    pub(crate) fn has(&self, tenant: &str) -> bool {
         self.with(|changes| changes.get(tenant).is_some_and(|changed| is_recent(*changed)))
     }
 
