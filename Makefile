@@ -7,6 +7,8 @@ FEATURES := --features local
 E2E := $(TOOLS)/e2e
 NODE := $(TOOLS)/node
 STACK := rollcall
+# The prefix of the tables: another one after a restore.
+TABLES := $(STACK)
 ROUTE := users.get
 # How long each parser is fuzzed, and from which seed; one of the past repeats its run.
 FUZZ_SECONDS := 60
@@ -16,6 +18,8 @@ FUZZ_SEED := $(shell date +%s)
 UPLOADS :=
 STACK_ROLE :=
 BOUNDARY :=
+# What `make canary` runs next to this tree: the last commit before every item had a format.
+OLD := 1440d801c4
 SAM_DEPLOY = $(if $(UPLOADS),--s3-bucket $(UPLOADS),--resolve-s3) $(if $(STACK_ROLE),--role-arn $(STACK_ROLE))
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock
@@ -25,7 +29,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
 .PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages browser consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
-	e2e e2e-policies e2e-bus tenant-data local-invoke local-api bench soak takeover costs requirements clean
+	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench soak takeover canary costs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -162,10 +166,10 @@ deploy: sam-build deploy-built ## Deploy the tables and the application: make de
 RELEASE = $(shell { cat .aws-sam/build/*/bootstrap template.yaml; echo '$(PARAMETERS) $(BOUNDARY)'; } | sha256sum | cut -c -16)
 
 deploy-built: ## The same, of what sam-build has built
-	$(VENV)/bin/sam deploy --template infra/data.yaml --stack-name $(STACK)-data $(SAM_DEPLOY) \
-		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(STACK)
+	$(VENV)/bin/sam deploy --template infra/data.yaml --stack-name $(TABLES)-data $(SAM_DEPLOY) \
+		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(TABLES)
 	$(VENV)/bin/sam deploy --stack-name $(STACK) $(SAM_DEPLOY) --capabilities CAPABILITY_IAM \
-		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(STACK) Release=$(RELEASE) \
+		--no-confirm-changeset --no-fail-on-empty-changeset --parameter-overrides TablePrefix=$(TABLES) Release=$(RELEASE) \
 		$(if $(BOUNDARY),PermissionsBoundary=$(BOUNDARY)) $(PARAMETERS)
 
 e2e: $(VENV)/done $(E2E)/done ## Deploy onto an emulated AWS that enforces IAM, and use it
@@ -175,6 +179,10 @@ e2e: $(VENV)/done $(E2E)/done ## Deploy onto an emulated AWS that enforces IAM, 
 e2e-policies: $(VENV)/done $(E2E)/done ## The same, and each function without one action of its policy in turn
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	$(CROSS) $(E2E)/bin/python tests/e2e/e2e.py --policies
+
+restore-rehearsal: $(E2E)/done ## A restore as docs/src/operate/backup-restore.md has it, on an emulated AWS (needs the aws command)
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	$(E2E)/bin/python tests/e2e/restore.py target/debug/rollcall
 
 e2e-bus: $(E2E)/done ## The worker with a bus, a rule and a queue of an emulated AWS
 	$(E2E)/bin/python tests/e2e/bus.py $(CARGO) test --locked $(FEATURES) --test rollcall a_rule_of_an_emulated_bus
@@ -193,6 +201,7 @@ local-api: sam-build ## All functions behind http://127.0.0.1:3001 in containers
 bench: ## Time the local endpoint at 100,000 users and members
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
 	python3 tests/bench.py target/release/rollcall
+	python3 tests/bench_pages.py target/release/rollcall
 	python3 tests/bench_groups.py target/release/rollcall
 	python3 tests/bench_keys.py target/release/rollcall
 	python3 tests/bench_large_change.py target/release/rollcall
@@ -202,6 +211,11 @@ soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group:
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
 	python3 tests/soak.py target/release/rollcall
 	python3 tests/membership.py target/release/rollcall --seconds 60
+
+# The older build is that of a commit, built once into build/canary: the dependencies are shared with this one.
+canary: ## Two builds on one table under mixed load, then rollcall verify by both: make canary OLD=COMMIT
+	old=$$(python3 tests/canary.py --build $(OLD) build/canary) && $(CARGO) build --quiet --locked $(FEATURES) --bin rollcall \
+		&& python3 tests/canary.py target/debug/rollcall $$old
 
 takeover: ## Twenty processes killed (SIGKILL) in the middle of a change of 10,000 members; others finish it
 	$(CARGO) build --locked --release $(FEATURES) --bin rollcall

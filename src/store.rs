@@ -13,6 +13,7 @@ pub mod ops;
 mod rows;
 
 use dynamo::tables::{Table, TableNames};
+use model::count_changes::RecentCountChanges;
 
 /// The tables of one deployment.
 #[derive(Debug, Clone)]
@@ -23,6 +24,7 @@ pub struct Store {
     retention: SignedDuration,
     /// Most items of one `BatchWriteItem`.
     rows_per_batch: usize,
+    count_changes: RecentCountChanges,
 }
 
 /// Why the store did not do what was asked. Conditions that did not hold are in the methods' own results.
@@ -61,7 +63,8 @@ impl Store {
     /// A store on a client.
     pub fn new(client: Client, names: TableNames) -> Self {
         let retention = SignedDuration::from_hours(24 * CHANGES_RETENTION_DAYS);
-        Self { client, names, retention, rows_per_batch: MAX_BATCH_WRITE_ITEMS }
+        let count_changes = RecentCountChanges::default();
+        Self { client, names, retention, rows_per_batch: MAX_BATCH_WRITE_ITEMS, count_changes }
     }
 
     /// The same store, whose feed keeps events for so many days.

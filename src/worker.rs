@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use crate::app::Clock;
 use crate::app::lost::LostBatch;
+#[cfg(feature = "local")]
+use crate::limits::COUNT_INTERVAL_SECONDS;
 use crate::limits::LOCAL_NOTICE_SECONDS;
 use crate::store::dynamo::tables::{AccessList, TablePermission};
 use crate::store::model::change_record::ChangeRecord;
@@ -213,13 +215,25 @@ pub async fn check_counts(store: &Store) -> Result<u64, StoreError> {
             Ok(report) if report.is_wrong() => {
                 drift += report.drift;
                 let (tenant, users, off) = (tenant.name.as_str(), report.users, report.drift);
-                tracing::warn!(tenant, users, off, "the stored number of users was wrong; it is corrected");
+                tracing::warn!(tenant, users, off, "CountDrift: the stored number of users was wrong; it is corrected");
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, tenant = tenant.name.as_str(), "users are not counted"),
         }
     }
     Ok(drift)
+}
+
+/// Compares the counts once a day, for as long as the process lives: the first time at once, for a store of a release
+/// before the streams has none.
+#[cfg(feature = "local")]
+pub async fn check_counts_daily(store: Store) {
+    loop {
+        if let Err(error) = check_counts(&store).await {
+            tracing::error!(%error, "users are not counted");
+        }
+        tokio::time::sleep(Duration::from_secs(COUNT_INTERVAL_SECONDS)).await;
+    }
 }
 
 /// What is done once an hour: notices of tenants whose requests are refused.

@@ -53,7 +53,7 @@ fn lasting(mut body: Value) -> Value {
 }
 
 /// Two users, the automation user and a group of all three, under names of their own.
-async fn resources(harness: &Harness, prefix: &str, bot: &str) -> (Vec<String>, String) {
+pub async fn resources(harness: &Harness, prefix: &str, bot: &str) -> (Vec<String>, String) {
     let mut users = Vec::new();
     for name in ["a", "b"] {
         users.push(harness.user(&format!("{prefix}-{name}")).await);
@@ -66,7 +66,7 @@ async fn resources(harness: &Harness, prefix: &str, bot: &str) -> (Vec<String>, 
 }
 
 /// Requests to a route that change something, and some that are refused.
-fn requests(name: &str, users: &[String], group: &str) -> Vec<(String, Option<Value>)> {
+pub fn requests(name: &str, users: &[String], group: &str) -> Vec<(String, Option<Value>)> {
     let (user, other) = (&users[0], &users[1]);
     let off = || Some(patch(json!([{"op": "replace", "path": "active", "value": false}])));
     let remove = patch(json!([{"op": "remove", "path": format!("members[value eq \"{other}\"]")}]));
@@ -198,7 +198,7 @@ fn lasting_of_admin(mut body: Value) -> Value {
 }
 
 /// Requests to a route of the admin API that change something, and some that are refused.
-fn requests_of_admin(name: &str, key: &str) -> Vec<(String, Value)> {
+pub fn requests_of_admin(name: &str, key: &str) -> Vec<(String, Value)> {
     let own = json!({"name": "own", "schemas": {}});
     match name {
         "admin.tenants.create" => vec![

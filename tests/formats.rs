@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use crate::admin::ask;
 use crate::support::{Harness, is_embedded, patch};
 
+mod routes;
+
 struct Items {
     harness: Harness,
     user: String,

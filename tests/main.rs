@@ -30,6 +30,7 @@ mod interleavings;
 mod isolation;
 mod key_life;
 mod keys;
+mod large_tenant;
 mod layers;
 mod log;
 mod notices;

@@ -85,7 +85,7 @@ pub async fn end_of_a_tenant() {
     let left = of_tenant(&harness, "acme").await;
     assert_eq!(left.len(), 1, "{left:?}");
     let names: Vec<_> = left[0].keys().map(String::as_str).collect();
-    assert_eq!(names, ["ended", "keyId", "tenant"]);
+    assert_eq!(names, ["ended", "f", "keyId", "tenant"]);
     assert_eq!(ask(&harness, &admin, "GET", "/tenants/acme", Value::Null).await.status, 404);
     assert_eq!(ask(&harness, &admin, "POST", "/tenants/acme/reopen", Value::Null).await.status, 404);
     assert_eq!(ask(&harness, &admin, "POST", "/tenants", json!({"name": "acme"})).await.status, 409, "for ever");

@@ -159,6 +159,17 @@ impl Observer {
         }
     }
 
+    /// Reports the largest item collection that the worker has written to; of requests, their own lines have it.
+    pub fn record_collection(&self, gigabytes: f64) {
+        match self {
+            Self::Log => tracing::debug!(gigabytes, "collection"),
+            Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
+                let now = jiff::Timestamp::now().as_millisecond();
+                println!("{}", feed_metrics(namespace, ("CollectionGigabytes", "Gigabytes"), gigabytes, now));
+            }
+        }
+    }
+
     /// Reports how many lanes of a batch have events that the bus did not take; nothing of none.
     pub fn record_bus_failures(&self, count: u64) {
         match self {
@@ -184,7 +195,8 @@ impl SweepRecord {
     }
 }
 
-fn feed_metrics(namespace: &str, (name, unit): (&str, &str), value: u64, timestamp: i64) -> Value {
+fn feed_metrics(namespace: &str, (name, unit): (&str, &str), value: impl Into<Value>, timestamp: i64) -> Value {
+    let value = value.into();
     let metrics = json!([{"Name": name, "Unit": unit}]);
     let directives = json!([{"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics}]);
     json!({"level": "INFO", "message": "feed", name: value,
@@ -264,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_feed_reports_its_lag() {
-        let line = feed_metrics("Rollcall/test", ("FeedLag", "Milliseconds"), 1_234, 5);
+        let line = feed_metrics("Rollcall/test", ("FeedLag", "Milliseconds"), 1_234_u64, 5);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!((&directive["Metrics"][0]["Name"], &line["FeedLag"]), (&json!("FeedLag"), &json!(1_234)));
     }

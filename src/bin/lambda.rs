@@ -12,6 +12,7 @@ use rollcall::app::{App, Clock};
 use rollcall::sigv4::SignedClient;
 use rollcall::store::Store;
 use rollcall::store::dynamo::client;
+use rollcall::store::dynamo::meter::Meter;
 use rollcall::store::dynamo::tables::TableNames;
 use rollcall::worker::{self, Channels};
 use tokio::signal::unix::{SignalKind, signal};
@@ -79,7 +80,9 @@ async fn run() -> Result<(), Error> {
 /// Carries out what requests have left, and writes the feed, as the change records of the tables say.
 async fn work(store: &Store, channels: &Channels, observer: &Observer) -> Result<(), Error> {
     lambda_runtime::run(service_fn(move |event: LambdaEvent<worker::StreamEvent>| async move {
-        let answer = Box::pin(worker::handle_with(store, &Clock::System, channels, event.payload)).await;
+        let work = Box::pin(worker::handle_with(store, &Clock::System, channels, event.payload));
+        let (answer, spent) = Meter::measure(work).await;
+        spent.collection_gigabytes.into_iter().for_each(|gigabytes| observer.record_collection(gigabytes));
         answer.feed_lag().into_iter().for_each(|milliseconds| observer.record_feed_lag(milliseconds));
         observer.record_bus_failures(answer.bus_failures());
         answer.count_drift().into_iter().for_each(|users| observer.record_count_drift(users));

@@ -242,8 +242,24 @@ pub const TOKEN_REQUESTS_PER_SECOND: u32 = 20;
 /// How long in minutes an approval lasts at least, if the window ends before: Entra ID comes back with its next cycle, 40
 /// minutes later or more.
 pub const APPROVAL_MINUTES: i64 = 120;
+
 /// How long in seconds a difference between the counts and the users must last: the worker counts within a second or two.
 pub const COUNT_RECHECK_SECONDS: u64 = 3;
+
+/// How often in seconds the worker compares the counts of all users with the users: 100 bytes a user are 0.31 $ a day for
+/// 100 million.
+pub const COUNT_INTERVAL_SECONDS: u64 = 24 * 60 * 60;
+
+/// How long in seconds after it created or deleted a user a process counts that tenant's users itself: the worker counts
+/// in a second or two.
+pub const COUNT_LAG_SECONDS: u64 = 10;
+
+/// Size of a tenant's item collection in gigabytes from which Rollcall reports it as large: DynamoDB allows 10, so that a
+/// fifth is left to act.
+pub const LARGE_TENANT_GIGABYTES: f64 = 8.0;
+
+/// How often in seconds a process names a large tenant in the log: not with each of its writes.
+pub const LARGE_TENANT_REPORT_SECONDS: u64 = 60;
 
 /// Users that one request of an examination looks at: with 20 groups each, some 4,000 rows, a second or two.
 pub const MAX_VERIFIED_USERS: usize = 200;

@@ -4,6 +4,7 @@ pub mod admin_action;
 pub mod chain;
 pub mod change;
 pub mod change_record;
+pub(super) mod count_changes;
 pub(super) mod credential;
 pub mod damage;
 pub mod format;

@@ -8,6 +8,7 @@ use super::{Store, StoreError};
 use crate::auth::Tenant;
 use crate::limits::{JOB_LANES, MAX_SCANNED_PAGES};
 use crate::store::dynamo::write::Write;
+use crate::store::model::format::check_formats;
 
 /// The rows to write and to delete when a user's further addresses change from `old` to `new`.
 pub(super) fn email_changes(tenant: &Tenant, id: &str, old: &[String], new: &[String]) -> Vec<Write> {
@@ -38,6 +39,7 @@ impl Store {
             if read > MAX_SCANNED_PAGES {
                 return Err(StoreError::TooMany(MAX_SCANNED_PAGES));
             }
+            check_formats(page.items())?;
             for item in page.items() {
                 ids.push(text(item, "sk")?.to_owned());
             }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::presence::write_gaps;
-use super::{StreamEvent, StreamResponse, handle, recount};
+use super::{StreamEvent, StreamResponse, check_counts_daily, handle};
 use crate::app::Clock;
 use crate::limits::{FOLLOWER_LEASE_SECONDS, SHARD_REFRESH_SECONDS};
 use crate::store::Store;
@@ -99,17 +99,18 @@ impl Follower {
         }
     }
 
-    /// Processes records for ever. Counts all users first: a store of a release before the streams has no count.
+    /// Processes records for ever, and compares the counts with the users meanwhile: now, and once a day.
     pub async fn run(mut self) {
-        if let Err(error) = recount(&self.store, &self.clock).await {
-            tracing::error!(%error, "users are not counted");
-        }
-        loop {
-            if let Err(error) = self.catch_up().await {
-                tracing::error!(%error, "the feed stands still");
+        let counting = check_counts_daily(self.store.clone());
+        let following = async {
+            loop {
+                if let Err(error) = self.catch_up().await {
+                    tracing::error!(%error, "the feed stands still");
+                }
+                tokio::time::sleep(INTERVAL).await;
             }
-            tokio::time::sleep(INTERVAL).await;
-        }
+        };
+        futures_util::future::join(counting, following).await;
     }
 
     /// Keeps the lease, or takes it where nobody has it. Who takes it goes on where the one before has stopped.

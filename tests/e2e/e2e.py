@@ -158,7 +158,7 @@ class Cloud:
         self.log = open(pathlib.Path(self.folder) / "ministack.log", "w+")
         environment = {**os.environ, **CREDENTIALS, "AUTH": "true", "BIND_HOST": HOST, "GATEWAY_PORT": str(self.port),
                        "IOT_MTLS_ENABLED": "0", "TMPDIR": self.folder, "LOG_LEVEL": "INFO"}
-        process = subprocess.Popen([ROOT / ".tools/e2e/bin/ministack"], env=environment, cwd=self.folder,
+        process = subprocess.Popen([pathlib.Path(sys.executable).with_name("ministack")], env=environment, cwd=self.folder,
                                    stdout=self.log, stderr=self.log, start_new_session=True)
         stack.callback(process.wait)
         stack.callback(lambda: os.killpg(process.pid, 15))

@@ -50,6 +50,11 @@ impl Canned {
         Self { url, asked }
     }
 
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        self.url.clone()
+    }
+
     pub fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }

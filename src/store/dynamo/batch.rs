@@ -10,6 +10,7 @@ use crate::store::dynamo::commit::pause;
 use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::Item;
 use crate::store::dynamo::tables::Table;
+use crate::store::model::format::note_format;
 use crate::store::{Store, StoreError};
 
 /// Most items of one BatchGetItem.
@@ -34,7 +35,8 @@ impl Store {
 
     /// Puts items, in any order and without a condition. If it fails, some may be there.
     pub(in crate::store) async fn put_items(&self, table: Table, items: Vec<Item>) -> Result<(), StoreError> {
-        let put = |item: Item| {
+        let put = |mut item: Item| {
+            note_format(&mut item);
             let put = PutRequest::builder().set_item(Some(item)).build();
             put.map(|put| WriteRequest::builder().put_request(put).build())
         };

@@ -1,7 +1,9 @@
 //! What a request spends in the store: calls, round trips (calls under way together count once), consumed capacity, and
 //! transactions that others cancelled. Counted by an interceptor of the SDK, for the request that the task works for.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::config::interceptors::{
     AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut, FinalizerInterceptorContextRef,
@@ -9,9 +11,14 @@ use aws_sdk_dynamodb::config::interceptors::{
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_sdk_dynamodb::operation::{
-    batch_get_item, delete_item, get_item, put_item, query, transact_write_items, update_item,
+    batch_get_item, batch_write_item, delete_item, get_item, put_item, query, transact_write_items, update_item,
 };
-use aws_sdk_dynamodb::types::{ConsumedCapacity, ReturnConsumedCapacity, ReturnItemCollectionMetrics};
+use aws_sdk_dynamodb::types::{
+    ConsumedCapacity, ItemCollectionMetrics, ReturnConsumedCapacity, ReturnItemCollectionMetrics,
+};
+use aws_smithy_runtime_api::client::interceptors::context::Output;
+
+use crate::limits::{LARGE_TENANT_GIGABYTES, LARGE_TENANT_REPORT_SECONDS};
 
 tokio::task_local! {
     static METER: Arc<Meter>;
@@ -63,7 +70,7 @@ impl Meter {
 /// Asks every call for what it consumed, and counts.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::store) struct Metering {
-    /// Whether creations are asked how large the item collection has become. DynamoDB knows; an embedded engine would
+    /// Whether writes are asked how large the item collection has become. DynamoDB knows; an embedded engine would
     /// count it each time.
     pub(in crate::store) asks_size: bool,
 }
@@ -96,9 +103,22 @@ impl Intercept for Metering {
             batch_get_item::BatchGetItemInput,
             transact_write_items::TransactWriteItemsInput
         );
-        // An item collection may have 10 GB; creations make it grow.
-        if let Some(input) = input.downcast_mut::<put_item::PutItemInput>().filter(|_| self.asks_size) {
-            input.return_item_collection_metrics = Some(ReturnItemCollectionMetrics::Size);
+        // An item collection may have 10 GB; every kind of write can make it grow.
+        macro_rules! ask_size {
+            ($($input:ty),*) => {
+                $(if let Some(input) = input.downcast_mut::<$input>() {
+                    input.return_item_collection_metrics = Some(ReturnItemCollectionMetrics::Size);
+                })*
+            };
+        }
+        if self.asks_size {
+            ask_size!(
+                put_item::PutItemInput,
+                update_item::UpdateItemInput,
+                delete_item::DeleteItemInput,
+                transact_write_items::TransactWriteItemsInput,
+                batch_write_item::BatchWriteItemInput
+            );
         }
         Meter::note(|(spent, under_way)| {
             spent.calls += 1;
@@ -137,9 +157,9 @@ impl Intercept for Metering {
         if let Some(output) = output.downcast_ref::<transact_write_items::TransactWriteItemsOutput>() {
             consumed += output.consumed_capacity().iter().map(units).sum::<f64>();
         }
-        let put = output.downcast_ref::<put_item::PutItemOutput>();
-        let sizes = put.and_then(|put| put.item_collection_metrics()).map(|metrics| metrics.size_estimate_range_gb());
-        let largest = sizes.into_iter().flatten().copied().reduce(f64::max);
+        let collections = collections(output);
+        let largest = collections.iter().filter_map(|metrics| gigabytes(metrics)).reduce(f64::max);
+        collections.iter().for_each(|metrics| report_large(metrics));
         Meter::note(|(spent, _)| {
             spent.capacity += consumed;
             spent.collection_gigabytes = spent.collection_gigabytes.into_iter().chain(largest).reduce(f64::max);
@@ -155,5 +175,47 @@ impl Intercept for Metering {
     ) -> Result<(), BoxError> {
         Meter::note(|(_, under_way)| *under_way = under_way.saturating_sub(1));
         Ok(())
+    }
+}
+
+/// The item collections that a write was in, as far as DynamoDB reports them.
+fn collections(output: &Output) -> Vec<&ItemCollectionMetrics> {
+    let mut all = Vec::new();
+    macro_rules! one {
+        ($($output:ty),*) => {
+            $(if let Some(output) = output.downcast_ref::<$output>() {
+                all.extend(output.item_collection_metrics());
+            })*
+        };
+    }
+    macro_rules! by_table {
+        ($($output:ty),*) => {
+            $(if let Some(output) = output.downcast_ref::<$output>() {
+                all.extend(output.item_collection_metrics().into_iter().flat_map(|tables| tables.values().flatten()));
+            })*
+        };
+    }
+    one!(put_item::PutItemOutput, update_item::UpdateItemOutput, delete_item::DeleteItemOutput);
+    by_table!(transact_write_items::TransactWriteItemsOutput, batch_write_item::BatchWriteItemOutput);
+    all
+}
+
+fn gigabytes(metrics: &ItemCollectionMetrics) -> Option<f64> {
+    metrics.size_estimate_range_gb().iter().copied().reduce(f64::max)
+}
+
+/// When each large tenant was last reported by this process.
+static REPORTED: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
+
+/// Names a tenant whose item collection nears the 10 GB that DynamoDB allows, once in a while.
+fn report_large(metrics: &ItemCollectionMetrics) {
+    let Some(gigabytes) = gigabytes(metrics).filter(|gigabytes| *gigabytes >= LARGE_TENANT_GIGABYTES) else { return };
+    let key = metrics.item_collection_key().and_then(|key| key.values().next());
+    let Some(tenant) = key.and_then(|value| value.as_s().ok()) else { return };
+    let mut reported = REPORTED.lock().unwrap_or_else(PoisonError::into_inner);
+    let pause = Duration::from_secs(LARGE_TENANT_REPORT_SECONDS);
+    if reported.get(tenant).is_none_or(|last| last.elapsed() >= pause) {
+        reported.insert(tenant.clone(), Instant::now());
+        tracing::warn!(tenant, gigabytes, "LargeTenant");
     }
 }

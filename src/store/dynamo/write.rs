@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::item::{Item, n};
 use super::tables::Table;
+use crate::store::model::format::note_format;
 
 /// What an expression's placeholders stand for.
 pub(super) type Bindings<V> = std::collections::HashMap<String, V>;
@@ -125,7 +126,9 @@ impl Condition {
 }
 
 impl Write {
-    pub(in crate::store) fn put(table: Table, item: Item) -> Self {
+    /// The whole item, with its format.
+    pub(in crate::store) fn put(table: Table, mut item: Item) -> Self {
+        note_format(&mut item);
         Self::new(table, WriteKind::Put(item))
     }
 

@@ -26,6 +26,21 @@ pub(in crate::store) fn check_format(item: &Item) -> Result<(), StoreError> {
     }
 }
 
+/// As [`check_format`], of some items.
+///
+/// # Errors
+/// Of the first one that this release cannot read.
+pub(in crate::store) fn check_formats<'a>(items: impl IntoIterator<Item = &'a Item>) -> Result<(), StoreError> {
+    items.into_iter().try_for_each(check_format)
+}
+
+/// The attributes of an item that this release does not write: a newer one's, and the format. Whoever writes the item
+/// as a whole carries them over.
+pub(in crate::store) fn unknown_attributes(item: &Item, known: &[&str]) -> Item {
+    let unknown = item.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+    unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Notes the format of an item that has none.
 pub(in crate::store) fn note_format(item: &mut Item) {
     item.entry(FORMAT_ATTRIBUTE.to_owned()).or_insert_with(|| n(FORMAT));

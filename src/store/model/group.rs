@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 
-use super::format::note_format;
 use super::hold::{Hold, HoldError};
 use super::id::GroupId;
 use super::member_batch::MemberBatch;
@@ -104,7 +103,6 @@ impl Group {
 
     pub(in crate::store) fn item(&self, tenant: &Tenant, author: &Author) -> Item {
         let mut item = group_key(tenant, self.id.as_str());
-        note_format(&mut item);
         item.insert("name".into(), s(&self.keys.name));
         item.extend(self.keys.external_id.as_ref().map(|id| ("externalId".to_owned(), s(id))));
         self.record.write(&mut item, author);

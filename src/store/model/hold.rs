@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::format::check_format;
 use super::id::GroupId;
 use crate::limits::{APPROVAL_MINUTES, PROTECTED_MEMBERS, PROTECTED_MEMBERS_PERCENT};
 use crate::scim::resource::date_time;
@@ -107,6 +108,7 @@ impl HoldWindow {
     }
 
     pub(in crate::store) fn read(item: &Item) -> Result<Self, StoreError> {
+        check_format(item)?;
         let sort = text(item, "sk")?;
         Ok(Self {
             group: (sort != USERS).then(|| sort.to_owned()),

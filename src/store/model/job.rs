@@ -62,12 +62,15 @@ pub(in crate::store) enum JobKind {
     Tombstone,
 }
 
+/// The kind of a tombstone, as it stands in a row.
+const TOMBSTONE: &str = "tombstone";
+
 const KINDS: [(JobKind, &str); 5] = [
     (JobKind::Group, "group"),
     (JobKind::Batch, "batch"),
     (JobKind::User, "user"),
     (JobKind::Tenant, "tenant"),
-    (JobKind::Tombstone, "tombstone"),
+    (JobKind::Tombstone, TOMBSTONE),
 ];
 
 /// The id of the job that ends a tenant. No user or group has it.
@@ -146,6 +149,16 @@ impl DeferredJob {
             row.extend([("holder".to_owned(), s(&lease.holder)), ("until".to_owned(), at(lease.until))]);
         }
         Write::put(Table::Links, row)
+    }
+
+    /// The write that has the job of a deleted resource become its tombstone, whose time begins anew.
+    pub(in crate::store) fn become_tombstone(&self) -> Write {
+        let row = Write::update(Table::Links, job_row(&self.tenant, &self.id))
+            .set("work", s(TOMBSTONE))
+            .set("at", at(self.since + SETTLES))
+            .remove("groupIds")
+            .remove("retry");
+        row.require(&Condition::equals("req", s(&self.request)))
     }
 
     pub(in crate::store) fn read(item: &Item) -> Result<Self, StoreError> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::format::check_formats;
+use crate::store::StoreError;
 use crate::store::dynamo::item::{Item, optional_text};
 
 /// What a member is.
@@ -16,9 +18,14 @@ pub enum MemberKind {
 /// The members of a group: ids, and what they are.
 pub type Members = BTreeMap<String, MemberKind>;
 
-/// Who a row stands for.
-pub(in crate::store) fn member_of_row(row: &Item) -> Option<(String, MemberKind)> {
-    Some((optional_text(row, "sk")?.to_owned(), member_kind(row)))
+/// Who the rows of a group stand for.
+///
+/// # Errors
+/// [`StoreError::Newer`] for a row that this release cannot read.
+pub(in crate::store) fn members_of_rows(rows: &[Item]) -> Result<Members, StoreError> {
+    check_formats(rows)?;
+    let member = |row: &Item| Some((optional_text(row, "sk")?.to_owned(), member_kind(row)));
+    Ok(rows.iter().filter_map(member).collect())
 }
 
 pub(in crate::store) fn member_kind(row: &Item) -> MemberKind {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
+use super::format::check_formats;
 use super::id::GroupId;
 use super::member::{MemberKind, Members};
 use super::record::{Author, id_set, id_set_value};
@@ -122,7 +123,11 @@ impl BatchMembers {
     }
 
     /// The ids of a batch's rows, and those whom a later change has settled.
-    pub(in crate::store) fn read(batch: &MemberBatch, rows: &[Item]) -> Self {
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`] for a row that this release cannot read.
+    pub(in crate::store) fn read(batch: &MemberBatch, rows: &[Item]) -> Result<Self, StoreError> {
+        check_formats(rows)?;
         let mut members = Self { is_whole: batch.is_whole, ..Self::default() };
         for row in rows {
             for (set, kind) in [(USERS, MemberKind::User), (GROUPS, MemberKind::Group)] {
@@ -131,7 +136,7 @@ impl BatchMembers {
             members.remove.extend(id_set(row, REMOVE));
             members.settled.extend(settled_member(row));
         }
-        members
+        Ok(members)
     }
 }
 

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 
+use super::format::check_format;
 use super::hold::HoldWindow;
 use super::notice::{HoldReport, Notice};
 use crate::limits::{MAX_NOTICE_RETRY_SECONDS, NOTICE_CLAIM_SECONDS, NOTICE_HOURS};
@@ -72,6 +73,7 @@ pub struct HoldWatch {
 
 impl OutboxRow {
     pub(in crate::store) fn read(item: &Item) -> Result<Self, StoreError> {
+        check_format(item)?;
         let (tenant, id) = text(item, "sk")?.split_once('#').ok_or_else(|| missing_attribute("sk"))?;
         let tenant: TenantName = tenant.parse().map_err(|_| missing_attribute("sk"))?;
         if !item.contains_key("sentence") {

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::{Map, Value, json};
 
+use super::format::check_format;
 use super::tenant::tenant_name;
 use super::token::token_row;
 use crate::auth::{KeyId, LinkRecord, PageAccess, SessionRecord};
@@ -102,6 +103,7 @@ fn write_access(item: &mut Item, access: &PageAccess) {
 }
 
 fn read_access(item: &Item) -> Result<PageAccess, StoreError> {
+    check_format(item)?;
     Ok(PageAccess {
         role: text(item, "role")?.parse().map_err(|_| missing_attribute("role"))?,
         is_operator: item.contains_key("operator"),

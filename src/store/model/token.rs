@@ -2,6 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
+use super::format::check_format;
 use super::tenant::tenant_name;
 use crate::auth::{KeyId, Scope, TokenRecord};
 use crate::store::StoreError;
@@ -37,6 +38,7 @@ pub(in crate::store) fn token_item(record: &TokenRecord) -> Item {
 }
 
 pub(in crate::store) fn token_record(item: &Item) -> Result<TokenRecord, StoreError> {
+    check_format(item)?;
     let missing = || missing_attribute("tokenId");
     let (client, id) = text(item, "tokenId")?.split_once('#').ok_or_else(missing)?;
     let hash = item.get("hash").and_then(|value| value.as_b().ok()?.as_ref().try_into().ok());

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::format::note_format;
+use super::format::unknown_attributes;
 use super::hold::{Hold, HoldError};
 use super::id::UserId;
 use super::record::{Author, Membership, Record, Revival};
@@ -132,7 +132,6 @@ impl User {
     pub(in crate::store) fn item(&self, tenant: &Tenant, keys: &UserKeys, author: &Author) -> Item {
         let mut item = self.unknown.clone();
         item.extend(user_key(tenant, &self.key));
-        note_format(&mut item);
         item.insert("id".into(), s(self.id.as_str()));
         item.insert("hour".into(), s(hour(self.record.modified)));
         self.record.write(&mut item, author);
@@ -167,14 +166,9 @@ impl User {
             key: text(item, "userName")?.to_owned(),
             emails: keys.emails,
             membership: Membership::read(item),
-            unknown: unknown(item),
+            unknown: unknown_attributes(item, &ATTRIBUTES),
         })
     }
-}
-
-fn unknown(item: &Item) -> Item {
-    let unknown = item.iter().filter(|(name, _)| !ATTRIBUTES.contains(&name.as_str()));
-    unknown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// The hour of an instant, such as `2026-01-31T12`: hours sort as their texts do.

@@ -20,6 +20,7 @@ use crate::store::dynamo::write::{Condition, Write};
 use crate::store::model::chain::{ChainLink, ChainRow, GENESIS};
 use crate::store::model::change::{Event, EventContext, EventType, Lane, Lookup};
 use crate::store::model::change_record::{ChangeRecord, ChangedItem};
+use crate::store::model::format::{check_format, unknown_attributes};
 use crate::store::model::group::group_key;
 use crate::store::model::id::UserId;
 use crate::store::model::signature::deletion_row;
@@ -43,7 +44,7 @@ pub use read::{FeedPage, FeedPosition, FeedStart};
 const SEQUENCE_DIGITS: usize = 40;
 
 /// Up to where a lane's rows are all there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(in crate::store) struct Head {
     /// How many streams there were before this one.
     generation: u8,
@@ -59,17 +60,23 @@ pub(in crate::store) struct Head {
     hash: String,
     /// When the last row ends, in seconds.
     ttl: i64,
+    /// Attributes of a newer release.
+    unknown: Item,
 }
+
+/// The attributes of a head that this release writes.
+const HEAD_ATTRIBUTES: [&str; 9] = ["pk", "sk", "generation", "stream", "seq", "rows", "hour", "hash", "lastTtl"];
 
 impl Head {
     /// Of a lane without rows.
     fn before_all() -> Self {
         let (generation, count) = (0, 0);
         let (stream, hour, hash) = (String::new(), String::new(), GENESIS.to_owned());
-        Self { generation, stream, sequence: pad("0"), count, hour, hash, ttl: 0 }
+        Self { generation, stream, sequence: pad("0"), count, hour, hash, ttl: 0, unknown: Item::new() }
     }
 
     fn read(item: &Item) -> Result<Self, StoreError> {
+        check_format(item)?;
         Ok(Self {
             generation: number(item, "generation")?,
             stream: text(item, "stream")?.to_owned(),
@@ -78,12 +85,14 @@ impl Head {
             hour: text(item, "hour")?.to_owned(),
             hash: optional_text(item, "hash").unwrap_or(GENESIS).to_owned(),
             ttl: optional_number(item, "lastTtl").unwrap_or(0),
+            unknown: unknown_attributes(item, &HEAD_ATTRIBUTES),
         })
     }
 
     /// The head item's write, if nobody has moved it meanwhile.
     fn put(&self, tenant: &TenantName, lane: Lane, old: Option<&Self>) -> Write {
-        let mut item = head_key(tenant, lane);
+        let mut item = self.unknown.clone();
+        item.extend(head_key(tenant, lane));
         item.insert("generation".into(), n(self.generation));
         item.insert("stream".into(), s(&self.stream));
         item.insert("seq".into(), s(&self.sequence));
@@ -365,6 +374,7 @@ fn chain_item(row: ChainRow) -> Item {
 }
 
 fn chain_row(item: &Item) -> Result<ChainRow, StoreError> {
+    check_format(item)?;
     let owned = |name: &str| text(item, name).map(str::to_owned);
     let link = match item.contains_key("hash") {
         true => Some(ChainLink {

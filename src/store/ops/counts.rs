@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use crate::auth::Tenant;
 use crate::store::dynamo::commit::CommitError;
+use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::{Item, at, b, instant, missing_attribute, optional_text, s};
 use crate::store::dynamo::tables::{BY_ID, Table};
 use crate::store::dynamo::write::{Condition, Write};
-use crate::store::model::format::check_format;
+use crate::store::model::format::{check_format, unknown_attributes};
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
 
@@ -22,7 +23,7 @@ pub use drift::CountReport;
 const BUCKETS: usize = 256;
 
 /// The users of a tenant, counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Counts {
     buckets: Vec<u32>,
     /// The last change record that is counted.
@@ -31,7 +32,12 @@ pub struct Counts {
     stream: String,
     /// When all users were counted last: earlier changes are among them.
     counted: Timestamp,
+    /// Attributes of a newer release.
+    unknown: Item,
 }
+
+/// The attributes that this release writes.
+const ATTRIBUTES: [&str; 6] = ["pk", "sk", "n", "seq", "stream", "counted"];
 
 /// A user who came or went, as a change record says.
 #[derive(Debug, Clone)]
@@ -65,7 +71,13 @@ impl Counts {
 
     /// Counts before any change record.
     fn new(buckets: Vec<u32>) -> Self {
-        Self { buckets, sequence: "0".to_owned(), stream: String::new(), counted: Timestamp::UNIX_EPOCH }
+        Self {
+            buckets,
+            sequence: "0".to_owned(),
+            stream: String::new(),
+            counted: Timestamp::UNIX_EPOCH,
+            unknown: Item::new(),
+        }
     }
 
     /// How many users there are.
@@ -119,11 +131,13 @@ impl Counts {
             sequence: optional_text(item, "seq").unwrap_or("0").to_owned(),
             stream: optional_text(item, "stream").unwrap_or_default().to_owned(),
             counted: instant(item, "counted")?,
+            unknown: unknown_attributes(item, &ATTRIBUTES),
         })
     }
 
     fn item(&self, tenant: &TenantName) -> Item {
-        let mut item = key(tenant);
+        let mut item = self.unknown.clone();
+        item.extend(key(tenant));
         let bytes: Vec<u8> = self.buckets.iter().flat_map(|count| count.to_be_bytes()).collect();
         item.insert("n".into(), b(&bytes));
         item.insert("seq".into(), s(&self.sequence));
@@ -142,6 +156,13 @@ impl Store {
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
     pub async fn user_counts(&self, tenant: &Tenant) -> Result<Option<Counts>, StoreError> {
         self.counts(tenant.name()).await
+    }
+
+    /// Notes that this process creates or deletes a user of a tenant: for some seconds it counts that tenant itself.
+    pub(in crate::store) fn note_count_change(&self, tenant: &Tenant) {
+        if !dry_run::is_on() {
+            self.count_changes.note(tenant.as_str());
+        }
     }
 
     /// Counts changes of one tenant's users, in the order of the stream; those that are counted already change nothing.

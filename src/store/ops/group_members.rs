@@ -11,6 +11,7 @@ use crate::auth::Tenant;
 use crate::scim::membership::canonical;
 use crate::store::dynamo::item::{Item, optional_instant, optional_text, text};
 use crate::store::dynamo::tables::Table;
+use crate::store::model::format::check_formats;
 use crate::store::model::group::Group;
 use crate::store::model::id::GroupId;
 use crate::store::model::member::{MemberKind, member_kind};
@@ -157,6 +158,7 @@ impl Store {
         };
         let batch = self.batch_members(tenant, group).await?;
         let (page, tombstones) = try_join(rows, self.tombstones(tenant)).await?;
+        check_formats(page.items())?;
         let last = page.last_evaluated_key().map(|key| text(key, "sk").map(str::to_owned)).transpose()?;
         let rows: BTreeMap<&str, &Item> =
             page.items().iter().filter_map(|row| Some((optional_text(row, "sk")?, row))).collect();
@@ -188,6 +190,7 @@ impl Store {
         let next = later.next().and(ids.last()).map(|last| (last.clone(), member.clone()));
         let rows = ids.iter().map(|group| member_row(tenant, group, &member)).collect();
         let (groups, rows) = try_join(self.groups(tenant, ids), self.items(Table::Links, rows)).await?;
+        check_formats(&rows)?;
         let rows: HashMap<&str, &Item> = rows.iter().filter_map(|row| Some((optional_text(row, "pk")?, row))).collect();
         let (pending, settled): (Vec<_>, Vec<_>) = groups.iter().partition(|group| group.batch.is_some());
         let pending = pending.into_iter().map(|group| self.group_member(tenant, group, &member));

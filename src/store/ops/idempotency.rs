@@ -9,6 +9,7 @@ use crate::limits::IDEMPOTENCY_SECONDS;
 use crate::store::dynamo::item::{Item, n, optional_number, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
+use crate::store::model::format::check_format;
 use crate::store::{Store, StoreError};
 
 /// A request that says of itself that it may be sent again.
@@ -70,6 +71,7 @@ impl Store {
         // DynamoDB takes rows away when it gets to it.
         let is_live = |row: &Item| optional_number(row, "ttl").is_some_and(|ttl: i64| ttl >= key.created_at());
         let Some(row) = got.item.filter(is_live) else { return Ok(None) };
+        check_format(&row)?;
         Ok(Some(Replay { id: text(&row, "id")?.to_owned(), is_same: text(&row, "body")? == key.body }))
     }
 }

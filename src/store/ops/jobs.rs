@@ -15,9 +15,10 @@ use crate::scim::membership::Ids;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, optional_text, s, text};
 use crate::store::dynamo::tables::Table;
-use crate::store::dynamo::write::{Condition, Write};
+use crate::store::dynamo::write::Write;
+use crate::store::model::format::check_formats;
 use crate::store::model::id::{GroupId, random_token};
-use crate::store::model::job::{DeferredJob, JobKind, SETTLES, complete};
+use crate::store::model::job::{DeferredJob, JobKind, complete};
 use crate::store::model::record::{Author, Membership};
 use crate::store::ops::members::Carrier;
 use crate::store::ops::members::change::departure;
@@ -131,14 +132,7 @@ impl Store {
         }
         self.leave(&work.tenant, &work.id, &work.groups).await?;
         if !work.groups.is_empty() {
-            let tombstone = DeferredJob {
-                kind: JobKind::Tombstone,
-                groups: BTreeSet::new(),
-                since: work.since + SETTLES,
-                ..work.clone()
-            };
-            let row = tombstone.row().require(&Condition::equals("req", s(&work.request)));
-            return self.commit_if_current(row).await;
+            return self.commit_if_current(work.become_tombstone()).await;
         }
         if work.kind == JobKind::Tombstone {
             self.commit_if_current(Write::delete(Table::Links, tombstone_row(&work.tenant, &work.id))).await?;
@@ -190,6 +184,7 @@ impl Store {
     /// The ids of deleted users that are still in lists of members.
     pub(in crate::store) async fn tombstones(&self, tenant: &Tenant) -> Result<Ids, StoreError> {
         let rows = self.partition_of(tombstone_partition(tenant)).await?;
+        check_formats(&rows)?;
         rows.iter().map(|row| text(row, "sk").map(str::to_owned)).collect()
     }
 

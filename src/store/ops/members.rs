@@ -12,9 +12,10 @@ use crate::limits::{MAX_SETTLE_ATTEMPTS, MAX_SETTLE_SECONDS, MEMBERS_AT_ONCE};
 use crate::scim::membership::{Ids, canonical};
 use crate::store::dynamo::item::{Item, s};
 use crate::store::dynamo::tables::Table;
+use crate::store::model::format::check_formats;
 use crate::store::model::group::Group;
 use crate::store::model::id::{GroupId, UserId};
-use crate::store::model::member::{MemberKind, Members, member_kind, member_of_row};
+use crate::store::model::member::{MemberKind, Members, member_kind, members_of_rows};
 use crate::store::model::member_batch::BatchMembers;
 use crate::store::model::member_item::Member;
 use crate::store::rows::{member_partition, member_row};
@@ -201,7 +202,9 @@ impl Store {
     /// The row of that key.
     pub(in crate::store) async fn link(&self, key: Item) -> Result<Option<Item>, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
-        Ok(get.set_key(Some(key)).send().await.map_err(|e| StoreError::of(&e))?.item)
+        let found = get.set_key(Some(key)).send().await.map_err(|e| StoreError::of(&e))?.item;
+        check_formats(&found)?;
+        Ok(found)
     }
 
     /// The rows of those whom a later change has taken out of a batch.
@@ -218,7 +221,11 @@ impl Store {
         };
         let read = |member| async move { read(member).await.map_err(|e| StoreError::of(&e)) };
         let pages = self.map_concurrently(&batch.settled, read).await?;
-        Ok(pages.iter().flat_map(|page| page.items()).filter_map(member_of_row).collect())
+        let mut members = Members::new();
+        for page in &pages {
+            members.extend(members_of_rows(page.items())?);
+        }
+        Ok(members)
     }
 
     /// The groups of a user or group, with its canonical id.
@@ -242,7 +249,7 @@ impl Store {
         let mut members = Members::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|e| StoreError::of(&e))?;
-            members.extend(page.items().iter().filter_map(member_of_row));
+            members.extend(members_of_rows(page.items())?);
             if members.len() > enough {
                 return Ok((members, page.last_evaluated_key().is_some()));
             }
@@ -256,7 +263,7 @@ impl Store {
         group: &GroupId,
     ) -> Result<Members, StoreError> {
         let page = self.rows_query(tenant, group).limit(FIRST_ROWS).send().await.map_err(|e| StoreError::of(&e))?;
-        Ok(page.items().iter().filter_map(member_of_row).collect())
+        members_of_rows(page.items())
     }
 
     pub(in crate::store) fn rows_query(

@@ -47,6 +47,7 @@ impl Store {
         writes.extend(email_changes(tenant, user.id.as_str(), &[], user.further_emails()));
         writes.extend(idempotency.map(|key| key.write(tenant, user.id.as_str())));
         dry_run::note_created(user.id.as_str());
+        self.note_count_change(tenant);
         match self.commit(&writes, &author.request).await {
             // The id is random: this request created the user that has it, even if others wrote it since.
             Err(CommitError::Condition(_, Some(old))) if optional_text(&old, "id") == Some(user.id.as_str()) => Ok(()),
@@ -116,6 +117,7 @@ impl Store {
             let there = self.parents_there(tenant, &old.membership, attempt).await?;
             writes.extend(departure(tenant, old.id.as_str(), &old.membership, &there));
         }
+        self.note_count_change(tenant);
         let committed = self.commit(&writes, &author.token(attempt)).await;
         let written = match committed {
             Ok(()) => self.leave_batches(tenant, author, old.id.as_str()).await.map_err(Into::into),

@@ -14,6 +14,7 @@ use crate::limits::MAX_RESPONSE_BYTES;
 use crate::store::dynamo::item::{Item, instant, optional_number, optional_text, s, text};
 use crate::store::dynamo::tables::Table;
 use crate::store::model::change::EventType;
+use crate::store::model::format::check_formats;
 use crate::store::model::user::hour;
 use crate::store::{Store, StoreError};
 use crate::tenant::TenantName;
@@ -203,6 +204,7 @@ impl Store {
             .expression_attribute_values(":to", s(to))
             .limit(i32::try_from(limit).unwrap_or(i32::MAX));
         let page = query.send().await.map_err(|e| StoreError::of(&e))?;
+        check_formats(page.items())?;
         let has_more = page.last_evaluated_key().is_some();
         Ok((page.items.unwrap_or_default().into(), has_more))
     }

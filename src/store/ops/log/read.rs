@@ -14,6 +14,7 @@ use crate::limits::{LOG_LATE_HOURS, MAX_LOG_ROWS, MAX_RESPONSE_BYTES};
 use crate::store::dynamo::item::{Item, instant, optional_number, optional_text, s, text};
 use crate::store::dynamo::tables::{ADMIN_LANE, REFUSAL_LANE, Table};
 use crate::store::model::change::Lane;
+use crate::store::model::format::check_format;
 use crate::store::model::user::hour;
 use crate::store::ops::changes::{FeedHeads, history_partition, lane_partition};
 use crate::store::{Store, StoreError};
@@ -318,6 +319,7 @@ fn optional_text_of(item: Option<&Item>) -> Option<&str> {
 }
 
 fn log_row(item: &Item, place: &str) -> Result<LogRow, StoreError> {
+    check_format(item)?;
     let whole = optional_text(item, "event").or(optional_text(item, "entry"));
     let text = whole.ok_or_else(|| StoreError::Corrupt("a row of the log without an entry".to_owned()))?;
     Ok(LogRow { place: place.to_owned(), at: instant(item, "at")?, text: text.to_owned() })

@@ -25,6 +25,7 @@ use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::{Item, at, n, s};
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
+use crate::store::model::format::check_formats;
 use crate::store::model::group::{Group, group_key};
 use crate::store::model::id::{GroupId, UserId, random_token};
 use crate::store::model::job::{DeferredJob, LEASE, complete};
@@ -135,7 +136,7 @@ impl Store {
     ) -> Result<Option<BatchMembers>, StoreError> {
         let Some(batch) = &group.batch else { return Ok(None) };
         let rows = self.partition_of(batch_partition(tenant, group.id.as_str(), &batch.request)).await?;
-        Ok(Some(BatchMembers::read(batch, &rows)))
+        BatchMembers::read(batch, &rows).map(Some)
     }
 
     /// What a group's batch says of some members, of few without reading all its ids; nothing for a group without.
@@ -155,7 +156,7 @@ impl Store {
         let rows = ids().map(|id| self.batch_row_of(partition, id));
         let (rows, settled) = try_join(try_join_all(rows), try_join_all(settled)).await?;
         let rows: Vec<Item> = rows.into_iter().flatten().chain(settled.into_iter().flatten()).collect();
-        Ok(Some(BatchMembers::read(batch, &rows)))
+        BatchMembers::read(batch, &rows).map(Some)
     }
 
     /// The row of a batch that an id would be in.
@@ -177,6 +178,7 @@ impl Store {
     async fn settled_members(&self, tenant: &Tenant, group: &GroupId, batch: &MemberBatch) -> Result<Ids, StoreError> {
         let partition = batch_partition(tenant, group.as_str(), &batch.request);
         let rows = self.rows_of(partition, Some(SETTLED.to_owned())).await?;
+        check_formats(&rows)?;
         Ok(rows.iter().filter_map(settled_member).collect())
     }
 

@@ -170,6 +170,7 @@ impl RestoreRun<'_> {
     }
 
     async fn revive_user(&mut self, user: &User, keys: &UserKeys, version: u64) -> Result<(), NotWritten> {
+        self.store.note_count_change(&self.tenant);
         let author = self.next_author();
         let mut item = user.item(&self.tenant, keys, &author);
         item.insert(REVIVED.to_owned(), AttributeValue::Bool(true));

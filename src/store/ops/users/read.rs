@@ -151,7 +151,7 @@ impl Store {
     /// A page of all users in the order of their ids, which no rename changes, and their number.
     ///
     /// In a small tenant the total is counted on the keys-only index, and a later page is sought on it: about 100 bytes
-    /// a user. In a large one both are taken from the `counts`.
+    /// a user. In a large one both are taken from the `counts`, unless this process knows of users that they may lack.
     ///
     /// # Errors
     /// A [`StoreError`] when DynamoDB fails or an item is corrupt.
@@ -162,7 +162,8 @@ impl Store {
         start_index: usize,
         count: usize,
     ) -> Result<UserPage, StoreError> {
-        let (items, total) = match counts.filter(|counts| counts.total() > MAX_COUNTED_USERS) {
+        let is_fresh = !self.count_changes.has(tenant.as_str());
+        let (items, total) = match counts.filter(|counts| is_fresh && counts.total() > MAX_COUNTED_USERS) {
             None => self.page(|| self.partition(tenant).index_name(BY_ID), start_index, count).await?,
             Some(counts) => {
                 let items = match counts.seek(start_index.saturating_sub(1)) {
