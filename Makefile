@@ -29,7 +29,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
 .PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages browser consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
-	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench soak takeover canary costs requirements clean
+	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench profile soak takeover canary costs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,7 +39,7 @@ run: ## Build and serve on http://127.0.0.1:3000; prints Tenant URL and secret t
 	exec target/debug/rollcall serve
 
 install: ## Install the command rollcall, and nothing else, into cargo's folder of binaries
-	$(CARGO) install --locked --path . $(FEATURES) --bin rollcall
+	$(CARGO) install --locked --profile cli --path . $(FEATURES) --bin rollcall
 
 check-install: ## cargo install, as the pages write it, installs rollcall alone; of what the tests have built
 	python3 tests/house/install.py
@@ -132,7 +132,7 @@ ARCHITECTURES = $(shell rustup target add aarch64-unknown-linux-gnu x86_64-unkno
 		[ ! -d "$$(rustc --print target-libdir --target $$(echo $$arch | sed s/arm64/aarch64/)-unknown-linux-gnu)" ] || echo $$arch; done)
 
 release: $(VENV)/done ## What a release has, into build/release: archives, bills of materials, checksums; publishes nothing
-	$(CROSS) $(CARGO) build --locked --release $(FEATURES) --bin rollcall
+	$(CROSS) $(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall
 	$(MAKE) $(ARCHITECTURES:%=build/%/bootstrap)
 	python3 infra/release.py $$(rustc -vV | sed -n 's/^host: //p') $(ARCHITECTURES:%=build/%/bootstrap)
 	cd build/release && sha256sum --check --quiet SHA256SUMS
@@ -199,18 +199,22 @@ local-api: sam-build ## All functions behind http://127.0.0.1:3001 in containers
 	python3 tests/local_invoke.py .aws-sam/build/template.yaml api
 
 bench: ## Time the local endpoint at 100,000 users and members
-	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
-	python3 tests/bench.py target/release/rollcall
-	python3 tests/bench_pages.py target/release/rollcall
-	python3 tests/bench_groups.py target/release/rollcall
-	python3 tests/bench_keys.py target/release/rollcall
-	python3 tests/bench_large_change.py target/release/rollcall
-	python3 tests/bench_fair.py target/release/rollcall
+	$(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall
+	python3 tests/bench.py target/cli/rollcall
+	python3 tests/bench_pages.py target/cli/rollcall
+	python3 tests/bench_groups.py target/cli/rollcall
+	python3 tests/bench_keys.py target/cli/rollcall
+	python3 tests/bench_large_change.py target/cli/rollcall
+	python3 tests/bench_fair.py target/cli/rollcall
+
+profile: ## Instructions of requests on the way of the Lambda binary, and their pins (needs valgrind)
+	CARGO_PROFILE_BENCH_STRIP=none CARGO_PROFILE_BENCH_DEBUG=line-tables-only $(CARGO) bench --locked $(FEATURES) --bench instructions --no-run
+	python3 tests/instructions/run.py $$(ls -t target/release/deps/instructions-* | grep -v '\.d$$' | head -1)
 
 soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group: no 5xx, no lost write, memory flat
-	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
-	python3 tests/soak.py target/release/rollcall
-	python3 tests/membership.py target/release/rollcall --seconds 60
+	$(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall
+	python3 tests/soak.py target/cli/rollcall
+	python3 tests/membership.py target/cli/rollcall --seconds 60
 
 # The older build is that of a commit, built once into build/canary: the dependencies are shared with this one.
 canary: ## Two builds on one table under mixed load, then rollcall verify by both: make canary OLD=COMMIT
@@ -218,8 +222,8 @@ canary: ## Two builds on one table under mixed load, then rollcall verify by bot
 		&& python3 tests/canary.py target/debug/rollcall $$old
 
 takeover: ## Twenty processes killed (SIGKILL) in the middle of a change of 10,000 members; others finish it
-	$(CARGO) build --locked --release $(FEATURES) --bin rollcall
-	python3 tests/takeover.py target/release/rollcall
+	$(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall
+	python3 tests/takeover.py target/cli/rollcall
 
 tenant-data: ## Export, import, verify and deletion of a tenant by the command line, next to rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall

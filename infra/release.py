@@ -2,7 +2,7 @@
 
     python3 infra/release.py TARGET BOOTSTRAP…
 
-TARGET is the platform of `target/release/rollcall`, and each BOOTSTRAP is `build/ARCHITECTURE/bootstrap`. Archives have
+TARGET is the platform of `target/cli/rollcall`, and each BOOTSTRAP is `build/ARCHITECTURE/bootstrap`. Archives have
 one owner and one time in them, so that the same binaries give the same bytes.
 """
 
@@ -36,7 +36,7 @@ def lambda_zip(bootstrap, file):
 def command_archive(name, file):
     """`rollcall` with its licences, in a folder of that name."""
     with open(file, "wb") as raw, gzip.GzipFile("", "wb", 9, raw, 0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
-        for source in ["target/release/rollcall", *WITH_THE_BINARY]:
+        for source in ["target/cli/rollcall", *WITH_THE_BINARY]:
             content = pathlib.Path(source).read_bytes()
             entry = tarfile.TarInfo(f"{name}/{pathlib.Path(source).name}")
             entry.size, entry.mode = len(content), 0o755 if source.startswith("target") else 0o644

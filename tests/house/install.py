@@ -18,9 +18,9 @@ ROOT = pathlib.Path("build/install")
 def main() -> int:
     failures = []
     for page in PAGES:
-        commands = re.findall(r"cargo install (--locked --(?:path|git) \S+)([^\n`]*)", pathlib.Path(page).read_text())
+        commands = re.findall(r"cargo install (--locked --profile cli --(?:path|git) \S+)([^\n`]*)", pathlib.Path(page).read_text())
         if not commands:
-            failures.append(f"{page}: no cargo install --locked; name the command there, or take the page off this list")
+            failures.append(f"{page}: no cargo install --locked --profile cli; name the command there, or take the page off this list")
         for source, flags in commands:
             if flags.strip() != FLAGS:
                 failures.append(f"{page}: cargo install {source}{flags}: the flags must be {FLAGS}")
