@@ -3,6 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
+mod generated;
+
 use crate::support::{Harness, encode};
 
 const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -123,14 +125,33 @@ async fn what_nearly_names_an_attribute_is_refused_by_every_door() {
     let id = harness.create(user(&[])).await;
     let path = format!("/Users/{id}");
     let version = harness.send("GET", &path, None).await.body["meta"]["version"].clone();
-    for spelling in [
+    let spellings = [
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:department",
         "urn:ietf:params:scim:schemas:core:2.0:displayName",
-        &format!("{GROUP}:displayName"),
-        &format!("{GROUP}.displayName"),
+        "urn:ietf:params:scim:schemas:core:2.0.members",
+        "urn:ietf:params:scim:schemas:displayName",
+        "urn:ietf:params:scim:schemas:core:2.0.User:displayName",
+        "urn:ietf:params:scim:schemas:core:2.0:",
+        "urn:acme::crm:badge",
+        "User.displayName",
+        "User:displayName",
+        "Group.displayName",
+        "enterprise:2.0:User:department",
+        "name..givenName",
+        ".displayName",
+        "shoe size",
+        "department.x",
+        "userName[value eq \"ada\"]",
         GROUP,
-    ] {
-        let value = if spelling == GROUP { json!({"displayName": "x"}) } else { json!("x") };
+    ];
+    let of_enterprise =
+        ["/department", "%3Adepartment", ".", ":", " :department", "::department", ":department.x", ":manager:value"];
+    let of_user = ["/displayName", ":name:givenName", &format!(":{ENTERPRISE}:department"), ":displayName.x"];
+    let all = spellings.map(str::to_owned).into_iter();
+    let all = all.chain([":displayName", ".displayName", "/members"].map(|end| format!("{GROUP}{end}")));
+    let all = all.chain(of_enterprise.map(|end| format!("{ENTERPRISE}{end}")));
+    for spelling in &all.chain(of_user.map(|end| format!("{USER}{end}"))).collect::<Vec<_>>() {
+        let value = if spelling == GROUP || spelling.ends_with(':') { json!({"displayName": "x"}) } else { json!("x") };
         let others = user(&[(spelling, &value)]);
         for (method, at, body) in [
             ("POST", "/Users", others.clone()),
@@ -148,8 +169,17 @@ async fn what_nearly_names_an_attribute_is_refused_by_every_door() {
         let url = format!("/Users?filter={}", encode(&format!("{spelling} pr")));
         harness.send("GET", &url, None).await.assert_error(400, "invalidFilter");
     }
-    let dotted = patch(json!({"op": "add", "path": "User.displayName", "value": "x"}));
-    harness.send("PATCH", &path, dotted).await.assert_error(400, "invalidPath");
+    let nested = |key: &str| json!({ENTERPRISE: {key: "x"}});
+    let keys = [format!("{ENTERPRISE}:department"), "urn:x:y".to_owned(), "department.x".to_owned(), "a b".to_owned()];
+    for body in keys.iter().map(|key| nested(key)).chain([json!({"name": {"given name": "x"}})]) {
+        let mut whole = user(&[]);
+        whole.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
+        harness.send("POST", "/Users", whole.clone()).await.assert_error(400, "invalidPath");
+        harness.send("PUT", &path, whole).await.assert_error(400, "invalidPath");
+        let operation = patch(json!({"op": "add", "value": body}));
+        harness.send("PATCH", &path, operation).await.assert_error(400, "invalidPath");
+    }
+    assert_eq!(harness.send("GET", "/Users", None).await.body["totalResults"], 1);
     assert_eq!(harness.send("GET", &path, None).await.body["meta"]["version"], version, "nothing was stored aside");
 }
 
@@ -198,7 +228,19 @@ async fn an_undeclared_extension_is_one_under_its_whole_urn_by_every_door() {
 async fn quotes_of_other_kinds_are_refused_and_change_nothing() {
     let harness = Harness::new().await;
     let id = harness.create(user(&[("emails", &json!([{"value": "a@x.y", "type": "work"}]))])).await;
-    for (open, close) in [("'", "'"), ("`", "`"), ("\u{201C}", "\u{201D}"), ("\u{2018}", "\u{2019}")] {
+    for (open, close) in [
+        ("'", "'"),
+        ("`", "`"),
+        ("\u{201C}", "\u{201D}"),
+        ("\u{2018}", "\u{2019}"),
+        ("\u{2032}", "\u{2032}"),
+        ("\u{2033}", "\u{2033}"),
+        ("\u{2BC}", "\u{2BC}"),
+        ("\u{275D}", "\u{275E}"),
+        ("&quot;", "&quot;"),
+        ("\\\"", "\\\""),
+        ("%27", "%27"),
+    ] {
         let path = format!("emails[type eq {open}work{close}].value");
         for op in ["add", "remove"] {
             let operation = patch(json!({"op": op, "path": path, "value": "b@x.y"}));
@@ -233,4 +275,104 @@ async fn a_projection_leaves_nothing_empty() {
     assert_eq!(get("excludedAttributes=emails.value").await["emails"], json!([{"type": "work"}]));
     assert_eq!(get("attributes=emails.type").await["emails"], json!([{"type": "work"}]));
     assert_eq!(get("attributes=emails.display,name.middleName").await.as_object().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn one_meaning_of_keys_that_name_a_part() {
+    let harness = Harness::new().await;
+    for (key, value, pointer) in [
+        ("emails[type eq \"work\"].value".to_owned(), json!("a@x.y"), "/emails/0/value".to_owned()),
+        (format!("{USER}:emails[type eq \"work\"].value"), json!("a@x.y"), "/emails/0/value".to_owned()),
+        (ENTERPRISE.to_owned(), json!({"manager.value": "A"}), format!("/{ENTERPRISE}/manager")),
+        (format!(" {ENTERPRISE}:department"), json!("A"), format!("/{ENTERPRISE}/department")),
+        ("shoe.size".to_owned(), json!(9), "/shoe/size".to_owned()),
+        ("urn:acme:crm:1.0.badge".to_owned(), json!("A"), "/urn:acme:crm:1.0/badge".to_owned()),
+    ] {
+        let expected = if value.is_object() { json!({"value": "A"}) } else { value.clone() };
+        for (door, resource) in written(&harness, &key, &value).await {
+            assert_eq!(resource.pointer(&pointer), Some(&expected), "{door} {key}: {resource}");
+            assert!(key == ENTERPRISE || resource.get(&key).is_none(), "{door} {key}: {resource}");
+        }
+    }
+    // Of a list and a part of it, the part comes last, wherever it stands.
+    let both = user(&[
+        ("emails[type eq \"work\"].value", &json!("b@x.y")),
+        ("emails", &json!([{"type": "work", "value": "a@x.y"}, {"type": "home", "value": "c@x.y"}])),
+    ]);
+    let emails = harness.send("POST", "/Users", both).await.body["emails"].clone();
+    assert_eq!(emails, json!([{"type": "work", "value": "b@x.y"}, {"type": "home", "value": "c@x.y"}]));
+}
+
+#[tokio::test]
+async fn what_a_version_cut_short_names_is_advised_under_its_urn() {
+    let harness = Harness::new().await;
+    let path = "urn:ietf:params:scim:schemas:core:2.0.members";
+    let group = json!({"displayName": "g", path: [{"value": "x"}]});
+    let reply = harness.send("POST", "/Groups", group).await;
+    reply.assert_error(400, "invalidPath");
+    assert!(reply.body["detail"].as_str().unwrap().contains(&format!("write {GROUP}:members")), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn ids_are_found_in_each_spelling_and_an_empty_list_of_schemas_searches() {
+    let harness = Harness::new().await;
+    let member = harness.user("ada").await;
+    let group = json!({"displayName": "g", format!("{GROUP}.members"): [{"value": member}]});
+    let group = harness.send("POST", "/Groups", group).await.body["id"].as_str().unwrap().to_owned();
+    for (endpoint, path, id) in [
+        ("/Users", "groups.value", &group),
+        ("/Users", "groups", &group),
+        ("/Groups", "members.value", &member),
+        ("/GroupMembers", "group.value", &group),
+        ("/GroupMembers", "member.value", &member),
+    ] {
+        for spelling in [id.clone(), id.to_uppercase(), id.replace('-', "")] {
+            let filter = format!("{path} eq \"{spelling}\"");
+            let reply = harness.send("GET", &format!("{endpoint}?filter={}", encode(&filter)), None).await;
+            assert_eq!(
+                reply.body["Resources"].as_array().map(Vec::len),
+                Some(1),
+                "{endpoint} {filter}: {}",
+                reply.body
+            );
+        }
+    }
+    let found = harness.send("POST", "/Users/.search", json!({"schemas": [], "filter": "userName eq \"ada\""})).await;
+    assert_eq!((found.status, &found.body["totalResults"]), (200, &json!(1)));
+}
+
+#[tokio::test]
+async fn json_that_is_wrong_in_one_operation_fails_it_alone() {
+    let harness = Harness::new().await;
+    let deep = format!("{{\"userName\":\"b\",\"x\":{}{}}}", "[".repeat(40), "]".repeat(40));
+    let many: Vec<_> = (0..1_001).map(|number| format!("\"a{number}\":1")).collect();
+    let many = format!("{{{}}}", many.join(","));
+    let bad = [
+        "{\"userName\":\"b\",\"userName\":\"c\"}",
+        "{\"userName\":\"b\",\"x\":1e999}",
+        "{\"userName\":\"\\ud800\"}",
+        &deep,
+        &many,
+    ];
+    let operation = |id: usize, data: &str| {
+        format!("{{\"method\":\"POST\",\"path\":\"/Users\",\"bulkId\":\"{id}\",\"data\":{data}}}")
+    };
+    let good = operation(9, "{\"userName\":\"good\"}");
+    let all: Vec<_> = bad.iter().enumerate().map(|(id, data)| operation(id, data)).chain([good]).collect();
+    let bulk = |operations: String| {
+        format!("{{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:BulkRequest\"],\"Operations\":[{operations}]}}")
+    };
+    let authorization = format!("Bearer {}", harness.acme);
+    let send = async |body: String| {
+        harness.raw("POST", "/acme/scim/v2/Bulk", body.into(), &[("authorization", authorization.as_str())]).await
+    };
+    let reply = send(bulk(all.join(","))).await;
+    let outcomes = reply.body["Operations"].as_array().unwrap();
+    let statuses: Vec<_> = outcomes.iter().map(|outcome| outcome["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["400", "400", "400", "400", "400", "201"], "{}", reply.body);
+    for (id, outcome) in outcomes.iter().enumerate().take(bad.len()) {
+        assert_eq!((&outcome["bulkId"], &outcome["method"]), (&json!(id.to_string()), &json!("POST")), "{outcome}");
+        assert_eq!(outcome["response"]["scimType"], "invalidSyntax", "{outcome}");
+    }
+    send(bulk("{\"method\":}".to_owned())).await.assert_error(400, "invalidSyntax");
 }

@@ -32,7 +32,7 @@ const ENDPOINTS: [&str; 3] = ["Users", "Groups", "GroupMembers"];
 /// 400, 401, 403, 413, 503; then nothing was done. An operation that breaks a rule fails alone.
 pub async fn post(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let principal = context.authenticate().await?;
-    let request = BulkRequest::parse(context.body()?)?;
+    let request = BulkRequest::parse(context.raw_body())?;
     let mut run = Run::new(&context, &principal, &request);
     run.carry_out().await;
     let outcomes = run.outcomes();

@@ -30,7 +30,7 @@ pub async fn create(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     let principal = context.authenticate().await?;
     let projection = context.projection(schema(&context))?;
     let mut body = context.body()?;
-    let members = membership::take(&mut body)?;
+    let members = membership::take(&mut body, schema(&context))?;
     let document = Document::from_request(body, schema(&context))?;
     let keys = validate_for_storage(&document)?;
     let (store, tenant) = (&context.app().store, principal.tenant());
@@ -86,7 +86,7 @@ pub async fn get(context: RequestContext<'_>) -> Result<ScimResponse, ScimError>
 pub async fn replace(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let (principal, group) = read(&context).await?;
     let mut body = context.body()?;
-    let members = membership::take(&mut body)?;
+    let members = membership::take(&mut body, schema(&context))?;
     let document = Document::from_request(body, schema(&context))?;
     let projection = context.projection(schema(&context))?;
     let group =

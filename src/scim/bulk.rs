@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::ErrorCode;
-use super::json::{member, member_name, type_name};
+use super::json::{Part, member, parse_members, type_name};
 use super::{ScimError, deviation};
 use crate::limits::MAX_BULK_OPERATIONS;
 
@@ -68,7 +69,7 @@ impl Method {
 
 impl BulkRequest {
     /// Reads the body of a request. A message that is no Bulk is refused whole, before anything is done; an operation that
-    /// breaks a rule fails alone (RFC 7644 section 3.7.3).
+    /// breaks a rule, one of JSON included, fails alone (RFC 7644 section 3.7.3).
     ///
     /// # Examples
     /// ```
@@ -78,18 +79,21 @@ impl BulkRequest {
     ///     "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
     ///     "Operations": [{"method": "POST", "path": "/Users", "bulkId": "a", "data": {"userName": "ada"}}],
     /// });
-    /// let request = BulkRequest::parse(body.as_object().unwrap().clone()).unwrap();
+    /// let request = BulkRequest::parse(body.to_string().as_bytes()).unwrap();
     /// assert_eq!(request.operations.len(), 1);
     /// ```
     ///
     /// # Errors
-    /// 400 naming the attribute and the rule; 413 for too many operations.
-    pub fn parse(mut body: Map<String, Value>) -> Result<Self, ScimError> {
+    /// 400 naming the attribute and the rule, and for a body that is no JSON; 413 for too many operations.
+    pub fn parse(body: &[u8]) -> Result<Self, ScimError> {
+        let (body, operations) = message(body)?;
         check_schemas(member(&body, "schemas"))?;
         let fail_on_errors = fail_on_errors(member(&body, "failOnErrors"))?;
-        let operations = match member_name(&body, "Operations").and_then(|name| body.shift_remove(&name)) {
-            Some(Value::Array(operations)) => operations,
-            Some(other) => return Err(syntax(format!("Operations must be an array, not {}", type_name(&other)))),
+        let operations = match operations.map(|part| part.elements().ok_or(part)) {
+            Some(Ok(operations)) => operations,
+            Some(Err(part)) => {
+                return Err(syntax(format!("Operations must be an array, not {}", type_name(&part.parse()?))));
+            }
             None => return Err(syntax("Operations is missing; send an array of operations")),
         };
         if operations.len() > MAX_BULK_OPERATIONS {
@@ -106,6 +110,20 @@ impl BulkRequest {
         }
         Ok(Self { fail_on_errors, operations })
     }
+}
+
+/// What stands around the operations, and the operations, unread.
+fn message(body: &[u8]) -> Result<(Map<String, Value>, Option<Part<'_>>), ScimError> {
+    let mut members = parse_members(body)?;
+    let is_exactly = |(name, _): &(String, &RawValue)| name == "Operations";
+    let is_nearly = |(name, _): &(String, &RawValue)| name.eq_ignore_ascii_case("Operations");
+    let place = members.iter().position(is_exactly).or_else(|| members.iter().position(is_nearly));
+    let operations = place.map(|place| Part { text: members.remove(place).1, depth: 1, name: "Operations" });
+    let read = |(name, text): (String, &RawValue)| {
+        let value = Part { text, depth: 1, name: "the request body" }.parse()?;
+        Ok((name, value))
+    };
+    Ok((members.into_iter().map(read).collect::<Result<_, ScimError>>()?, operations))
 }
 
 fn check_schemas(schemas: Option<&Value>) -> Result<(), ScimError> {
@@ -139,12 +157,27 @@ fn refuse_repeated(operations: &mut [BulkOperation]) {
 }
 
 impl BulkOperation {
-    fn parse(operation: Value) -> Self {
+    fn parse(operation: &RawValue) -> Self {
         let mut parsed =
             Self { method: None, bulk_id: None, version: None, path: String::new(), data: Value::Null, refusal: None };
-        parsed.refusal = match operation {
-            Value::Object(operation) => parsed.read(&operation).err(),
-            other => Some(syntax(format!("the operation must be an object, not {}", type_name(&other)))),
+        let operation = Part { text: operation, depth: 2, name: "the operation" };
+        parsed.refusal = match operation.members() {
+            Some(Ok(members)) => {
+                let (mut known, mut unread) = (Map::new(), None);
+                for (name, text) in members {
+                    match (Part { text, depth: 3, name: &excerpt(&name) }).parse() {
+                        Ok(value) => drop(known.insert(name, value)),
+                        Err(error) => drop(unread.get_or_insert(error)),
+                    }
+                }
+                let broken = parsed.read(&known).err();
+                unread.or(broken)
+            }
+            Some(Err(error)) => Some(error),
+            None => Some(operation.parse().map_or_else(
+                |error| error,
+                |other| syntax(format!("the operation must be an object, not {}", type_name(&other))),
+            )),
         };
         parsed
     }
@@ -337,8 +370,7 @@ mod tests {
     use super::*;
 
     fn parse(body: Value) -> Result<BulkRequest, ScimError> {
-        let Value::Object(body) = body else { panic!() };
-        BulkRequest::parse(body)
+        BulkRequest::parse(body.to_string().as_bytes())
     }
 
     fn of(operations: Value) -> Value {
@@ -413,6 +445,32 @@ mod tests {
         let operation = &request.operations[0];
         assert_eq!((operation.method, operation.path.as_str()), (Some(Method::Put), "/Users/1"));
         assert_eq!((operation.bulk_id.as_deref(), &operation.data), (Some("b"), &Value::Null));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_json_of_one_operation_is_its_own_affair() {
+        let deep = format!("{}{}", "[".repeat(31), "]".repeat(31));
+        let many: Vec<_> = (0..1_001).map(|n| format!("\"a{n}\":1")).collect();
+        let many = format!("{{{}}}", many.join(","));
+        for bad in ["{\"a\":1,\"a\":2}", &deep, "{\"a\":1e999}", &many, "{\"a\":\"\\ud800\"}", "{\"\\udfff\":1}"] {
+            let bad = format!("{{\"method\":\"PUT\",\"path\":\"/Users/1\",\"bulkId\":\"b\",\"data\":{bad}}}");
+            let body = format!("{{\"schemas\":[\"{REQUEST_URN}\"],\"Operations\":[{bad},{}]}}", post("c"));
+            let operations = BulkRequest::parse(body.as_bytes()).unwrap().operations;
+            let refusal = operations[0].refusal.as_ref().unwrap();
+            assert_eq!((refusal.status(), refusal.code), (400, ErrorCode::InvalidJson), "{bad}");
+            assert!(refusal.detail.starts_with("Operations[0]: data is not acceptable JSON"), "{}", refusal.detail);
+            assert_eq!((operations[0].method, operations[0].bulk_id.as_deref()), (Some(Method::Put), Some("b")));
+            assert_eq!(operations[1].refusal, None);
+        }
+        for (operation, part) in
+            [("1e999", "the operation"), ("{\"a\":1,\"a\":1}", "twice"), ("{\"\\ud800\":1}", "operation")]
+        {
+            let body = format!("{{\"schemas\":[\"{REQUEST_URN}\"],\"Operations\":[{operation}]}}");
+            let refusal = BulkRequest::parse(body.as_bytes()).unwrap().operations.remove(0).refusal.unwrap();
+            assert!(refusal.detail.contains(part), "{operation}: {}", refusal.detail);
+        }
+        let unread = format!("{{\"schemas\":[\"{REQUEST_URN}\"],\"Operations\":[{},]}}", post("c"));
+        assert_eq!(BulkRequest::parse(unread.as_bytes()).unwrap_err().code, ErrorCode::InvalidJson);
     }
 
     #[test]

@@ -135,17 +135,23 @@ pub fn extension_of_bare_name<'s>(schema: &'s ResourceSchema, name: &str) -> Opt
 
 /// **URN joined by a dot.** Some clients join a schema's URN and its attribute by a dot:
 /// `urn:ietf:params:scim:schemas:core:2.0:Group.members` (apache/directory-scimple#704, wso2/product-is#11092). Where a
-/// version and a resource type end the URN, the dot is read as the colon of RFC 7644 section 3.10. Takes what stands
-/// before the last colon, and what follows it; returns the URN and the rest.
+/// version, or a version and a resource type, end the URN, the dot is read as the colon of RFC 7644 section 3.10. Takes
+/// what stands before the last colon, and what follows it; returns the URN and the rest.
 pub fn urn_joined_by_dot(start: &str, end: &str) -> Option<(String, String)> {
-    let (resource_type, rest) = end.split_once('.')?;
-    let is_type = ["User", "Group", "GroupMember"].iter().any(|name| name.eq_ignore_ascii_case(resource_type));
     let is_version = start.rsplit(':').next().is_some_and(|segment| segment.starts_with(|c: char| c.is_ascii_digit()));
-    if !is_type || !is_version {
-        return None;
-    }
+    let is_type = |part: &str| ["User", "Group", "GroupMember"].iter().any(|name| name.eq_ignore_ascii_case(part));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let (last, rest) = match end.split_once('.') {
+        Some((resource_type, rest)) if is_version && is_type(resource_type) => (resource_type, rest),
+        Some((number, _)) if is_number(number) => {
+            let name = end.find(|c: char| c.is_ascii_alphabetic()).filter(|at| *at > 0)?;
+            let (version, rest) = end.split_at_checked(name)?;
+            (version.strip_suffix('.').filter(|version| version.split('.').all(is_number))?, rest)
+        }
+        _ => return None,
+    };
     note(Rule::UrnJoinedByDot);
-    Some((format!("{start}:{resource_type}"), rest.to_owned()))
+    Some((format!("{start}:{last}"), rest.to_owned()))
 }
 
 /// **Password.** Okta posts a random `password` even without password synchronisation, and patches it with it
@@ -323,6 +329,8 @@ mod tests {
         );
         assert_eq!(joined("urn:x:2.0:User", "name.givenName"), None);
         assert_eq!(joined("urn:x", "User.a"), None);
+        assert_eq!(joined("urn:x", "1.0.name.givenName"), Some(("urn:x:1.0".into(), "name.givenName".into())));
+        assert_eq!((joined("urn:x", "1.0"), joined("urn:x", "1.0-rc")), (None, None));
     }
 
     #[test]

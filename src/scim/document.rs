@@ -6,10 +6,10 @@ use serde_json::{Map, Value};
 use super::ErrorCode;
 use super::deviation::trace::{Rule, note};
 use super::equality::keep_once;
-use super::json::{member, type_name, undeclared};
-use super::path::{AttributePath, is_name};
-use super::schema::{Attribute, Located, ResourceSchema, Type, find};
-use super::{ScimError, deviation};
+use super::json::{member, member_name, type_name, undeclared};
+use super::path::{AttributePath, check_name};
+use super::schema::{Attribute, Located, LocatedAttribute, ResourceSchema, Type};
+use super::{ScimError, deviation, patch};
 use crate::limits::MAX_VALUES;
 
 /// A client's part of a resource: everything but `schemas`, `id`, `meta` and read-only attributes.
@@ -30,19 +30,12 @@ impl Document {
     /// ```
     ///
     /// # Errors
-    /// 400 `invalidValue` naming the attribute and the rule; 400 `invalidSyntax` for an attribute given twice.
+    /// 400 `invalidValue` naming the attribute and the rule; 400 `invalidPath` for a key that names no attribute; 400
+    /// `invalidSyntax` for an attribute given twice.
     pub fn from_request(body: Map<String, Value>, schema: &ResourceSchema) -> Result<Self, ScimError> {
         let mut document = Self::default();
-        let named = named_schemas(&body);
-        for (name, value) in body {
-            // A URN that `schemas` names is an extension, whatever its form: Okta's end with `:user:custom`.
-            if value.is_object() && named.contains(&name.to_ascii_lowercase()) && schema.below_core(&name).is_none() {
-                let urn = schema.extension(&name).map_or(name, |extension| extension.id.clone());
-                document.take_extension(&urn, None, value, schema)?;
-            } else {
-                document.take(name, value, schema)?;
-            }
-        }
+        let place = Place { extension: None, schemas: named_schemas(&body), schema };
+        document.take_all(body, &place)?;
         document.check_required(schema)?;
         Ok(document)
     }
@@ -90,108 +83,116 @@ impl Document {
         }
     }
 
-    fn take(&mut self, name: String, value: Value, schema: &ResourceSchema) -> Result<(), ScimError> {
-        if deviation::is_discarded(&name) || value.is_null() {
+    /// Takes the members of an object: of the resource, or of an extension. What names a part of an attribute comes
+    /// after what names the whole of one.
+    fn take_all(&mut self, members: Map<String, Value>, place: &Place<'_>) -> Result<(), ScimError> {
+        let read = |(key, value): (String, Value)| {
+            let path = match place.extension {
+                Some(urn) => AttributePath::of_member(urn, &key)?,
+                None => AttributePath::of_key(&key)?,
+            };
+            place.schema.check_path(&path).map_err(ScimError::invalid_path)?;
+            Ok((path, value))
+        };
+        let all = members.into_iter().map(read).collect::<Result<Vec<_>, ScimError>>()?;
+        let (wholes, parts): (Vec<_>, Vec<_>) = all.into_iter().partition(|(path, _)| path.is_plain());
+        wholes.into_iter().chain(parts).try_for_each(|(path, value)| self.take(&path, value, place))
+    }
+
+    fn take(&mut self, path: &AttributePath, value: Value, place: &Place<'_>) -> Result<(), ScimError> {
+        if value.is_null() {
             return Ok(());
         }
-        match (schema.below_core(&name), value) {
-            (Some(""), Value::Object(members)) => {
-                members.into_iter().try_for_each(|(name, value)| self.take(name, value, schema))
+        let located = match place.extension {
+            Some(urn) => place.schema.locate_member(urn, path),
+            None => match place.schema.given_extension(path, &value, &self.0, &place.schemas) {
+                Some(urn) => Located { extension: Some(urn), attribute: None },
+                None => place.schema.locate_in(path, &self.0),
+            },
+        };
+        if located.is_discarded() {
+            return Ok(());
+        }
+        match (located.extension, located.attribute, value) {
+            (extension, Some(attribute), value) => {
+                self.take_attribute(path, extension.as_deref(), &attribute, value, place.schema)
             }
-            (Some(rest), value) if !rest.is_empty() => self.take(rest.to_owned(), value, schema),
-            (_, value) => self.take_unqualified(name, value, schema),
+            (None, None, Value::Object(members)) => self.take_all(members, place),
+            (Some(urn), None, Value::Object(members)) => {
+                let (extension, schemas) = (Some(urn.as_str()), Vec::new());
+                self.take_all(members, &Place { extension, schemas, schema: place.schema })
+            }
+            (Some(urn), None, other) => Err(ScimError::invalid_value(format!(
+                "{urn} must be an object, not {} (RFC 7643 section 3.3)",
+                type_name(&other)
+            ))),
+            (None, None, other) => Err(ScimError::invalid_value(format!(
+                "{path} must be an object of attributes, not {}",
+                type_name(&other)
+            ))),
         }
     }
 
-    fn take_unqualified(&mut self, name: String, value: Value, schema: &ResourceSchema) -> Result<(), ScimError> {
-        if let Some((whole, sub)) = dotted(&name, schema) {
-            let mut part = Self::default();
-            part.take(whole.to_owned(), Value::Object(Map::from_iter([(sub.to_owned(), value)])), schema)?;
-            return merge(&mut self.0, part.0);
-        }
-        if let Some(attribute) = schema.attribute(&name) {
-            if deviation::is_read_only_echo(attribute) {
-                return Ok(());
-            }
-            return match coerce(attribute, value, &attribute.name)? {
-                Some(value) => insert_once(&mut self.0, &attribute.name, value),
-                None => Ok(()),
-            };
-        }
-        if let Some((urn, rest)) = self.split_urn(&name, &value, schema)? {
-            return self.take_extension(&urn, rest.as_deref(), value, schema);
-        }
-        if let Some(extension) = deviation::extension_of_bare_name(schema, &name) {
-            return self.take_extension(&extension.id, Some(&name), value, schema);
-        }
-        match undeclared(value, &name)? {
-            Some(value) => insert_once(&mut self.0, &name, value),
-            None => Ok(()),
-        }
-    }
-
-    /// Reads a top-level URN: that of an extension (with its object), or of one of its attributes.
-    fn split_urn(
-        &self,
-        name: &str,
-        value: &Value,
-        schema: &ResourceSchema,
-    ) -> Result<Option<(String, Option<String>)>, ScimError> {
-        if !name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:")) {
-            return Ok(None);
-        }
-        if let Some(extension) = schema.extension(name) {
-            return Ok(Some((extension.id.clone(), None)));
-        }
-        if let Ok(path) = AttributePath::parse(name) {
-            schema.check_path(&path).map_err(ScimError::invalid_path)?;
-            let Located { extension, attribute } = schema.locate(&path);
-            if let Some(declared) = extension.as_deref().and_then(|urn| schema.extension(urn)) {
-                return Ok(Some((declared.id.clone(), attribute.map(|attribute| attribute.name))));
-            }
-        }
-        let Some((urn, attribute)) = name.rsplit_once(':') else { return Ok(None) };
-        let is_attribute = member(&self.0, urn).is_some() || !(value.is_object() || schema.is_extension_urn(name));
-        Ok(Some(match is_attribute {
-            true => (urn.to_owned(), Some(attribute.to_owned())),
-            false => (name.to_owned(), None),
-        }))
-    }
-
-    /// Takes an extension object, or one attribute of it where `name` says which.
-    fn take_extension(
+    fn take_attribute(
         &mut self,
-        urn: &str,
-        name: Option<&str>,
+        path: &AttributePath,
+        extension: Option<&str>,
+        attribute: &LocatedAttribute<'_>,
         value: Value,
         schema: &ResourceSchema,
     ) -> Result<(), ScimError> {
-        let members = match (name, value) {
-            (Some(name), value) => Map::from_iter([(name.to_owned(), value)]),
-            (None, Value::Object(members)) => members,
-            (None, other) => {
-                return Err(ScimError::invalid_value(format!(
-                    "{urn} must be an object, not {} (RFC 7643 section 3.3)",
-                    type_name(&other)
-                )));
-            }
-        };
-        let assigned = coerce_members(schema.extension_attributes(urn), members, urn, ':', str::to_owned)?;
-        if assigned.is_empty() {
+        let LocatedAttribute { name, definition, sub } = attribute;
+        if definition.is_some_and(deviation::is_read_only_echo) {
             return Ok(());
         }
-        let held = self.0.entry(urn).or_insert_with(|| Value::Object(Map::new()));
-        let Some(held) = held.as_object_mut() else { return Ok(()) };
-        assigned.into_iter().try_for_each(|(name, value)| insert_once(held, &name, value))
+        let is_list = || definition.map_or_else(|| self.holds_list(extension, name), |d| d.multi_valued);
+        if path.selector.is_some() || sub.is_some() && is_list() {
+            return patch::add(&mut self.0, path, &value, schema);
+        }
+        let at = extension.map_or_else(|| name.clone(), |urn| format!("{urn}:{name}"));
+        let assigned = match (definition, sub) {
+            (Some(definition), None) => coerce(definition, value, &at)?,
+            (None, None) => undeclared(value, &at)?,
+            (Some(definition), Some((sub, _))) => {
+                let part = coerce_members(definition, Map::from_iter([(sub.clone(), value)]), &at)?;
+                (!part.is_empty()).then_some(Value::Object(part))
+            }
+            (None, Some((sub, _))) => {
+                undeclared(value, &at)?.map(|value| Value::Object(Map::from_iter([(sub.clone(), value)])))
+            }
+        };
+        let Some(value) = assigned else { return Ok(()) };
+        let Some(holder) = self.holder(extension) else {
+            let urn = extension.unwrap_or_default();
+            return Err(ScimError::invalid_syntax(format!("{urn} is an attribute, too; send one of the two")));
+        };
+        let held = member_name(holder, name).filter(|_| sub.is_some());
+        match (held.and_then(|held| holder.get_mut(&held)), value) {
+            (Some(Value::Object(held)), Value::Object(part)) => merge(held, part),
+            (_, value) => insert_once(holder, name, value),
+        }
+    }
+
+    /// The object of an extension, which comes with its first attribute, or the resource itself.
+    fn holder(&mut self, extension: Option<&str>) -> Option<&mut Map<String, Value>> {
+        let Some(urn) = extension else { return Some(&mut self.0) };
+        let name = member_name(&self.0, urn).unwrap_or_else(|| urn.to_owned());
+        self.0.entry(name).or_insert_with(|| Value::Object(Map::new())).as_object_mut()
+    }
+
+    fn holds_list(&self, extension: Option<&str>, name: &str) -> bool {
+        let holder = extension.map_or(Some(&self.0), |urn| member(&self.0, urn)?.as_object());
+        holder.and_then(|holder| member(holder, name)).is_some_and(Value::is_array)
     }
 }
 
-/// A key such as `name.givenName`, apart: as PATCH without a path reads it, it is a part of a complex attribute.
-fn dotted<'n>(name: &'n str, schema: &ResourceSchema) -> Option<(&'n str, &'n str)> {
-    let (whole, sub) = name.rsplit_once('.').filter(|(_, sub)| is_name(sub))?;
-    let attribute = schema.locate(&AttributePath::parse(whole).ok()?).attribute?;
-    let is_complex = |definition: &Attribute| definition.kind == Type::Complex && !definition.multi_valued;
-    (attribute.sub.is_none() && attribute.definition.is_some_and(is_complex)).then_some((whole, sub))
+/// Where the members of an object belong.
+struct Place<'a> {
+    /// The extension; `None` for the resource itself.
+    extension: Option<&'a str>,
+    /// What the request names in `schemas`, in lower case: an extension, whatever form its URN has.
+    schemas: Vec<String>,
+    schema: &'a ResourceSchema,
 }
 
 /// Inserts what is missing, in nested objects too.
@@ -280,8 +281,7 @@ pub fn coerce_one(attribute: &Attribute, value: Value, at: &str) -> Result<Optio
 }
 
 fn coerce_complex(attribute: &Attribute, members: Map<String, Value>, at: &str) -> Result<Option<Value>, ScimError> {
-    let rename = |name: &str| deviation::sub_attribute_name(attribute, name).to_owned();
-    let assigned = coerce_members(&attribute.sub_attributes, members, at, '.', rename)?;
+    let assigned = coerce_members(attribute, members, at)?;
     if assigned.is_empty() {
         return Ok(None);
     }
@@ -296,25 +296,24 @@ fn coerce_complex(attribute: &Attribute, members: Map<String, Value>, at: &str) 
 }
 
 fn coerce_members(
-    declared: &[Attribute],
+    attribute: &Attribute,
     members: Map<String, Value>,
     at: &str,
-    separator: char,
-    rename: impl Fn(&str) -> String,
 ) -> Result<Map<String, Value>, ScimError> {
     let mut assigned = Map::new();
     for (name, value) in members {
-        let name = rename(&name);
-        match find(declared, &name) {
-            Some(attribute) if deviation::is_read_only_echo(attribute) => {}
-            Some(attribute) => {
-                if let Some(value) = coerce(attribute, value, &format!("{at}{separator}{}", attribute.name))? {
-                    insert_once(&mut assigned, &attribute.name, value)?;
+        let name = deviation::sub_attribute_name(attribute, &name);
+        match attribute.sub(name) {
+            Some(sub) if deviation::is_read_only_echo(sub) => {}
+            Some(sub) => {
+                if let Some(value) = coerce(sub, value, &format!("{at}.{}", sub.name))? {
+                    insert_once(&mut assigned, &sub.name, value)?;
                 }
             }
             None => {
-                if let Some(value) = undeclared(value, &name)? {
-                    insert_once(&mut assigned, &name, value)?;
+                check_name(name, at)?;
+                if let Some(value) = undeclared(value, name)? {
+                    insert_once(&mut assigned, name, value)?;
                 }
             }
         }
@@ -323,9 +322,6 @@ fn coerce_members(
 }
 
 fn insert_once(map: &mut Map<String, Value>, name: &str, value: Value) -> Result<(), ScimError> {
-    if name.is_empty() {
-        return Err(ScimError::invalid_syntax("an attribute name must not be empty"));
-    }
     if member(map, name).is_some() {
         let excerpt: String = name.chars().take(128).collect();
         return Err(ScimError::invalid_syntax(format!(
@@ -388,8 +384,10 @@ mod tests {
             (json!({"userName": "a", "department": "x", ENTERPRISE_URN: {"Department": "y"}}), "given twice"),
             (json!({"userName": "a", ENTERPRISE_URN: "x"}), "must be an object, not a string"),
             (json!({"userName": "a", "title": ["x"]}), "title must be text"),
-            (json!({"userName": "a", "": 1}), "must not be empty"),
-            (json!({"userName": "a", "urn:acme:": [1]}), "must not be empty"),
+            (json!({"userName": "a", "": 1}), "is empty"),
+            (json!({"userName": "a", "urn:acme:": [1]}), "not an attribute name"),
+            (json!({"userName": "a", "shoe size": 1}), "unexpected text"),
+            (json!({"userName": "a", "name": {"given name": "x"}}), "name has the key"),
         ] {
             let error = read(body.clone()).unwrap_err();
             assert!(error.status() == 400 && error.detail.contains(part), "{body}: {error}");

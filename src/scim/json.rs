@@ -1,8 +1,10 @@
 //! Reading JSON more strictly than serde_json does: repeated names and deep nesting are refused.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Number, Value};
 
 use super::ErrorCode;
@@ -21,19 +23,72 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// 400 `invalidSyntax` with line and column for text that is not JSON, that repeats a name in one object
 /// (RFC 8259 section 4 leaves its meaning open, so Rollcall does not guess), or that nests too deep.
 pub fn parse(body: &[u8]) -> Result<Value, ScimError> {
-    if let Err(error) = std::str::from_utf8(body) {
+    parse_strict(utf8(body)?.as_bytes()).map_err(|e| unacceptable("the request body", &e))
+}
+
+fn utf8(body: &[u8]) -> Result<&str, ScimError> {
+    std::str::from_utf8(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)).map_err(|error| {
         let detail = format!(
             "the request body is not UTF-8: byte {} is no part of a character; encode JSON as UTF-8 (RFC 8259 section 8.1)",
             error.valid_up_to()
         );
-        return Err(ScimError::new(ErrorCode::InvalidJson, detail));
-    }
-    parse_strict(body).map_err(|e| {
-        ScimError::new(
-            ErrorCode::InvalidJson,
-            format!("the request body is not acceptable JSON: {e}; correct it there"),
-        )
+        ScimError::new(ErrorCode::InvalidJson, detail)
     })
+}
+
+fn unacceptable(what: &str, error: &serde_json::Error) -> ScimError {
+    ScimError::new(ErrorCode::InvalidJson, format!("{what} is not acceptable JSON: {error}; correct it there"))
+}
+
+/// The members of a request body that must be an object, each as text that is JSON and was not read any further.
+///
+/// # Errors
+/// As [`parse_object`], of what was read.
+pub fn parse_members(body: &[u8]) -> Result<Vec<(String, &RawValue)>, ScimError> {
+    let text = utf8(body)?;
+    if !text.trim_ascii_start().starts_with('{') {
+        return parse_object(body).map(|_| Vec::new());
+    }
+    let mut de = serde_json::Deserializer::from_str(text);
+    let members = Members.deserialize(&mut de).and_then(|members| de.end().map(|()| members));
+    members.map_err(|e| unacceptable("the request body", &e))
+}
+
+/// A part of a body that was not read any further, `depth` levels below its beginning.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// The text.
+    pub text: &'a RawValue,
+    /// How many arrays and objects it is in.
+    pub depth: usize,
+    /// What it is, for errors.
+    pub name: &'a str,
+}
+
+impl<'a> Part<'a> {
+    /// Reads it, as strictly as [`parse`] does.
+    ///
+    /// # Errors
+    /// Those of [`parse`], with line and column in the part.
+    pub fn parse(self) -> Result<Value, ScimError> {
+        let mut de = serde_json::Deserializer::from_str(self.text.get());
+        Strict { depth: self.depth }.deserialize(&mut de).map_err(|e| unacceptable(self.name, &e))
+    }
+
+    /// The elements of an array, unread; none if it is something else.
+    pub fn elements(self) -> Option<Vec<&'a RawValue>> {
+        serde_json::from_str(self.text.get()).ok()
+    }
+
+    /// The members of an object, unread; none if it is something else.
+    ///
+    /// # Errors
+    /// Those of [`parse`] for the names.
+    pub fn members(self) -> Option<Result<Vec<(String, &'a RawValue)>, ScimError>> {
+        let is_object = self.text.get().starts_with('{');
+        let read = || Members.deserialize(&mut serde_json::Deserializer::from_str(self.text.get()));
+        is_object.then(|| read().map_err(|e| unacceptable(self.name, &e)))
+    }
 }
 
 /// Parses any text, as strictly. A byte order mark before it is skipped (RFC 8259 section 8.1 lets parsers do so).
@@ -123,6 +178,48 @@ pub fn assigned(value: Value) -> Option<Value> {
     })
 }
 
+/// Reads the names of an object's members, and not their values.
+struct Members;
+
+impl<'de> DeserializeSeed<'de> for Members {
+    type Value = Vec<(String, &'de RawValue)>;
+
+    fn deserialize<D: Deserializer<'de>>(self, de: D) -> Result<Self::Value, D::Error> {
+        de.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members {
+    type Value = Vec<(String, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
+        let (mut seen, mut members) = (BTreeSet::new(), Vec::new());
+        while let Some((name, value)) = access.next_entry::<String, &RawValue>()? {
+            if !seen.insert(name.clone()) {
+                return Err(repeated(&name));
+            }
+            members.push((name, value));
+            if members.len() > MAX_MEMBERS {
+                return Err(too_many_members());
+            }
+        }
+        Ok(members)
+    }
+}
+
+fn repeated<E: Error>(name: &str) -> E {
+    let excerpt: String = name.chars().take(64).collect();
+    E::custom(format!("the name \"{excerpt}\" is given twice in one object"))
+}
+
+fn too_many_members<E: Error>() -> E {
+    E::custom(format!("an object has more than {MAX_MEMBERS} members"))
+}
+
 #[derive(Clone, Copy)]
 struct Strict {
     depth: usize,
@@ -194,12 +291,11 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(name) = access.next_key::<String>()? {
             let value = access.next_value_seed(below)?;
             if map.contains_key(&name) {
-                let excerpt: String = name.chars().take(64).collect();
-                return Err(A::Error::custom(format!("the name \"{excerpt}\" is given twice in one object")));
+                return Err(repeated(&name));
             }
             map.insert(name, value);
             if map.len() > MAX_MEMBERS {
-                return Err(A::Error::custom(format!("an object has more than {MAX_MEMBERS} members")));
+                return Err(too_many_members());
             }
         }
         Ok(Value::Object(map))
@@ -226,6 +322,23 @@ mod tests {
         }
         assert!(parse(b"\xff\xfe").is_err());
         assert!(parse_object(b"[]").is_err());
+    }
+
+    #[test]
+    fn members_are_read_apart_and_only_where_all_is_json() {
+        let text = "\u{feff}{\"a\": [{\"x\": 1, \"x\": 1e999}], \"b\": \"\\ud800\"}";
+        let members = parse_members(text.as_bytes()).unwrap();
+        let names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a", "b"]);
+        for (name, text) in &members {
+            let part = Part { text, depth: 1, name };
+            assert!(part.parse().unwrap_err().detail.contains(&format!("{name} is not acceptable JSON")), "{name}");
+            assert!(part.members().is_none());
+        }
+        for bad in ["[]", "", "{\"a\":}", "{\"a\":1} x", "{\"a\":1,\"a\":2}", "{\"a\":\"\n\"}", "1e999"] {
+            assert_eq!(parse_members(bad.as_bytes()).unwrap_err().status(), 400, "{bad}");
+        }
+        assert!(parse_members(b"{\"a\":\"\xff\"}").is_err());
     }
 
     #[test]

@@ -88,8 +88,8 @@ impl Query {
     pub fn from_search(body: &Map<String, Value>) -> Result<Self, ScimError> {
         let schemas = member(body, "schemas").and_then(Value::as_array);
         let is_search = |urn: &Value| urn.as_str().is_some_and(|urn| urn.eq_ignore_ascii_case(SEARCH_URN));
-        // A search without `schemas` is read, as a PUT without it is.
-        if schemas.is_some_and(|schemas| !schemas.iter().any(is_search)) {
+        // A search without `schemas`, or with none in it, is read, as such a PUT is.
+        if schemas.is_some_and(|schemas| !schemas.is_empty() && !schemas.iter().any(is_search)) {
             return Err(ScimError::invalid_syntax(format!("schemas must have {SEARCH_URN}")));
         }
         // Null is no value (RFC 7643 section 2.5).
@@ -222,7 +222,9 @@ mod tests {
         );
         let same = query("attributes=userName,emails&filter=userName pr&startIndex=3&count=2&sortBy=userName").unwrap();
         assert_eq!(Query::from_search(&body(&search)).unwrap(), same);
-        assert!(Query::from_search(&body("{}")).is_ok(), "without schemas, as a PUT without them");
+        for lenient in ["{}", r#"{"schemas":[]}"#, r#"{"schemas":null}"#] {
+            assert!(Query::from_search(&body(lenient)).is_ok(), "{lenient}: as a PUT is read");
+        }
         for bad in [
             r#"{"schemas":["urn:other"]}"#.to_owned(),
             format!(r#"{{"schemas":["{urn}"],"count":"two"}}"#),

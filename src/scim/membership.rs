@@ -11,6 +11,7 @@ use super::filter::{Filter, Operator};
 use super::group::is_members;
 use super::json::{member_name, type_name};
 use super::patch::{Kind, PatchOperation};
+use super::path::AttributePath;
 use super::{ResourceSchema, ScimError, deviation};
 use crate::limits::MAX_MEMBER_CHANGES;
 
@@ -60,13 +61,38 @@ impl MembershipChange {
     }
 }
 
-/// Takes `members` out of the body of a POST or PUT.
+/// Takes `members` out of the body of a POST or PUT, however it is spelled.
 ///
 /// # Errors
-/// 400 `invalidValue` naming the rule; 413 for too many.
-pub fn take(body: &mut Map<String, Value>) -> Result<MembershipChange, ScimError> {
-    let value = member_name(body, "members").and_then(|name| body.shift_remove(&name)).unwrap_or(Value::Null);
-    Ok(MembershipChange { add: ids(value)?, remove: Ids::new(), is_whole: true })
+/// 400 `invalidValue` naming the rule; 400 `invalidSyntax` for members given twice; 413 for too many.
+pub fn take(body: &mut Map<String, Value>, schema: &ResourceSchema) -> Result<MembershipChange, ScimError> {
+    let mut values = Vec::new();
+    take_values(body, schema, &mut values)?;
+    if values.len() > 1 {
+        return Err(ScimError::invalid_syntax("members is given twice; send one list"));
+    }
+    Ok(MembershipChange { add: ids(values.pop().unwrap_or(Value::Null))?, remove: Ids::new(), is_whole: true })
+}
+
+/// Takes what names members out of an object of attributes, also below the URN of the core schema.
+fn take_values(
+    attributes: &mut Map<String, Value>,
+    schema: &ResourceSchema,
+    values: &mut Vec<Value>,
+) -> Result<(), ScimError> {
+    let mut names = Vec::new();
+    for (name, value) in attributes.iter_mut() {
+        let Ok(path) = AttributePath::parse(name) else { continue };
+        let located = schema.locate(&path);
+        match (is_members(&path, schema), value) {
+            (true, _) if !path.is_plain() => return Err(unchangeable(&path)),
+            (true, _) => names.push(name.clone()),
+            (false, Value::Object(below)) if located.is_core() => take_values(below, schema, values)?,
+            (false, _) => {}
+        }
+    }
+    values.extend(names.iter().filter_map(|name| attributes.shift_remove(name)));
+    Ok(())
 }
 
 /// Splits a PATCH into what it does to members, and the other operations.
@@ -99,11 +125,9 @@ fn apply(
     let PatchOperation { kind, path, value } = operation;
     let Some(path) = path else {
         let Some(Value::Object(mut attributes)) = value else { return Ok(Some(PatchOperation { kind, path, value })) };
-        let names: Vec<String> = attributes.keys().filter(|name| names_members(name, schema)).cloned().collect();
-        for name in names {
-            let value = attributes.shift_remove(&name).unwrap_or(Value::Null);
-            write(change, kind, value)?;
-        }
+        let mut values = Vec::new();
+        take_values(&mut attributes, schema, &mut values)?;
+        values.into_iter().try_for_each(|value| write(change, kind, value))?;
         let value = Some(Value::Object(attributes));
         return Ok(Some(PatchOperation { kind, path: None, value }));
     };
@@ -120,18 +144,15 @@ fn apply(
             None => change.replace(Ids::new()),
         },
         (_, None, None) => write(change, kind, value.unwrap_or(Value::Null))?,
-        _ => {
-            return Err(ScimError::mutability(format!(
-                "{path} would change a member; add and remove members instead (RFC 7643 section 4.2)"
-            )));
-        }
+        _ => return Err(unchangeable(&path)),
     }
     Ok(None)
 }
 
-fn names_members(name: &str, schema: &ResourceSchema) -> bool {
-    super::path::AttributePath::parse(name)
-        .is_ok_and(|path| path.selector.is_none() && path.sub.is_none() && is_members(&path, schema))
+fn unchangeable(path: &AttributePath) -> ScimError {
+    ScimError::mutability(format!(
+        "{path} would change a member; add and remove members instead (RFC 7643 section 4.2)"
+    ))
 }
 
 fn write(change: &mut MembershipChange, kind: Kind, value: Value) -> Result<(), ScimError> {
@@ -275,6 +296,26 @@ mod tests {
             (json!({"op": "replace", "path": "members[value eq \"a\"].display", "value": "x"}), 400),
         ] {
             assert_eq!(read(json!([operation])).unwrap_err().status(), status, "{operation}");
+        }
+    }
+
+    #[test]
+    fn members_are_taken_from_a_body_however_they_are_spelled() {
+        let group = Schemas::standard().unwrap().group;
+        let taken = |body: Value| {
+            let Value::Object(mut body) = body else { panic!() };
+            take(&mut body, &group).map(|change| (change.add, body.values().all(|value| value == &json!({}))))
+        };
+        let list = json!([{"value": "a"}]);
+        let urn = crate::scim::GROUP_URN;
+        for name in ["members", "MEMBERS", " members", &format!("{urn}:members"), &format!("{urn}.members")] {
+            assert_eq!(taken(json!({name: list})).unwrap(), (Ids::from(["a".to_owned()]), true), "{name}");
+            let below = json!({urn: {name.rsplit([':', '.']).next().unwrap(): list}});
+            assert_eq!(taken(below).unwrap(), (Ids::from(["a".to_owned()]), true), "{name}");
+        }
+        assert_eq!(taken(json!({"members": [], format!("{urn}:members"): list})).unwrap_err().status(), 400);
+        for part in ["members.value", "members[value eq \"a\"]", "members[value eq \"a\"].display"] {
+            assert_eq!(taken(json!({part: "a"})).unwrap_err().status(), 400, "{part}");
         }
     }
 }

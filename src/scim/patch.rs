@@ -149,6 +149,19 @@ fn apply_one(document: &mut Document, operation: &PatchOperation, schema: &Resou
     }
 }
 
+/// Adds what a path names a part of, in a POST or PUT as in a PATCH.
+///
+/// # Errors
+/// 400 naming the attribute and the rule.
+pub(super) fn add(
+    attributes: &mut Map<String, Value>,
+    path: &AttributePath,
+    value: &Value,
+    schema: &ResourceSchema,
+) -> Result<(), ScimError> {
+    target::PatchTarget { attributes, schema }.write(path, value, Kind::Add)
+}
+
 fn numbered<T>(index: usize, outcome: Result<T, ScimError>) -> Result<T, ScimError> {
     outcome.map_err(|error| ScimError { detail: format!("Operations[{index}]: {}", error.detail), ..error })
 }

@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use super::deviation;
 use super::filter::parse::Parser;
 use super::filter::{Filter, SyntaxError};
+use super::{ScimError, deviation};
 use crate::limits::{MAX_PATH_BYTES, MAX_SELECTOR_TERMS};
 
 /// A path as written. Which attribute it names is decided by [`ResourceSchema::locate`](super::ResourceSchema::locate).
@@ -68,7 +68,11 @@ impl AttributePath {
             }
             None => (None, token.to_owned()),
         };
-        if urn.is_some() && rest.starts_with(|c: char| c.is_ascii_digit()) {
+        if urn.as_ref().is_some_and(|urn| urn.split([':', '.']).any(str::is_empty)) {
+            let message = format!("has an empty part in the URN \"{}\",", shorten(token));
+            return Err(at_start(message, "write one colon or dot between two parts"));
+        }
+        if urn.is_some() && is_version(&rest) {
             return Ok(Self { urn, name: rest, selector: None, sub: None });
         }
         let (name, sub) = match rest.split_once('.') {
@@ -78,12 +82,59 @@ impl AttributePath {
         for part in [Some(name), sub].into_iter().flatten() {
             if !is_name(part) {
                 let message = format!("has \"{}\", which is not an attribute name,", shorten(part));
-                return Err(at_start(message, "use letters, digits, - and _ after a letter (RFC 7643 section 2.1)"));
+                return Err(at_start(message, NAME_RULE));
             }
         }
         Ok(Self { urn, name: name.to_owned(), selector: None, sub: sub.map(str::to_owned) })
     }
+
+    /// Whether it has neither a value filter nor a sub-attribute.
+    pub fn is_plain(&self) -> bool {
+        self.selector.is_none() && self.sub.is_none()
+    }
+
+    /// Reads the key of an object of attributes, which is a path.
+    ///
+    /// # Errors
+    /// 400 `invalidPath` with the key, and why it is none.
+    pub(super) fn of_key(key: &str) -> Result<Self, ScimError> {
+        Self::parse(key).map_err(|e| ScimError::invalid_path(format!("attribute \"{}\" {e}", shorten(key))))
+    }
+
+    /// Reads the key of an extension's object, which is a path without a URN.
+    ///
+    /// # Errors
+    /// 400 `invalidPath` with the key, and why it is none.
+    pub(super) fn of_member(urn: &str, key: &str) -> Result<Self, ScimError> {
+        let path = Self::of_key(key)?;
+        if path.urn.is_some() {
+            let key = shorten(key);
+            let detail = format!("\"{key}\" is not an attribute of {urn}; write its name without a URN");
+            return Err(ScimError::invalid_path(detail));
+        }
+        Ok(Self { urn: Some(urn.to_owned()), ..path })
+    }
 }
+
+/// The last part of a URN that ends with a version, such as `1.0` or `2.0-rc1`: no attribute's name begins with a digit.
+pub(super) fn is_version(text: &str) -> bool {
+    let is_word = |part: &str| part.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+    text.split('.').all(|part| part.starts_with(|c: char| c.is_ascii_digit()) && is_word(part))
+}
+
+/// Checks the name of a part of the attribute `at`, which is a key in its object.
+///
+/// # Errors
+/// 400 `invalidPath` with the key, and what a name is.
+pub(super) fn check_name(key: &str, at: &str) -> Result<(), ScimError> {
+    if is_name(key) {
+        return Ok(());
+    }
+    let key = shorten(key);
+    Err(ScimError::invalid_path(format!("{at} has the key \"{key}\", which is not an attribute name; {NAME_RULE}")))
+}
+
+const NAME_RULE: &str = "use letters, digits, - and _ after a letter (RFC 7643 section 2.1)";
 
 /// `ATTRNAME` of RFC 7643 section 2.1; `$ref` is the one that starts with a dollar sign.
 pub fn is_name(text: &str) -> bool {
@@ -152,10 +203,24 @@ mod tests {
             "a..b",
             "emails[0]",
             "x:y",
+            "urn:acme:crm:",
+            "urn:acme::crm",
+            "urn:acme:crm:1..0",
+            "urn:acme:crm:1.0.",
+            "urn:acme:crm/badge",
+            "urn:acme:crm%3Abadge",
+            "urn:acme:crm :badge",
         ] {
             assert!(AttributePath::parse(text).is_err(), "{text}");
         }
         let error = AttributePath::parse("emails[type eq \"work\"").unwrap_err();
         assert_eq!(error.position, 21);
+    }
+
+    #[test]
+    fn a_dot_after_a_version_joins_an_attribute() {
+        let path = AttributePath::parse("urn:acme:crm:1.0.badge.colour").unwrap();
+        assert_eq!(path.to_string(), "urn:acme:crm:1.0:badge.colour");
+        assert_eq!(AttributePath::parse("urn:acme:crm:1.0-beta").unwrap().name, "1.0-beta");
     }
 }

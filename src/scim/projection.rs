@@ -80,12 +80,12 @@ impl Projection {
     pub fn apply(&self, resource: Map<String, Value>, schema: &ResourceSchema) -> Map<String, Value> {
         let mut resource = resource;
         let is_always = |name: &str| schema.attribute(name).is_some_and(|a| a.returned == Returned::Always);
-        let wanted = Names::of(&self.include, schema);
+        let wanted = Names::of(&self.include, schema, &resource);
         if !self.include.is_empty() {
             resource = wanted.kept(resource, &is_always);
         }
         if !self.exclude.is_empty() {
-            Names::of(&self.exclude, schema).drop_from(&mut resource, &is_always);
+            Names::of(&self.exclude, schema, &resource).drop_from(&mut resource, &is_always);
         }
         drop_hidden(&mut resource, schema, &wanted);
         resource
@@ -158,20 +158,22 @@ struct Names {
 }
 
 impl Names {
-    fn of(paths: &[AttributePath], schema: &ResourceSchema) -> Self {
+    fn of(paths: &[AttributePath], schema: &ResourceSchema, resource: &Map<String, Value>) -> Self {
         let mut names = Self::default();
         for path in paths {
             let located = schema.locate(path);
-            // A URN that no schema declares may be that of an extension, whatever its form.
-            let is_plain = path.selector.is_none() && path.sub.is_none();
-            if let Some(urn) = path.urn.as_ref().filter(|urn| is_plain && schema.extension(urn).is_none()) {
+            // A URN that no schema declares may be that of an extension, whatever its form, or of its attribute.
+            if let Some(urn) = path.urn.as_ref().filter(|urn| path.is_plain() && schema.extension(urn).is_none()) {
                 names.add([format!("{urn}:{}", path.name)]);
+                names.add([urn.clone(), path.name.clone()]);
             }
             let attribute = located.attribute.map(|a| [Some(a.name), a.sub.map(|(sub, _)| sub)]);
             match (located.extension, attribute) {
+                // The core schema as a whole: all but extensions. What an extension holds is below its URN.
                 (None, None) => {
-                    let core = schema.core.attributes.iter().map(|a| a.name.as_str());
-                    core.chain(["externalId", "meta"]).for_each(|name| names.add([name.to_owned()]));
+                    let core = schema.core.attributes.iter().map(|a| &a.name);
+                    let held = resource.keys().filter(|name| !name.contains(':'));
+                    core.chain(held).for_each(|name| names.add([name.clone()]));
                 }
                 (extension, attribute) => {
                     names.add([extension].into_iter().chain(attribute.into_iter().flatten()).flatten());

@@ -1,12 +1,11 @@
 //! Schemas as data (RFC 7643 section 7): the published JSON is what the engine itself reads.
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::group_member::GROUP_MEMBER_URN;
-use super::json::member_name;
-use super::path::AttributePath;
-use super::{ENTERPRISE_URN, GROUP_URN, USER_URN, deviation};
+mod locate;
+
+pub use locate::{Located, LocatedAttribute};
 
 /// The data type of an attribute (RFC 7643 section 2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -154,29 +153,6 @@ pub struct ResourceSchema {
     common: Vec<Attribute>,
 }
 
-/// The schemas of RFC 7643 and of draft-zollner-scim-group-members-01: what a URN may be mistaken for.
-const STANDARD: [&str; 4] = [USER_URN, GROUP_URN, ENTERPRISE_URN, GROUP_MEMBER_URN];
-
-/// Where an attribute path leads in a resource of some type.
-#[derive(Debug, Clone)]
-pub struct Located<'s> {
-    /// The URN of the extension object that holds the attribute; `None` for core and common attributes.
-    pub extension: Option<String>,
-    /// The attribute; `None` when the path names a whole extension, or the core schema as a whole.
-    pub attribute: Option<LocatedAttribute<'s>>,
-}
-
-/// An attribute that a path names.
-#[derive(Debug, Clone)]
-pub struct LocatedAttribute<'s> {
-    /// The name as the schema has it, or as the client wrote it where no schema declares it.
-    pub name: String,
-    /// The declaration, if any.
-    pub definition: Option<&'s Attribute>,
-    /// The sub-attribute, in the same way.
-    pub sub: Option<(String, Option<&'s Attribute>)>,
-}
-
 impl ResourceSchema {
     /// The declaration of a core or common attribute.
     pub fn attribute(&self, name: &str) -> Option<&Attribute> {
@@ -197,141 +173,6 @@ impl ResourceSchema {
     pub fn extension_attributes(&self, urn: &str) -> &[Attribute] {
         self.extension(urn).map_or(&[], |s| &s.attributes)
     }
-
-    /// What follows the core schema's URN in a fully qualified name (RFC 7644 section 3.10); empty for the URN alone.
-    pub fn below_core<'n>(&self, name: &'n str) -> Option<&'n str> {
-        let (start, rest) = name.split_at_checked(self.core.id.len())?;
-        let is_core = start.eq_ignore_ascii_case(&self.core.id);
-        if rest.is_empty() { is_core.then_some("") } else { rest.strip_prefix([':', '.']).filter(|_| is_core) }
-    }
-
-    /// Checks that a path names an attribute or extension, and not one by a slip that would be stored aside: a URN that
-    /// is the beginning of a declared one, the URN of another resource type, or a resource type before a dot.
-    ///
-    /// # Errors
-    /// What is wrong and what to write.
-    pub fn check_path(&self, path: &AttributePath) -> Result<(), String> {
-        let Some(urn) = &path.urn else {
-            let is_type = STANDARD.iter().any(|urn| last_segment(urn).eq_ignore_ascii_case(&path.name));
-            let is_slip =
-                is_type && path.sub.is_some() && self.locate(path).attribute.is_none_or(|a| a.definition.is_none());
-            return match is_slip {
-                true => Err(format!("{path} has a resource type before the dot; name the attribute alone")),
-                false => Ok(()),
-            };
-        };
-        let whole = format!("{urn}:{}", path.name);
-        let declared = || self.extensions.iter().map(|extension| extension.id.as_str()).chain([self.core.id.as_str()]);
-        if declared().any(|id| id.eq_ignore_ascii_case(urn) || id.eq_ignore_ascii_case(&whole)) {
-            return Ok(());
-        }
-        if let Some(other) = STANDARD.iter().find(|id| id.eq_ignore_ascii_case(urn) || id.eq_ignore_ascii_case(&whole))
-        {
-            return Err(format!(
-                "{path} belongs to {other}, which is no schema of a {0}; name an attribute of a {0}",
-                self.name
-            ));
-        }
-        let is_beginning = |id: &&str| {
-            let start = id.get(..urn.len() + 1).unwrap_or_default();
-            start.strip_suffix(':').is_some_and(|start| start.eq_ignore_ascii_case(urn))
-        };
-        match declared().chain(STANDARD).find(is_beginning) {
-            Some(id) => Err(format!("{path} has only the beginning of the URN {id}; write {id}:{}", path.name)),
-            None => Ok(()),
-        }
-    }
-
-    /// As [`locate`](Self::locate), for a resource at hand: a URN that it holds as a whole is that extension, whatever
-    /// form the URN has (Okta's end with `:user:custom`).
-    pub fn locate_in(&self, path: &AttributePath, resource: &Map<String, Value>) -> Located<'_> {
-        let is_plain = path.selector.is_none() && path.sub.is_none();
-        let whole = path.urn.as_ref().filter(|_| is_plain).map(|urn| format!("{urn}:{}", path.name));
-        match whole.and_then(|whole| member_name(resource, &whole)) {
-            Some(held) => Located { extension: Some(held), attribute: None },
-            None => self.locate(path),
-        }
-    }
-
-    /// Finds what a path names. Never fails: what no schema declares is located by its name.
-    pub fn locate(&self, path: &AttributePath) -> Located<'_> {
-        let Some(urn) = &path.urn else {
-            if self.attribute(&path.name).is_none()
-                && let Some(extension) = deviation::extension_of_bare_name(self, &path.name)
-            {
-                return self.located(Some(extension.id.clone()), &extension.attributes, path);
-            }
-            return match find(&self.common, &path.name) {
-                Some(_) => self.located(None, &self.common, path),
-                None => self.located(None, &self.core.attributes, path),
-            };
-        };
-        let whole = format!("{urn}:{}", path.name);
-        if let Some(dotted) = self.attribute_after_dot(&whole) {
-            return self.locate(&dotted);
-        }
-        if path.sub.is_none() && whole.eq_ignore_ascii_case(&self.core.id) {
-            return Located { extension: None, attribute: None };
-        }
-        // No attribute's name begins with a digit: it is a version.
-        let is_version = path.name.starts_with(|c: char| c.is_ascii_digit());
-        let is_whole = self.extension(&whole).is_some()
-            || is_version
-            || (!self.has_attributes(urn) && self.is_extension_urn(&whole));
-        if path.sub.is_none() && path.selector.is_none() && is_whole {
-            let extension = self.extension(&whole).map_or(whole, |s| s.id.clone());
-            return Located { extension: Some(extension), attribute: None };
-        }
-        if urn.eq_ignore_ascii_case(&self.core.id) {
-            return self.locate(&AttributePath { urn: None, ..path.clone() });
-        }
-        match self.extension(urn) {
-            Some(extension) => self.located(Some(extension.id.clone()), &extension.attributes, path),
-            None => self.located(Some(urn.clone()), &[], path),
-        }
-    }
-
-    /// The attribute of a declared extension whose URN ends with a version, joined to it by a dot: as
-    /// [`deviation::urn_joined_by_dot`] reads those that end with a resource type.
-    fn attribute_after_dot(&self, whole: &str) -> Option<AttributePath> {
-        self.extensions.iter().find_map(|extension| {
-            let (start, rest) = whole.split_at_checked(extension.id.len())?;
-            let name = rest.strip_prefix('.').filter(|_| start.eq_ignore_ascii_case(&extension.id))?;
-            let (name, sub) = name.split_once('.').map_or((name, None), |(name, sub)| (name, Some(sub.to_owned())));
-            Some(AttributePath { urn: Some(extension.id.clone()), name: name.to_owned(), selector: None, sub })
-        })
-    }
-
-    /// Whether a URN is that of an extension as a whole, rather than of one of its attributes: a declared one, or
-    /// by RFC 7643 section 10.3's form, one that ends with the resource type or a version.
-    pub fn is_extension_urn(&self, urn: &str) -> bool {
-        self.has_attributes(urn) || last_segment(urn).starts_with(|c: char| c.is_ascii_digit())
-    }
-
-    /// Whether what follows a URN and a colon can only be an attribute: it is declared, or ends with the resource type.
-    pub fn has_attributes(&self, urn: &str) -> bool {
-        self.extension(urn).is_some() || last_segment(urn).eq_ignore_ascii_case(self.name)
-    }
-
-    fn located<'s>(&self, extension: Option<String>, among: &'s [Attribute], path: &AttributePath) -> Located<'s> {
-        let definition = find(among, &path.name);
-        let sub = path.sub.as_ref().map(|sub| {
-            let declared = definition.and_then(|d| d.sub(sub));
-            (declared.map_or_else(|| sub.clone(), |d| d.name.clone()), declared)
-        });
-        Located {
-            extension,
-            attribute: Some(LocatedAttribute {
-                name: definition.map_or_else(|| path.name.clone(), |d| d.name.clone()),
-                definition,
-                sub,
-            }),
-        }
-    }
-}
-
-fn last_segment(urn: &str) -> &str {
-    urn.rsplit(':').next().unwrap_or(urn)
 }
 
 /// All schemas that a tenant's endpoint knows.
@@ -431,6 +272,7 @@ fn common() -> Vec<Attribute> {
 mod tests {
     use super::*;
     use crate::scim::group_member::METADATA_URN;
+    use crate::scim::path::AttributePath;
     use crate::scim::{ENTERPRISE_URN, GROUP_URN, USER_URN};
 
     #[test]

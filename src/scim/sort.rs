@@ -71,7 +71,7 @@ impl Sort {
 
     /// What a resource is sorted by: of several values the primary one, or the first.
     pub fn key(&self, resource: &Map<String, Value>, schema: &ResourceSchema) -> Option<Key> {
-        let located = schema.locate(&self.path);
+        let located = schema.locate_in(&self.path, resource);
         let container = match &located.extension {
             Some(urn) => member(resource, urn)?.as_object()?,
             None => resource,

@@ -8,7 +8,7 @@ use crate::scim::path::AttributePath;
 use crate::scim::schema::{Attribute, LocatedAttribute, ResourceSchema, Type, find};
 use crate::scim::{ScimError, deviation};
 
-/// Parses a filter and checks its comparisons against a resource type. An `id` in it is spelled as ids are stored,
+/// Parses a filter and checks its comparisons against a resource type. An id in it is spelled as ids are stored,
 /// however the filter spells it: the address of a resource takes each spelling, too.
 ///
 /// # Errors
@@ -16,22 +16,37 @@ use crate::scim::{ScimError, deviation};
 pub fn parse_for(text: &str, schema: &ResourceSchema) -> Result<Filter, ScimError> {
     let filter = Filter::parse(text).map_err(|e| ScimError::invalid_filter(format!("filter {e}")))?;
     check(&filter, schema)?;
-    Ok(with_canonical_ids(filter, schema))
+    Ok(with_canonical_ids(filter, &|path| holds_id(path, schema)))
 }
 
-fn with_canonical_ids(filter: Filter, schema: &ResourceSchema) -> Filter {
-    let all = |parts: Vec<Filter>| parts.into_iter().map(|part| with_canonical_ids(part, schema)).collect();
+/// Whether the values at a path are ids of resources of this server.
+fn holds_id(path: &AttributePath, schema: &ResourceSchema) -> bool {
+    let located = schema.locate(path);
+    let Some(LocatedAttribute { definition: Some(definition), sub, .. }) = located.attribute else { return false };
+    let is_value = sub.is_none_or(|(sub, _)| sub == "value");
+    let is_id = |name: &str| matches!(name, "id" | "groups" | "members" | "group" | "member");
+    located.extension.is_none() && is_value && is_id(&definition.name)
+}
+
+fn with_canonical_ids(filter: Filter, holds_id: &dyn Fn(&AttributePath) -> bool) -> Filter {
+    let all = |parts: Vec<Filter>| parts.into_iter().map(|part| with_canonical_ids(part, holds_id)).collect();
+    let selecting = |path: AttributePath| {
+        let is_of_ids = holds_id(&AttributePath { selector: None, sub: None, ..path.clone() });
+        let holds_id = |inner: &AttributePath| is_of_ids && inner.name.eq_ignore_ascii_case("value");
+        let selector = path.selector.map(|selector| Box::new(with_canonical_ids(*selector, &holds_id)));
+        AttributePath { selector, ..path }
+    };
     match filter {
         Filter::And(parts) => Filter::And(all(parts)),
         Filter::Or(parts) => Filter::Or(all(parts)),
-        Filter::Not(inner) => Filter::Not(Box::new(with_canonical_ids(*inner, schema))),
+        Filter::Not(inner) => Filter::Not(Box::new(with_canonical_ids(*inner, holds_id))),
         Filter::Compare(path, operator @ (Operator::Eq | Operator::Ne), Value::String(text)) => {
-            let located = schema.locate(&path);
-            let is_id = located.extension.is_none() && located.attribute.is_some_and(|a| a.name == "id");
-            let text = if is_id { canonical(&text) } else { text };
-            Filter::Compare(path, operator, Value::String(text))
+            let text = if holds_id(&path) { canonical(&text) } else { text };
+            Filter::Compare(selecting(path), operator, Value::String(text))
         }
-        other => other,
+        Filter::Compare(path, operator, value) => Filter::Compare(selecting(path), operator, value),
+        Filter::Present(path) => Filter::Present(selecting(path)),
+        Filter::ValuePath(path) => Filter::ValuePath(selecting(path)),
     }
 }
 
@@ -178,4 +193,33 @@ pub(in crate::scim) fn as_instant(value: &Value) -> Option<jiff::Timestamp> {
 /// Whether a value is an xsd:dateTime.
 pub fn is_instant(value: &Value) -> bool {
     as_instant(value).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::Schemas;
+
+    #[test]
+    fn ids_are_spelled_as_they_are_stored_wherever_a_filter_has_them() {
+        let schemas = Schemas::standard().unwrap();
+        let (upper, stored) = ("2819C223-7F76-453A-919D-413861904646", "2819c223-7f76-453a-919d-413861904646");
+        for (schema, text) in [
+            (&schemas.user, "id eq \"ID\""),
+            (&schemas.user, "groups.value eq \"ID\" or groups ne \"ID\""),
+            (&schemas.user, "not (groups[type eq \"direct\" and value eq \"ID\"])"),
+            (&schemas.user, "groups[value eq \"ID\"].type eq \"direct\""),
+            (&schemas.group, "members.value eq \"ID\" or members eq \"ID\""),
+            (&schemas.group_member, "group.value eq \"ID\" and member[value eq \"ID\"]"),
+        ] {
+            let parsed = parse_for(&text.replace("ID", upper), schema).unwrap();
+            assert_eq!(parsed.to_string(), text.replace("ID", stored), "{text}");
+            let simple = parse_for(&text.replace("ID", &upper.replace('-', "")), schema).unwrap();
+            assert_eq!(simple, parsed, "{text}");
+        }
+        for text in ["userName eq \"ID\"", "externalId eq \"ID\"", "manager.value eq \"ID\"", "shoe.id eq \"ID\""] {
+            let text = text.replace("ID", upper);
+            assert_eq!(parse_for(&text, &schemas.user).unwrap().to_string(), text);
+        }
+    }
 }

@@ -70,6 +70,12 @@ impl<'a> Evaluation<'a> {
     }
 
     fn is_present(&self, path: &AttributePath) -> bool {
+        // The core schema as a whole.
+        if let Evaluation::Resource { resource, schema } = self
+            && schema.locate(path).is_core()
+        {
+            return !resource.is_empty();
+        }
         !self.elements(path, Unspecified::Absent).values.is_empty()
     }
 

@@ -146,7 +146,7 @@ impl<'a> Parser<'a> {
         }
         let before = self.rest;
         let token = self.take_while(|c| !c.is_whitespace() && c != ')' && c != ']');
-        if token.starts_with(is_foreign_quote) || token.ends_with(is_foreign_quote) {
+        if !token.is_empty() && !is_bare(token) {
             self.rest = before;
             return Err(self.error(
                 "has a text value without double quotes",
@@ -247,9 +247,13 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// A quotation mark that is not JSON's: taken for a part of the value, it would find nobody and change nothing.
-fn is_foreign_quote(c: char) -> bool {
-    matches!(c, '\'' | '`' | '´' | '\u{2018}'..='\u{201F}' | '\u{2039}' | '\u{203A}' | '«' | '»' | '\u{300C}'..='\u{300F}' | '＂' | '＇')
+/// Whether a text may stand without quotes: a number, a boolean, null, or one such as `jyoung`. It begins and ends as
+/// such a text does, so that no kind of quotation mark, entity or escape is taken for a part of the value: with one it
+/// would find nobody and change nothing.
+fn is_bare(token: &str) -> bool {
+    token.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '-')
+        && token.ends_with(|c: char| c.is_ascii_alphanumeric() || "-_.+=/".contains(c))
+        && !token.contains('"')
 }
 
 #[cfg(test)]
@@ -303,11 +307,39 @@ mod tests {
 
     #[test]
     fn quotes_of_other_kinds_are_refused() {
-        for quoted in ["'x'", "`x`", "\u{201C}x\u{201D}", "\u{2018}x\u{2019}", "«x»", "'a b'", "x'"] {
+        for quoted in [
+            "'x'",
+            "`x`",
+            "\u{201C}x\u{201D}",
+            "\u{2018}x\u{2019}",
+            "«x»",
+            "'a b'",
+            "x'",
+            "\u{2032}x\u{2032}",
+            "\u{2033}x\u{2033}",
+            "\u{2BC}x\u{2BC}",
+            "\u{275D}x\u{275E}",
+            "&quot;x&quot;",
+            "&#39;x&#39;",
+            "\\\"x\\\"",
+            "%27bob%27",
+            "%22bob%22",
+            "(x",
+            "\u{301D}x\u{301E}",
+            "\u{5F3}x",
+            "x\"y\"",
+            "x\u{2033}",
+            "<x>",
+            "{x}",
+        ] {
             let error = Filter::parse(&format!("userName eq {quoted}")).unwrap_err();
             assert!(error.message.contains("double quotes"), "{quoted}: {error}");
         }
-        assert!(Filter::parse("userName eq o'brien").is_ok());
+        for bare in
+            ["o'brien", "jyoung", "True", "null", "-1", "1.5e3", "a@b.org", "2015-10-10T14:38:21.86+07:00", "YWI="]
+        {
+            assert!(Filter::parse(&format!("userName eq {bare}")).is_ok(), "{bare}");
+        }
     }
 
     #[test]

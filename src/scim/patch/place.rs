@@ -7,7 +7,7 @@ use super::values::Values;
 use crate::limits::MAX_VALUES;
 use crate::scim::document::{coerce, coerce_one};
 use crate::scim::json::{assigned, member, member_name, undeclared};
-use crate::scim::path::AttributePath;
+use crate::scim::path::{AttributePath, check_name};
 use crate::scim::schema::{Attribute, LocatedAttribute, Type};
 use crate::scim::{ErrorCode, ScimError, deviation};
 
@@ -241,6 +241,9 @@ pub(super) fn write_sub_attribute(
 ) -> Result<(), ScimError> {
     let sub = definition.map_or(sub, |d| deviation::sub_attribute_name(d, sub));
     let declared = definition.and_then(|d| d.sub(sub));
+    if definition.is_some() && declared.is_none() {
+        check_name(sub, at)?;
+    }
     let name = declared.map_or_else(|| member_name(held, sub).unwrap_or_else(|| sub.to_owned()), |d| d.name.clone());
     let value = match declared {
         Some(declared) if deviation::is_read_only_echo(declared) => return Ok(()),

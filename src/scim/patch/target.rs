@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use super::Kind;
 use super::place::AttributeSlot;
-use super::{Kind, excerpt};
 use crate::scim::json::{member_name, type_name};
 use crate::scim::path::AttributePath;
-use crate::scim::schema::{LocatedAttribute, Mutability, ResourceSchema};
+use crate::scim::schema::{Located, LocatedAttribute, Mutability, ResourceSchema};
 use crate::scim::{ScimError, deviation};
 
 /// A document that is being patched.
@@ -24,44 +24,48 @@ impl PatchTarget<'_> {
             if self.schema.attribute(key).is_some_and(deviation::is_read_only_echo) {
                 continue;
             }
-            self.write(&attribute_path(key)?, value, kind)?;
+            self.write(&AttributePath::of_key(key)?, value, kind)?;
         }
         Ok(())
-    }
-
-    /// The URN of an undeclared extension that an object is given for: `urn:acme:crm`, in form an attribute of
-    /// `urn:acme`, is an extension however its object comes, unless `urn:acme` is known or held as one.
-    fn given_extension(&self, path: &AttributePath, value: &Value) -> Option<String> {
-        let urn = path.urn.as_ref()?;
-        let is_core = urn.eq_ignore_ascii_case(&self.schema.core.id);
-        let is_plain = path.selector.is_none() && path.sub.is_none();
-        let is_known = is_core || self.schema.extension(urn).is_some() || member_name(self.attributes, urn).is_some();
-        let whole = format!("{urn}:{}", path.name);
-        let is_declared = self.schema.extension(&whole).is_some() || whole.eq_ignore_ascii_case(&self.schema.core.id);
-        (is_plain && value.is_object() && !is_known && !is_declared).then_some(whole)
     }
 
     /// Adds or replaces what a path names.
     pub(super) fn write(&mut self, path: &AttributePath, value: &Value, kind: Kind) -> Result<(), ScimError> {
         self.check(path)?;
-        if let Some(urn) = self.held_extension(path).or_else(|| self.given_extension(path, value)) {
+        if let Some(urn) = self.whole_extension(path, value) {
             return self.write_extension(&urn, value, kind);
         }
         self.write_attribute(path, value, kind)
     }
 
+    /// The extension that a path names as a whole, where its form does not say so.
+    fn whole_extension(&self, path: &AttributePath, value: &Value) -> Option<String> {
+        let held = self.schema.held_extension(path, self.attributes);
+        held.or_else(|| self.schema.given_extension(path, value, self.attributes, &[]))
+    }
+
     fn check(&self, path: &AttributePath) -> Result<(), ScimError> {
-        if self.held_extension(path).is_some() {
+        if self.schema.held_extension(path, self.attributes).is_some() {
             return Ok(());
         }
         self.schema.check_path(path).map_err(ScimError::invalid_path)
     }
 
     fn write_attribute(&mut self, path: &AttributePath, value: &Value, kind: Kind) -> Result<(), ScimError> {
-        if self.is_of_core(path) && deviation::is_discarded(&path.name) {
+        let located = self.schema.locate_in(path, self.attributes);
+        self.write_located(path, located, value, kind)
+    }
+
+    fn write_located(
+        &mut self,
+        path: &AttributePath,
+        located: Located<'_>,
+        value: &Value,
+        kind: Kind,
+    ) -> Result<(), ScimError> {
+        if located.is_discarded() {
             return Ok(());
         }
-        let located = self.schema.locate(path);
         match (located.extension, located.attribute, value) {
             (extension, Some(attribute), value) => {
                 refuse_read_only(path, &attribute)?;
@@ -92,37 +96,20 @@ impl PatchTarget<'_> {
             )));
         };
         for (name, value) in members {
-            let attribute = attribute_path(name)?;
-            if attribute.urn.is_some() {
-                return Err(ScimError::invalid_path(format!(
-                    "\"{}\" is not an attribute of {urn}; write its name without a URN",
-                    excerpt(name)
-                )));
-            }
-            let path = AttributePath { urn: Some(urn.to_owned()), ..attribute };
-            self.write_attribute(&path, value, kind)?;
+            let path = AttributePath::of_member(urn, name)?;
+            let located = self.schema.locate_member(urn, &path);
+            self.write_located(&path, located, value, kind)?;
         }
         Ok(())
-    }
-
-    fn is_of_core(&self, path: &AttributePath) -> bool {
-        path.urn.as_ref().is_none_or(|urn| urn.eq_ignore_ascii_case(&self.schema.core.id))
-    }
-
-    /// An extension that the resource has, whose URN has the form of an attribute's: Okta's end with `:user:custom`.
-    fn held_extension(&self, path: &AttributePath) -> Option<String> {
-        let whole = format!("{}:{}", path.urn.as_ref()?, path.name);
-        let is_plain = path.selector.is_none() && path.sub.is_none();
-        member_name(self.attributes, &whole).filter(|_| is_plain)
     }
 
     /// Removes what a path names, or of it only what `listed` says.
     pub(super) fn remove(&mut self, path: &AttributePath, listed: Option<&Value>) -> Result<(), ScimError> {
         self.check(path)?;
-        if let Some(urn) = self.held_extension(path) {
+        if let Some(urn) = self.schema.held_extension(path, self.attributes) {
             return self.write_extension(&urn, &Value::Null, Kind::Replace);
         }
-        let located = self.schema.locate(path);
+        let located = self.schema.locate_in(path, self.attributes);
         let Some(attribute) = located.attribute else {
             return match located.extension {
                 Some(urn) => self.write_extension(&urn, &Value::Null, Kind::Replace),
@@ -158,10 +145,6 @@ impl PatchTarget<'_> {
         }
         outcome
     }
-}
-
-fn attribute_path(key: &str) -> Result<AttributePath, ScimError> {
-    AttributePath::parse(key).map_err(|e| ScimError::invalid_path(format!("attribute \"{}\" {e}", excerpt(key))))
 }
 
 fn refuse_read_only(path: &AttributePath, attribute: &LocatedAttribute<'_>) -> Result<(), ScimError> {
