@@ -13,7 +13,7 @@ use crate::support::access::{ROLE, USED, role};
 use crate::support::feed::all_events;
 use crate::support::{Harness, is_embedded, patch};
 
-mod operators;
+pub mod operators;
 mod scim;
 
 #[tokio::test(start_paused = true)]

@@ -1,16 +1,21 @@
 """The page for administrators in a real browser: BROWSER.py ROLLCALL [FOLDER FOR SCREENSHOTS].
 
 Every screen in both themes and languages, with axe-core; at 320 pixels; without JavaScript; the policy, the number and
-weight of requests; and the walk of Jostle's document from the link to the first user. Needs Chromium, at the path in
+weight of requests; the walk of each application's document from the link to the first user; a restore; the checks; and the
+page in a product and in its frame. Needs Chromium, at the path in
 CHROMIUM or /usr/bin/chromium.
 """
 
+import base64
+import http.server
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -22,7 +27,8 @@ from bench import server
 AXE = (pathlib.Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 SCREENS = ["overview", "connect", "connect?provider=okta", "keys", "automation", "settings", "activity",
-           "activity?kind=refusal", "people?q=lela", "groups?q=Staff", "operator/tenants", "nothing"]
+           "activity?kind=refusal", "people?q=lela", "groups?q=Staff", "doctor", "operator/tenants", "nothing"]
+THEMES = [("light", "en"), ("dark", "en"), ("light", "de"), ("dark", "de")]
 # Page, style sheet, script and icon.
 MAX_REQUESTS, MAX_BYTES = 4, 60_000
 PASSED, FAILED = [], []
@@ -73,7 +79,7 @@ def axe(page, what):
 
 
 def each_screen(browser, url, run, shots):
-    for theme, language in [("light", "en"), ("dark", "en"), ("light", "de"), ("dark", "de")]:
+    for theme, language in THEMES:
         context = browser.new_context(color_scheme=theme, locale=language, viewport={"width": 1100, "height": 800})
         page = context.new_page()
         trouble = watch(page)
@@ -135,55 +141,262 @@ def by_keyboard(browser, run):
     context.close()
 
 
-def first_user(browser, rollcall_run, url, shots, has_script):
-    """Jostle's document: base URL, automation user, key with a description, shown once; then the first user arrives."""
-    tenant = "jostle-script" if has_script else "jostle-plain"
-    rollcall_run("tenant", "create", tenant, "--profile", "jostle")
-    context = browser.new_context(java_script_enabled=has_script, permissions=["clipboard-read", "clipboard-write"])
+# What each document of docs/src/apps/ asks for: the key's type, the fields that the customer finds on the page, and a user.
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+JOSTLE = "urn:ietf:params:scim:schemas:extension:jostle:2.0:User"
+APPLICATIONS = {
+    "jostle": {
+        "type": "bearer", "steps": 0, "fields": ["Tenant URL", "Secret Token"], "path": "/scim/v2",
+        "user": {"userName": "ada@example.com", "emails": [{"type": "work", "value": "ada@example.com"}]},
+        "refused": {"userName": "grace", "emails": [{"type": "personal", "value": "grace@example.org"}]},
+        "change": {"op": "Replace", "path": f"{JOSTLE}:alternateEmail1Label", "value": "Chess club"},
+    },
+    "juno-journey": {
+        "type": "bearer", "steps": 0, "fields": ["Tenant URL", "Secret Token"], "path": "/scim/v2",
+        "user": {"userName": "linus@example.com", "title": "Engineer", ENTERPRISE: {"employeeNumber": "701984"}},
+        "change": {"op": "Add", "path": f"{ENTERPRISE}:manager", "value": "26118915"},
+    },
+    "mindtickle": {
+        "type": "jwt", "steps": 1, "fields": ["Tenant URL", "Secret Token"], "path": "/scim",
+        "user": {"userName": "katherine@example.com", "title": "Analyst", "roles": []},
+        "change": {"op": "Replace", "path": "title", "value": "Head of analysis"},
+    },
+    "jive": {
+        "type": "basic", "steps": 1, "fields": ["Admin User Name", "Admin Password", "Tenant URL"], "path": "/scim/v2",
+        "user": {"userName": "alan@example.com", "emails": [{"type": "work", "value": "alan@example.com"}], "roles": []},
+        "change": {"op": "Replace", "path": 'emails[type eq "work"].value', "value": "turing@example.com"},
+    },
+}
+ROBOT = "provisioning-bot"
+
+
+class Hand:
+    """What somebody does on the page, counted: pages that open, clicks, and fields that are filled in."""
+
+    def __init__(self, page):
+        self.page, self.clicks, self.fields, self.started = page, 0, 0, time.monotonic()
+
+    def click(self, selector):
+        self.clicks += 1
+        self.page.click(selector)
+
+    def fill(self, selector, text):
+        self.fields += 1
+        self.page.fill(selector, text)
+
+    def select(self, selector, value):
+        self.fields += 1
+        self.page.select_option(selector, value)
+
+
+def authorization(kind, secret):
+    if kind != "basic":
+        return f"Bearer {secret}"
+    return "Basic " + base64.b64encode(f"{ROBOT}:{secret}".encode()).decode()
+
+
+def walk(browser, rollcall_run, shots, application, has_script):
+    """The document of an application: the automation user, a key in its name, the values for Entra ID; then what Entra ID
+    sends: Test Connection, the first user, a change, a deactivation. What becomes of it stands on the page."""
+    of = APPLICATIONS[application]
+    tenant = f"{application}-{'script' if has_script else 'plain'}"
+    rollcall_run("tenant", "create", tenant, "--profile", application)
+    context = browser.new_context(java_script_enabled=has_script, permissions=["clipboard-read", "clipboard-write"],
+                                  locale="en")
     page = context.new_page()
     link = rollcall_run("link", tenant)
+    hand = Hand(page)
     page.goto(link)
     if not has_script:
-        page.fill("#token", link)
-        page.click("text=Sign in >> nth=-1")
+        hand.fill("#token", link)
+        hand.click("main button")
     page.wait_for_url("**/connect")
     steps = lambda: page.locator("li.ticked").count()  # noqa: E731
-    check(steps() == 0, "no step is done yet")
-    url = page.locator("#value-2").inner_text()
-    check(page.locator("button.copy").first.is_visible() == has_script, "only the script copies")
+    check(steps() == 0, f"{tenant}: no step is done yet")
+    labels = page.locator("section[aria-labelledby=values] > dl dt").all_inner_texts()
+    check([label for label in labels if label != "Provisioning Mode"] == of["fields"], f"{tenant}: fields {labels}")
+    url = page.locator("dl div", has_text="Tenant URL").first.locator("code").inner_text()
+    check(url.endswith(f"/{tenant}{of['path']}"), f"{tenant}: its base URL is {url}")
+    check(page.locator("button.copy").first.is_visible() == has_script, f"{tenant}: only the script copies")
     if has_script:
-        page.click("button[data-copy=value-2]")
-        check(page.evaluate("navigator.clipboard.readText()") == url, "the base URL is copied")
-        check(page.locator("[role=status]").inner_text() == "Copied", "the page says so")
-    page.click("nav >> text=Automation users")
-    page.fill("#name", "Azure robot")
-    page.click("text=Add >> nth=-1")
+        hand.click("dl div:has-text('Tenant URL') >> nth=0 >> button")
+        check(page.evaluate("navigator.clipboard.readText()") == url, f"{tenant}: the base URL is copied")
+        check(page.locator("[role=status]").inner_text() == "Copied", f"{tenant}: the page says so")
+    hand.click("nav >> text=Automation users")
+    hand.fill("#name", ROBOT)
+    hand.click("main button:has-text('Add')")
     page.wait_for_url("**/automation?done=added")
-    page.click("nav >> text=Keys")
-    page.select_option("#automation", "Azure robot")
-    page.fill("#description", "Entra ID")
-    page.click("button:has-text('Add')")
-    key = page.locator("#value-1").inner_text()
+    hand.click("nav >> text=Keys")
+    hand.select("#automation", ROBOT)
+    hand.fill("#description", "Entra ID")
+    check(page.locator("#type").input_value() == of["type"], f"{tenant}: the usual type of key is chosen already")
+    hand.click("main button:has-text('Add')")
+    secret = page.locator("dl div").last.locator("code").inner_text()
     page.screenshot(path=shots / f"secret-{tenant}.png", full_page=True)
-    check(key.startswith(f"scim_{tenant}_"), "the key stands on the page once")
-    page.check("input[type=checkbox]")
-    page.click("text=Continue")
+    check(secret.startswith("eyJ" if of["type"] == "jwt" else f"scim_{tenant}_"), f"{tenant}: the key, once")
+    hand.click("input[type=checkbox]")
+    hand.click("main button:has-text('Continue')")
     page.wait_for_url("**/connect*")
-    check(steps() == 1, "the key is ticked")
-    check(scim(url, key, "GET", "/Users?filter=userName%20eq%20%22x%22")[0] == 200, "the connection works")
-    user = {"userName": "lela", "emails": [{"value": "lela@acme.example", "type": "work"}]}
-    check(scim(url, key, "POST", "/Users", user)[0] == 201, "the first user arrives")
+    check(steps() == 1 + of["steps"], f"{tenant}: {steps()} steps are ticked after the key")
+    credential = authorization(of["type"], secret)
+    send = lambda *request: scim(url, credential, *request)  # noqa: E731
+    check(send("GET", "/Users?filter=userName%20eq%20%22x%22")[0] == 200, f"{tenant}: the connection works")
+    status, user = send("POST", "/Users", of["user"])
+    check(status == 201, f"{tenant}: the first user arrives: {status}")
+    seconds = time.monotonic() - hand.started
     if has_script:
         # The steps tick themselves off.
         page.locator("main").evaluate("element => document.activeElement.blur()")
-        page.locator("li.ticked").nth(3).wait_for(timeout=20_000)
+        page.locator("li.ticked").nth(3 + of["steps"]).wait_for(timeout=20_000)
     else:
         page.reload()
-    check(steps() >= 4, f"the steps are ticked: {steps()}")
+    check(steps() >= 4 + of["steps"], f"{tenant}: the steps are ticked: {steps()}")
     page.screenshot(path=shots / f"connect-{tenant}.png", full_page=True)
+    if "refused" in of:
+        check(send("POST", "/Users", of["refused"])[0] == 400, f"{tenant}: a user without a work address is refused")
+        hand.click("nav >> text=Activity")
+        page.goto(page.url + "?kind=refusal")
+        page.locator(".entry summary").first.click()
+        page.locator(".entry", has_text="What to do").first.wait_for()
+        check("required" in page.locator(".entry").first.inner_text(), f"{tenant}: the page says why")
+    for operation in [of["change"], {"op": "Replace", "path": "active", "value": "False"}]:
+        body = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation]}
+        check(send("PATCH", f"/Users/{user['id']}", body)[0] == 200, f"{tenant}: {operation['path']} changes")
+    page.goto(f"{page.url.split('/manage')[0]}/manage/people?q={of['user']['userName']}")
+    find(page, "user.deactivated")
+    text = page.locator("main").inner_text()
+    check("user.created" in text and "user.updated" in text, f"{tenant}: the history has what Entra ID did")
+    page.screenshot(path=shots / f"people-{tenant}.png", full_page=True)
     page.click("button:has-text('Sign out')")
-    check("signed out" in page.content(), "the session ends")
+    check("signed out" in page.content(), f"{tenant}: the session ends")
     context.close()
+    print(f"{tenant}: {hand.clicks} clicks and {hand.fields} fields to the first user, {seconds:.1f} s by machine")
+
+
+def find(page, text):
+    """Loads a page until it has a text: the log is written a moment after the request."""
+    for _ in range(40):
+        if text in page.locator("main").inner_text():
+            return
+        time.sleep(0.25)
+        page.reload()
+    check(False, f"{page.url} has {text}")
+
+
+def restores(browser, run, url, token, shots):
+    """A user is deleted, and comes back from the history by a plan."""
+    _, user = scim(url, token, "POST", "/Users", {"userName": "undo", "title": "Engineer"})
+    scim(url, token, "DELETE", f"/Users/{user['id']}")
+    context = browser.new_context(locale="en")
+    page = context.new_page()
+    trouble = watch(page)
+    page.goto(run("link", "demo", "--role", "operate", "--for", "jane@acme.example"))
+    page.wait_for_url("**/overview")
+    page.goto(page.url.replace("overview", f"people?id={user['id']}"))
+    find(page, "user.deleted")
+    page.click("text=Plan to give back what this user lost last")
+    check("comes back" in page.locator("main").inner_text(), "the plan says what comes back")
+    axe(page, "plan of a restore")
+    page.screenshot(path=shots / "restore-plan.png", full_page=True)
+    page.set_viewport_size({"width": 320, "height": 640})
+    check(page.evaluate("document.documentElement.scrollWidth") <= 320, "the plan fits 320 pixels")
+    page.set_viewport_size({"width": 1100, "height": 800})
+    page.click("text=Restore now")
+    check(page.url.split("?")[0].endswith("/restore"), "the box must be ticked")
+    page.check("main input[type=checkbox]")
+    # A deleted user comes back 25 seconds after its deletion at the earliest.
+    for _ in range(30):
+        page.click("main form.panel button")
+        if "Restored: 1." in page.locator("main").inner_text():
+            break
+        time.sleep(2)
+        page.go_back()
+        page.check("main input[type=checkbox]")
+    check("Restored: 1." in page.locator("main").inner_text(), "the user comes back")
+    axe(page, "result of a restore")
+    page.screenshot(path=shots / "restore-result.png", full_page=True)
+    check(scim(url, token, "GET", f"/Users/{user['id']}")[0] == 200, "the user is there again")
+    check(not trouble, f"policy and script on a restore: {trouble}")
+    context.close()
+
+
+def doctor(browser, run, shots):
+    """The checks, in both themes and languages."""
+    for theme, language in THEMES:
+        context = browser.new_context(color_scheme=theme, locale=language, viewport={"width": 1100, "height": 800})
+        page = context.new_page()
+        trouble = watch(page)
+        page.goto(run("link", "demo", "--role", "view"))
+        page.wait_for_url("**/overview")
+        page.goto(page.url.replace("overview", "doctor"))
+        page.click("main form button")
+        check(page.locator(".findings .good").count() >= 6, "the checks find a tenant in order")
+        check(page.locator(".findings .fault").count() == 0, "the checks find no fault")
+        axe(page, f"doctor {theme} {language}")
+        page.screenshot(path=shots / f"doctor-run-{theme}-{language}.png", full_page=True)
+        page.set_viewport_size({"width": 320, "height": 640})
+        check(page.evaluate("document.documentElement.scrollWidth") <= 320, "the findings fit 320 pixels")
+        page.screenshot(path=shots / f"doctor-run-320-{theme}-{language}.png", full_page=True)
+        check(not trouble, f"policy and script on the checks: {trouble}")
+        context.close()
+
+
+LOGO = "data:image/svg+xml;base64," + base64.b64encode(
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><circle cx="12" cy="12" r="11" fill="#d81b60"/></svg>'
+).decode()
+
+
+def in_a_product(playwright_browser, rollcall, shots):
+    """The name, logo and colour of a product, and the page in a frame of an origin that may, and of one that may not."""
+    frame = b"<!doctype html><title>Product</title><h1>Product</h1><iframe width=900 height=900 allow=clipboard-write></iframe>"
+
+    class Product(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(frame)
+
+        def log_message(self, *_):
+            pass
+
+    products = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Product) for _ in range(2)]
+    for product in products:
+        threading.Thread(target=product.serve_forever, daemon=True).start()
+    known, unknown = (f"http://127.0.0.1:{product.server_port}" for product in products)
+    options = ["--product-name", "Example", "--product-logo", LOGO, "--product-color", "#ffb300", "--frame-origins", known]
+    with tempfile.TemporaryDirectory() as store, server(rollcall, store, options=options):
+        link = lambda: subprocess.run([rollcall, "link", "demo", "--data", store], capture_output=True,  # noqa: E731
+                                      text=True, check=True).stdout.strip()
+        for theme, language in THEMES:
+            context = playwright_browser.new_context(color_scheme=theme, locale=language)
+            page = context.new_page()
+            trouble = watch(page)
+            page.goto(link())
+            page.wait_for_url("**/connect")
+            check("Example" in page.title() and page.locator("img.logo").evaluate("image => image.naturalWidth > 0"),
+                  "name and logo of the product")
+            axe(page, f"a product's colour {theme} {language}")
+            check(not trouble, f"policy and script in a product: {trouble}")
+            page.screenshot(path=shots / f"product-{theme}-{language}.png", full_page=True)
+            context.close()
+        for origin, may_frame in [(known, True), (unknown, False)]:
+            context = playwright_browser.new_context(locale="en", viewport={"width": 1000, "height": 1000})
+            page = context.new_page()
+            page.goto(origin)
+            page.locator("iframe").evaluate("(frame, link) => { frame.src = link; }", link())
+            inner = page.frame_locator("iframe")
+            if may_frame:
+                inner.locator("h1", has_text="Connect").wait_for()
+                inner.locator("nav >> text=Keys").click()
+                inner.locator("h1", has_text="Keys").wait_for()
+                page.screenshot(path=shots / "framed.png")
+            else:
+                page.wait_for_timeout(1_500)
+                check(inner.locator("h1").count() == 0, "an origin that is not named frames nothing")
+            context.close()
+    for product in products:
+        product.shutdown()
 
 
 def main(rollcall, folder="build/screenshots"):
@@ -204,8 +417,12 @@ def main(rollcall, folder="build/screenshots"):
         try:
             each_screen(browser, url, run, shots)
             by_keyboard(browser, run)
-            for has_script in [True, False]:
-                first_user(browser, run, url, shots, has_script)
+            for application in APPLICATIONS:
+                for has_script in [True, False]:
+                    walk(browser, run, shots, application, has_script)
+            restores(browser, run, url, token, shots)
+            doctor(browser, run, shots)
+            in_a_product(browser, rollcall, shots)
         finally:
             browser.close()
     print(f"{len(PASSED)} passed, {len(FAILED)} failed")

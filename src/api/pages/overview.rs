@@ -1,6 +1,7 @@
 //! Whether anything arrives, what is refused, what is held, and which keys end soon.
 
 use askama::Template;
+use form_urlencoded::Serializer;
 use futures_util::future::{try_join, try_join3};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
@@ -44,6 +45,8 @@ struct HeldWindow {
     decision: Option<String>,
     group: Option<String>,
     may_decide: bool,
+    /// What names the window, for who may restore what it has counted.
+    restore: Option<String>,
 }
 
 /// Whether anything arrives.
@@ -96,7 +99,7 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
         refused: if refused.get("nextCursor").is_some() { format!("{count}+") } else { count.to_string() },
         has_refused: count > 0,
         keys: all.iter().filter(is_alive).count(),
-        entries: lines(&log, t),
+        entries: lines(&log, session),
         frame,
     };
     reply::html(session.key(), StatusCode::OK, &page)
@@ -121,6 +124,10 @@ fn light(t: &Catalogue, last: Option<Timestamp>, now: Timestamp) -> Light {
     }
 }
 
+fn restore_query(window: &str) -> String {
+    Serializer::new(String::new()).append_pair("hold", window).finish()
+}
+
 /// The windows that are over their bound.
 fn windows(session: &PageSession<'_>, hold: &Value) -> Vec<HeldWindow> {
     let t = session.t;
@@ -133,7 +140,8 @@ fn windows(session: &PageSession<'_>, hold: &Value) -> Vec<HeldWindow> {
         let form = if group.is_some() { t.held_group } else { t.held_users };
         let (count, bound) = (number(window, "count").to_string(), number(window, "bound").to_string());
         let name = group.as_deref().unwrap_or_default();
-        let values = [("count", count.as_str()), ("bound", &bound), ("opened", &time("opened")), ("group", name)];
+        let opened = time("opened");
+        let values = [("count", count.as_str()), ("bound", &bound), ("opened", &opened), ("group", name)];
         let decision = Some(text(window, "/decision")).filter(|decision| !decision.is_empty());
         HeldWindow {
             title: if is_held { t.held_title } else { t.held_warn_title },
@@ -142,6 +150,7 @@ fn windows(session: &PageSession<'_>, hold: &Value) -> Vec<HeldWindow> {
             decision: decision.map(|decision| fill(t.held_decision, &[("decision", decision)])),
             group,
             may_decide: is_held && session.may(PageRole::Operate),
+            restore: session.may(PageRole::Operate).then(|| restore_query(text(window, "/id"))),
         }
     };
     over.map(one).collect()
