@@ -12,7 +12,7 @@ use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
 
 use self::browser::{Browser, ORIGIN, actions, cookie_of, link, secret, sign_in, text};
-pub use self::drive::drive;
+pub use self::drive::{drive, drive_restore};
 use crate::admin::ask;
 use crate::support::{HOST, Harness, encode, patch};
 

@@ -187,14 +187,14 @@ catalogue! {
     link_text "Copy the link now and send it. It works once, until {expires}." "Kopieren Sie den Link jetzt und senden Sie ihn. Er funktioniert einmal, bis {expires}.";
     link_saved "I have saved the link" "Ich habe den Link gespeichert";
 
-    automation "Automation users" "Automatisierungsbenutzer";
+    automation "Automation users" "Automatisierungs\u{ad}benutzer";
     automation_text "A key can act in the name of an automation user. The key works once that user is active." "Ein Schlüssel kann im Namen eines Automatisierungsbenutzers handeln. Er funktioniert, sobald dieser aktiv ist.";
     automation_name "Name" "Name";
     automation_active "Active" "Aktiv";
     automation_created "Created" "Erstellt";
     automation_none "There is no automation user yet." "Es gibt noch keinen Automatisierungsbenutzer.";
     automation_activate "Activate" "Aktivieren";
-    automation_add "Add an automation user" "Automatisierungsbenutzer hinzufügen";
+    automation_add "Add an automation user" "Automatisierungs\u{ad}benutzer hinzufügen";
 
     settings "Settings" "Einstellungen";
     settings_accounts "User account settings" "Einstellungen für Benutzerkonten";

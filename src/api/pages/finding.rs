@@ -3,8 +3,8 @@
 use super::catalogue::Catalogue;
 
 /// What a check found.
-pub(super) struct Finding {
-    pub(super) outcome: Outcome,
+pub(super) struct PageFinding {
+    pub(super) outcome: FindingState,
     pub(super) title: &'static str,
     pub(super) text: String,
     /// A reason in the words of the endpoint, which are English.
@@ -16,14 +16,14 @@ pub(super) struct Finding {
 
 /// How it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum FindingState {
     Good,
     Advice,
     Fault,
     Skipped,
 }
 
-impl Outcome {
+impl FindingState {
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
@@ -43,22 +43,22 @@ impl Outcome {
     }
 }
 
-impl Finding {
+impl PageFinding {
     pub(super) fn good(title: &'static str, text: impl Into<String>) -> Self {
-        let (outcome, text) = (Outcome::Good, text.into());
+        let (outcome, text) = (FindingState::Good, text.into());
         Self { outcome, title, text, reason: None, remedy: None, place: None }
     }
 
     pub(super) fn skipped(title: &'static str, text: &'static str) -> Self {
-        Self { outcome: Outcome::Skipped, ..Self::good(title, text) }
+        Self { outcome: FindingState::Skipped, ..Self::good(title, text) }
     }
 
     pub(super) fn advice(title: &'static str, text: impl Into<String>, remedy: &'static str) -> Self {
-        Self { outcome: Outcome::Advice, remedy: Some(remedy), ..Self::good(title, text) }
+        Self { outcome: FindingState::Advice, remedy: Some(remedy), ..Self::good(title, text) }
     }
 
     pub(super) fn fault(title: &'static str, text: impl Into<String>, remedy: &'static str) -> Self {
-        Self { outcome: Outcome::Fault, ..Self::advice(title, text, remedy) }
+        Self { outcome: FindingState::Fault, ..Self::advice(title, text, remedy) }
     }
 
     pub(super) fn at(self, place: &'static str) -> Self {

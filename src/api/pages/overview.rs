@@ -83,7 +83,7 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     let client = items(&log, "entries").iter().map(|entry| text(entry, "/actor/client"));
     let client =
         client.filter(|client| !matches!(*client, "" | "page" | "command-line")).find(|client| *client != "other");
-    let count = items(&refused, "entries").len();
+    let count = items(&refused, "entries").iter().filter(|entry| is_of_client(entry)).count();
     let page = OverviewPage {
         windows: windows(session, &hold),
         light: light(t, last, now),
@@ -103,6 +103,11 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
         frame,
     };
     reply::html(session.key(), StatusCode::OK, &page)
+}
+
+/// Whether a refused request is one of a client: who mistypes an address of the page is no failure of provisioning.
+pub(super) fn is_of_client(entry: &Value) -> bool {
+    !text(entry, "/route").starts_with("pages.")
 }
 
 /// How many there are of a resource; a dash where the tenant's profile offers none.

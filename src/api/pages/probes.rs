@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::super::{ScimResponse, dry_run};
 use super::catalogue::fill;
-use super::finding::Finding;
+use super::finding::PageFinding;
 use super::frame::{items, text};
 use super::session::PageSession;
 use crate::scim::ScimError;
@@ -18,7 +18,7 @@ const NOBODY: &str = "rollcall-doctor@example.invalid";
 ///
 /// # Errors
 /// 503.
-pub(super) async fn run(session: &PageSession<'_>, changes: &Value) -> Result<Vec<Finding>, ScimError> {
+pub(super) async fn run(session: &PageSession<'_>, changes: &Value) -> Result<Vec<PageFinding>, ScimError> {
     let t = session.t;
     let mut findings = vec![documents(session).await, find(session).await];
     let user = json!({
@@ -38,39 +38,39 @@ pub(super) async fn run(session: &PageSession<'_>, changes: &Value) -> Result<Ve
 }
 
 /// The documents by which a client learns what the endpoint is like.
-async fn documents(session: &PageSession<'_>) -> Finding {
+async fn documents(session: &PageSession<'_>) -> PageFinding {
     let t = session.t;
     for document in ["/ServiceProviderConfig", "/ResourceTypes", "/Schemas"] {
         if let Err(error) = session.read_scim(document).await {
             return refused(session, t.check_documents, &error, t.check_answer_remedy);
         }
     }
-    Finding::good(t.check_documents, t.check_answered)
+    PageFinding::good(t.check_documents, t.check_answered)
 }
 
 /// Test Connection of Entra ID and Okta: a user that is not there.
-async fn find(session: &PageSession<'_>) -> Finding {
+async fn find(session: &PageSession<'_>) -> PageFinding {
     let t = session.t;
     let filter = format!("userName eq {}", Value::from(NOBODY));
     let query = Serializer::new(String::new()).append_pair("filter", &filter).finish();
     match session.read_scim(&format!("/Users?{query}")).await {
         Ok(list) if list.get("totalResults").and_then(Value::as_u64) == Some(0) => {
-            Finding::good(t.check_find, t.check_answered)
+            PageFinding::good(t.check_find, t.check_answered)
         }
-        Ok(_) => Finding::advice(t.check_find, t.check_find_taken, t.check_find_remedy),
+        Ok(_) => PageFinding::advice(t.check_find, t.check_find_taken, t.check_find_remedy),
         Err(error) => refused(session, t.check_find, &error, t.check_answer_remedy),
     }
 }
 
 /// The latest user that a request has changed, changed once more.
-async fn change(session: &PageSession<'_>, changes: &Value) -> Finding {
+async fn change(session: &PageSession<'_>, changes: &Value) -> PageFinding {
     let t = session.t;
     let is_user = |entry: &&Value| {
         text(entry, "/resource/type") == "User" && matches!(text(entry, "/type"), "user.created" | "user.updated")
     };
     let user = items(changes, "entries").iter().find(is_user).map(|entry| text(entry, "/resource/id"));
     let Some(user) = user.filter(|user| !user.is_empty()) else {
-        return Finding::skipped(t.check_change, t.check_change_nobody);
+        return PageFinding::skipped(t.check_change, t.check_change_nobody);
     };
     let patch = json!({
         "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
@@ -78,7 +78,7 @@ async fn change(session: &PageSession<'_>, changes: &Value) -> Finding {
     });
     match try_write(session, (Method::PATCH, &format!("/Users/{user}")), &patch).await {
         // Somebody has deleted the user since.
-        Err(error) if error.status() == 404 => Finding::skipped(t.check_change, t.check_change_nobody),
+        Err(error) if error.status() == 404 => PageFinding::skipped(t.check_change, t.check_change_nobody),
         other => outcome(session, t.check_change, other, t.check_answer_remedy),
     }
 }
@@ -98,14 +98,14 @@ fn outcome(
     title: &'static str,
     outcome: Result<ScimResponse, ScimError>,
     remedy: &'static str,
-) -> Finding {
+) -> PageFinding {
     match outcome {
-        Ok(_) => Finding::good(title, session.t.check_answered),
+        Ok(_) => PageFinding::good(title, session.t.check_answered),
         Err(error) => refused(session, title, &error, remedy),
     }
 }
 
-fn refused(session: &PageSession<'_>, title: &'static str, error: &ScimError, remedy: &'static str) -> Finding {
+fn refused(session: &PageSession<'_>, title: &'static str, error: &ScimError, remedy: &'static str) -> PageFinding {
     let text = fill(session.t.check_refused, &[("status", error.status().to_string())]);
-    Finding { reason: Some(error.detail.clone()), ..Finding::fault(title, text, remedy) }
+    PageFinding { reason: Some(error.detail.clone()), ..PageFinding::fault(title, text, remedy) }
 }
