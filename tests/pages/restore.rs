@@ -129,6 +129,15 @@ async fn a_long_restore_goes_on_from_form_to_form_and_counts() {
     assert!(html.contains("The next page of the plan"), "{html}");
     let second = plans(&html).into_iter().find(|plan| plan.contains("cursor=")).unwrap();
     assert_eq!(browser.get(&second).await.status, 200);
+    // The cursor of a run, in an address: a GET writes nothing, whoever has written the link.
+    let body = json!({"key": key, "since": since});
+    let begun = crate::admin::ask(&harness, &admin, "POST", "/tenants/acme/restore", body).await.body;
+    let run = begun["nextCursor"].as_str().unwrap();
+    let of_plan = second.split("cursor=").nth(1).unwrap();
+    assert_eq!(browser.get(&format!("restore?cursor={run}")).await.status, 400);
+    assert_eq!(browser.post("restore/run", &[("confirm", "yes"), ("cursor", of_plan)]).await.status, 400);
+    let last = paths.last().unwrap();
+    assert_eq!(harness.send("GET", last, None).await.body["active"], json!(false));
     let mut requests = 0;
     while html.contains("/manage/restore/run\"") {
         let fields = fields(&html);

@@ -121,7 +121,9 @@ fn subject(entry: &Value) -> Option<String> {
 
 fn actor(entry: &Value) -> Option<String> {
     let fields = ["person", "description", "automationUser", "client", "keyState", "key"];
-    let known = fields.iter().map(|name| text(entry, &format!("/actor/{name}"))).filter(|text| !text.is_empty());
+    let known = fields.iter().map(|name| text(entry, &format!("/actor/{name}")));
+    // Of a key that works, nobody asks for the state.
+    let known = known.filter(|text| !matches!(*text, "" | "ok"));
     let known = known.collect::<Vec<_>>().join(" · ");
     (!known.is_empty()).then_some(known)
 }

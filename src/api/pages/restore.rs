@@ -7,7 +7,7 @@ use form_urlencoded::Serializer;
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::super::ScimResponse;
+use super::super::{ScimResponse, dry_run};
 use super::catalogue::{Catalogue, fill};
 use super::entries::AttributeChange;
 use super::frame::{Frame, items, text};
@@ -17,6 +17,7 @@ use super::session::PageSession;
 use crate::auth::PageRole;
 use crate::limits::PAGE_MATCHES;
 use crate::scim::ScimError;
+use crate::store::ops::restore::RestoreCursor;
 
 /// What a restore is of, as fields of a form and as parameters of an address.
 const SCOPE: [&str; 5] = ["user", "key", "since", "until", "hold"];
@@ -67,11 +68,9 @@ struct RestoreObstacle {
 pub(super) async fn plan(session: &PageSession<'_>, frame: Frame) -> Result<ScimResponse, ScimError> {
     session.need(PageRole::Operate)?;
     let form = Form::of_query(session.context);
-    let body = match form.filled("cursor") {
-        Some(cursor) => json!({"cursor": cursor}),
-        None => request(&form, true)?,
-    };
-    let report = session.change(Method::POST, "/restore", &body).await?;
+    let body = request(session, &form, true)?;
+    // Whatever the address says: a GET writes nothing.
+    let report = Box::pin(dry_run::run(session.change(Method::POST, "/restore", &body))).await?;
     let names = group_names(session, &report).await?;
     let t = session.t;
     let (changes, conflicts) = (changes(&report, t, &names), conflicts(&report, t, &names));
@@ -104,10 +103,7 @@ pub(super) async fn run(session: &PageSession<'_>, form: &Form) -> Result<ScimRe
     if form.filled("confirm").is_none() {
         return Err(ScimError::invalid_value("confirm is missing; open the plan again and tick the box"));
     }
-    let body = match form.filled("cursor") {
-        Some(cursor) => json!({"cursor": cursor}),
-        None => request(form, false)?,
-    };
+    let body = request(session, form, false)?;
     let report = session.change(Method::POST, "/restore", &body).await?;
     let names = group_names(session, &report).await?;
     let t = session.t;
@@ -167,8 +163,13 @@ fn unchanged(report: &Value) -> u64 {
     report.get("unchanged").and_then(Value::as_u64).unwrap_or_default()
 }
 
-/// What the admin API is asked for.
-fn request(form: &Form, is_plan: bool) -> Result<Value, ScimError> {
+/// What the admin API is asked for. Nobody seals a cursor: one of a run is none for a plan, and the other way round.
+fn request(session: &PageSession<'_>, form: &Form, is_plan: bool) -> Result<Value, ScimError> {
+    if let Some(text) = form.filled("cursor") {
+        let cursor = RestoreCursor::parse(text, &session.tenant).filter(|cursor| cursor.is_plan() == is_plan);
+        let wrong = || ScimError::invalid_cursor("cursor is not one of this screen; open the plan again");
+        return cursor.map(|_| json!({"cursor": text})).ok_or_else(wrong);
+    }
     let mut fields = Map::new();
     fields.extend(form.filled("user").map(|user| ("users".to_owned(), json!([user]))));
     let others = SCOPE.iter().filter(|name| **name != "user");
