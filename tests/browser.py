@@ -7,6 +7,7 @@ CHROMIUM or /usr/bin/chromium.
 """
 
 import base64
+import contextlib
 import http.server
 import json
 import os
@@ -342,33 +343,75 @@ LOGO = "data:image/svg+xml;base64," + base64.b64encode(
 ).decode()
 
 
+class Product(http.server.BaseHTTPRequestHandler):
+    """A page of a product, with a frame."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("content-type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>Product</title><h1>Product</h1>"
+                         b"<iframe width=900 height=900 allow=clipboard-write></iframe>")
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def product(host="127.0.0.1"):
+    """The origin of a product."""
+    serving = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Product)
+    threading.Thread(target=serving.serve_forever, daemon=True).start()
+    yield f"http://{host}:{serving.server_port}"
+    serving.shutdown()
+
+
+def new_link(rollcall, store):
+    """A link by the address on which the server listens, whatever its public one is."""
+    link = subprocess.run([rollcall, "link", "demo", "--data", store], capture_output=True, text=True, check=True).stdout
+    local = json.loads((pathlib.Path(store) / "server.json").read_text())["url"]
+    return local + "/demo/manage#" + link.strip().partition("#")[2]
+
+
+def framed(browser, origin, link):
+    """A product's page with the link in its frame."""
+    context = browser.new_context(locale="en", viewport={"width": 1000, "height": 1000})
+    page = context.new_page()
+    page.goto(origin)
+    page.locator("iframe").evaluate("(frame, link) => { frame.src = link; }", link)
+    return context, page, page.frame_locator("iframe")
+
+
+def goes_on(inner):
+    """Signed in, and still so on the next screen."""
+    inner.locator("h1", has_text="Connect").wait_for()
+    inner.locator("nav >> text=Keys").click()
+    inner.locator("h1", has_text="Keys").wait_for()
+
+
+def of_another_site(browser, rollcall):
+    """localhost and 127.0.0.1 are two sites: a cookie is sent in such a frame if it is partitioned."""
+    with product("localhost") as origin, tempfile.TemporaryDirectory() as store:
+        options = ["--frame-origins", origin, "--public-url", "https://scim.example.net"]
+        with server(rollcall, store, options=options):
+            context, _, inner = framed(browser, origin, new_link(rollcall, store))
+            goes_on(inner)
+            [cookie] = [cookie for cookie in context.cookies() if cookie["name"].startswith("__Host-")]
+            check((cookie["sameSite"], cookie["partitionKey"]) == ("None", "http://localhost"), f"the cookie: {cookie}")
+            context.close()
+
+
 def in_a_product(playwright_browser, rollcall, shots):
     """The name, logo and colour of a product, and the page in a frame of an origin that may, and of one that may not."""
-    frame = b"<!doctype html><title>Product</title><h1>Product</h1><iframe width=900 height=900 allow=clipboard-write></iframe>"
-
-    class Product(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.send_header("content-type", "text/html")
-            self.end_headers()
-            self.wfile.write(frame)
-
-        def log_message(self, *_):
-            pass
-
-    products = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Product) for _ in range(2)]
-    for product in products:
-        threading.Thread(target=product.serve_forever, daemon=True).start()
-    known, unknown = (f"http://127.0.0.1:{product.server_port}" for product in products)
-    options = ["--product-name", "Example", "--product-logo", LOGO, "--product-color", "#ffb300", "--frame-origins", known]
-    with tempfile.TemporaryDirectory() as store, server(rollcall, store, options=options):
-        link = lambda: subprocess.run([rollcall, "link", "demo", "--data", store], capture_output=True,  # noqa: E731
-                                      text=True, check=True).stdout.strip()
+    with product() as known, product() as unknown, contextlib.ExitStack() as stack:
+        store = stack.enter_context(tempfile.TemporaryDirectory())
+        options = ["--product-name", "Example", "--product-logo", LOGO, "--product-color", "#ffb300"]
+        stack.enter_context(server(rollcall, store, options=[*options, "--frame-origins", known]))
         for theme, language in THEMES:
             context = playwright_browser.new_context(color_scheme=theme, locale=language)
             page = context.new_page()
             trouble = watch(page)
-            page.goto(link())
+            page.goto(new_link(rollcall, store))
             page.wait_for_url("**/connect")
             check("Example" in page.title() and page.locator("img.logo").evaluate("image => image.naturalWidth > 0"),
                   "name and logo of the product")
@@ -376,23 +419,14 @@ def in_a_product(playwright_browser, rollcall, shots):
             check(not trouble, f"policy and script in a product: {trouble}")
             page.screenshot(path=shots / f"product-{theme}-{language}.png", full_page=True)
             context.close()
-        for origin, may_frame in [(known, True), (unknown, False)]:
-            context = playwright_browser.new_context(locale="en", viewport={"width": 1000, "height": 1000})
-            page = context.new_page()
-            page.goto(origin)
-            page.locator("iframe").evaluate("(frame, link) => { frame.src = link; }", link())
-            inner = page.frame_locator("iframe")
-            if may_frame:
-                inner.locator("h1", has_text="Connect").wait_for()
-                inner.locator("nav >> text=Keys").click()
-                inner.locator("h1", has_text="Keys").wait_for()
-                page.screenshot(path=shots / "framed.png")
-            else:
-                page.wait_for_timeout(1_500)
-                check(inner.locator("main#main").count() == 0, "an origin that is not named frames nothing")
-            context.close()
-    for product in products:
-        product.shutdown()
+        context, page, inner = framed(playwright_browser, known, new_link(rollcall, store))
+        goes_on(inner)
+        page.screenshot(path=shots / "framed.png")
+        context.close()
+        context, page, inner = framed(playwright_browser, unknown, new_link(rollcall, store))
+        page.wait_for_timeout(1_500)
+        check(inner.locator("main#main").count() == 0, "an origin that is not named frames nothing")
+        context.close()
 
 
 def main(rollcall, folder="build/screenshots"):
@@ -420,6 +454,7 @@ def main(rollcall, folder="build/screenshots"):
             restores(browser, run, url, bearer, shots)
             doctor(browser, run, shots)
             in_a_product(browser, rollcall, shots)
+            of_another_site(browser, rollcall)
         finally:
             browser.close()
     print("heaviest screen: {} bytes in {} requests, {}".format(*max(WEIGHTS)))
