@@ -234,6 +234,8 @@ def walk(browser, rollcall_run, shots, application, has_script):
     check(page.locator("#type").input_value() == of["type"], f"{tenant}: the usual type of key is chosen already")
     hand.click("main button:has-text('Add')")
     secret = page.locator("dl div").last.locator("code").inner_text()
+    if has_script:
+        axe(page, f"the new key of {tenant}")
     page.screenshot(path=shots / f"secret-{tenant}.png", full_page=True)
     check(secret.startswith("eyJ" if of["type"] == "jwt" else f"scim_{tenant}_"), f"{tenant}: the key, once")
     hand.click("input[type=checkbox]")
@@ -300,20 +302,62 @@ def restores(browser, run, url, token, shots):
     # A deleted user comes back 25 seconds after its deletion at the earliest; until then the plan says to wait.
     check("still under way" in page.locator("main").inner_text(), "the plan says that it is too early")
     find(page, "comes back", 60)
-    axe(page, "plan of a restore")
-    page.screenshot(path=shots / "restore-plan.png", full_page=True)
-    page.set_viewport_size({"width": 320, "height": 640})
-    check(page.evaluate("document.documentElement.scrollWidth") <= 320, "the plan fits 320 pixels")
-    page.set_viewport_size({"width": 1100, "height": 800})
+    in_each_theme(page, "restore-plan", shots)
     page.click("text=Restore now")
     check(page.url.split("?")[0].endswith("/restore"), "the box must be ticked")
     page.check("main input[type=checkbox]")
     page.click("main form.panel button")
     check("Restored: 1." in page.locator("main").inner_text(), "the user comes back")
-    axe(page, "result of a restore")
-    page.screenshot(path=shots / "restore-result.png", full_page=True)
+    for theme in ["dark", "light"]:
+        page.emulate_media(color_scheme=theme)
+        axe(page, f"result of a restore {theme}")
+        page.screenshot(path=shots / f"restore-result-{theme}.png", full_page=True)
     check(scim(url, token, "GET", f"/Users/{user['id']}")[0] == 200, "the user is there again")
     check(not trouble, f"policy and script on a restore: {trouble}")
+    context.close()
+
+
+def in_each_theme(page, name, shots):
+    """The screen in both themes and languages, and at 320 pixels."""
+    address = page.url + ("&" if "?" in page.url else "?")
+    for theme, language in reversed(THEMES):
+        page.emulate_media(color_scheme=theme)
+        page.goto(f"{address}lang={language}")
+        axe(page, f"{name} {theme} {language}")
+        page.set_viewport_size({"width": 1100, "height": 800})
+        page.screenshot(path=shots / f"{name}-{theme}-{language}.png", full_page=True)
+        page.set_viewport_size({"width": 320, "height": 640})
+        check(page.evaluate("document.documentElement.scrollWidth") <= 320, f"{name} fits 320 pixels")
+        page.screenshot(path=shots / f"{name}-320-{theme}-{language}.png", full_page=True)
+    page.set_viewport_size({"width": 1100, "height": 800})
+
+
+def held(browser, run, url, shots):
+    """A window of the protection on the overview, rejected, and the plan of what it has counted."""
+    run("tenant", "create", "held")
+    run("tenant", "set", "held", "--protect", "hold", "--protect-users", "1%/1")
+    base, bearer = url.replace("/demo/", "/held/"), "Bearer " + run("key", "create", "held", "--description", "x")
+    off = {"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+           "Operations": [{"op": "replace", "path": "active", "value": False}]}
+    users = [scim(base, bearer, "POST", "/Users", {"userName": name, "active": True})[1] for name in ["ann", "bob"]]
+    answers = [scim(base, bearer, "PATCH", f"/Users/{user['id']}", off)[0] for user in users]
+    check(answers == [200, 429], f"the second removal is held: {answers}")
+    context = browser.new_context(locale="en")
+    page = context.new_page()
+    trouble = watch(page)
+    page.goto(run("link", "held", "--role", "operate"))
+    page.wait_for_url("**/overview")
+    page.click("text=Keep holding")
+    page.wait_for_url("**/overview?done=decided")
+    in_each_theme(page, "overview-held", shots)
+    page.goto(page.url.split("?")[0])
+    page.click("text=Plan to restore what was counted")
+    find(page, "ann")
+    in_each_theme(page, "restore-held", shots)
+    page.check("main input[type=checkbox]")
+    page.click("main form.panel button")
+    check("Restored: 1." in page.locator("main").inner_text(), "what was counted is restored")
+    check(not trouble, f"policy and script on a hold: {trouble}")
     context.close()
 
 
@@ -452,6 +496,7 @@ def main(rollcall, folder="build/screenshots"):
                 for has_script in [True, False]:
                     walk(browser, run, shots, application, has_script)
             restores(browser, run, url, bearer, shots)
+            held(browser, run, url, shots)
             doctor(browser, run, shots)
             in_a_product(browser, rollcall, shots)
             of_another_site(browser, rollcall)
