@@ -119,9 +119,12 @@ catalogue! {
 
     held_title "Removals are held" "Entfernungen werden zurückgehalten";
     held_warn_title "Many users lost access" "Viele Benutzer haben den Zugang verloren";
-    held_users "{count} users lost access since {opened}. The bound is {bound}." "{count} Benutzer haben seit {opened} den Zugang verloren. Die Grenze ist {bound}.";
-    held_group "{count} members left the group {group} since {opened}. The bound is {bound}." "{count} Mitglieder haben seit {opened} die Gruppe {group} verlassen. Die Grenze ist {bound}.";
+    held_users "Users who lost access since {opened}: {count}. The bound is {bound}." "Benutzer, die seit {opened} den Zugang verloren haben: {count}. Die Grenze ist {bound}.";
+    held_group "Members who left the group {group} since {opened}: {count}. The bound is {bound}." "Mitglieder, die seit {opened} die Gruppe {group} verlassen haben: {count}. Die Grenze ist {bound}.";
     held_decision "Decision: {decision}" "Entscheidung: {decision}";
+    held_approved "everything is let through" "alles wird zugelassen";
+    held_rejected "everything is held" "alles wird zurückgehalten";
+    held_some "so many more are let through" "eine Anzahl wird noch zugelassen";
     held_until "The window ends at {until}." "Das Fenster endet um {until}.";
     held_approve "Approve all" "Alles zulassen";
     held_reject "Keep holding" "Weiter zurückhalten";

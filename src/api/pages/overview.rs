@@ -129,6 +129,15 @@ fn light(t: &Catalogue, last: Option<Timestamp>, now: Timestamp) -> Light {
     }
 }
 
+/// What was decided, in the reader's language.
+fn decided(name: &str, t: &Catalogue) -> &'static str {
+    match name {
+        "approved" => t.held_approved,
+        "rejected" => t.held_rejected,
+        _ => t.held_some,
+    }
+}
+
 fn restore_query(window: &str) -> String {
     Serializer::new(String::new()).append_pair("hold", window).finish()
 }
@@ -152,7 +161,7 @@ fn windows(session: &PageSession<'_>, hold: &Value) -> Vec<HeldWindow> {
             title: if is_held { t.held_title } else { t.held_warn_title },
             text: fill(form, &values),
             until: fill(t.held_until, &[("until", &time("until"))]),
-            decision: decision.map(|decision| fill(t.held_decision, &[("decision", decision)])),
+            decision: decision.map(|name| fill(t.held_decision, &[("decision", decided(name, t))])),
             group,
             may_decide: is_held && session.may(PageRole::Operate),
             restore: session.may(PageRole::Operate).then(|| restore_query(text(window, "/id"))),
