@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+pub mod branding;
 pub mod bus;
 pub mod clock;
 pub mod edge;
@@ -16,6 +17,7 @@ pub mod topic;
 
 pub use clock::Clock;
 
+use crate::app::branding::Branding;
 use crate::app::edge::EdgeSecret;
 use crate::app::https::Https;
 use crate::app::metrics::Observer;
@@ -47,6 +49,8 @@ pub struct App {
     pub public_url: Option<String>,
     /// What each request must have come through; none if clients reach the API themselves.
     pub edge: Option<EdgeSecret>,
+    /// How the page for administrators looks.
+    pub branding: Branding,
     /// What records each request and its usage.
     pub observer: Observer,
 }
@@ -67,6 +71,7 @@ impl App {
             clock: Clock::System,
             public_url: None,
             edge: None,
+            branding: Branding::default(),
             observer: Observer::Log,
         })
     }
@@ -79,6 +84,7 @@ impl App {
         let public_url = variable("PUBLIC_URL").map(|url| url.trim_end_matches('/').to_owned());
         let rates = RateLimiter::of_lambda(variable("TENANT_RATE").as_deref().unwrap_or("default"))?;
         let edge = variable("EDGE_SECRET_HASH").map(|hash| EdgeSecret::parse(&hash)).transpose()?;
-        Ok(Self { public_url, edge, rates: Arc::new(rates), ..self })
+        let branding = Branding::read(&variable)?;
+        Ok(Self { public_url, edge, branding, rates: Arc::new(rates), ..self })
     }
 }

@@ -13,7 +13,7 @@ use crate::support::access::{ROLE, USED, role};
 use crate::support::feed::all_events;
 use crate::support::{Harness, is_embedded, patch};
 
-mod operators;
+pub mod operators;
 mod scim;
 
 #[tokio::test(start_paused = true)]
@@ -77,6 +77,7 @@ async fn every_declared_access_is_needed() {
     Box::pin(crate::tenant_end::end_of_a_tenant()).await;
     Box::pin(operators::drive_tenant_data(&harness)).await;
     Box::pin(crate::pages::drive(&harness)).await;
+    Box::pin(crate::pages::drive_restore(&harness)).await;
     let events = all_events(&harness).await;
     let admin = harness.operator().await;
     let user = events.iter().find_map(|event| event["user"]["id"].as_str()).unwrap();

@@ -22,9 +22,9 @@ SAMPLES = 300
 
 
 @contextlib.contextmanager
-def server(rollcall, folder, stderr=None):
+def server(rollcall, folder, stderr=None, options=()):
     """A running server on a store of its own: Tenant URL, secret token, process."""
-    command = [rollcall, "serve", "--listen", "127.0.0.1:0", "--data", folder]
+    command = [rollcall, "serve", "--listen", "127.0.0.1:0", "--data", folder, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         try:
             words = {}

@@ -12,15 +12,18 @@ use rollcall::store::dynamo::tables::Table;
 use serde_json::{Value, json};
 
 use self::browser::{Browser, ORIGIN, actions, cookie_of, link, secret, sign_in, text};
-pub use self::drive::drive;
+pub use self::drive::{drive, drive_restore};
 use crate::admin::ask;
 use crate::support::{HOST, Harness, encode, patch};
 
 mod browser;
+mod doctor;
 mod drive;
+mod look;
+mod restore;
 
 /// The screens, and a word that each has.
-const SCREENS: [(&str, &str); 8] = [
+const SCREENS: [(&str, &str); 9] = [
     ("overview", "Overview"),
     ("connect", "Tenant URL"),
     ("keys", "Add a new key"),
@@ -29,6 +32,7 @@ const SCREENS: [(&str, &str); 8] = [
     ("activity", "Filter"),
     ("people", "User name"),
     ("groups", "external id"),
+    ("doctor", "Run the checks"),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -68,7 +72,7 @@ async fn a_link_signs_in_once_and_each_screen_answers() {
 
 /// The elements of a page are closed in order, and no attribute is written twice.
 fn check_html(html: &str) {
-    const VOID: [&str; 4] = ["meta", "link", "input", "br"];
+    const VOID: [&str; 5] = ["meta", "link", "input", "br", "img"];
     let mut open = Vec::new();
     for tag in html.split('<').skip(1) {
         let tag = tag.split('>').next().unwrap();
@@ -103,7 +107,11 @@ async fn the_entry_is_the_same_for_every_tenant_and_reads_nothing() {
     assert_eq!(text(&known), text(&unknown).replace("/nobody/", "/acme/"));
     assert_eq!(known.headers["content-type"], "text/html; charset=utf-8");
     let policy = known.headers["content-security-policy"].to_str().unwrap();
-    assert!(policy.starts_with("default-src 'none'; script-src 'self';") && policy.contains("frame-ancestors 'none'"));
+    assert!(
+        policy.starts_with("default-src 'none'; script-src 'self';")
+            && policy.contains("img-src 'self';")
+            && policy.contains("frame-ancestors 'none'")
+    );
     assert_eq!(known.headers["cache-control"], "no-store");
     assert_eq!(known.headers["cross-origin-opener-policy"], "same-origin");
     check_html(&text(&known));
@@ -444,7 +452,8 @@ async fn no_page_returns_or_changes_another_tenant() {
     let other = Browser::open(&harness, "globex", json!({"role": "operate"})).await;
     let token = browser.token().await;
     let before = harness.dump(Table::Keys).await;
-    let pages = SCREENS.iter().map(|(page, _)| *page).chain(["activity.csv", "operator/tenants", "links", "hold"]);
+    let pages =
+        SCREENS.iter().map(|(page, _)| *page).chain(["activity.csv", "operator/tenants", "links", "hold", "restore"]);
     let actions = ["create", "rotate", "revoke", "activate", "save", "approve", "reject", "once"];
     for page in pages {
         for route in ROUTES.iter().filter(|route| route.base == Base::Pages) {

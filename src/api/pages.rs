@@ -12,16 +12,20 @@ mod activity;
 mod asset;
 mod automation;
 mod catalogue;
+mod checks;
 mod connect;
 mod entries;
 mod entry_page;
+mod finding;
 mod forms;
 mod frame;
 mod keys;
 mod lookup;
 mod overview;
+mod probes;
 mod reply;
 mod request;
+mod restore;
 mod secret;
 mod session;
 mod settings;
@@ -43,7 +47,7 @@ const EDITED: [&str; 3] = ["keys", "automation", "settings"];
 /// None.
 pub async fn entry(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let reply = reply::html(None, StatusCode::OK, &EntryPage::new(&context, None))?;
-    Ok(with_language(&context, reply))
+    Ok(finish(&context, reply))
 }
 
 /// GET /{tenant}/manage/assets/{name}
@@ -52,8 +56,8 @@ pub async fn entry(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
 /// 404.
 pub async fn asset(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let name = context.path_param("{name}");
-    let found = asset::find(name).ok_or_else(|| ScimError::not_found("file", name))?;
-    Ok(reply::file(found.media_type, found.text))
+    let found = asset::find(&context.app().branding, name).ok_or_else(|| ScimError::not_found("file", name))?;
+    Ok(reply::file(found.media_type, found.text.into_owned()))
 }
 
 /// POST /{tenant}/manage: signs in with the secret of a link, or out.
@@ -62,7 +66,7 @@ pub async fn asset(context: RequestContext<'_>) -> Result<ScimResponse, ScimErro
 /// None: it answers each with a page.
 pub async fn session(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     match sign_in::answer(&context).await {
-        Ok(reply) => Ok(reply),
+        Ok(reply) => Ok(finish(&context, reply)),
         Err(error) => failure(&context, None, &error),
     }
 }
@@ -77,7 +81,7 @@ pub async fn view(context: RequestContext<'_>) -> Result<ScimResponse, ScimError
         Err(error) => return failure(&context, None, &error),
     };
     match screen(&session, context.path_param("{page}"), None).await {
-        Ok(reply) => Ok(with_language(&context, reply)),
+        Ok(reply) => Ok(finish(&context, reply)),
         Err(error) => failure(&context, Some(&session), &error),
     }
 }
@@ -92,7 +96,7 @@ pub async fn list_tenants(context: RequestContext<'_>) -> Result<ScimResponse, S
         Err(error) => return failure(&context, None, &error),
     };
     match tenants::render(&session).await {
-        Ok(reply) => Ok(with_language(&context, reply)),
+        Ok(reply) => Ok(finish(&context, reply)),
         Err(error) => failure(&context, Some(&session), &error),
     }
 }
@@ -108,11 +112,11 @@ pub async fn change(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     };
     let page = context.path_param("{page}");
     match forms::answer(&session, page, &form).await {
-        Ok(reply) => Ok(reply),
+        Ok(reply) => Ok(finish(&context, reply)),
         // What somebody can correct is corrected where it was typed, on a page that reads no more than its form may.
         Err(error) if matches!(error.status(), 400 | 409) && EDITED.contains(&page) => {
             match screen(&session, page, Some(&error)).await {
-                Ok(reply) => Ok(reply),
+                Ok(reply) => Ok(finish(&context, reply)),
                 Err(error) => failure(&context, Some(&session), &error),
             }
         }
@@ -120,9 +124,39 @@ pub async fn change(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
     }
 }
 
+/// POST /{tenant}/manage/restore/run: some of a restore that somebody has confirmed.
+///
+/// # Errors
+/// None: it answers each with a page.
+pub async fn run_restore(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let (session, form) = match PageSession::open_form(&context).await {
+        Ok(opened) => opened,
+        Err(error) => return failure(&context, None, &error),
+    };
+    match restore::run(&session, &form).await {
+        Ok(reply) => Ok(finish(&context, reply)),
+        Err(error) => failure(&context, Some(&session), &error),
+    }
+}
+
+/// POST /{tenant}/manage/doctor/run: the checks of the tenant.
+///
+/// # Errors
+/// None: it answers each with a page.
+pub async fn run_checks(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
+    let session = match PageSession::open_form(&context).await {
+        Ok((session, _)) => session,
+        Err(error) => return failure(&context, None, &error),
+    };
+    match checks::run(&session).await {
+        Ok(reply) => Ok(finish(&context, reply)),
+        Err(error) => failure(&context, Some(&session), &error),
+    }
+}
+
 /// A screen; above it what was wrong with its form.
 async fn screen(session: &PageSession<'_>, page: &str, error: Option<&ScimError>) -> Result<ScimResponse, ScimError> {
-    let text = error.map(|error| fill(session.t.error_text, &[("detail", &error.detail)]));
+    let text = error.map(|error| sentence(session.context, session.t, &error.detail));
     let frame = Frame::new(session, page, text);
     let reply = match page {
         "overview" => overview::render(session, frame).await,
@@ -134,6 +168,8 @@ async fn screen(session: &PageSession<'_>, page: &str, error: Option<&ScimError>
         "activity.csv" => activity::export(session).await,
         "people" => lookup::render(session, frame, lookup::LookupKind::People).await,
         "groups" => lookup::render(session, frame, lookup::LookupKind::Groups).await,
+        "doctor" => checks::render(session, frame),
+        restore::RESTORE => restore::plan(session, frame).await,
         _ => Err(ScimError::new(ErrorCode::NotFound, session.t.error_page)),
     }?;
     Ok(match error {
@@ -153,14 +189,21 @@ fn failure(
         let message = match error.code {
             ErrorCode::Unauthorized => t.entry_session_over.to_owned(),
             ErrorCode::LinkRefused => t.entry_refused.to_owned(),
-            _ => fill(t.error_text, &[("detail", reason(t, error))]),
+            _ => sentence(context, t, reason(t, error)),
         };
-        return reply::refusal(None, error, &EntryPage::new(context, Some(message)));
+        let reply = reply::refusal(None, error, &EntryPage::new(context, Some(message)))?;
+        return Ok(finish(context, reply));
     };
     let frame = Frame::new(session, context.path_param("{page}"), None);
-    let text = fill(t.error_text, &[("detail", reason(t, error))]);
+    let text = sentence(context, t, reason(t, error));
     let request = fill(t.error_request, &[("request", context.request_id())]);
-    reply::refusal(session.key(), error, &ErrorPage { frame, text, request })
+    let reply = reply::refusal(session.key(), error, &ErrorPage { frame, text, request })?;
+    Ok(finish(context, reply))
+}
+
+/// What was wrong, and who says so.
+fn sentence(context: &RequestContext<'_>, t: &Catalogue, detail: &str) -> String {
+    fill(t.error_text, &[("product", asset::speaker(context)), ("detail", detail)])
 }
 
 /// The reason in the reader's language, where the page has it.
@@ -172,8 +215,9 @@ fn reason<'e>(t: &'static Catalogue, error: &'e ScimError) -> &'e str {
     }
 }
 
-/// With the cookie of the language, if the address names one.
-fn with_language(context: &RequestContext<'_>, reply: ScimResponse) -> ScimResponse {
+/// With the policy of this deployment, and the cookie of the language, if the address names one.
+fn finish(context: &RequestContext<'_>, reply: ScimResponse) -> ScimResponse {
+    let reply = reply::with_policy(reply, &context.app().branding);
     match request::chosen_language(context) {
         Some(language) => reply::with_cookie(reply, &request::set_language_cookie(context, language)),
         None => reply,

@@ -103,6 +103,8 @@ routes! {
     GET     Pages     "/{page}"               "pages.inside.view"    Read   [PAGE LIST_KEYS READ_HOLD READ_LOG FIND_RESOURCES] pages::view;
     GET     Pages     "/operator/tenants"     "pages.inside.tenants" Read   [PAGE LIST_TENANTS]                              pages::list_tenants;
     POST    Pages     "/{page}"               "pages.inside.change"  Read   [PAGE LIST_KEYS READ_HOLD CHANGE_BY_PAGE DECIDE_HOLD CREATE_LINK] pages::change;
+    POST    Pages     "/doctor/run"           "pages.inside.doctor"  Read   [PAGE LIST_KEYS READ_HOLD READ_LOG TRY_BY_PAGE]  pages::run_checks;
+    POST    Pages     "/restore/run"          "pages.restore.run"    Read   [PAGE READ_LOG READ_HOLD RESTORE]                pages::run_restore;
 }
 
 /// The function that answers what no route does: unknown paths and methods, in SCIM's error form.

@@ -19,6 +19,7 @@ use super::{StoreOptions, local_operator};
 use crate::admin::keys::{Expiry, NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
+use crate::app::branding::Branding;
 use crate::app::{App, Clock};
 use crate::auth::{LinkRecord, PageAccess, PageRole, PageSecret, PageSecretKind, Scope};
 use crate::limits::{DEFAULT_LINK_SECONDS, LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES, MAX_TENANT_BYTES};
@@ -46,7 +47,38 @@ pub(super) struct ServeOptions {
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
     #[command(flatten)]
+    branding: BrandingOptions,
+    #[command(flatten)]
     store: StoreOptions,
+}
+
+/// How the page for administrators looks, and who may frame it.
+#[derive(Debug, Args)]
+struct BrandingOptions {
+    /// The name of your product on the page for administrators
+    #[arg(long, value_name = "TEXT")]
+    product_name: Option<String>,
+    /// Its logo: an https:// address, or data:image/TYPE;base64,… of up to 2,000 bytes
+    #[arg(long, value_name = "ADDRESS")]
+    product_logo: Option<String>,
+    /// Its colour, such as #0b4fb3; Rollcall darkens or lightens it until text in it can be read
+    #[arg(long, value_name = "COLOUR")]
+    product_color: Option<String>,
+    /// The origins that may frame the page, separated by commas, such as https://app.example.com
+    #[arg(long, value_name = "ORIGINS")]
+    frame_origins: Option<String>,
+}
+
+impl BrandingOptions {
+    fn branding(&self) -> Result<Branding, String> {
+        Branding::read(|name| match name {
+            "PRODUCT_NAME" => self.product_name.clone(),
+            "PRODUCT_LOGO" => self.product_logo.clone(),
+            "PRODUCT_COLOR" => self.product_color.clone(),
+            "FRAME_ORIGINS" => self.frame_origins.clone(),
+            _ => None,
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -60,6 +92,7 @@ pub(super) struct EngineOptions {
 }
 
 pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
+    let branding = options.branding.branding()?;
     let listener = listener::bind(options.listen).await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
@@ -82,7 +115,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     if !options.store.aws {
         workers.push(tokio::spawn(worker::run(store.clone(), Clock::System, counts)));
     }
-    let app = App { public_url, ..App::new(store).map_err(|e| e.to_string())? };
+    let app = App { public_url, branding, ..App::new(store).map_err(|e| e.to_string())? };
     let folder = (!options.store.is_remote()).then_some(options.store.data);
     let secret = folder.as_ref().map(|_| local_operator::new_secret()).transpose()?;
     if let Some(folder) = &folder {

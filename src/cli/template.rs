@@ -45,8 +45,16 @@ pub fn route_settings() -> String {
 /// groups.
 const FEW_PROCESSES: &str = "      ReservedConcurrentExecutions: !If [HasReservedConcurrency, !Ref ReservedConcurrencyOfOthers, !Ref \"AWS::NoValue\"]\n";
 
-/// How many processes a route's function has.
-fn concurrency(route: &Route) -> &'static str {
+/// The same of the page, which alone knows how it looks.
+const PAGE_SETTINGS: &str = "      ReservedConcurrentExecutions: !If [HasReservedConcurrency, !Ref ReservedConcurrencyOfOthers, !Ref \"AWS::NoValue\"]
+      Environment: {Variables: {PRODUCT_NAME: !Ref ProductName, PRODUCT_LOGO: !Ref ProductLogo, PRODUCT_COLOR: !Ref ProductColor, FRAME_ORIGINS: !Ref FrameOrigins}}
+";
+
+/// What a route's function has of its own.
+fn settings(route: &Route) -> &'static str {
+    if route.base == Base::Pages {
+        return PAGE_SETTINGS;
+    }
     let is_of_resources = ["/Users", "/Groups"].iter().any(|path| route.path.split("/{").next() == Some(path));
     if route.base == Base::Scim && is_of_resources { "" } else { FEW_PROCESSES }
 }
@@ -59,7 +67,7 @@ pub fn functions() -> String {
         let events: String = rows.iter().enumerate().map(|(index, route)| events(index, route)).collect();
         let access: Vec<_> = rows.iter().flat_map(|route| route.access).copied().collect();
         // Rows of one function are of one kind.
-        let settings = rows.first().map_or("", |route| concurrency(route));
+        let settings = rows.first().map_or("", |route| settings(route));
         function(&mut yaml, name, settings, &events);
         role(&mut yaml, name, &statements(&access));
     }

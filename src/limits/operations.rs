@@ -332,3 +332,20 @@ pub const MAX_COUNTED_REFUSALS: usize = 100;
 
 /// Most users or groups that a lookup on the page lists.
 pub const PAGE_MATCHES: usize = 10;
+
+/// Requests a second that Entra ID's gallery asks for: the doctor of the page advises a higher rate below it.
+pub const ENTRA_REQUESTS_PER_SECOND: u32 = 25;
+
+/// How long in seconds the worker may note nothing before the page says that it is missing: once a day it has something to
+/// note, and two hours are the slack.
+pub const WORKER_SILENT_SECONDS: i64 = 26 * 60 * 60;
+
+/// Longest name of a product on the page, in bytes: it stands in one line with the heading.
+pub const MAX_PRODUCT_NAME_BYTES: usize = 60;
+
+/// Longest logo of a product on the page, in bytes of its address: an image that is embedded is in every page, and the
+/// environment of a Lambda function holds 4 KB.
+pub const MAX_LOGO_BYTES: usize = 2_000;
+
+/// Most origins that may frame the page: they stand in a header of every answer.
+pub const MAX_FRAME_ORIGINS: usize = 8;

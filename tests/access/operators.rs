@@ -206,58 +206,63 @@ pub(super) async fn drive_protection(harness: &Harness) {
     assert_eq!(crate::admin::ask(harness, &admin, "PATCH", "/tenants/acme", settings).await.status, 200);
 }
 
-/// Everything that a restore may have to write, and the states and histories of a user and a group.
-pub(super) async fn drive_restore(harness: &Harness) {
-    let admin = harness.operator().await;
-    let ask = async |harness: &Harness, method: &str, path: String, body: Value| {
-        crate::admin::ask(harness, &admin, method, &format!("/tenants/acme{path}"), body).await
-    };
+/// Damage that a restore has to write everything for: the key that did it, since when, a user and a group.
+pub(crate) async fn damage(harness: &Harness, prefix: &str) -> (String, String, (String, String)) {
     let mut users = Vec::new();
     for name in ["lost", "renamed"] {
+        let name = format!("{prefix}{name}");
         let emails = json!([{"value": "a@x"}, {"value": format!("{name}@x")}]);
         users.push(harness.create(json!({"userName": name, "emails": emails})).await);
     }
     let mut groups = Vec::new();
     for name in ["to-restore", "ended"] {
         let members: Vec<_> = users.iter().map(|id| json!({"value": id})).collect();
-        let group = harness.send("POST", "/Groups", json!({"displayName": name, "members": members})).await;
+        let group = json!({"displayName": format!("{prefix}{name}"), "members": members});
+        let group = harness.send("POST", "/Groups", group).await;
         groups.push(group.body["id"].as_str().unwrap().to_owned());
     }
-    let nested = json!({"displayName": "around", "members": [{"value": groups[0]}]});
+    let nested = json!({"displayName": format!("{prefix}around"), "members": [{"value": groups[0]}]});
     assert_eq!(harness.send("POST", "/Groups", nested).await.status, 201);
     let since = Timestamp::now();
     let send = async |method: &str, path: String, body: Option<Value>| {
         let reply = harness.send(method, &path, body).await;
         assert!(reply.status < 300, "{method} {path}: {reply:?}");
     };
-    send(
-        "PUT",
-        format!("/Users/{}", users[1]),
-        Some(json!({"userName": "other", "emails": [{"value": "z@x"}, {"value": "y@x"}]})),
-    )
-    .await;
+    let emails = json!([{"value": "z@x"}, {"value": "y@x"}]);
+    let renamed = json!({"userName": format!("{prefix}other"), "emails": emails});
+    send("PUT", format!("/Users/{}", users[1]), Some(renamed)).await;
     send("DELETE", format!("/Users/{}", users[0]), None).await;
     send("DELETE", format!("/Groups/{}", groups[1]), None).await;
-    let join = json!([{"op": "replace", "path": "displayName", "value": "new"},
-        {"op": "add", "path": "members", "value": [{"value": harness.user("added").await}]}]);
+    let added = harness.user(&format!("{prefix}added")).await;
+    let join = json!([{"op": "replace", "path": "displayName", "value": format!("{prefix}new")},
+        {"op": "add", "path": "members", "value": [{"value": added}]}]);
     send("PATCH", format!("/Groups/{}", groups[0]), Some(patch(join))).await;
     harness.settle().await;
     all_events(harness).await;
-    let later = harness.at(Timestamp::now() + SignedDuration::from_secs(60));
     let key = ApiKey::parse(&harness.acme).unwrap().id().as_str().to_owned();
-    let reply = ask(&later, "POST", "/restore".to_owned(), json!({"key": key, "since": since.to_string()})).await;
+    (key, since.to_string(), (users[1].clone(), groups[0].clone()))
+}
+
+/// Everything that a restore may have to write, and the states and histories of a user and a group.
+pub(super) async fn drive_restore(harness: &Harness) {
+    let admin = harness.operator().await;
+    let ask = async |harness: &Harness, method: &str, path: String, body: Value| {
+        crate::admin::ask(harness, &admin, method, &format!("/tenants/acme{path}"), body).await
+    };
+    let (key, since, (member, group)) = Box::pin(damage(harness, "")).await;
+    let later = harness.at(Timestamp::now() + SignedDuration::from_secs(60));
+    let reply = ask(&later, "POST", "/restore".to_owned(), json!({"key": key, "since": since})).await;
     assert_eq!(reply.status, 200, "{reply:?}");
     assert!(reply.body["restored"].as_array().unwrap().len() >= 4, "{reply:?}");
     let reply = ask(&later, "POST", "/restore".to_owned(), json!({"hold": "nobody@never"})).await;
     assert_eq!(reply.status, 409, "{reply:?}");
     all_events(harness).await;
-    let member = users[1].as_str();
     let none = uuid::Uuid::from_u128(1).to_string();
     for (path, status) in [
         (format!("/users/{member}"), 200),
-        (format!("/groups/{}", groups[0]), 200),
+        (format!("/groups/{group}"), 200),
         (format!("/users/{member}/history"), 200),
-        (format!("/groups/{}/history", groups[0]), 200),
+        (format!("/groups/{group}/history"), 200),
         (format!("/users/{none}/history"), 404),
         (format!("/groups/{none}/history"), 404),
     ] {

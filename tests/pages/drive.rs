@@ -76,9 +76,31 @@ pub async fn drive(harness: &Harness) {
         let reply = late.post_with(page, &token, fields, &[ORIGIN]).await;
         assert!([200, 303, 404].contains(&reply.status), "{page}: {reply:?}");
     }
+    assert_eq!(Box::pin(browser.post("doctor/run", &[])).await.status, 200);
     let off = patch(json!([{"op": "replace", "path": "active", "value": false}]));
     harness.send("PATCH", &format!("/Users/{id}"), off).await;
     assert_eq!(browser.post("hold", &[("action", "approve")]).await.status, 303);
     assert_eq!(browser.post("", &[("action", "end")]).await.status, 200);
     assert_eq!(browser.get("operator/tenants").await.status, 401);
+}
+
+/// Everything that a restore may have to write, by the page; and a form of it half an hour after the last.
+pub async fn drive_restore(harness: &Harness) {
+    let (key, since, _) = Box::pin(crate::access::operators::damage(harness, "page-")).await;
+    let browser = Browser::open(harness, "acme", json!({"role": "operate"})).await;
+    let token = browser.token().await;
+    let late = harness.at(Timestamp::now() + SignedDuration::from_mins(30));
+    let late = Browser { harness: &late, tenant: "acme", cookie: browser.cookie.clone() };
+    for scope in [vec![("key", key.as_str()), ("since", since.as_str())], vec![("hold", "nobody@never")]] {
+        let fields = [scope, vec![("confirm", "yes")]].concat();
+        let reply = Box::pin(late.post_with("restore/run", &token, &fields, &[ORIGIN])).await;
+        assert!([200, 409].contains(&reply.status), "{reply:?}");
+    }
+    let other = Browser::open(harness, "acme", json!({"role": "view"})).await;
+    let token = other.token().await;
+    let other = Browser { harness: late.harness, tenant: "acme", cookie: other.cookie.clone() };
+    for (token, status) in [(token.as_str(), 200), ("of another session", 403)] {
+        let reply = Box::pin(other.post_with("doctor/run", token, &[], &[ORIGIN])).await;
+        assert_eq!(reply.status, status, "{reply:?}");
+    }
 }

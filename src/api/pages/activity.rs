@@ -66,7 +66,7 @@ pub(super) async fn render(session: &PageSession<'_>, mut frame: Frame) -> Resul
             field("request", t.activity_request, false),
             field("key", t.activity_key, false),
         ],
-        entries: lines(&log, t),
+        entries: lines(&log, session),
         older: next.map(|cursor| Serializer::new(query.clone()).append_pair("cursor", cursor).finish()),
         query,
         frame,
@@ -91,7 +91,7 @@ pub(super) async fn export(session: &PageSession<'_>) -> Result<ScimResponse, Sc
 pub(super) async fn history(session: &PageSession<'_>, kind: &str, id: &str) -> Result<Vec<LogLine>, ScimError> {
     let limit = PAGE_LOG_ENTRIES.to_string();
     let query = Serializer::new(String::new()).append_pair(kind, id).append_pair("limit", &limit).finish();
-    Ok(lines(&session.read(&format!("/log?{query}")).await?, session.t))
+    Ok(lines(&session.read(&format!("/log?{query}")).await?, session))
 }
 
 fn log_path(form: &Form) -> String {

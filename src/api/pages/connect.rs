@@ -1,7 +1,7 @@
 //! What to enter at the identity provider, in the order of its form, and which steps are done.
 
 use askama::Template;
-use futures_util::future::try_join4;
+use futures_util::future::{try_join, try_join4};
 use http::StatusCode;
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use super::reply;
 use super::request::Form;
 use super::session::PageSession;
 use crate::scim::ScimError;
+use crate::tenant::CredentialType;
 
 /// The identity providers, by the name in the address.
 const PROVIDERS: [(&str, &str); 2] = [("entra", "Microsoft Entra ID"), ("okta", "Okta")];
@@ -26,6 +27,8 @@ struct ConnectPage {
     place: &'static str,
     test: &'static str,
     values: Vec<Labelled>,
+    /// Those of an OAuth client, where the profile allows one and the form has it.
+    oauth: Vec<Labelled>,
     required: Vec<String>,
 }
 
@@ -40,7 +43,16 @@ struct ProviderTab {
 struct SetupStep {
     text: String,
     is_done: bool,
-    is_key: bool,
+    /// Where it is done, and what that is called.
+    place: Option<(&'static str, &'static str)>,
+}
+
+/// What is read of the tenant for its steps.
+struct SetupState {
+    keys: Value,
+    automation: Value,
+    users: String,
+    groups: String,
 }
 
 /// The screen.
@@ -48,8 +60,9 @@ struct SetupStep {
 /// # Errors
 /// 503.
 pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<ScimResponse, ScimError> {
-    let reads = try_join4(session.read(""), session.read("/keys"), total(session, "/Users"), total(session, "/Groups"));
-    let (tenant, keys, users, groups) = reads.await?;
+    let counts = try_join(total(session, "/Users"), total(session, "/Groups"));
+    let reads = try_join4(session.read(""), session.read("/keys"), session.read("/automation-users"), counts);
+    let (tenant, keys, automation, (users, groups)) = reads.await?;
     let query = Form::of_query(session.context);
     let is_okta = query.text("provider") == "okta";
     let [of_entra, of_okta] = PROVIDERS;
@@ -59,9 +72,10 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     let required = items(&tenant, "required").iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let page = ConnectPage {
         providers: PROVIDERS.map(|(name, title)| ProviderTab { name, title, is_current: name == provider }),
-        steps: steps(session, title, &keys, (&users, &groups)),
+        steps: steps(session, title, &SetupState { keys, automation, users, groups }),
         place: if is_okta { t.connect_okta_where } else { t.connect_entra_where },
         test: if is_okta { t.connect_okta_test } else { t.connect_entra_test },
+        oauth: if is_okta { Vec::new() } else { oauth(session, url.clone()) },
         values: if is_okta { okta(session, url) } else { entra(session, url) },
         required,
         frame,
@@ -69,41 +83,89 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     reply::html(session.key(), StatusCode::OK, &page)
 }
 
-fn steps(session: &PageSession<'_>, provider: &str, keys: &Value, (users, groups): (&str, &str)) -> Vec<SetupStep> {
+/// What the application's form asks for first.
+fn usual_type(session: &PageSession<'_>) -> CredentialType {
+    session.profile.credentials.first().copied().unwrap_or(CredentialType::Bearer)
+}
+
+fn steps(session: &PageSession<'_>, provider: &str, state: &SetupState) -> Vec<SetupStep> {
     let t = session.t;
+    let keys = items(&state.keys, "keys");
     let is_alive = |key: &Value| matches!(text(key, "/state"), "live" | "expiring" | "waiting");
-    let has_key = items(keys, "keys").iter().any(is_alive);
-    let was_used = items(keys, "keys").iter().any(|key| key.get("used").is_some());
+    let was_used = keys.iter().any(|key| key.get("used").is_some());
+    let is_active = |user: &Value| user.get("active").and_then(Value::as_bool) == Some(true);
+    let has_user = items(&state.automation, "automationUsers").iter().any(is_active);
     let some = |count: &str| !matches!(count, "0" | "–");
-    let step = |text: &str, is_done| SetupStep { text: text.to_owned(), is_done, is_key: false };
-    let mut steps = vec![
-        SetupStep { text: t.connect_step_key.to_owned(), is_done: has_key, is_key: true },
+    let step = |text: &str, is_done| SetupStep { text: text.to_owned(), is_done, place: None };
+    let mut steps = Vec::new();
+    // Such a key is in the name of somebody.
+    if matches!(usual_type(session), CredentialType::Jwt | CredentialType::Basic) {
+        let place = Some(("automation#add", t.automation_add));
+        steps.push(SetupStep { place, ..step(t.connect_step_automation, has_user) });
+    }
+    steps.extend([
+        SetupStep {
+            place: Some(("keys#add", t.connect_step_key_link)),
+            ..step(t.connect_step_key, keys.iter().any(is_alive))
+        },
         step(&fill(t.connect_step_values, &[("provider", provider)]), was_used),
         step(t.connect_step_test, was_used),
-        step(t.connect_step_user, some(users)),
-    ];
+        step(t.connect_step_user, some(&state.users)),
+    ]);
     // A profile may offer no groups.
-    steps.extend((groups != "–").then(|| step(t.connect_step_group, some(groups))));
+    steps.extend((state.groups != "–").then(|| step(t.connect_step_group, some(&state.groups))));
     steps
 }
 
 fn entra(session: &PageSession<'_>, url: String) -> Vec<Labelled> {
+    let (t, mode) = (session.t, Labelled::plain("Provisioning Mode", "Automatic"));
+    let url = Labelled::copied("Tenant URL", url);
+    match usual_type(session) {
+        CredentialType::Basic => vec![
+            mode,
+            Labelled::plain("Admin User Name", t.connect_user_value),
+            Labelled::plain("Admin Password", t.connect_secret_value),
+            url,
+        ],
+        _ => vec![mode, url, Labelled::plain("Secret Token", t.connect_secret_value)],
+    }
+}
+
+/// What Entra ID asks for instead of a token that lasts long.
+fn oauth(session: &PageSession<'_>, url: String) -> Vec<Labelled> {
+    if !session.profile.credentials.contains(&CredentialType::Client) {
+        return Vec::new();
+    }
+    let t = session.t;
+    let endpoint = format!("{}/{}/oauth/token", session.context.origin(), session.tenant);
     vec![
-        Labelled::plain("Provisioning Mode", "Automatic"),
         Labelled::copied("Tenant URL", url),
-        Labelled::plain("Secret Token", session.t.connect_secret_value),
+        Labelled::copied("Token Endpoint", endpoint),
+        Labelled::plain("Client Identifier", t.connect_client_value),
+        Labelled::plain("Client Secret", t.connect_secret_value),
     ]
 }
 
 fn okta(session: &PageSession<'_>, url: String) -> Vec<Labelled> {
-    vec![
+    let t = session.t;
+    let mut values = vec![
         Labelled::copied("SCIM connector base URL", url),
         Labelled::copied("Unique identifier field for users", "userName"),
         Labelled::plain(
             "Supported provisioning actions",
             "Import New Users and Profile Updates, Push New Users, Push Profile Updates, Push Groups",
         ),
-        Labelled::plain("Authentication Mode", "HTTP Header"),
-        Labelled::plain("Authorization", session.t.connect_secret_value),
-    ]
+    ];
+    values.extend(match usual_type(session) {
+        CredentialType::Basic => vec![
+            Labelled::plain("Authentication Mode", "Basic Auth"),
+            Labelled::plain("Username", t.connect_user_value),
+            Labelled::plain("Password", t.connect_secret_value),
+        ],
+        _ => vec![
+            Labelled::plain("Authentication Mode", "HTTP Header"),
+            Labelled::plain("Authorization", t.connect_secret_value),
+        ],
+    });
+    values
 }

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use form_urlencoded::Serializer;
 use serde_json::Value;
 
 use super::catalogue::Catalogue;
 use super::frame::{PageTime, items, text};
+use super::session::PageSession;
+use crate::auth::PageRole;
 
 /// One entry.
 pub(super) struct LogLine {
@@ -23,6 +26,15 @@ pub(super) struct LogLine {
     pub(super) rules: Option<String>,
     pub(super) request: Option<String>,
     pub(super) differences: Vec<AttributeChange>,
+    /// Where it can be undone.
+    pub(super) undo: Vec<UndoLink>,
+}
+
+/// The way to the plan of a restore.
+pub(super) struct UndoLink {
+    pub(super) text: &'static str,
+    /// The parameters of its address.
+    pub(super) query: String,
 }
 
 /// An attribute before and after.
@@ -33,8 +45,31 @@ pub(super) struct AttributeChange {
 }
 
 /// The entries of an answer of the log.
-pub(super) fn lines(page: &Value, t: &'static Catalogue) -> Vec<LogLine> {
-    items(page, "entries").iter().map(|entry| line(entry, t)).collect()
+pub(super) fn lines(page: &Value, session: &PageSession<'_>) -> Vec<LogLine> {
+    let (t, may_restore) = (session.t, session.may(PageRole::Operate));
+    let one = |entry: &Value| {
+        let undo = if may_restore { undo(entry, t) } else { Vec::new() };
+        LogLine { undo, ..line(entry, t) }
+    };
+    items(page, "entries").iter().map(one).collect()
+}
+
+/// The restores that begin with a change. What a restore has done is nobody's, and none undoes it.
+fn undo(entry: &Value, t: &'static Catalogue) -> Vec<UndoLink> {
+    let since = text(entry, "/timestamp");
+    let is_of_client = !matches!(text(entry, "/actor/client"), "page" | "command-line");
+    if text(entry, "/kind") != "change" || text(entry, "/how") == "restore" || since.is_empty() {
+        return Vec::new();
+    }
+    let own = if text(entry, "/resource/type") == "User" { text(entry, "/resource/id") } else { "" };
+    let user = if own.is_empty() { text(entry, "/user/id") } else { own };
+    let key = if is_of_client { text(entry, "/actor/key") } else { "" };
+    let link = |(name, id, text): (&str, &str, &'static str)| {
+        let mut query = Serializer::new(String::new());
+        UndoLink { text, query: query.append_pair(name, id).append_pair("since", since).finish() }
+    };
+    let all = [("user", user, t.restore_link_user), ("key", key, t.restore_link_key)];
+    all.into_iter().filter(|(_, id, _)| !id.is_empty()).map(link).collect()
 }
 
 fn line(entry: &Value, t: &'static Catalogue) -> LogLine {
@@ -63,6 +98,7 @@ fn line(entry: &Value, t: &'static Catalogue) -> LogLine {
         rules: Some(rules).filter(|rules| !rules.is_empty()),
         request: filled("/request"),
         differences: differences(entry),
+        undo: Vec::new(),
     }
 }
 
@@ -85,7 +121,9 @@ fn subject(entry: &Value) -> Option<String> {
 
 fn actor(entry: &Value) -> Option<String> {
     let fields = ["person", "description", "automationUser", "client", "keyState", "key"];
-    let known = fields.iter().map(|name| text(entry, &format!("/actor/{name}"))).filter(|text| !text.is_empty());
+    let known = fields.iter().map(|name| text(entry, &format!("/actor/{name}")));
+    // Of a key that works, nobody asks for the state.
+    let known = known.filter(|text| !matches!(*text, "" | "ok"));
     let known = known.collect::<Vec<_>>().join(" · ");
     (!known.is_empty()).then_some(known)
 }
@@ -144,6 +182,9 @@ mod tests {
         assert_eq!((line.what.as_str(), line.subject.as_deref()), ("user.updated", Some("lela")));
         assert_eq!((line.actor.as_deref(), line.time.as_str()), (Some("entra · k"), "2027-01-31 12:00 UTC"));
         let rows: Vec<_> = line.differences.iter().map(|row| (&*row.attribute, &*row.before, &*row.after)).collect();
+        let undo: Vec<_> = undo(&entry, t).into_iter().map(|link| link.query).collect();
+        let since = "since=2027-01-31T12%3A00%3A00.123Z";
+        assert_eq!(undo, [format!("user=1&{since}"), format!("key=k&{since}")]);
         assert_eq!(rows, [("name.familyName", "Block", "Stone"), ("title", "Engineer", "")]);
     }
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::super::RequestContext;
-use super::asset::{self, AssetNames};
+use super::asset::{self, PageLook};
 use super::catalogue::{Catalogue, Language};
 use super::request;
 
@@ -15,7 +15,7 @@ pub(super) struct EntryPage {
     language: Language,
     languages: [Language; 2],
     base: String,
-    assets: AssetNames,
+    look: PageLook,
     message: Option<String>,
 }
 
@@ -23,7 +23,7 @@ impl EntryPage {
     /// The page, above the form a message.
     pub(super) fn new(context: &RequestContext<'_>, message: Option<String>) -> Self {
         let language = request::language(context);
-        let (t, base, assets) = (language.catalogue(), context.page_base(), asset::names());
-        Self { t, language, languages: Language::ALL, base, assets, message }
+        let (t, base, look) = (language.catalogue(), context.page_base(), asset::look(context));
+        Self { t, language, languages: Language::ALL, base, look, message }
     }
 }

@@ -3,15 +3,15 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::asset::{self, AssetNames};
+use super::asset::{self, PageLook};
 use super::catalogue::{Catalogue, Language, fill};
 use super::request::Form;
 use super::session::PageSession;
 use crate::auth::PageRole;
 
 /// The pages in the order of the navigation.
-pub(super) const PAGES: [&str; 8] =
-    ["overview", "connect", "keys", "automation", "settings", "activity", "people", "groups"];
+pub(super) const PAGES: [&str; 9] =
+    ["overview", "connect", "keys", "automation", "settings", "activity", "people", "groups", "doctor"];
 
 /// The page for operators alone.
 pub(super) const TENANTS: &str = "operator/tenants";
@@ -24,7 +24,7 @@ pub(super) struct Frame {
     pub(super) tenant: String,
     /// The address of the pages.
     pub(super) base: String,
-    pub(super) assets: AssetNames,
+    pub(super) look: PageLook,
     pub(super) items: Vec<NavigationItem>,
     pub(super) form_token: String,
     pub(super) may_setup: bool,
@@ -66,7 +66,7 @@ impl Frame {
             languages: Language::ALL,
             tenant: session.tenant.to_string(),
             base: session.context.page_base(),
-            assets: asset::names(),
+            look: asset::look(session.context),
             items: pages.map(item).collect(),
             form_token: session.form_token.clone(),
             may_setup: session.may(PageRole::Setup),
@@ -76,6 +76,11 @@ impl Frame {
             done,
             error,
         }
+    }
+
+    /// What a page is called.
+    pub(super) fn title_of(&self, page: &str) -> &'static str {
+        title(self.t, page)
     }
 }
 
@@ -88,6 +93,7 @@ fn title(t: &Catalogue, page: &str) -> &'static str {
         "activity" => t.activity,
         "people" => t.people,
         "groups" => t.groups,
+        "doctor" => t.doctor,
         TENANTS => t.tenants,
         _ => t.overview,
     }

@@ -20,6 +20,8 @@ struct KeysPage {
     keys: Vec<KeyRow>,
     users: Vec<String>,
     kinds: Vec<&'static str>,
+    /// Whether a type of key is in the name of somebody.
+    needs_user: bool,
 }
 
 /// A key in the table.
@@ -49,7 +51,9 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     let users = items(&users, "automationUsers").iter().map(|user| text(user, "/name").to_owned()).collect();
     // A trust in an identity provider has more fields than a form for a first key should ask for.
     let offered = session.profile.credentials.iter().filter(|kind| **kind != CredentialType::Federation);
-    let page = KeysPage { frame, keys: rows, users, kinds: offered.map(|kind| kind.as_str()).collect() };
+    let kinds = offered.map(|kind| kind.as_str()).collect::<Vec<_>>();
+    let needs_user = kinds.iter().any(|kind| matches!(*kind, "jwt" | "basic"));
+    let page = KeysPage { frame, keys: rows, users, kinds, needs_user };
     reply::html(session.key(), StatusCode::OK, &page)
 }
 

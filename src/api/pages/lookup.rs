@@ -12,6 +12,7 @@ use super::frame::{Frame, Labelled, PageTime, items, text};
 use super::reply;
 use super::request::Form;
 use super::session::PageSession;
+use crate::auth::PageRole;
 use crate::limits::PAGE_MATCHES;
 use crate::scim::ScimError;
 
@@ -34,6 +35,8 @@ struct LookupPage {
     matches: Vec<Match>,
     one: Option<FoundResource>,
     has_history: bool,
+    /// The parameters of the plan that gives a user back what was lost, for who may restore.
+    restore: Option<String>,
     entries: Vec<LogLine>,
 }
 
@@ -123,6 +126,9 @@ pub(super) async fn render(
         matches: matches.collect(),
         one: only.map(|only| FoundResource { name: name(only).to_owned(), values: values(session, only, lookup) }),
         has_history: id.is_some(),
+        restore: id
+            .filter(|_| lookup == LookupKind::People && !entries.is_empty() && session.may(PageRole::Operate))
+            .map(|id| Serializer::new(String::new()).append_pair("user", id).finish()),
         entries,
         frame,
     };

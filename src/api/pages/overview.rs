@@ -1,6 +1,7 @@
 //! Whether anything arrives, what is refused, what is held, and which keys end soon.
 
 use askama::Template;
+use form_urlencoded::Serializer;
 use futures_util::future::{try_join, try_join3};
 use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
@@ -44,6 +45,8 @@ struct HeldWindow {
     decision: Option<String>,
     group: Option<String>,
     may_decide: bool,
+    /// What names the window, for who may restore what it has counted.
+    restore: Option<String>,
 }
 
 /// Whether anything arrives.
@@ -80,7 +83,7 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     let client = items(&log, "entries").iter().map(|entry| text(entry, "/actor/client"));
     let client =
         client.filter(|client| !matches!(*client, "" | "page" | "command-line")).find(|client| *client != "other");
-    let count = items(&refused, "entries").len();
+    let count = items(&refused, "entries").iter().filter(|entry| is_of_client(entry)).count();
     let page = OverviewPage {
         windows: windows(session, &hold),
         light: light(t, last, now),
@@ -96,10 +99,15 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
         refused: if refused.get("nextCursor").is_some() { format!("{count}+") } else { count.to_string() },
         has_refused: count > 0,
         keys: all.iter().filter(is_alive).count(),
-        entries: lines(&log, t),
+        entries: lines(&log, session),
         frame,
     };
     reply::html(session.key(), StatusCode::OK, &page)
+}
+
+/// Whether a refused request is one of a client: who mistypes an address of the page is no failure of provisioning.
+pub(super) fn is_of_client(entry: &Value) -> bool {
+    !text(entry, "/route").starts_with("pages.")
 }
 
 /// How many there are of a resource; a dash where the tenant's profile offers none.
@@ -121,6 +129,19 @@ fn light(t: &Catalogue, last: Option<Timestamp>, now: Timestamp) -> Light {
     }
 }
 
+/// What was decided, in the reader's language.
+fn decided(name: &str, t: &Catalogue) -> &'static str {
+    match name {
+        "approved" => t.held_approved,
+        "rejected" => t.held_rejected,
+        _ => t.held_some,
+    }
+}
+
+fn restore_query(window: &str) -> String {
+    Serializer::new(String::new()).append_pair("hold", window).finish()
+}
+
 /// The windows that are over their bound.
 fn windows(session: &PageSession<'_>, hold: &Value) -> Vec<HeldWindow> {
     let t = session.t;
@@ -133,15 +154,17 @@ fn windows(session: &PageSession<'_>, hold: &Value) -> Vec<HeldWindow> {
         let form = if group.is_some() { t.held_group } else { t.held_users };
         let (count, bound) = (number(window, "count").to_string(), number(window, "bound").to_string());
         let name = group.as_deref().unwrap_or_default();
-        let values = [("count", count.as_str()), ("bound", &bound), ("opened", &time("opened")), ("group", name)];
+        let opened = time("opened");
+        let values = [("count", count.as_str()), ("bound", &bound), ("opened", &opened), ("group", name)];
         let decision = Some(text(window, "/decision")).filter(|decision| !decision.is_empty());
         HeldWindow {
             title: if is_held { t.held_title } else { t.held_warn_title },
             text: fill(form, &values),
             until: fill(t.held_until, &[("until", &time("until"))]),
-            decision: decision.map(|decision| fill(t.held_decision, &[("decision", decision)])),
+            decision: decision.map(|name| fill(t.held_decision, &[("decision", decided(name, t))])),
             group,
             may_decide: is_held && session.may(PageRole::Operate),
+            restore: session.may(PageRole::Operate).then(|| restore_query(text(window, "/id"))),
         }
     };
     over.map(one).collect()

@@ -8,13 +8,18 @@ use http::header::{
 use serde_json::{Value, json};
 
 use super::super::ScimResponse;
+use crate::app::branding::Branding;
 use crate::auth::KeyId;
 use crate::scim::{ErrorCode, ScimError};
 
-/// Nothing but our own files, and forms that come back to us. Nobody may frame the page.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
-     base-uri 'none'; frame-ancestors 'none'",
+/// Nothing but our own files, and forms that come back to us; what may load images and frame the page follows.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; \
+                      base-uri 'none'; ";
+
+/// Without branding, nobody may frame the page.
+const STRICTEST: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+     img-src 'self'; frame-ancestors 'none'",
 );
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
@@ -53,8 +58,8 @@ pub(super) fn see_other(key: Option<KeyId>, address: &str) -> ScimResponse {
 }
 
 /// A file that browsers keep: its name changes with what is in it.
-pub(super) fn file(media_type: &'static str, text: &'static str) -> ScimResponse {
-    let reply = ScimResponse::plain(None, StatusCode::OK, Value::Null).text(media_type, text.to_owned());
+pub(super) fn file(media_type: &'static str, text: String) -> ScimResponse {
+    let reply = ScimResponse::plain(None, StatusCode::OK, Value::Null).text(media_type, text);
     let kept = HeaderValue::from_static("public, max-age=31536000, immutable");
     reply.header(http::header::CACHE_CONTROL, kept).header(RESOURCE_POLICY, HeaderValue::from_static("same-origin"))
 }
@@ -67,10 +72,23 @@ pub(super) fn with_cookie(reply: ScimResponse, cookie: &str) -> ScimResponse {
     }
 }
 
+/// With what the deployment allows beyond the strictest policy: where its logo comes from, and who may frame the page.
+pub(super) fn with_policy(reply: ScimResponse, branding: &Branding) -> ScimResponse {
+    if branding.logo().is_none() && branding.frames().is_empty() {
+        return reply;
+    }
+    let images = branding.logo().map(|logo| format!(" {}", logo.source)).unwrap_or_default();
+    let frames = if branding.frames().is_empty() { "'none'".to_owned() } else { branding.frames().join(" ") };
+    match HeaderValue::try_from(format!("{POLICY}img-src 'self'{images}; frame-ancestors {frames}")) {
+        Ok(policy) => reply.header(CONTENT_SECURITY_POLICY, policy),
+        Err(_) => reply,
+    }
+}
+
 fn secured(reply: ScimResponse) -> ScimResponse {
     let same_origin = HeaderValue::from_static("same-origin");
     reply
-        .header(CONTENT_SECURITY_POLICY, POLICY)
+        .header(CONTENT_SECURITY_POLICY, STRICTEST)
         // With `no-referrer` browsers send forms with `Origin: null`, and the check of the origin would know nothing.
         .header(REFERRER_POLICY, same_origin.clone())
         .header(OPENER_POLICY, same_origin.clone())

@@ -17,6 +17,9 @@ const SESSION_COOKIE: &str = "rollcall-";
 /// What the browser says of where a request comes from.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
+/// Where the browser puts what it asks for.
+const SEC_FETCH_DEST: &str = "sec-fetch-dest";
+
 /// The fields of a form.
 pub(super) struct Form(Vec<(String, String)>);
 
@@ -86,16 +89,27 @@ pub(super) fn session_cookie<'c>(context: &'c RequestContext<'_>) -> Option<&'c 
 
 /// The cookie that begins or, without a value, ends a session.
 pub(super) fn set_session_cookie(context: &RequestContext<'_>, value: Option<&str>) -> String {
-    let secure = if is_secure(context) { "; Secure" } else { "" };
     let end = if value.is_none() { "; Max-Age=0" } else { "" };
-    let name = session_cookie_name(context);
-    format!("{name}={}; Path=/{secure}; HttpOnly; SameSite=Strict{end}", value.unwrap_or_default())
+    let (name, rules) = (session_cookie_name(context), cookie_rules(context));
+    format!("{name}={}; Path=/; {rules}{end}", value.unwrap_or_default())
 }
 
 /// The cookie that keeps the language.
 pub(super) fn set_language_cookie(context: &RequestContext<'_>, language: Language) -> String {
-    let secure = if is_secure(context) { "; Secure" } else { "" };
-    format!("{LANGUAGE_COOKIE}={}; Path=/{secure}; HttpOnly; SameSite=Strict; Max-Age=31536000", language.tag())
+    format!("{LANGUAGE_COOKIE}={}; Path=/; {}; Max-Age=31536000", language.tag(), cookie_rules(context))
+}
+
+/// How a browser keeps a cookie. In a frame of another site it sends no `SameSite=Strict` cookie. There, and only where an
+/// origin may frame the page, the cookie is partitioned: it is sent in frames of that site alone.
+fn cookie_rules(context: &RequestContext<'_>) -> &'static str {
+    let in_frame = context.headers().get(SEC_FETCH_DEST).is_some_and(|place| place == "iframe");
+    let may_be_framed = !context.app().branding.frames().is_empty();
+    match (is_secure(context), in_frame && may_be_framed) {
+        (true, true) => "Secure; HttpOnly; SameSite=None; Partitioned",
+        (true, false) => "Secure; HttpOnly; SameSite=Strict",
+        // `Partitioned` needs `Secure`. On one machine, each port is of the same site.
+        (false, _) => "HttpOnly; SameSite=Strict",
+    }
 }
 
 /// The language that somebody chose now, the one that was chosen before, or the browser's.

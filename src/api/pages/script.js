@@ -30,8 +30,10 @@
     for (const button of root.querySelectorAll('[data-copy]')) {
       button.hidden = false;
       button.addEventListener('click', async () => {
-        await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-        say(document.body.dataset.copied);
+        const value = document.getElementById(button.dataset.copy);
+        // A frame may not be allowed to copy: then the value is selected.
+        await navigator.clipboard.writeText(value.textContent).then(
+          () => say(document.body.dataset.copied), () => getSelection().selectAllChildren(value));
       });
     }
   };

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::super::ScimResponse;
+use super::asset;
 use super::catalogue::fill;
 use super::frame::{Frame, Labelled, PageTime, TENANTS, text};
 use super::reply;
@@ -40,7 +41,7 @@ pub(super) fn render_key(session: &PageSession<'_>, key: &Value) -> Result<ScimR
     let page = SecretPage {
         frame: Frame::new(session, "keys", None),
         title: t.secret_title,
-        text: t.secret_text.to_owned(),
+        text: fill(t.secret_text, &[("product", asset::speaker(session.context))]),
         values,
         note: is_waiting.then(|| t.secret_waiting.to_owned()),
         saved: t.secret_saved,

@@ -300,3 +300,7 @@ pub(super) const FIND_RESOURCES: &[P] = &[
 
 /// What the forms of the page change, by the admin API: keys, automation users and settings.
 pub(super) const CHANGE_BY_PAGE: &[P] = &[P::KEYS_PUT, P::KEYS_UPDATE, P::KEYS_CHECK];
+
+/// What the checks of the page look for, and the conditions of what they try: a user by name and by id, with its groups.
+pub(super) const TRY_BY_PAGE: &[P] =
+    &[P::USERS_GET, P::USERS_BY_ID, P::GROUPS_BATCH_GET, P::USERS_CHECK, P::GROUPS_CHECK, P::LINKS_CHECK];
