@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -246,13 +248,18 @@ fn a_server_killed_under_load_twenty_times_loses_no_acknowledged_write() {
     for round in 0..20 {
         let server = Server::start(folder.path());
         let url = server.url().to_owned();
+        let writes = Arc::new(AtomicUsize::new(0));
         let writers: Vec<_> = (0..4)
             .map(|writer| {
-                let (url, token) = (url.clone(), token.clone());
-                std::thread::spawn(move || write_until_it_breaks(&url, &token, &format!("{round}-{writer}")))
+                let (url, token, writes) = (url.clone(), token.clone(), writes.clone());
+                std::thread::spawn(move || write_until_it_breaks(&url, &token, &format!("{round}-{writer}"), &writes))
             })
             .collect();
-        std::thread::sleep(std::time::Duration::from_millis(120 + 17 * round));
+        // In the middle of a write, however slow the machine is.
+        while writes.load(Ordering::Relaxed) < 6 && !writers.iter().all(std::thread::JoinHandle::is_finished) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(3 * round));
         server.kill();
         acknowledged.extend(writers.into_iter().flat_map(|writer| writer.join().unwrap()));
     }
@@ -276,7 +283,7 @@ fn a_server_killed_under_load_twenty_times_loses_no_acknowledged_write() {
 }
 
 /// Creates users and changes them; what was acknowledged, with the title it ended on.
-fn write_until_it_breaks(url: &str, token: &str, prefix: &str) -> Vec<(String, String)> {
+fn write_until_it_breaks(url: &str, token: &str, prefix: &str, writes: &AtomicUsize) -> Vec<(String, String)> {
     let mut done = Vec::new();
     // Bounded: the server is killed long before.
     for i in 0..2_000 {
@@ -287,6 +294,7 @@ fn write_until_it_breaks(url: &str, token: &str, prefix: &str) -> Vec<(String, S
             break;
         };
         done.push((name.clone(), String::new()));
+        writes.fetch_add(1, Ordering::Relaxed);
         let path = format!("/Users/{}", user["id"].as_str().unwrap());
         let change = json!({"Operations": [{"op": "replace", "value": {"title": "changed"}}]});
         match request(url, token, "PATCH", &path, &change) {
