@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use super::ErrorCode;
-use super::json::{RawMember, member, parse_members, type_name};
+use super::json::{UnreadJson, member, parse_members, type_name};
 use super::{ScimError, deviation};
 use crate::limits::MAX_BULK_OPERATIONS;
 
@@ -113,14 +113,14 @@ impl BulkRequest {
 }
 
 /// What stands around the operations, and the operations, unread.
-fn message(body: &[u8]) -> Result<(Map<String, Value>, Option<RawMember<'_>>), ScimError> {
+fn message(body: &[u8]) -> Result<(Map<String, Value>, Option<UnreadJson<'_>>), ScimError> {
     let mut members = parse_members(body)?;
     let is_exactly = |(name, _): &(String, &RawValue)| name == "Operations";
     let is_nearly = |(name, _): &(String, &RawValue)| name.eq_ignore_ascii_case("Operations");
     let place = members.iter().position(is_exactly).or_else(|| members.iter().position(is_nearly));
-    let operations = place.map(|place| RawMember { text: members.remove(place).1, depth: 1, name: "Operations" });
+    let operations = place.map(|place| UnreadJson { text: members.remove(place).1, depth: 1, name: "Operations" });
     let read = |(name, text): (String, &RawValue)| {
-        let value = RawMember { text, depth: 1, name: "the request body" }.parse()?;
+        let value = UnreadJson { text, depth: 1, name: "the request body" }.parse()?;
         Ok((name, value))
     };
     Ok((members.into_iter().map(read).collect::<Result<_, ScimError>>()?, operations))
@@ -160,12 +160,12 @@ impl BulkOperation {
     fn parse(operation: &RawValue) -> Self {
         let mut parsed =
             Self { method: None, bulk_id: None, version: None, path: String::new(), data: Value::Null, refusal: None };
-        let operation = RawMember { text: operation, depth: 2, name: "the operation" };
+        let operation = UnreadJson { text: operation, depth: 2, name: "the operation" };
         parsed.refusal = match operation.members() {
             Some(Ok(members)) => {
                 let (mut known, mut unread) = (Map::new(), None);
                 for (name, text) in members {
-                    match (RawMember { text, depth: 3, name: &excerpt(&name) }).parse() {
+                    match (UnreadJson { text, depth: 3, name: &excerpt(&name) }).parse() {
                         Ok(value) => drop(known.insert(name, value)),
                         Err(error) => drop(unread.get_or_insert(error)),
                     }

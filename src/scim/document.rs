@@ -34,7 +34,7 @@ impl Document {
     /// `invalidSyntax` for an attribute given twice.
     pub fn from_request(body: Map<String, Value>, schema: &ResourceSchema) -> Result<Self, ScimError> {
         let mut document = Self::default();
-        let place = Container { extension: None, schemas: named_schemas(&body), schema };
+        let place = MembersPlace { extension: None, schemas: named_schemas(&body), schema };
         document.take_all(body, &place)?;
         document.check_required(schema)?;
         Ok(document)
@@ -85,7 +85,7 @@ impl Document {
 
     /// Takes the members of an object: of the resource, or of an extension. What names a part of an attribute comes
     /// after what names the whole of one.
-    fn take_all(&mut self, members: Map<String, Value>, place: &Container<'_>) -> Result<(), ScimError> {
+    fn take_all(&mut self, members: Map<String, Value>, place: &MembersPlace<'_>) -> Result<(), ScimError> {
         let read = |(key, value): (String, Value)| {
             let path = match place.extension {
                 Some(urn) => AttributePath::of_member(urn, &key)?,
@@ -99,7 +99,7 @@ impl Document {
         wholes.into_iter().chain(parts).try_for_each(|(path, value)| self.take(&path, value, place))
     }
 
-    fn take(&mut self, path: &AttributePath, value: Value, place: &Container<'_>) -> Result<(), ScimError> {
+    fn take(&mut self, path: &AttributePath, value: Value, place: &MembersPlace<'_>) -> Result<(), ScimError> {
         if value.is_null() {
             return Ok(());
         }
@@ -120,7 +120,7 @@ impl Document {
             (None, None, Value::Object(members)) => self.take_all(members, place),
             (Some(urn), None, Value::Object(members)) => {
                 let (extension, schemas) = (Some(urn.as_str()), Vec::new());
-                self.take_all(members, &Container { extension, schemas, schema: place.schema })
+                self.take_all(members, &MembersPlace { extension, schemas, schema: place.schema })
             }
             (Some(urn), None, other) => Err(ScimError::invalid_value(format!(
                 "{urn} must be an object, not {} (RFC 7643 section 3.3)",
@@ -187,7 +187,7 @@ impl Document {
 }
 
 /// Where the members of an object belong.
-struct Container<'a> {
+struct MembersPlace<'a> {
     /// The extension; `None` for the resource itself.
     extension: Option<&'a str>,
     /// What the request names in `schemas`, in lower case: an extension, whatever form its URN has.

@@ -56,7 +56,7 @@ pub fn parse_members(body: &[u8]) -> Result<Vec<(String, &RawValue)>, ScimError>
 
 /// A part of a body that was not read any further, `depth` levels below its beginning.
 #[derive(Debug, Clone, Copy)]
-pub struct RawMember<'a> {
+pub struct UnreadJson<'a> {
     /// The text.
     pub text: &'a RawValue,
     /// How many arrays and objects it is in.
@@ -65,7 +65,7 @@ pub struct RawMember<'a> {
     pub name: &'a str,
 }
 
-impl<'a> RawMember<'a> {
+impl<'a> UnreadJson<'a> {
     /// Reads it, as strictly as [`parse`] does.
     ///
     /// # Errors
@@ -331,7 +331,7 @@ mod tests {
         let names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a", "b"]);
         for (name, text) in &members {
-            let part = RawMember { text, depth: 1, name };
+            let part = UnreadJson { text, depth: 1, name };
             assert!(part.parse().unwrap_err().detail.contains(&format!("{name} is not acceptable JSON")), "{name}");
             assert!(part.members().is_none());
         }

@@ -33,6 +33,7 @@ PIECES: set[tuple[str, str]] = {
     ("src/scim/document.rs", "a boolean, true or false"), ("src/scim/list.rs", "an array of attribute names"),
     ("src/scim/document.rs", "a dateTime such as 2026-01-31T12:00:00Z"),
     # `the request body is not acceptable JSON: <piece> at line 1 column 2; correct it there`.
+    ("src/scim/json.rs", "the request body"),
     ("src/scim/json.rs", "nested deeper than {MAX_JSON_DEPTH} levels"),
     ("src/scim/json.rs", "a number is too large to be stored exactly, unless it is sent as text,"),
     ("src/scim/json.rs", 'the name \\"{excerpt}\\" is given twice in one object'),
