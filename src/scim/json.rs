@@ -23,17 +23,20 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// 400 `invalidSyntax` with line and column for text that is not JSON, that repeats a name in one object
 /// (RFC 8259 section 4 leaves its meaning open, so Rollcall does not guess), or that nests too deep.
 pub fn parse(body: &[u8]) -> Result<Value, ScimError> {
-    parse_strict(utf8(body)?.as_bytes()).map_err(|e| unacceptable("the request body", &e))
+    utf8(body)?;
+    parse_strict(body).map_err(|e| unacceptable("the request body", &e))
 }
 
+/// The text, without a byte order mark.
 fn utf8(body: &[u8]) -> Result<&str, ScimError> {
-    std::str::from_utf8(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)).map_err(|error| {
+    let text = std::str::from_utf8(body).map_err(|error| {
         let detail = format!(
             "the request body is not UTF-8: byte {} is no part of a character; encode JSON as UTF-8 (RFC 8259 section 8.1)",
             error.valid_up_to()
         );
         ScimError::new(ErrorCode::InvalidJson, detail)
-    })
+    })?;
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 fn unacceptable(what: &str, error: &serde_json::Error) -> ScimError {

@@ -149,10 +149,10 @@ impl ResourceSchema {
         };
         let is_simple = definition.kind != Type::Complex;
         if is_simple && sub.is_some() {
-            return Err(format!("{path} has a sub-attribute, and {name} has none; write {name} alone"));
+            return Err(format!("{path} names nothing, as {name} has no sub-attributes; write {name} alone"));
         }
         if is_simple && path.selector.is_some() && !definition.multi_valued {
-            return Err(format!("{path} has a value filter, and {name} has one value; write {name} alone"));
+            return Err(format!("{path} names nothing, as {name} is not multi-valued; write {name} alone"));
         }
         Ok(())
     }
