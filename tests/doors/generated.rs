@@ -184,7 +184,7 @@ fn check_in_library(schema: &ResourceSchema, Spelled { text, value }: &Spelled) 
     let user = Document::from_request(object(json!({"userName": "ada"})), schema).unwrap();
     let apply = |document: &Document, operation: Value| {
         let operations = patch::parse(&object(json!({"Operations": [operation]})))?;
-        patch::apply(document, &operations, schema)
+        patch::apply(document, &operations, schema, &|| Ok(()))
     };
     let body = object(json!({"userName": "ada", text: value}));
     let posted = Answer::from(Document::from_request(body, schema));
