@@ -107,13 +107,11 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
         Ok(reply) => (reply.key.as_ref().map_or("", KeyId::as_str), reply.status.as_u16(), ""),
         Err(refusal) => ("", refusal.error.status(), refusal.error.code.as_str()),
     };
-    let request_id = &request_id;
-    let is_authorized = trace.caller().is_some_and(|caller| caller.key_state == "ok");
     app.observer.record(&RequestRecord {
-        request_id,
+        request_id: &request_id,
         route,
         tenant: &tenant,
-        is_authorized,
+        is_authorized: trace.caller().is_some_and(|caller| caller.key_state == "ok"),
         key,
         status,
         error,
@@ -121,7 +119,7 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
         spent,
         invocation: request.extensions().get(),
     });
-    let response = rate::marked(response(outcome, request_id), trace.rate());
+    let response = rate::marked(response(outcome, &request_id), trace.rate());
     let response = compression::compressed(request.headers(), response);
     match *request.method() {
         Method::HEAD => without_body(response),

@@ -29,6 +29,8 @@
     )
 )]
 #![deny(missing_docs, unsafe_code, clippy::too_many_lines, clippy::excessive_nesting)]
+// They panic where nobody reads: src/cli.rs has others.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod admin;
 pub mod api;

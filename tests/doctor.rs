@@ -151,10 +151,12 @@ async fn an_endpoint_that_cannot_be_examined_is_reported_apart() {
         (endpoint.url.as_str(), "wrong", "refuses the token"),
         (&elsewhere, &endpoint.token, "pass what comes before /Users"),
         (&format!("http://{unused}/scim/v2"), "t", "nothing listens there"),
-        ("http://doctor.invalid/scim/v2", "t", "the host name is not known"),
+        ("https://doctor.invalid/scim/v2", "t", "the host name is not known"),
         (&endpoint.url.replace("http:", "https:"), "t", "does not speak TLS"),
-        ("example.com/scim/v2", "t", "lacks https://"),
-        ("ftp://example.com/scim/v2", "t", "neither with https:// nor"),
+        ("example.com/scim/v2", "t", "write one such as https://HOST/TENANT/scim/v2"),
+        ("ftp://example.com/scim/v2", "t", "use HTTPS"),
+        ("http://example.com/scim/v2", "t", "so others could read the secret"),
+        ("http://localhost@example.com/scim/v2", "t", "contains a user name"),
         (&endpoint.url, "", "the token is empty"),
     ] {
         let (url, token) = (url.to_owned(), token.to_owned());
