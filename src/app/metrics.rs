@@ -1,6 +1,8 @@
 //! The record of a request: one line, and in it, where metrics are wanted, CloudWatch's embedded metric format. No
 //! names, addresses or secrets: the tenant, the key's id, and figures.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Map, Value, json};
 
 use crate::store::dynamo::meter::StoreUsage;
@@ -43,8 +45,11 @@ pub struct Invocation {
 }
 
 impl Invocation {
-    /// From what Lambda says of it; the header of the trace is `Root=…;Parent=…;Sampled=…`.
-    pub fn new(request_id: &str, trace: Option<&str>, is_cold_start: bool) -> Self {
+    /// From what Lambda says of it; the header of the trace is `Root=…;Parent=…;Sampled=…`. The first one of a process is
+    /// its cold start.
+    pub fn new(request_id: &str, trace: Option<&str>) -> Self {
+        static IS_COLD: AtomicBool = AtomicBool::new(true);
+        let is_cold_start = IS_COLD.swap(false, Ordering::Relaxed);
         let root = trace.and_then(|trace| trace.split(';').find_map(|part| part.trim().strip_prefix("Root=")));
         Self { request_id: request_id.to_owned(), trace_id: root.map(str::to_owned), is_cold_start }
     }
@@ -328,7 +333,7 @@ mod tests {
         );
         assert!(line.get("Tenant").is_none() && line.get("function_request_id").is_none());
         let trace = Some("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1");
-        let invocation = Invocation::new("8a3c", trace, true);
+        let invocation = Invocation::new("8a3c", trace);
         let of_lambda = RequestRecord { invocation: Some(&invocation), ..answered }.metrics("Rollcall/test", false, 1);
         assert_eq!(
             [&of_lambda["function_request_id"], &of_lambda["xray_trace_id"], &of_lambda["cold_start"]],

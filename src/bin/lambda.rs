@@ -1,7 +1,6 @@
 //! The Lambda function: serves the rows of the route table that its handler string selects, or is the stream worker.
 
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use lambda_http::lambda_runtime::{self, Error, LambdaEvent, service_fn};
 use rollcall::api::gateway::{HttpApiEvent, HttpApiResponse};
@@ -18,9 +17,6 @@ use rollcall::worker::{self, Channels};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
-
-/// Whether the process has answered nothing yet.
-static COLD: AtomicBool = AtomicBool::new(true);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -67,10 +63,8 @@ async fn run() -> Result<(), Error> {
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let (payload, context) = event.into_parts();
-        let trace = context.xray_trace_id.as_deref();
-        let invocation = Invocation::new(&context.request_id, trace, COLD.swap(false, Ordering::Relaxed));
         let mut request = payload.into_request();
-        request.extensions_mut().insert(invocation);
+        request.extensions_mut().insert(Invocation::new(&context.request_id, context.xray_trace_id.as_deref()));
         let response = api::handle(app, selection, request).await;
         Ok::<_, Error>(HttpApiResponse::from(response))
     }))
