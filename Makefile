@@ -29,7 +29,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
 .PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages browser consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
-	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench profile soak takeover canary costs requirements clean
+	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench soak takeover canary costs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -206,10 +206,6 @@ bench: ## Time the local endpoint at 100,000 users and members
 	python3 tests/bench_keys.py target/cli/rollcall
 	python3 tests/bench_large_change.py target/cli/rollcall
 	python3 tests/bench_fair.py target/cli/rollcall
-
-profile: ## Instructions of requests on the way of the Lambda binary, and their pins (needs valgrind)
-	CARGO_PROFILE_BENCH_STRIP=none CARGO_PROFILE_BENCH_DEBUG=line-tables-only $(CARGO) bench --locked $(FEATURES) --bench instructions --no-run
-	python3 tests/instructions/run.py $$(ls -t target/release/deps/instructions-* | grep -v '\.d$$' | head -1)
 
 soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group: no 5xx, no lost write, memory flat
 	$(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall
