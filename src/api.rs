@@ -171,20 +171,20 @@ async fn answer(
         )
         .into());
     }
-    check_content_encoding(request, request.body().is_empty())?;
+    check_content_encoding(request)?;
     let context = RequestContext::new(app, found, request, request_id, ROUTES);
     Ok(RequestContext { trace, ..context }.answer().await?)
 }
 
 /// Refuses a body that would have to be decoded first (RFC 9110 section 15.5.16).
-fn check_content_encoding(request: &Request<Bytes>, is_empty: bool) -> Result<(), Refusal> {
+fn check_content_encoding(request: &Request<Bytes>) -> Result<(), Refusal> {
     let encodings = request.headers().get_all(CONTENT_ENCODING).iter();
     let mut encodings = encodings.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     let is_identity = |encoding: &[u8]| {
         let encoding = encoding.trim_ascii();
         encoding.is_empty() || encoding.eq_ignore_ascii_case(b"identity")
     };
-    if is_empty || encodings.all(is_identity) {
+    if request.body().is_empty() || encodings.all(is_identity) {
         return Ok(());
     }
     let detail = "the request body is encoded as Content-Encoding says; send it without an encoding";

@@ -183,8 +183,8 @@ pub const MAX_PAGE: usize = 200;
 /// before it, and `itemsPerPage` has its size.
 pub const MAX_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Most users who are counted one by one for a list: 25 KB of index, a fifth of what a page of 100 users of 1.5 KB costs. Of more,
-/// the worker's count is taken.
+/// Most users whom Rollcall counts one by one for a list: 25 KB of index, a fifth of the cost of a page of 100 users of
+/// 1.5 KB. Beyond it, Rollcall uses the worker's count.
 pub const MAX_COUNTED_USERS: usize = 250;
 
 /// Most 1 MB pages that Rollcall reads for a filter without an index; beyond them the answer is 400 `tooMany`. That is

@@ -65,17 +65,10 @@ impl<'a> RequestContext<'a> {
             read(caller.tenant().clone()).await;
             return Ok(caller.clone());
         }
-        let authorization = self.request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        let claim = PresentedCredential::read(authorization, &self.target.tenant)
-            .map_err(|rejection| self.denial_response(rejection))?;
+        let claim = self.presented().map_err(|rejection| self.denial_response(rejection))?;
         let tenant = &claim.tenant_name().clone();
-        let App { store, profiles, .. } = self.app;
-        let lookup = CredentialLookup {
-            stored: store.stored_credential(&claim),
-            profile: |wanted| async move { profiles.of(store, tenant, &wanted).await },
-            record_last_used: |key| async move { store.record_last_used(tenant, &key, self.now()).await },
-        };
-        let verification = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, read);
+        let record_last_used = |key| async move { self.app.store.record_last_used(tenant, &key, self.now()).await };
+        let verification = self.verify(&claim, record_last_used, read);
         let (verified, ()) = join(verification, self.record_requests(&claim)).await;
         let caller = verified?.map_err(|rejection| self.refuse(tenant, rejection))?;
         self.trace.note_caller(tenant, caller.key(), "ok");
@@ -87,18 +80,30 @@ impl<'a> RequestContext<'a> {
     /// Whether the caller is turned away whatever the request asks for. Nothing is counted or recorded.
     #[cfg(feature = "local")]
     pub(super) async fn is_caller_refused(&self) -> bool {
+        let Ok(claim) = self.presented() else { return true };
+        let nothing = Box::new(|_| Box::pin(async {}) as Pin<Box<_>>);
+        // Where the store fails, the request itself is answered so.
+        matches!(self.verify(&claim, |_| async {}, nothing).await, Ok(Err(_)))
+    }
+
+    fn presented(&self) -> Result<PresentedCredential, Rejection> {
         let authorization = self.request.headers().get_all(AUTHORIZATION).iter().map(HeaderValue::as_bytes);
-        let Ok(claim) = PresentedCredential::read(authorization, &self.target.tenant) else { return true };
+        PresentedCredential::read(authorization, &self.target.tenant)
+    }
+
+    async fn verify<U: Future<Output = ()>>(
+        &self,
+        claim: &PresentedCredential,
+        record_last_used: impl FnOnce(KeyId) -> U,
+        read: ConcurrentRead<'_>,
+    ) -> Result<Result<Principal, Rejection>, ScimError> {
         let (App { store, profiles, .. }, tenant) = (self.app, claim.tenant_name());
         let lookup = CredentialLookup {
-            stored: store.stored_credential(&claim),
+            stored: store.stored_credential(claim),
             profile: |wanted| async move { profiles.of(store, tenant, &wanted).await },
-            record_last_used: |_| async {},
+            record_last_used,
         };
-        let nothing = Box::new(|_| Box::pin(async {}) as Pin<Box<_>>);
-        let verified = claim.verify_with_read(self.check(Some(self.route.scope)), lookup, nothing).await;
-        // Where the store fails, the request itself is answered so.
-        matches!(verified, Ok(Err(_)))
+        Ok(claim.verify_with_read(self.check(Some(self.route.scope)), lookup, read).await?)
     }
 
     /// Whether a caller who uses the page may go on; others are checked by their scopes alone.

@@ -121,11 +121,35 @@ impl Observer {
 impl Observer {
     /// Records the age in milliseconds of a batch's oldest change when it was in the feed.
     pub fn record_feed_lag(&self, milliseconds: u64) {
+        self.record_figure(("FeedLag", "Milliseconds"), json!(milliseconds));
+    }
+
+    /// Records by how many users the stored numbers of users were off.
+    pub fn record_count_drift(&self, users: u64) {
+        self.record_figure(("CountDrift", "Count"), json!(users));
+    }
+
+    /// Records the largest item collection that the worker has written to; of requests, their own lines have it.
+    pub fn record_collection(&self, gigabytes: f64) {
+        self.record_figure(("CollectionGigabytes", "Gigabytes"), json!(gigabytes));
+    }
+
+    /// Records how many lanes of a batch have events that the bus did not take; nothing of none.
+    pub fn record_bus_failures(&self, count: u64) {
         match self {
-            Self::Log => tracing::debug!(milliseconds, "feed"),
+            _ if count == 0 => {}
+            Self::Log => tracing::warn!(count, "the bus did not take events"),
+            _ => self.record_figure(("BusFailures", "Count"), json!(count)),
+        }
+    }
+
+    /// Records one figure of the worker, in a line of its own.
+    fn record_figure(&self, (name, unit): (&str, &str), value: Value) {
+        match self {
+            Self::Log => tracing::debug!(name, %value, "feed"),
             Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 let now = jiff::Timestamp::now().as_millisecond();
-                emit(&feed_metrics(namespace, ("FeedLag", "Milliseconds"), milliseconds, now));
+                emit(&feed_metrics(namespace, (name, unit), value, now));
             }
         }
     }
@@ -152,40 +176,6 @@ impl Observer {
             }
         }
     }
-
-    /// Reports by how many users the stored numbers of users were off.
-    pub fn record_count_drift(&self, users: u64) {
-        match self {
-            Self::Log => tracing::debug!(users, "counts"),
-            Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
-                let now = jiff::Timestamp::now().as_millisecond();
-                emit(&feed_metrics(namespace, ("CountDrift", "Count"), users, now));
-            }
-        }
-    }
-
-    /// Reports the largest item collection that the worker has written to; of requests, their own lines have it.
-    pub fn record_collection(&self, gigabytes: f64) {
-        match self {
-            Self::Log => tracing::debug!(gigabytes, "collection"),
-            Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
-                let now = jiff::Timestamp::now().as_millisecond();
-                emit(&feed_metrics(namespace, ("CollectionGigabytes", "Gigabytes"), gigabytes, now));
-            }
-        }
-    }
-
-    /// Reports how many lanes of a batch have events that the bus did not take; nothing of none.
-    pub fn record_bus_failures(&self, count: u64) {
-        match self {
-            _ if count == 0 => {}
-            Self::Log => tracing::warn!(count, "the bus did not take events"),
-            Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
-                let now = jiff::Timestamp::now().as_millisecond();
-                emit(&feed_metrics(namespace, ("BusFailures", "Count"), count, now));
-            }
-        }
-    }
 }
 
 impl SweepRecord {
@@ -200,8 +190,7 @@ impl SweepRecord {
     }
 }
 
-fn feed_metrics(namespace: &str, (name, unit): (&str, &str), value: impl Into<Value>, timestamp: i64) -> Value {
-    let value = value.into();
+fn feed_metrics(namespace: &str, (name, unit): (&str, &str), value: Value, timestamp: i64) -> Value {
     let metrics = json!([{"Name": name, "Unit": unit}]);
     let directives = json!([{"Namespace": namespace, "Dimensions": [[]], "Metrics": metrics}]);
     json!({"level": "INFO", "message": "feed", name: value,
@@ -281,7 +270,7 @@ mod tests {
 
     #[test]
     fn the_feed_reports_its_lag() {
-        let line = feed_metrics("Rollcall/test", ("FeedLag", "Milliseconds"), 1_234_u64, 5);
+        let line = feed_metrics("Rollcall/test", ("FeedLag", "Milliseconds"), json!(1_234), 5);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!((&directive["Metrics"][0]["Name"], &line["FeedLag"]), (&json!("FeedLag"), &json!(1_234)));
     }

@@ -49,8 +49,8 @@ pub(super) trait Service: Clone + Send + Sync + 'static {
 
     fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
 
-    /// Whether a request without its body is refused whatever the body says.
-    fn is_refused_by_head(&self, request: Request<Bytes>) -> impl Future<Output = bool> + Send;
+    /// Whether a request is refused whatever its body says; the one at hand stands for the real one.
+    fn is_refused_by_head(&self, request: &Request<Bytes>) -> impl Future<Output = bool> + Send;
 }
 
 /// Serves until Ctrl-C or SIGTERM, then lets what is under way finish.
@@ -111,23 +111,25 @@ async fn first_line(mut stream: TcpStream) -> Option<impl tokio::io::AsyncRead +
 async fn one<S: Service>(request: Request<Incoming>, service: S) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     // Who expects "100 Continue" gets it once the body is read (RFC 9110 section 10.1.1).
-    let is_refused = head.headers.contains_key(EXPECT)
-        && service.is_refused_by_head(Request::from_parts(head.clone(), Bytes::new())).await;
-    let body = match is_refused {
-        true => Ok(blanks_for(&head, S::LIMIT)),
-        false => read(body, S::LIMIT).await,
-    };
-    let answer = match body {
+    if head.headers.contains_key(EXPECT)
+        && let Some(refused) = refused_by_head(&head, &service).await
+    {
+        return Ok(service.answer(refused).await.map(Full::new));
+    }
+    let answer = match read(body, S::LIMIT).await {
         Ok(body) => service.answer(Request::from_parts(head, body)).await,
         Err(refusal) => refusal,
     };
     Ok(answer.map(Full::new))
 }
 
-/// Stands for a body that is not read: as long as it has to be for its refusal.
-fn blanks_for(head: &Parts, limit: usize) -> Bytes {
+/// A request that is refused whatever its body says, with blanks in the body's place: as many as its refusal needs.
+async fn refused_by_head<S: Service>(head: &Parts, service: &S) -> Option<Request<Bytes>> {
     let length = head.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    Bytes::from(vec![b' '; if length.is_some_and(|length| length > limit) { limit + 1 } else { 1 }])
+    let is_too_long = length.is_some_and(|length| length > S::LIMIT);
+    let blanks = vec![b' '; if is_too_long { S::LIMIT + 1 } else { 1 }];
+    let request = Request::from_parts(head.clone(), Bytes::from(blanks));
+    (is_too_long || service.is_refused_by_head(&request).await).then_some(request)
 }
 
 async fn read(body: Incoming, limit: usize) -> Result<Bytes, Response<Bytes>> {

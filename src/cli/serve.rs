@@ -217,10 +217,10 @@ impl Service for ScimService {
         queue.run(&tenant, api::handle(app, &Selection::all(), request)).await
     }
 
-    async fn is_refused_by_head(&self, request: Request<Bytes>) -> bool {
+    async fn is_refused_by_head(&self, request: &Request<Bytes>) -> bool {
         let Shared { app, secret, .. } = &*self.0;
-        !local_operator::is_operator(&request, secret.as_deref())
-            && api::is_refused_by_head(app, &Selection::all(), &request).await
+        !local_operator::is_operator(request, secret.as_deref())
+            && api::is_refused_by_head(app, &Selection::all(), request).await
     }
 }
 
@@ -323,7 +323,7 @@ impl Service for Engine {
         response
     }
 
-    async fn is_refused_by_head(&self, _: Request<Bytes>) -> bool {
+    async fn is_refused_by_head(&self, _: &Request<Bytes>) -> bool {
         false
     }
 }

@@ -13,14 +13,14 @@ use crate::auth::KeyId;
 use crate::scim::{ErrorCode, ScimError};
 
 /// Nothing but our own files, and forms that come back to us; what may load images and frame the page follows.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; \
-                      base-uri 'none'; ";
+macro_rules! policy {
+    () => {
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; "
+    };
+}
 
 /// Without branding, nobody may frame the page.
-const STRICTEST: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
-     img-src 'self'; frame-ancestors 'none'",
-);
+const STRICTEST: HeaderValue = HeaderValue::from_static(concat!(policy!(), "img-src 'self'; frame-ancestors 'none'"));
 
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
@@ -79,7 +79,8 @@ pub(super) fn with_policy(reply: ScimResponse, branding: &Branding) -> ScimRespo
     }
     let images = branding.logo().map(|logo| format!(" {}", logo.source)).unwrap_or_default();
     let frames = if branding.frames().is_empty() { "'none'".to_owned() } else { branding.frames().join(" ") };
-    match HeaderValue::try_from(format!("{POLICY}img-src 'self'{images}; frame-ancestors {frames}")) {
+    let policy = concat!(policy!(), "img-src 'self'");
+    match HeaderValue::try_from(format!("{policy}{images}; frame-ancestors {frames}")) {
         Ok(policy) => reply.header(CONTENT_SECURITY_POLICY, policy),
         Err(_) => reply,
     }
