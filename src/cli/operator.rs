@@ -194,6 +194,9 @@ pub(super) fn is_local(host: &str) -> bool {
 /// What is wrong with the address.
 pub(super) fn check_url((named, url): (&str, &str), example: &str) -> Result<(), String> {
     let refuse = |why: &str| Err(format!("{named} {url} {why}"));
+    if !url.contains("://") {
+        return refuse(&format!("lacks https://; write one such as {example}"));
+    }
     let uri: Uri = match url.parse() {
         Ok(uri) => uri,
         Err(e) => return refuse(&format!("is not a URL ({e}); write one such as {example}")),

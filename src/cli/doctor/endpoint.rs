@@ -255,9 +255,17 @@ mod tests {
         ] {
             assert_eq!(base_of(url).unwrap(), "https://a.example/t/scim/v2");
         }
-        assert!(base_of("a.example/scim").unwrap_err().contains("lacks https://"));
-        assert!(base_of("ftp://a.example/scim").unwrap_err().contains("neither"));
-        assert!(base_of("https://a b/scim").unwrap_err().contains("not a URL"));
+        for (url, why) in [
+            ("a.example/scim", "lacks https://"),
+            ("ftp://a.example/scim", "does not start with https://"),
+            ("http://a.example/scim", "does not start with https://"),
+            ("https://u:p@a.example/scim", "contains a user name"),
+            ("https://a b/scim", "is not a URL"),
+        ] {
+            let refusal = base_of(url).unwrap_err();
+            assert!(refusal.contains(why), "{refusal}");
+        }
+        assert_eq!(base_of("http://127.0.0.1:8080/scim").unwrap(), "http://127.0.0.1:8080/scim");
     }
 
     #[test]
