@@ -17,6 +17,8 @@ use crate::store::dynamo::tables::{AccessList, TablePermission};
 use crate::store::model::change_record::ChangeRecord;
 use crate::store::{Store, StoreError};
 
+#[cfg(feature = "local")]
+pub mod backlog;
 mod channels;
 mod feed;
 #[cfg(feature = "local")]

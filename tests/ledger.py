@@ -37,7 +37,7 @@ class Server:
                 raise SystemExit(open(f"{self.folder}/log").read())
             name, _, value = line.strip().partition(": ")
             self.words[name] = value
-            if name.startswith(("Try it", "A secret token")):
+            if name.startswith(("Try it", "Rollcall prints a secret token")):
                 return
 
     def kill(self):

@@ -21,6 +21,7 @@ mod doctor;
 mod drive;
 mod look;
 mod restore;
+mod tenants;
 
 /// The screens, and a word that each has.
 const SCREENS: [(&str, &str); 9] = [

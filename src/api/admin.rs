@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::{RequestContext, ScimResponse, dry_run};
+use super::{RequestContext, ScimResponse, dry_run, tenant_load};
 use crate::admin::keys::{CreatedKey, Expiry, NewCredentialType, NewKey};
 use crate::admin::tenants::Chosen;
 use crate::admin::{AdminError, keys, render, tenants};
@@ -51,14 +51,24 @@ pub async fn create_tenant(context: RequestContext<'_>) -> Result<ScimResponse, 
     done(&caller, StatusCode::CREATED, render_tenant(&context, &tenant, Some(&profile)).await?)
 }
 
-/// GET /admin/v1/tenants/{tenant}
+/// GET /admin/v1/tenants/{tenant}; with `load=true` also what it has, does and costs.
 ///
 /// # Errors
-/// 401, 403, 404, 503.
+/// 400, 401, 403, 404, 503.
 pub async fn show_tenant(context: RequestContext<'_>) -> Result<ScimResponse, ScimError> {
     let caller = context.authenticate().await?;
+    let has_load = match context.query_param("load").as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(ScimError::invalid_value("load is neither true nor false; send one of them")),
+    };
     let tenant = tenants::find(&context.app().store, &named(&context)?).await?;
-    done(&caller, StatusCode::OK, render_tenant(&context, &tenant, None).await?)
+    let mut answer = render_tenant(&context, &tenant, None).await?;
+    if let (true, Some(fields)) = (has_load, answer.as_object_mut()) {
+        let load = Box::pin(tenant_load::render(&context, &tenant.name)).await?;
+        fields.insert("load".to_owned(), load);
+    }
+    done(&caller, StatusCode::OK, answer)
 }
 
 /// PATCH /admin/v1/tenants/{tenant}: what is not named stays (RFC 7396).

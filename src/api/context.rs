@@ -231,6 +231,12 @@ impl<'a> RequestContext<'a> {
         self.request.uri().query().unwrap_or_default()
     }
 
+    /// A parameter of the query; none where it is empty.
+    pub(super) fn query_param(&self, wanted: &str) -> Option<String> {
+        let mut query = form_urlencoded::parse(self.raw_query().as_bytes());
+        query.find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.into_owned())
+    }
+
     /// The author of what this request writes.
     pub fn author(&self, principal: &Principal) -> Author {
         Author {

@@ -95,7 +95,7 @@ pub async fn list_tenants(context: RequestContext<'_>) -> Result<ScimResponse, S
         Ok(session) => session,
         Err(error) => return failure(&context, None, &error),
     };
-    match tenants::render(&session).await {
+    match Box::pin(tenants::render(&session)).await {
         Ok(reply) => Ok(finish(&context, reply)),
         Err(error) => failure(&context, Some(&session), &error),
     }
@@ -111,7 +111,7 @@ pub async fn change(context: RequestContext<'_>) -> Result<ScimResponse, ScimErr
         Err(error) => return failure(&context, None, &error),
     };
     let page = context.path_param("{page}");
-    match forms::answer(&session, page, &form).await {
+    match Box::pin(forms::answer(&session, page, &form)).await {
         Ok(reply) => Ok(finish(&context, reply)),
         // What somebody can correct is corrected where it was typed, on a page that reads no more than its form may.
         Err(error) if matches!(error.status(), 400 | 409) && EDITED.contains(&page) => {

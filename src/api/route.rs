@@ -69,7 +69,7 @@ routes! {
     GET     Events    "/"                     "events.list"          Events [AUTHENTICATE READ_FEED]                         events::list;
     GET     Admin     "/tenants"                                    "admin.tenants.list"    Admin [AUTHENTICATE LIST_TENANTS]  admin::list_tenants;
     POST    Admin     "/tenants"                                    "admin.tenants.create"  Admin [AUTHENTICATE CREATE_TENANT CHECK_KEYS] admin::create_tenant;
-    GET     Admin     "/tenants/{tenant}"                           "admin.tenants.get"     Admin [AUTHENTICATE]               admin::show_tenant;
+    GET     Admin     "/tenants/{tenant}"                           "admin.tenants.get"     Admin [AUTHENTICATE READ_LOAD]     admin::show_tenant;
     PATCH   Admin     "/tenants/{tenant}"                           "admin.tenants.patch"   Admin [CHANGE_KEYS CHECK_KEYS]                admin::change_tenant;
     GET     Admin     "/tenants/{tenant}/keys"                      "admin.keys.list"       Admin [AUTHENTICATE LIST_KEYS]     admin::list_keys;
     POST    Admin     "/tenants/{tenant}/keys"                      "admin.keys.create"     Admin [CREATE_KEY]                 admin::create_key;
@@ -101,8 +101,8 @@ routes! {
     GET     Pages     "/assets/{name}"        "pages.public.asset"   Read   []                                               pages::asset;
     POST    Pages     "/"                     "pages.public.session" Read   [SIGN_IN]                                        pages::session;
     GET     Pages     "/{page}"               "pages.inside.view"    Read   [PAGE LIST_KEYS READ_HOLD READ_LOG FIND_RESOURCES] pages::view;
-    GET     Pages     "/operator/tenants"     "pages.inside.tenants" Read   [PAGE LIST_TENANTS]                              pages::list_tenants;
-    POST    Pages     "/{page}"               "pages.inside.change"  Read   [PAGE LIST_KEYS READ_HOLD CHANGE_BY_PAGE DECIDE_HOLD CREATE_LINK] pages::change;
+    GET     Pages     "/operator/tenants"     "pages.inside.tenants" Read   [PAGE LIST_TENANTS READ_LOAD]                              pages::list_tenants;
+    POST    Pages     "/{page}"               "pages.inside.change"  Read   [PAGE LIST_KEYS READ_HOLD CHANGE_BY_PAGE DECIDE_HOLD CREATE_LINK CREATE_TENANT] pages::change;
     POST    Pages     "/doctor/run"           "pages.inside.doctor"  Read   [PAGE LIST_KEYS READ_HOLD READ_LOG TRY_BY_PAGE]  pages::run_checks;
     POST    Pages     "/restore/run"          "pages.restore.run"    Read   [PAGE READ_LOG READ_HOLD RESTORE]                pages::run_restore;
 }

@@ -184,7 +184,7 @@ struct ImportRequest {
 
 /// How long a deleted tenant waits for its end.
 fn after(context: &RequestContext<'_>) -> Result<SignedDuration, ScimError> {
-    let seconds = match parameter(context, "afterSeconds") {
+    let seconds = match context.query_param("afterSeconds") {
         None => Some(TENANT_CLOSING_SECONDS),
         Some(text) => text.parse().ok().filter(|seconds| (0..=MAX_TENANT_CLOSING_DAYS * 86_400).contains(seconds)),
     };
@@ -213,10 +213,5 @@ async fn tenant_line(app: &App, tenant: &TenantRecord) -> Result<Value, ScimErro
 
 /// The `cursor` of the query; none where it is empty.
 fn cursor(context: &RequestContext<'_>) -> Option<String> {
-    parameter(context, "cursor")
-}
-
-fn parameter(context: &RequestContext<'_>, wanted: &str) -> Option<String> {
-    let mut query = form_urlencoded::parse(context.raw_query().as_bytes());
-    query.find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value.into_owned())
+    context.query_param("cursor")
 }

@@ -67,7 +67,7 @@ impl FromStr for PageRole {
 pub struct PageAccess {
     /// What it may do.
     pub role: PageRole,
-    /// Whether it may list every tenant, and create links to them.
+    /// Whether it may list and create tenants, read their load, and create links to them.
     pub is_operator: bool,
     /// Who uses it, in the words of whoever created the link.
     pub person: Option<String>,
@@ -77,7 +77,8 @@ impl PageAccess {
     /// Whether a session of a tenant may use a route on a tenant; an empty name stands for all of them.
     pub fn may(&self, tenants: (&str, &str), is_read: bool, route: &str) -> bool {
         let (own, named) = tenants;
-        let is_in_reach = named == own || (self.is_operator && (named.is_empty() || route == "admin.links.create"));
+        let is_operators = named.is_empty() || ["admin.links.create", "admin.tenants.get"].contains(&route);
+        let is_in_reach = named == own || (self.is_operator && is_operators);
         is_in_reach && self.role >= PageRole::needed(is_read, route)
     }
 }
@@ -247,6 +248,11 @@ mod tests {
         assert!(
             may(&operator, "", true, "admin.tenants.list") && may(&operator, "globex", false, "admin.links.create")
         );
+        assert!(
+            may(&operator, "globex", true, "admin.tenants.get") && may(&operator, "", false, "admin.tenants.create")
+        );
+        assert!(!may(&viewer, "globex", true, "admin.tenants.get") && !may(&viewer, "", false, "admin.tenants.create"));
+        assert!(!may(&access(PageRole::View, true), "", false, "admin.tenants.create"));
         assert!(!may(&operator, "globex", false, "admin.keys.create"));
     }
 }

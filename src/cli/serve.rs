@@ -30,6 +30,7 @@ use crate::store::dynamo::embedded::Engine;
 use crate::store::dynamo::streams::Streams;
 use crate::tenant::{TenantConfig, TenantName};
 use crate::worker;
+use crate::worker::backlog::Backlog;
 use crate::worker::follow::Follower;
 
 /// The tenant of a new store.
@@ -107,6 +108,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
         );
     }
     let is_followed = follower.is_some();
+    let backlog = follower.as_ref().map(Follower::backlog).unwrap_or_default();
     let mut workers = follower.map(|follower| tokio::spawn(follower.run())).into_iter().collect::<Vec<_>>();
     workers.extend(engine.map(|engine| tokio::spawn(expire(engine))));
     // In the cloud, the function `stream` does it; elsewhere the follower does, if there are streams.
@@ -122,7 +124,8 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
         data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
     }
     let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
-    let served = listener::serve(listener, ScimService(Arc::new(Shared { app, secret, address, queue }))).await;
+    let served =
+        listener::serve(listener, ScimService(Arc::new(Shared { app, secret, address, queue, backlog }))).await;
     folder.iter().for_each(|folder| data_folder::withdraw(folder));
     // A runtime that ends while the worker waits for the store would panic in it.
     for worker in workers {
@@ -194,13 +197,14 @@ struct Shared {
     secret: Option<String>,
     address: SocketAddr,
     queue: FairQueue,
+    backlog: Backlog,
 }
 
 impl Service for ScimService {
     const LIMIT: usize = MAX_BODY_BYTES;
 
     async fn answer(&self, mut request: Request<Bytes>) -> Response<Bytes> {
-        let Shared { app, secret, address, queue } = &*self.0;
+        let Shared { app, secret, address, queue, backlog } = &*self.0;
         if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
             let detail =
                 "the request must have one header Host (RFC 9112 section 3.2); most clients send it by themselves";
@@ -214,6 +218,9 @@ impl Service for ScimService {
         // Whoever sends no credentials is of no tenant.
         let tenant = request.uri().path().split('/').nth(1).filter(|_| request.headers().contains_key(AUTHORIZATION));
         let tenant: String = tenant.unwrap_or_default().chars().take(MAX_TENANT_BYTES).collect();
+        if is_write(&request) {
+            tokio::time::sleep(backlog.pause(Clock::System.now())).await;
+        }
         queue.run(&tenant, api::handle(app, &Selection::all(), request)).await
     }
 
@@ -222,6 +229,11 @@ impl Service for ScimService {
         !local_operator::is_operator(request, secret.as_deref())
             && api::is_refused_by_head(app, &Selection::all(), request).await
     }
+}
+
+/// Whether a request may change users or groups.
+fn is_write(request: &Request<Bytes>) -> bool {
+    !request.method().is_safe() && !request.uri().path().ends_with("/.search")
 }
 
 /// Where this machine's own commands reach a server: one that listens on every address does so on the loopback, too.

@@ -232,6 +232,17 @@ pub const UNRECORDED_REQUEST_SECONDS: i64 = 60;
 /// has all of it.
 pub const SERVE_SHARE_SECONDS: u64 = 10;
 
+/// How late in seconds the feed of `rollcall serve` may be before the server slows writers down. Beyond it, each write
+/// waits for as long as the feed is too late.
+pub const FEED_LAG_SECONDS: u64 = 3;
+
+/// Longest wait in seconds of one write for the feed of `rollcall serve`: far below the patience of any client, and long
+/// enough for the feed to catch up with sixteen clients that write large groups.
+pub const MAX_FEED_PAUSE_SECONDS: u64 = 2;
+
+/// Most tenants on one screen of the page for operators: Rollcall reads the load of each by four round trips.
+pub const MAX_PAGE_TENANTS: usize = 50;
+
 /// Requests a second, and at once, of each route of the admin API. Operators and pipelines need few, and a stranger who
 /// tries keys gets no more. Each route has its own.
 pub const ADMIN_REQUESTS_PER_SECOND: u32 = 20;

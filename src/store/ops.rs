@@ -10,6 +10,7 @@ mod hold;
 pub mod idempotency;
 pub mod jobs;
 mod keys;
+pub mod load;
 pub mod log;
 pub mod members;
 mod outbox;

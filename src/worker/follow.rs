@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::backlog::Backlog;
 use super::presence::write_gaps;
 use super::{StreamEvent, StreamResponse, check_counts_daily, handle};
 use crate::app::Clock;
@@ -15,6 +16,7 @@ use crate::limits::{FOLLOWER_LEASE_SECONDS, SHARD_REFRESH_SECONDS};
 use crate::store::Store;
 use crate::store::dynamo::streams::{StreamError, Streams};
 use crate::store::dynamo::tables::{DEFINITIONS, Table};
+use crate::store::model::change_record::ChangeRecord;
 use crate::store::ops::changes::follower::{FollowerPlace, ShardPlace};
 
 /// How often it looks whether there is something new: an event is read within a second of its write.
@@ -30,6 +32,7 @@ pub struct Follower {
     clock: Clock,
     tables: Vec<FollowedTable>,
     lease: Option<FollowerLease>,
+    backlog: Backlog,
 }
 
 /// The right to follow, where others may want it, too.
@@ -55,14 +58,24 @@ impl Follower {
     /// The only follower: of an engine that this process has alone.
     #[must_use]
     pub fn alone(store: Store, streams: Streams, clock: Clock) -> Self {
-        Self { tables: tables(&store), store, streams, clock, lease: None }
+        Self::new(store, streams, clock, None)
     }
 
     /// One of several on one endpoint; `owner` names this one.
     #[must_use]
     pub fn one_of_several(store: Store, streams: Streams, clock: Clock, owner: String) -> Self {
         let lease = Some(FollowerLease { owner, renewed: None });
-        Self { tables: tables(&store), store, streams, clock, lease }
+        Self::new(store, streams, clock, lease)
+    }
+
+    fn new(store: Store, streams: Streams, clock: Clock, lease: Option<FollowerLease>) -> Self {
+        Self { tables: tables(&store), store, streams, clock, lease, backlog: Backlog::default() }
+    }
+
+    /// How far it is behind.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        self.backlog.clone()
     }
 
     /// Whether there is a stream to follow.
@@ -162,11 +175,14 @@ impl Follower {
         if let Some(last) = page.records.last().and_then(sequence).map(str::to_owned) {
             let event: StreamEvent =
                 serde_json::from_value(json!({"Records": page.records})).map_err(|e| e.to_string())?;
+            self.backlog.note(followed.table, event.records.first().map(ChangeRecord::at));
             let answer = hand_over(&self.store, &self.clock, event).await;
             if let Some(failure) = answer.batch_item_failures.first() {
                 return Err(format!("the change {} of {} is left", failure.item_identifier, followed.name));
             }
             followed.place.shards.entry(shard.to_owned()).or_default().after = Some(last);
+        } else {
+            self.backlog.note(followed.table, None);
         }
         match page.next {
             Some(next) => drop(followed.iterators.insert(shard.to_owned(), next)),

@@ -37,14 +37,14 @@ pub async fn drive(harness: &Harness) {
         "operator/tenants",
         "nothing",
     ] {
-        assert!([200, 404].contains(&browser.get(page).await.status), "{page}");
+        assert!([200, 404].contains(&Box::pin(browser.get(page)).await.status), "{page}");
     }
     for page in [format!("people?id={id}"), "groups?q=of-page".to_owned(), format!("groups?id={group}")] {
         assert_eq!(browser.get(&page).await.status, 200, "{page}");
     }
     let later = harness.at(Timestamp::now() + SignedDuration::from_mins(30));
     for (page, status) in [("overview", 200), ("operator/tenants", 200)] {
-        assert_eq!(browser.get_on(&later, page).await.status, status);
+        assert_eq!(Box::pin(browser.get_on(&later, page)).await.status, status);
         // Seen again, half an hour after the last time.
         let again = Browser::open(harness, "acme", json!({"operator": true})).await;
         assert_eq!(again.get_on(&later, page).await.status, 200);
@@ -55,7 +55,7 @@ pub async fn drive(harness: &Harness) {
         cookie: Browser::open(harness, "acme", json!({"operator": true})).await.cookie,
     };
     let token = Browser { harness, tenant: "acme", cookie: late.cookie.clone() }.token().await;
-    let forms: [(&str, &[(&str, &str)]); 6] = [
+    let forms: [(&str, &[(&str, &str)]); 7] = [
         ("automation", &[("action", "create"), ("name", "of-page")]),
         ("keys", &[("action", "create"), ("description", "x"), ("automation", "of-page")]),
         ("automation", &[("action", "activate"), ("name", "of-page")]),
@@ -70,10 +70,11 @@ pub async fn drive(harness: &Harness) {
             ],
         ),
         ("links", &[("action", "create"), ("tenant", "globex"), ("role", "view")]),
+        ("tenants", &[("action", "create"), ("name", "by-page"), ("profile", "default")]),
         ("nothing", &[("action", "x")]),
     ];
     for (page, fields) in forms {
-        let reply = late.post_with(page, &token, fields, &[ORIGIN]).await;
+        let reply = Box::pin(late.post_with(page, &token, fields, &[ORIGIN])).await;
         assert!([200, 303, 404].contains(&reply.status), "{page}: {reply:?}");
     }
     assert_eq!(Box::pin(browser.post("doctor/run", &[])).await.status, 200);

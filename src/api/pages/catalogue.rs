@@ -373,6 +373,14 @@ catalogue! {
     tenants "Tenants" "Mandanten";
     tenants_name "Tenant" "Mandant";
     tenants_profile "Profile" "Profil";
+    tenants_users "Users" "Benutzer";
+    tenants_events "Changes kept" "Aufbewahrte Änderungen";
+    tenants_cost "About, in $ a month" "Etwa, in $ im Monat";
+    tenants_cost_note "The costs are an estimate from the number of users, for one region of AWS. Rollcall does not read your invoice." "Die Kosten sind aus der Zahl der Benutzer für eine Region von AWS geschätzt. Rollcall liest Ihre Rechnung nicht.";
+    tenants_more "More tenants" "Weitere Mandanten";
+    tenants_add "Create a tenant" "Mandanten anlegen";
+    tenants_name_hint "Small letters, digits and hyphens. The name is part of each address, and never changes." "Kleinbuchstaben, Ziffern und Bindestriche. Der Name ist Teil jeder Adresse und ändert sich nie.";
+    tenants_profile_hint "What the tenant's identity provider may send. You can choose another profile later." "Was der Identitätsanbieter des Mandanten senden darf. Sie können später ein anderes Profil wählen.";
     tenants_link "Create a link" "Link erstellen";
     tenants_role "Role" "Rolle";
     tenants_person "For whom" "Für wen";
@@ -380,6 +388,7 @@ catalogue! {
     done_saved "Saved." "Gespeichert.";
     done_revoked "The key is revoked." "Der Schlüssel ist widerrufen.";
     done_activated "The automation user is active." "Der Automatisierungsbenutzer ist aktiv.";
+    done_created "The tenant exists. Create a link for its administrator." "Der Mandant ist angelegt. Erstellen Sie einen Link für seine Administratorin oder seinen Administrator.";
     done_added "Added." "Hinzugefügt.";
     done_decided "Recorded." "Erfasst.";
 }

@@ -4,6 +4,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::super::ScimResponse;
+use super::frame::TENANTS;
 use super::request::Form;
 use super::session::PageSession;
 use super::{reply, secret};
@@ -30,6 +31,7 @@ pub(super) async fn answer(session: &PageSession<'_>, page: &str, form: &Form) -
         ("settings", "save") => save(session, form).await,
         ("hold", action @ ("approve" | "reject" | "once")) => decide(session, form, action).await,
         ("links", "create") => create_link(session, form).await,
+        ("tenants", "create") => create_tenant(session, form).await,
         _ => Err(ScimError::new(ErrorCode::NotFound, session.t.error_page)),
     }
 }
@@ -86,6 +88,13 @@ async fn decide(session: &PageSession<'_>, form: &Form, action: &str) -> Result<
     }
     session.change(Method::POST, "/hold", &decision).await?;
     Ok(done(session, "overview", "decided"))
+}
+
+async fn create_tenant(session: &PageSession<'_>, form: &Form) -> Result<ScimResponse, ScimError> {
+    session.need(PageRole::Operate)?;
+    let tenant = json!({"name": form.text("name"), "profile": form.text("profile")});
+    session.ask(Method::POST, &format!("/{OPERATOR_TENANT}/v1/tenants"), Some(&tenant), None).await?;
+    Ok(done(session, TENANTS, "created"))
 }
 
 async fn create_link(session: &PageSession<'_>, form: &Form) -> Result<ScimResponse, ScimError> {

@@ -56,6 +56,7 @@ impl Frame {
             "saved" => Some(t.done_saved),
             "revoked" => Some(t.done_revoked),
             "activated" => Some(t.done_activated),
+            "created" => Some(t.done_created),
             "added" => Some(t.done_added),
             "decided" => Some(t.done_decided),
             _ => None,

@@ -190,6 +190,9 @@ pub(super) const LIST_TENANTS: &[P] = &[P::KEYS_SCAN];
 /// A tenant's record, and its counter.
 pub(super) const CREATE_TENANT: &[P] = &[P::KEYS_PUT, P::LINKS_PUT, P::CHANGES_PUT_ADMIN_ACTION];
 
+/// What a tenant has and does.
+pub(super) const READ_LOAD: &[P] = &[P::LINKS_GET, P::CHANGES_QUERY];
+
 /// The number of a tenant's users, and the users that it is of.
 pub(super) const COUNT_TENANT: &[P] = &[P::USERS_BY_ID, P::LINKS_GET, P::LINKS_PUT];
 

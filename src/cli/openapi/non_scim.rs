@@ -66,7 +66,7 @@ const PLAIN: &[NonScimOperation] = &[
         summary: "Show a tenant: its profile and settings",
         body: None,
         success: (200, Some("Tenant")),
-        refusals: &[404],
+        refusals: &[400, 404],
     },
     NonScimOperation {
         route: "admin.tenants.patch",
@@ -377,6 +377,7 @@ pub(super) fn operation(route: &Route) -> Value {
         "admin.users.get" | "admin.groups.get" => log::state_parameters(),
         "admin.verify.get" | "admin.verify.repair" | "admin.export.get" => tenant_data::cursor_parameter(),
         "admin.tenants.delete" => tenant_data::after_parameter(),
+        "admin.tenants.get" => tenant_data::load_parameter(),
         _ if plain.tag == "Events" => events::parameters(),
         _ => Value::Null,
     };

@@ -10,6 +10,12 @@ pub(super) fn cursor_parameter() -> Value {
         "schema": {"type": "string"}}])
 }
 
+/// Whether an answer says what a tenant has and does.
+pub(super) fn load_parameter() -> Value {
+    json!([{"name": "load", "in": "query", "description": "Whether the answer has `load`",
+        "schema": {"type": "boolean", "default": false}}])
+}
+
 /// How long a deleted tenant waits for its end.
 pub(super) fn after_parameter() -> Value {
     json!([{"name": "afterSeconds", "in": "query", "description": "How long the data waits, in seconds",

@@ -53,7 +53,7 @@ pub(in crate::store) struct Head {
     /// The last record that has rows, as it stands in their keys.
     sequence: String,
     /// Rows so far.
-    count: u64,
+    pub(in crate::store) count: u64,
     /// The hour of the last row.
     hour: String,
     /// The hash of the last row, see [`chain`](crate::store::model::chain).

@@ -220,7 +220,7 @@ impl Store {
         Ok(buckets)
     }
 
-    async fn counts(&self, tenant: &TenantName) -> Result<Option<Counts>, StoreError> {
+    pub(in crate::store) async fn counts(&self, tenant: &TenantName) -> Result<Option<Counts>, StoreError> {
         let get = self.client.get_item().table_name(self.table(Table::Links)).consistent_read(true);
         let got = get.set_key(Some(key(tenant))).send().await.map_err(|e| StoreError::of(&e))?;
         got.item.as_ref().map(Counts::read).transpose()
