@@ -30,7 +30,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
+.PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients postman reference schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench soak takeover canary costs requirements clean
 
 help: ## List the targets
@@ -92,6 +92,10 @@ lint-openapi: $(NODE)/done ## Redocly and Spectral on openapi.json, warnings den
 clients: $(VENV)/done $(NODE)/done ## Generate a TypeScript and a Python client, and use both against rollcall serve (needs Node)
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	$(VENV)/bin/python tests/openapi/clients.py target/debug/rollcall
+
+postman: $(NODE)/done ## A Postman collection of openapi.json in build/postman.json, used against rollcall serve (needs Node)
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	python3 tests/openapi/postman.py target/debug/rollcall build/postman.json
 
 schemathesis: $(VENV)/done ## Schemathesis with openapi.json against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall

@@ -1,7 +1,8 @@
 """What a release has, in `build/release`, from binaries that are built already. Publishes nothing.
 
-    python3 infra/release.py add BINARY…     archives and bills of materials of binaries
-    python3 infra/release.py finish          the files of every release, then SHA256SUMS over all
+    python3 infra/release.py add BINARY…               archives and bills of materials of binaries
+    python3 infra/release.py clients CLIENTS POSTMAN   what `make clients postman` has generated
+    python3 infra/release.py finish                    the files of every release, then SHA256SUMS over all
 
 A BINARY is `…/TARGET/rollcall`, where TARGET is the platform as Rust names it, or `…/ARCHITECTURE/bootstrap`, the Lambda
 binary. Archives have one owner and one time in them and their entries in one order, so that the same binaries give the
@@ -127,6 +128,16 @@ def add_command(target, binary):
     bill(OUT / f"{name}.cdx.json", "rollcall", target, "--features", "local")
 
 
+def add_clients(clients, postman):
+    """What `make clients` and `make postman` have generated: types for TypeScript, a package for Python, a collection."""
+    licences = [(f"rollcall-python/{name}", pathlib.Path(name).read_bytes(), 0o644) for name in LICENCES]
+    sources = sorted(file for file in (clients / "scim").rglob("*.py"))
+    modules = [(f"rollcall-python/{file.relative_to(clients)}", file.read_bytes(), 0o644) for file in sources]
+    (OUT / "rollcall-python.tar.gz").write_bytes(tarred([*licences, *modules]))
+    shutil.copy(clients / "scim.d.ts", OUT / "rollcall-typescript.d.ts")
+    shutil.copy(postman, OUT / "rollcall.postman_collection.json")
+
+
 def bill(file, *words):
     """Writes the bill of materials of a binary."""
     with open(file, "w") as out:
@@ -173,6 +184,8 @@ def main():
             for binary in map(pathlib.Path, binaries):
                 add = add_function if binary.stem == "bootstrap" else add_command
                 add(binary.parent.name, binary)
+        case ["clients", clients, postman]:
+            add_clients(pathlib.Path(clients), pathlib.Path(postman))
         case ["finish"]:
             finish()
         case _:

@@ -32,7 +32,6 @@ VERSION = tomllib.loads((ROOT / "Cargo.toml").read_text())["package"]["version"]
 LICENCES = {"LICENSE-APACHE", "LICENSE-MIT"}
 PACKAGE = {"README.md", "bootstrap.zip", "data.yaml", "deploy.sh", "edge.yaml", "samconfig.toml", "template-s3.yaml",
            "template.yaml", *LICENCES}
-TEMPLATES = ["template.yaml", "template-s3.yaml", "data.yaml", "edge.yaml"]
 FAILURES = []
 
 
@@ -52,6 +51,11 @@ def pack(binaries, folder, umask):
     run = lambda *words: subprocess.run([sys.executable, "infra/release.py", *words], cwd=folder, check=True,
                                         stdout=subprocess.DEVNULL, umask=umask)
     run("add", *binaries)
+    generated = folder / "build/clients"
+    (generated / "scim/api").mkdir(parents=True)
+    for name in ["scim/__init__.py", "scim/api/users.py", "scim.d.ts", "postman.json"]:
+        (generated / name).write_text(f"{name}\n")
+    run("clients", generated, generated / "postman.json")
     run("finish")
     return folder / "build/release"
 
@@ -116,7 +120,7 @@ def function(binary, folder, scratch):
 def templates(folder, architecture):
     """The templates of the unpacked folder, as `make validate` checks those of the repository, and what they deploy."""
     sam = pathlib.Path(sys.executable).with_name("sam")
-    for name in TEMPLATES:
+    for name in ["template.yaml", "template-s3.yaml"]:
         done = subprocess.run([sam, "validate", "--lint", "--region", "us-east-1", "--template", name], cwd=folder, text=True,
                               capture_output=True, env={**os.environ, "SAM_CLI_TELEMETRY": "0"})
         check(f"sam validate --lint {name}", done.returncode == 0)
@@ -131,9 +135,11 @@ def templates(folder, architecture):
         same = set(template["Resources"]) == set(source["Resources"]) and template["Outputs"] == source["Outputs"]
         check(f"{name} has the resources and outputs of the repository's", same)
         console(name, template)
-    check("template.yaml deploys bootstrap.zip",
-          yaml_parse((folder / "template.yaml").read_text())["Globals"]["Function"]["CodeUri"] == "bootstrap.zip")
-    publishes(yaml_parse((folder / "template.yaml").read_text()), ["Release"])
+    by_sam = yaml_parse((folder / "template.yaml").read_text())
+    check("template.yaml deploys bootstrap.zip", by_sam["Globals"]["Function"]["CodeUri"] == "bootstrap.zip")
+    # What `sam deploy` makes of it.
+    by_sam["Globals"]["Function"]["CodeUri"] = "s3://bucket/code"
+    publishes(by_sam, ["Release"])
     by_upload = yaml_parse((folder / "template-s3.yaml").read_text())
     publishes(by_upload, [name for name in by_upload["Parameters"] if name != "CodeBucket"])
     for name in ["data.yaml", "edge.yaml"]:
@@ -185,6 +191,14 @@ def documented(folder):
     check("samconfig.toml deploys data.yaml first", config["data"]["deploy"]["parameters"]["template_file"] == "data.yaml")
 
 
+def clients(folder):
+    """What the generators have written, as `pack` stands in for them."""
+    names = {"scim/__init__.py", "scim/api/users.py", *LICENCES}
+    check("the Python client has its modules and licences", set(below(entries_of(folder / "rollcall-python.tar.gz"), "rollcall-python")) == names)
+    for source, name in [("scim.d.ts", "rollcall-typescript.d.ts"), ("postman.json", "rollcall.postman_collection.json")]:
+        check(f"{name} is there", (folder / name).read_text() == f"{source}\n")
+
+
 def formula(folder):
     text = (folder / "rollcall.rb").read_text()
     for name, sum in re.findall(r'/(rollcall-[a-z0-9_-]+\.tar\.gz)"\n\s+sha256 "([0-9a-f]{64})"', text):
@@ -203,6 +217,7 @@ def main():
         check(f"two folders give the same bytes of {len(before)} files", before == after)
         checksums(first)
         formula(first)
+        clients(first)
         for binary in binaries:
             place = scratch / "unpacked" / binary.parent.name
             place.mkdir(parents=True)
