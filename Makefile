@@ -30,7 +30,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients postman reference schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
+.PHONY: help run watch install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients postman reference schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench soak takeover canary costs requirements clean
 
 help: ## List the targets
@@ -39,6 +39,9 @@ help: ## List the targets
 run: ## Build and serve on http://127.0.0.1:3000; prints Tenant URL and secret token
 	$(CARGO) build --locked $(FEATURES) --bin rollcall
 	exec target/debug/rollcall serve
+
+watch: ## As make run, and again after each change of the source; the data stays
+	python3 infra/watch.py
 
 install: ## Install the command rollcall, and nothing else, into cargo's folder of binaries
 	$(CARGO) install --locked --profile cli --path . $(FEATURES) --bin rollcall
@@ -54,10 +57,11 @@ fuzz: ## Mutated bytes for each parser, FUZZ_SECONDS each: no panic, no hang
 
 check: lint names docs test ## What a change must pass
 
-names: $(VENV)/done ## Spelling, retired names, type names that stand for two things, and counts in pages
+names: $(VENV)/done ## Spelling, retired names, type names that stand for two things, counts in pages, files that nothing here runs
 	python3 tests/house/names.py
 	python3 tests/house/counts.py
 	python3 tests/house/errors.py
+	$(VENV)/bin/python tests/house/files.py
 	$(VENV)/bin/typos
 
 docs: $(VENV)/done $(TOOLS)/bin/mdbook ## The book in build/book, links of every page, and the documentation of the code
