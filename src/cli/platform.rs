@@ -8,10 +8,10 @@ use std::path::Path;
 /// profile names this user.
 #[must_use]
 pub(super) fn private_file() -> OpenOptions {
-    let mut options = OpenOptions::new();
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+    return std::os::unix::fs::OpenOptionsExt::mode(&mut OpenOptions::new(), 0o600).clone();
+    #[cfg(not(unix))]
+    OpenOptions::new()
 }
 
 /// Creates a folder, and those above it, that its own user alone reads.
