@@ -20,15 +20,17 @@ STACK_ROLE :=
 BOUNDARY :=
 # What `make canary` runs next to this tree: the last commit before every item had a format.
 OLD := 1440d801c4
-SAM_DEPLOY = $(if $(UPLOADS),--s3-bucket $(UPLOADS),--resolve-s3) $(if $(STACK_ROLE),--role-arn $(STACK_ROLE))
+# No environment of samconfig.toml: that is for people who type `sam deploy`.
+SAM_DEPLOY = --config-env none $(if $(UPLOADS),--s3-bucket $(UPLOADS),--resolve-s3) $(if $(STACK_ROLE),--role-arn $(STACK_ROLE))
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
+HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock
 # For the Lambda binary: zig as the linker for either architecture, and no path of this machine in what is built.
 CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients reference schemathesis conformance pages browser consumers lambda build release cold-start validate rules deny advisories sam-build deploy deploy-built \
+.PHONY: help run watch install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients postman reference schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench soak takeover canary costs requirements clean
 
 help: ## List the targets
@@ -37,6 +39,9 @@ help: ## List the targets
 run: ## Build and serve on http://127.0.0.1:3000; prints Tenant URL and secret token
 	$(CARGO) build --locked $(FEATURES) --bin rollcall
 	exec target/debug/rollcall serve
+
+watch: ## As make run, and again after each change of the source; the data stays
+	python3 infra/watch.py
 
 install: ## Install the command rollcall, and nothing else, into cargo's folder of binaries
 	$(CARGO) install --locked --profile cli --path . $(FEATURES) --bin rollcall
@@ -52,10 +57,11 @@ fuzz: ## Mutated bytes for each parser, FUZZ_SECONDS each: no panic, no hang
 
 check: lint names docs test ## What a change must pass
 
-names: $(VENV)/done ## Spelling, retired names, type names that stand for two things, and counts in pages
+names: $(VENV)/done ## Spelling, retired names, type names that stand for two things, counts in pages, files that nothing here runs
 	python3 tests/house/names.py
 	python3 tests/house/counts.py
 	python3 tests/house/errors.py
+	$(VENV)/bin/python tests/house/files.py
 	$(VENV)/bin/typos
 
 docs: $(VENV)/done $(TOOLS)/bin/mdbook ## The book in build/book, links of every page, and the documentation of the code
@@ -90,6 +96,10 @@ lint-openapi: $(NODE)/done ## Redocly and Spectral on openapi.json, warnings den
 clients: $(VENV)/done $(NODE)/done ## Generate a TypeScript and a Python client, and use both against rollcall serve (needs Node)
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	$(VENV)/bin/python tests/openapi/clients.py target/debug/rollcall
+
+postman: $(NODE)/done ## A Postman collection of openapi.json in build/postman.json, used against rollcall serve (needs Node)
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	python3 tests/openapi/postman.py target/debug/rollcall build/postman.json
 
 schemathesis: $(VENV)/done ## Schemathesis with openapi.json against rollcall serve
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
@@ -126,16 +136,40 @@ build/x86_64/bootstrap: $(SOURCES) $(VENV)/done
 	$(CROSS) cargo-lambda lambda build --locked --release --x86-64 --bin bootstrap --lambda-dir build/cargo-lambda/x86_64
 	mkdir -p $(@D) && cp build/cargo-lambda/x86_64/bootstrap/bootstrap $@
 
-# The architectures whose Rust target is here. The release workflow names both, and fails without one.
-ARCHITECTURES = $(shell rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
-	for arch in arm64 x86_64; do \
-		[ ! -d "$$(rustc --print target-libdir --target $$(echo $$arch | sed s/arm64/aarch64/)-unknown-linux-gnu)" ] || echo $$arch; done)
+# The command line for Linux: static, so that it runs on every distribution. Which commit it is from, `--version` says.
+build/cli/%/rollcall: $(SOURCES) build.rs $(VENV)/done
+	rustup target add $* > /dev/null 2>&1 || true
+	$(CROSS) cargo-zigbuild zigbuild --locked --profile cli $(FEATURES) --bin rollcall --target $*
+	mkdir -p $(@D) && cp target/$*/cli/rollcall $@
 
-release: $(VENV)/done ## What a release has, into build/release: archives, bills of materials, checksums; publishes nothing
-	$(CROSS) $(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall
-	$(MAKE) $(ARCHITECTURES:%=build/%/bootstrap)
-	python3 infra/release.py $$(rustc -vV | sed -n 's/^host: //p') $(ARCHITECTURES:%=build/%/bootstrap)
+# What this machine builds for a release. The workflow adds the archives of macOS and Windows from machines of theirs.
+ARCHITECTURES := arm64 x86_64
+PLATFORMS := aarch64-unknown-linux-musl x86_64-unknown-linux-musl
+RELEASE_FILES = $(ARCHITECTURES:%=build/%/bootstrap) $(PLATFORMS:%=build/cli/%/rollcall)
+
+release: ## What a release has, into build/release: archives, bills of materials, checksums; publishes nothing
+	rm -rf build/release
+	$(MAKE) $(RELEASE_FILES)
+	python3 infra/release.py add $(RELEASE_FILES)
+	python3 infra/release.py finish
 	cd build/release && sha256sum --check --quiet SHA256SUMS
+
+check-release: $(VENV)/done build/$(HOST_ARCH)/bootstrap ## What make release would pack of this machine's binaries: contents, checksums, templates, the same bytes twice
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	mkdir -p build/debug/$(HOST_TARGET) && cp target/debug/rollcall build/debug/$(HOST_TARGET)/
+	$(VENV)/bin/python tests/release.py build/debug/$(HOST_TARGET)/rollcall build/$(HOST_ARCH)/bootstrap
+
+iac: $(TOOLS)/iac/done ## The CDK construct and the Terraform module that wrap the package of a release (needs Node)
+	python3 tests/iac/iac.py $(TOOLS)/iac/node_modules
+
+image: build/cli/$(shell uname -m)-unknown-linux-musl/rollcall ## The container image of rollcall serve, for this machine's processor (needs Docker)
+	infra/image.sh
+	docker build --tag rollcall $(if $(BASE),--build-arg BASE=$(BASE)) .
+
+e2e-package: $(VENV)/done $(E2E)/done build/$(HOST_ARCH)/bootstrap ## Deploy the package of a release, without Rust, onto an emulated AWS
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	python3 infra/release.py add build/$(HOST_ARCH)/bootstrap
+	$(E2E)/bin/python tests/e2e/package.py target/debug/rollcall build/release/rollcall-aws-$(HOST_ARCH).zip
 
 cold-start: build/$(HOST_ARCH)/bootstrap ## Size, start to first poll, first request over TLS
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
@@ -245,6 +279,11 @@ $(VENV)/done: tests/requirements.txt
 $(NODE)/done: tests/openapi/package.json tests/openapi/package-lock.json tests/openapi/.npmrc
 	mkdir -p $(NODE) && cp $^ $(NODE)/
 	cd $(NODE) && npm ci --silent
+	touch $@
+
+$(TOOLS)/iac/done: tests/iac/package.json tests/iac/package-lock.json tests/iac/.npmrc
+	mkdir -p $(@D) && cp $^ $(@D)/
+	cd $(@D) && npm ci --silent
 	touch $@
 
 $(E2E)/done: tests/e2e/requirements.txt

@@ -35,6 +35,7 @@ mod log;
 pub mod openapi;
 mod operator;
 mod output;
+mod platform;
 pub mod reference;
 mod request_line;
 mod restore;
@@ -59,7 +60,7 @@ Exit status:
 
 /// A SCIM 2.0 provisioning endpoint for AWS Lambda and DynamoDB.
 #[derive(Debug, Parser)]
-#[command(name = "rollcall", version, about, max_term_width = 100, after_help = EXAMPLES)]
+#[command(name = "rollcall", version = env!("ROLLCALL_VERSION"), about, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -14,7 +14,6 @@ use rollcall::store::dynamo::client;
 use rollcall::store::dynamo::meter::Meter;
 use rollcall::store::dynamo::tables::TableNames;
 use rollcall::worker::{self, Channels};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
@@ -27,16 +26,9 @@ async fn main() -> ExitCode {
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
     tracing_subscriber::registry().with(lines.with_filter(targets)).init();
     // Lambda sends it only where an extension is registered, and between requests; emulators and containers send it, too.
-    let stopped = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut terminated) => drop(terminated.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-        Ok(())
-    };
     let ended = tokio::select! {
         ended = Box::pin(run()) => ended,
-        stopped = stopped => stopped,
+        () = terminated() => Ok(()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -45,6 +37,16 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Waits for SIGTERM, which no other system than Unix has.
+async fn terminated() {
+    #[cfg(unix)]
+    if let Ok(mut signal) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        signal.recv().await;
+        return;
+    }
+    std::future::pending().await
 }
 
 async fn run() -> Result<(), Error> {

@@ -4,15 +4,15 @@
 //! lock, and other commands ask the one that has it: `rollcall serve` writes down where it listens, with a secret that
 //! only its own user can read.
 
-use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::platform::{create_private_folder, private_file, restrict_to_owner};
 use crate::limits::DATA_LOCK_SECONDS;
 use crate::store::dynamo::embedded::Engine;
 
@@ -117,7 +117,12 @@ pub(super) fn announce(folder: &Path, server: &RunningServer) -> Result<(), Stri
     let failed = |e: std::io::Error| format!("{} cannot be written ({e}); {FIX}", file.display());
     let text = serde_json::to_string(server).map_err(|e| e.to_string())?;
     let _ = std::fs::remove_file(&new);
-    private().write(true).create_new(true).open(&new).and_then(|mut f| f.write_all(text.as_bytes())).map_err(failed)?;
+    private_file()
+        .write(true)
+        .create_new(true)
+        .open(&new)
+        .and_then(|mut f| f.write_all(text.as_bytes()))
+        .map_err(failed)?;
     std::fs::rename(&new, &file).map_err(failed)
 }
 
@@ -133,23 +138,14 @@ async fn running(folder: &Path) -> Option<RunningServer> {
     tokio::net::TcpStream::connect(address).await.ok().map(|_| server)
 }
 
-/// Files of it are nobody else's to read.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.mode(0o600);
-    options
-}
-
 fn create(folder: &Path) -> Result<(), String> {
     // A folder that is there already is its owner's affair.
-    let mut builder = std::fs::DirBuilder::new();
-    let created = builder.recursive(true).mode(0o700).create(folder);
-    created.map_err(|e| format!("{} cannot be created ({e}); {FIX}", folder.display()))
+    create_private_folder(folder).map_err(|e| format!("{} cannot be created ({e}); {FIX}", folder.display()))
 }
 
 fn lock_file(folder: &Path) -> Result<File, String> {
     let path = folder.join(LOCK_FILE);
-    private()
+    private_file()
         .create(true)
         .truncate(false)
         .write(true)
@@ -189,7 +185,7 @@ fn open(folder: &Path) -> Result<Engine, String> {
         let marker = folder.join("format");
         std::fs::write(&marker, DATA_FORMAT)
             .map_err(|e| format!("{} cannot be written ({e}); {FIX}", marker.display()))?;
-        private()
+        private_file()
             .write(true)
             .create(true)
             .truncate(false)
@@ -198,7 +194,7 @@ fn open(folder: &Path) -> Result<Engine, String> {
     }
     // Those of earlier releases followed the umask.
     for name in STORE_FILES {
-        let _ = std::fs::set_permissions(folder.join(name), Permissions::from_mode(0o600));
+        restrict_to_owner(&folder.join(name));
     }
     Engine::in_file(path).map_err(|e| format!("{path} cannot be opened ({e}); {FIX}"))
 }

@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+pub(super) use super::platform::stopped;
 use super::request_line::{self, FirstLine};
 use crate::api;
 use crate::limits::{SERVE_BODY_SECONDS, SERVE_CONNECTIONS, SERVE_HEAD_SECONDS, SERVE_SHUTDOWN_SECONDS};
@@ -146,20 +147,4 @@ async fn read(body: Incoming, limit: usize) -> Result<Bytes, Response<Bytes>> {
             Err(api::refusal(ScimError::new(ErrorCode::BodyTooSlow, detail)))
         }
     }
-}
-
-/// Waits for Ctrl-C or SIGTERM.
-///
-/// # Errors
-/// When the process cannot listen for signals.
-pub(super) fn stopped() -> Result<impl Future<Output = ()>, String> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let on = |kind| signal(kind).map_err(|e| format!("the signals cannot be listened for ({e}); try again"));
-    let (mut interrupt, mut terminate) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

@@ -71,4 +71,5 @@ def main():
         run(sys.executable, "client.py", TENANT_URL=url, SECRET_TOKEN=token)
 
 
-main()
+if __name__ == "__main__":
+    main()
