@@ -204,7 +204,7 @@ impl StoreOptions {
     }
 
     async fn store_on(&self, engine: &Engine) -> Result<Store, String> {
-        let client = client::from_connector(engine.http_client());
+        let client = client::of_engine(engine);
         let names = TableNames::prefixed(&self.table_prefix);
         let store = Store::new(client, names).with_rows_per_batch(ROWS_PER_BATCH);
         create_missing(store.client(), store.names()).await?;

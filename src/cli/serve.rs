@@ -24,10 +24,10 @@ use crate::app::{App, Clock};
 use crate::auth::{LinkRecord, PageAccess, PageRole, PageSecret, PageSecretKind, Scope};
 use crate::limits::{DEFAULT_LINK_SECONDS, LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES, MAX_TENANT_BYTES};
 use crate::scim::{ErrorCode, ScimError};
-use crate::store::Store;
 use crate::store::dynamo::client;
 use crate::store::dynamo::embedded::Engine;
 use crate::store::dynamo::streams::Streams;
+use crate::store::{Store, StoreError};
 use crate::tenant::{TenantConfig, TenantName};
 use crate::worker;
 use crate::worker::backlog::Backlog;
@@ -110,7 +110,10 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let is_followed = follower.is_some();
     let backlog = follower.as_ref().map(Follower::backlog).unwrap_or_default();
     let mut workers = follower.map(|follower| tokio::spawn(follower.run())).into_iter().collect::<Vec<_>>();
-    workers.extend(engine.map(|engine| tokio::spawn(expire(engine))));
+    workers.extend(engine.clone().map(|engine| tokio::spawn(expire(engine))));
+    if let Some(engine) = &engine {
+        engine.wait_once();
+    }
     // In the cloud, the function `stream` does it; elsewhere the follower does, if there are streams.
     let counts = !is_followed;
     let leased = store.clone();
@@ -124,8 +127,8 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
         data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
     }
     let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
-    let served =
-        listener::serve(listener, ScimService(Arc::new(Shared { app, secret, address, queue, backlog }))).await;
+    let shared = Shared { app, secret, address, queue, backlog, engine };
+    let served = listener::serve(listener, ScimService(Arc::new(shared))).await;
     folder.iter().for_each(|folder| data_folder::withdraw(folder));
     // A runtime that ends while the worker waits for the store would panic in it.
     for worker in workers {
@@ -198,20 +201,35 @@ struct Shared {
     address: SocketAddr,
     queue: FairQueue,
     backlog: Backlog,
+    /// The embedded engine, if it is one.
+    engine: Option<Engine>,
+}
+
+impl Shared {
+    /// An answer, once all that it says is on the disk.
+    async fn on_disk(&self, answer: Response<Bytes>) -> Response<Bytes> {
+        match &self.engine {
+            Some(engine) => match engine.on_disk().await {
+                Ok(()) => answer,
+                Err(error) => api::refusal(StoreError::Unavailable(error).into()),
+            },
+            None => answer,
+        }
+    }
 }
 
 impl Service for ScimService {
     const LIMIT: usize = MAX_BODY_BYTES;
 
     async fn answer(&self, mut request: Request<Bytes>) -> Response<Bytes> {
-        let Shared { app, secret, address, queue, backlog } = &*self.0;
+        let Shared { app, secret, address, queue, backlog, .. } = &*self.0;
         if request.version() == Version::HTTP_11 && request.headers().get_all(HOST).iter().count() != 1 {
             let detail =
                 "the request must have one header Host (RFC 9112 section 3.2); most clients send it by themselves";
             return api::refusal(ScimError::new(ErrorCode::NoHost, detail));
         }
         if local_operator::is_operator(&request, secret.as_deref()) {
-            return local_operator::answer(app, request).await;
+            return self.0.on_disk(local_operator::answer(app, request).await).await;
         }
         let origin = origin(&request, *address);
         request.extensions_mut().insert(origin);
@@ -221,7 +239,7 @@ impl Service for ScimService {
         if is_write(&request) {
             tokio::time::sleep(backlog.pause(Clock::System.now())).await;
         }
-        queue.run(&tenant, api::handle(app, &Selection::all(), request)).await
+        self.0.on_disk(queue.run(&tenant, api::handle(app, &Selection::all(), request)).await).await
     }
 
     async fn is_refused_by_head(&self, request: &Request<Bytes>) -> bool {
@@ -329,6 +347,10 @@ impl Service for Engine {
         let target = request.headers().get("x-amz-target").and_then(|v| v.to_str().ok()).unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let (status, body) = tokio::task::block_in_place(|| self.call(&operation, request.body()));
+        let (status, body) = match self.on_disk().await {
+            Ok(()) => (status, body),
+            Err(error) => (500, error.into_bytes()),
+        };
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));

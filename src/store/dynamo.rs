@@ -12,4 +12,5 @@ pub(super) mod page;
 #[cfg(feature = "local")]
 pub mod streams;
 pub mod tables;
+mod thrift;
 pub(super) mod write;

@@ -7,14 +7,21 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{Builder, Config, Region, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_dynamodb::config::{
+    Builder, Config, Region, SharedCredentialsProvider, SharedHttpClient, StalledStreamProtectionConfig,
+};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+#[cfg(feature = "local")]
+use aws_smithy_runtime_api::client::auth::AuthSchemeId;
 
 use crate::sigv4::AMAZON_ROOTS;
+#[cfg(feature = "local")]
+use crate::store::dynamo::embedded::Engine;
 use crate::store::dynamo::meter::Metering;
 #[cfg(feature = "local")]
 use crate::store::dynamo::streams::Streams;
+use crate::store::dynamo::thrift::{OneEndpoint, WithoutStatistics};
 
 /// One attempt of one call: an order of magnitude above DynamoDB's slow percentile.
 const ATTEMPT: Duration = Duration::from_secs(1);
@@ -82,7 +89,19 @@ pub async fn streams_of_endpoint(url: &str) -> Result<Streams, String> {
     Streams::of_endpoint(url, region.to_string(), credentials)
 }
 
-/// A client on another connector: an engine in the process, or a test's.
+/// A client of an engine in the process, which needs no signature and does not fail at random.
+#[cfg(feature = "local")]
+pub fn of_engine(engine: &Engine) -> Client {
+    let config = config("local".to_owned(), Metering { asks_size: false })
+        .allow_no_auth()
+        .auth_scheme_preference([AuthSchemeId::from("noAuth")])
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::disabled())
+        .http_client(engine.http_client());
+    Client::from_conf(config.build())
+}
+
+/// A client on another connector, such as a test's.
 pub fn from_connector(connector: SharedHttpClient) -> Client {
     let config = config("local".to_owned(), Metering { asks_size: false })
         .credentials_provider(SharedCredentialsProvider::new(Credentials::from_keys("local", "local", None)))
@@ -101,6 +120,10 @@ fn config(region: String, metering: Metering) -> Builder {
     Config::builder()
         .behavior_version_latest()
         .interceptor(metering)
+        .interceptor(WithoutStatistics)
+        .endpoint_resolver(OneEndpoint::default())
+        // Bodies are small and whole: the time-out of the attempt is enough.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .region(Region::new(region))
         .retry_config(RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(50)))
         .timeout_config(

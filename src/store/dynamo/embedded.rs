@@ -1,7 +1,7 @@
 //! DynamoDB inside the process, for `rollcall serve` and for tests: the SDK's connector calls the engine directly, and
 //! the worker reads the engine's streams (see [`Streams`](super::streams::Streams)).
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_sdk_dynamodb::config::SharedHttpClient;
 use aws_smithy_runtime_api::client::http::{
@@ -12,10 +12,16 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use dynoxide::Database;
+use dynoxide::actions::transact_write_items::TransactWriteItemsRequest;
 use dynoxide::errors::DynoxideError;
 use serde_json::{Value, json};
 
+mod disk;
+mod reads;
 mod stream_index;
+
+use disk::{Disk, off_the_reactor};
+use reads::Reads;
 
 /// Most rows of one `BatchWriteItem` to this engine, which carries them out as one transaction: as many as a transaction
 /// has. A call waits for all others, so that under load few large ones write four times as much as many small ones.
@@ -23,7 +29,21 @@ pub const ROWS_PER_BATCH: usize = 100;
 
 /// An engine.
 #[derive(Clone)]
-pub struct Engine(Arc<Database>);
+pub struct Engine(Arc<Parts>);
+
+struct Parts {
+    /// Closed before the engine, which ends the log.
+    reads: Reads,
+    database: Database,
+    medium: Medium,
+}
+
+/// Where the data is.
+enum Medium {
+    /// In memory. SQLite lets nobody read a table there while it is written.
+    Memory(RwLock<()>),
+    File(Disk),
+}
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,7 +62,8 @@ impl Engine {
         let path = format!("file:rollcall-{name:016x}?mode=memory&cache=shared");
         let database = Database::new(&path).map_err(|e| e.to_string())?;
         stream_index::create(&path)?;
-        Ok(Self(Arc::new(database)))
+        let medium = Medium::Memory(RwLock::default());
+        Ok(Self(Arc::new(Parts { reads: Reads::of(&path), database, medium })))
     }
 
     /// An engine that keeps its data in a file, which one process has open.
@@ -50,11 +71,35 @@ impl Engine {
     /// # Errors
     /// What the engine says, such as that the file cannot be opened.
     pub fn in_file(path: &str) -> Result<Self, String> {
-        // One connection after the other: SQLite before 3.51.3 can lose writes where two are open on one file.
+        // One connection after the other: SQLite before 3.51.3 can lose writes where two write one file or end its log.
+        // Those that only read do neither.
         let open = || Database::new(path).map_err(|e| e.to_string());
         drop(open()?);
         stream_index::create(path)?;
-        Ok(Self(Arc::new(open()?)))
+        let database = open()?;
+        // Its name says little: with this, a write is in the log, and the log waits for the disk at its end only.
+        database.disable_bulk_loading().map_err(|e| e.to_string())?;
+        let medium = Medium::File(Disk::of(path)?);
+        Ok(Self(Arc::new(Parts { reads: Reads::of(path), database, medium })))
+    }
+
+    /// Leaves it to whoever answers a request to wait for the disk, with [`on_disk`](Self::on_disk): once for all that the
+    /// request has written and seen.
+    pub fn wait_once(&self) {
+        if let Medium::File(disk) = &self.0.medium {
+            disk.wait_once();
+        }
+    }
+
+    /// Waits until all that was written or read so far is on the disk.
+    ///
+    /// # Errors
+    /// What the disk says. No answer may say that anything is stored.
+    pub async fn on_disk(&self) -> Result<(), String> {
+        match &self.0.medium {
+            Medium::Memory(_) => Ok(()),
+            Medium::File(disk) => disk.wait().await,
+        }
     }
 
     /// The engine as the SDK's transport.
@@ -63,14 +108,48 @@ impl Engine {
     }
 
     /// Carries out one call: the operation's name as in `x-amz-target`, and its JSON body. Answers with the HTTP
-    /// status and JSON body that DynamoDB would.
+    /// status and JSON body that DynamoDB would. A write may not be on the disk yet: see [`on_disk`](Self::on_disk).
     pub fn call(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        match self.read(operation, body) {
+            Some(answer) => (200, answer),
+            None => self.alone(operation, || self.ask(operation, body)),
+        }
+    }
+
+    /// Reads past the engine, as far as its reads know the call.
+    fn read(&self, operation: &str, body: &[u8]) -> Option<Vec<u8>> {
+        let _unwritten = match &self.0.medium {
+            Medium::Memory(gate) => Some(gate.read().unwrap_or_else(PoisonError::into_inner)),
+            Medium::File(_) => None,
+        };
+        self.0.reads.answer(operation, body)
+    }
+
+    /// Does what asks the engine: of writes, one after the other.
+    fn alone<T>(&self, operation: &str, ask: impl FnOnce() -> T) -> T {
+        match &self.0.medium {
+            Medium::Memory(gate) => {
+                let _one = gate.write().unwrap_or_else(PoisonError::into_inner);
+                ask()
+            }
+            Medium::File(disk) => {
+                let _one = (!is_read(operation)).then(|| disk.write());
+                ask()
+            }
+        }
+    }
+
+    /// Asks the engine itself.
+    fn ask(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        if operation.ends_with("Table") && !is_read(operation) {
+            self.0.reads.forget_schemas();
+        }
         if operation == "BatchWriteItem"
             && let Some(answer) = self.write_together(body)
         {
             return answer;
         }
-        let db = &self.0;
+        let db = &self.0.database;
         macro_rules! dispatch {
             ($($name:literal => $method:ident),* $(,)?) => {
                 match operation {
@@ -106,9 +185,24 @@ impl Engine {
 }
 
 impl Engine {
-    /// As [`call`](Self::call); other requests go on meanwhile where the runtime has other threads.
+    async fn on_disk_unless_once(&self) -> Result<(), String> {
+        match &self.0.medium {
+            Medium::File(disk) if !disk.waits_once() => disk.wait().await,
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`call`](Self::call), of a caller that sends each call once; other requests go on meanwhile where the runtime
+    /// has other threads.
     pub(super) fn call_off_the_reactor(&self, operation: &str, body: &[u8]) -> (u16, Vec<u8>) {
-        off_the_reactor(|| self.call(operation, body))
+        if let Some(answer) = self.read(operation, body) {
+            return (200, answer);
+        }
+        let ask = || match operation {
+            "TransactWriteItems" => self.transact_once(body),
+            _ => self.ask(operation, body),
+        };
+        off_the_reactor(|| self.alone(operation, ask))
     }
 
     /// Deletes what has expired, as DynamoDB does by itself; how many items.
@@ -116,7 +210,25 @@ impl Engine {
     /// # Errors
     /// What the engine says.
     pub fn delete_expired(&self) -> Result<usize, String> {
-        off_the_reactor(|| self.0.sweep_ttl()).map_err(|e| e.to_string())
+        off_the_reactor(|| {
+            let _one = match &self.0.medium {
+                Medium::Memory(gate) => Some(gate.write().unwrap_or_else(PoisonError::into_inner)),
+                // The engine lets others write between its steps, and nobody waits for what has expired to be gone.
+                Medium::File(_) => None,
+            };
+            self.0.database.sweep_ttl()
+        })
+        .map_err(|e| e.to_string())
+    }
+
+    /// A transaction without its `ClientRequestToken`. The engine looks at all tokens of the last ten minutes at each
+    /// transaction, which is most of its work when there are thousands; in one process no answer is lost, and none is
+    /// sent twice.
+    fn transact_once(&self, body: &[u8]) -> (u16, Vec<u8>) {
+        answer(serde_json::from_slice::<TransactWriteItemsRequest>(body).map(|mut request| {
+            request.client_request_token = None;
+            self.0.database.transact_write_items(request)
+        }))
     }
 
     /// A batch of writes as one transaction: by itself, the engine would wait for the disk at each of them. What is too much
@@ -138,13 +250,18 @@ impl Engine {
     /// Puts items, in halves where they are too many or too large for one transaction.
     fn put_all(&self, puts: &[Value]) -> Option<()> {
         let request = from_json(json!({"TransactItems": puts})).ok()?;
-        if self.0.transact_write_items(request).is_ok() {
+        if self.0.database.transact_write_items(request).is_ok() {
             return Some(());
         }
         let (some, others) = puts.split_at_checked(puts.len() / 2).filter(|(some, _)| !some.is_empty())?;
         self.put_all(some)?;
         self.put_all(others)
     }
+}
+
+/// Whether a call changes nothing.
+fn is_read(operation: &str) -> bool {
+    ["Get", "Describe", "List", "Query", "Scan", "BatchGet"].iter().any(|start| operation.starts_with(start))
 }
 
 fn from_json<T: serde::de::DeserializeOwned>(request: Value) -> Result<T, String> {
@@ -176,9 +293,9 @@ impl HttpConnector for Engine {
         let engine = self.clone();
         HttpConnectorFuture::new(async move {
             let target = request.headers().get("x-amz-target").unwrap_or_default();
-            let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
-            let body = without_token(&operation, request.body().bytes().unwrap_or_default());
-            let (status, body) = off_the_reactor(move || engine.call(&operation, &body));
+            let operation = target.rsplit('.').next().unwrap_or_default();
+            let (status, body) = engine.call_off_the_reactor(operation, request.body().bytes().unwrap_or_default());
+            engine.on_disk_unless_once().await.map_err(|e| ConnectorError::other(e.into(), None))?;
             let response = http::Response::builder()
                 .status(status)
                 .header("content-type", "application/x-amz-json-1.0")
@@ -186,28 +303,6 @@ impl HttpConnector for Engine {
                 .map_err(|e| ConnectorError::other(e.into(), None))?;
             HttpResponse::try_from(response).map_err(|e| ConnectorError::other(e.into(), None))
         })
-    }
-}
-
-/// A transaction without its `ClientRequestToken`. The engine looks at all tokens of the last ten minutes at each
-/// transaction, which is most of its work when there are thousands; in one process no answer is lost, and none is
-/// sent twice.
-fn without_token(operation: &str, body: &[u8]) -> Vec<u8> {
-    if operation == "TransactWriteItems"
-        && let Ok(serde_json::Value::Object(mut request)) = serde_json::from_slice(body)
-    {
-        request.shift_remove("ClientRequestToken");
-        return serde_json::Value::Object(request).to_string().into_bytes();
-    }
-    body.to_vec()
-}
-
-/// A write waits for the disk; other requests go on meanwhile where the runtime has other threads.
-fn off_the_reactor<T>(work: impl FnOnce() -> T) -> T {
-    let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
-    match flavor {
-        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
     }
 }
 
