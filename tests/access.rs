@@ -88,8 +88,8 @@ async fn every_declared_access_is_needed() {
     let events = all_events(&harness).await;
     let admin = harness.operator().await;
     let user = events.iter().find_map(|event| event["user"]["id"].as_str()).unwrap();
-    for path in [format!("/tenants/acme/log?user={user}"), "/tenants/acme/log/chain".to_owned()] {
-        assert_eq!(crate::admin::ask(&harness, &admin, "GET", &path, Value::Null).await.status, 200);
+    for path in [&format!("/tenants/acme/log?user={user}"), "/tenants/acme/log/chain", "/tenants/acme?load=true"] {
+        assert_eq!(crate::admin::ask(&harness, &admin, "GET", path, Value::Null).await.status, 200);
     }
     let of_worker = Some((worker::HANDLER, worker::ACCESS));
     for schedule in ["{}", "{\"daily\": true}"] {
