@@ -31,7 +31,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
 .PHONY: help run watch install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients postman reference schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
-	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench soak takeover canary costs requirements clean
+	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench bench-peers soak takeover canary costs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -241,6 +241,14 @@ bench: ## Time the local endpoint at 100,000 users and members
 	python3 tests/bench_large_change.py target/cli/rollcall
 	python3 tests/bench_fair.py target/cli/rollcall
 
+# Another build of Rollcall, or a server that no registry has, beside the two peers from PyPI:
+# make bench-peers OTHERS="--other 'before=rollcall:/tmp/rollcall' --other 'scim-server 0.4.2=scim-server:/tmp/scim-server'"
+OTHERS :=
+
+bench-peers: $(TOOLS)/peers/done ## Rollcall and two servers from PyPI under one load, in one run; writes tables and plots of docs/src/benchmarks.md
+	$(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall --example load
+	$(TOOLS)/peers/bin/python tests/bench_peers.py target/cli/rollcall target/cli/examples/load --page docs/src/benchmarks.md $(OTHERS)
+
 soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group: no 5xx, no lost write, memory flat
 	$(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall
 	python3 tests/soak.py target/cli/rollcall
@@ -260,7 +268,7 @@ tenant-data: ## Export, import, verify and deletion of a tenant by the command l
 	python3 tests/tenant_data.py target/debug/rollcall
 
 requirements: $(VENV)/done ## Lock the Python tools again, with hashes, after a change of a requirements.in
-	for folder in tests tests/e2e; do (cd $$folder && $(CURDIR)/$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
+	for folder in tests tests/e2e tests/peers; do (cd $$folder && $(CURDIR)/$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-annotate requirements.in -o requirements.txt) || exit 1; done
 
 costs: ## What a tenant costs a month, from the capacity that tests/budget.rs pins and named prices
@@ -273,6 +281,12 @@ $(VENV)/done: tests/requirements.txt
 	mkdir -p $(TOOLS)/bin
 	printf '#!/bin/sh\nexec "%s" -m ziglang "$$@"\n' "$(CURDIR)/$(VENV)/bin/python" > $(TOOLS)/bin/zig
 	chmod +x $(TOOLS)/bin/zig
+	touch $@
+
+# The peers of `make bench-peers`, and what draws its plots.
+$(TOOLS)/peers/done: tests/peers/requirements.txt
+	python3 -m venv $(TOOLS)/peers
+	$(TOOLS)/peers/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/peers/requirements.txt
 	touch $@
 
 # The Node tools: from a lock with hashes, and no package runs a script of its own while it is installed.
