@@ -48,6 +48,7 @@ pub mod route;
 pub mod search;
 mod sub_request;
 pub mod tenant_data;
+pub mod tenant_resources;
 mod trace;
 pub mod users;
 mod write;
