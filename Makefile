@@ -30,7 +30,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run watch install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients postman reference schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
+.PHONY: help run watch install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients postman reference recording schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench bench-peers soak takeover canary costs requirements clean
 
 help: ## List the targets
@@ -85,6 +85,10 @@ template: ## Regenerate the functions of template.yaml from the route table
 openapi: ## Regenerate openapi.json from the route table and the schemas
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
 	target/debug/rollcall openapi > openapi.json
+
+recording: ## Record rollcall demo as docs/src/tutorial/demo.svg
+	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
+	python3 docs/recording.py
 
 reference: ## Regenerate the reference pages that are generated from the code
 	$(CARGO) run --quiet --locked $(FEATURES) --bin rollcall -- reference

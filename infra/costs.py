@@ -24,7 +24,7 @@ METRIC_MONTH = 0.30
 ALARM_MONTH = 0.10
 
 # Whatever the tenants: three metrics of each route and fifteen of all, if each is called every hour; and the alarms.
-ROUTES = 72
+ROUTES = 75
 METRICS = 3 * ROUTES + 15
 ALARMS = 21
 

@@ -49,6 +49,7 @@ pub mod search;
 mod sub_request;
 pub mod tenant_data;
 pub mod tenant_load;
+pub mod tenant_resources;
 mod trace;
 pub mod users;
 mod write;

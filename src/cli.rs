@@ -14,13 +14,14 @@ use crate::store::dynamo::tables::{TableNames, create_missing};
 use crate::worker;
 
 /// As `print!`, of a line, a warning, or a part of a line. A reader that is gone is no reason to panic.
-macro_rules! outln { ($($text:tt)*) => { $crate::cli::output::write(std::io::stdout(), format_args!("{}\n", format_args!($($text)*))) } }
-macro_rules! errln { ($($text:tt)*) => { $crate::cli::output::write(std::io::stderr(), format_args!("{}\n", format_args!($($text)*))) } }
+macro_rules! outln { ($($text:tt)*) => { $crate::cli::output::write(anstream::stdout(), format_args!("{}\n", format_args!($($text)*))) } }
+macro_rules! errln { ($($text:tt)*) => { $crate::cli::output::write(anstream::stderr(), format_args!("{}\n", format_args!($($text)*))) } }
 macro_rules! out { ($($text:tt)*) => { $crate::cli::output::write(std::io::stdout(), format_args!($($text)*)) } }
 
 mod automation;
 mod change;
 mod data_folder;
+mod demo;
 mod doctor;
 mod events;
 mod explain;
@@ -38,6 +39,7 @@ mod output;
 mod platform;
 pub mod reference;
 mod request_line;
+mod resources;
 mod restore;
 mod serve;
 pub mod template;
@@ -47,6 +49,7 @@ mod tenants;
 /// Printed below the help, and in the reference.
 const EXAMPLES: &str = "\
 Examples:
+  rollcall demo                                         see it at work, without an identity provider
   rollcall serve                                        run an endpoint here
   rollcall tenant create acme --profile jostle          create a tenant
   rollcall key create acme --description 'Entra ID'     create its key
@@ -70,12 +73,21 @@ pub struct Cli {
 enum Command {
     /// Run the endpoint on this machine; the first start creates the tenant demo and prints its key
     Serve(serve::ServeOptions),
+    /// Run an endpoint and play Entra ID and Okta against it: people, groups, changes, a held deactivation
+    #[command(after_help = demo::DEMO_EXAMPLES)]
+    Demo(demo::DemoOptions),
     /// Create, show, change and list tenants
     #[command(subcommand)]
     Tenant(tenants::TenantCommand),
     /// List, show and check profiles
     #[command(subcommand)]
     Profile(tenants::ProfileCommand),
+    /// List, show and find the users of a tenant
+    #[command(subcommand)]
+    User(Box<resources::UserCommand>),
+    /// List, show and find the groups of a tenant, and their members
+    #[command(subcommand)]
+    Group(Box<resources::GroupCommand>),
     /// Create, list, rotate and revoke the keys of a tenant
     #[command(subcommand)]
     Key(Box<keys::KeyCommand>),
@@ -117,6 +129,7 @@ enum Command {
     /// Explain which index answers a filter, and how much it reads
     Explain(explain::ExplainOptions),
     /// Check a SCIM endpoint as Entra ID and Okta use it, and report what to change
+    #[command(after_help = doctor::DOCTOR_EXAMPLES)]
     Doctor(doctor::DoctorOptions),
     /// Run the deferred jobs that the worker has given up
     Work {
@@ -174,7 +187,13 @@ impl Cli {
     /// clients.
     #[must_use]
     pub fn outlives_its_reader(&self) -> bool {
-        matches!(self.command, Command::Doctor(_) | Command::Serve(_) | Command::Engine(_))
+        matches!(self.command, Command::Doctor(_) | Command::Serve(_) | Command::Engine(_) | Command::Demo(_))
+    }
+
+    /// Whether the log leaves out warnings: the demo prints the refusals that it plays.
+    #[must_use]
+    pub fn logs_errors_alone(&self) -> bool {
+        matches!(self.command, Command::Demo(_))
     }
 }
 
@@ -246,8 +265,11 @@ pub async fn run(cli: Cli) -> Result<ExitCode, String> {
         Command::Import(options) => tenant_data::import(*options).await,
         Command::Count(options) => tenant_data::count(*options).await,
         Command::Serve(options) => serve::run(options).await,
+        Command::Demo(options) => demo::run(options).await,
         Command::Tenant(command) => tenants::tenant(command).await,
         Command::Profile(command) => tenants::profile(&command),
+        Command::User(command) => resources::user(*command).await,
+        Command::Group(command) => resources::group(*command).await,
         Command::Key(command) => keys::key(*command).await,
         Command::Link(options) => link::run(*options).await,
         Command::Automation(command) => automation::run(command).await,

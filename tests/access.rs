@@ -82,6 +82,7 @@ async fn every_declared_access_is_needed() {
     part(crate::verify::crashes).await;
     part(crate::transfer::export_and_import).await;
     part(crate::tenant_end::end_of_a_tenant).await;
+    part(|| operators::drive_resources(&harness)).await;
     part(|| operators::drive_tenant_data(&harness)).await;
     part(|| crate::pages::drive(&harness)).await;
     part(|| crate::pages::drive_restore(&harness)).await;

@@ -63,11 +63,11 @@ impl Drop for Server {
     }
 }
 
-fn rollcall(folder: &Path, args: &[&str]) -> Output {
+pub fn rollcall(folder: &Path, args: &[&str]) -> Output {
     Command::new(ROLLCALL).args(args).arg("--data").arg(folder).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 

@@ -76,6 +76,11 @@ impl ScimResponse {
         }
     }
 
+    /// The same answer as JSON of the admin API, which no cache keeps.
+    pub(super) fn with_json_type(self) -> Self {
+        Self { media_type: JSON, ..self }
+    }
+
     /// An answer without one.
     pub fn empty(principal: Principal, status: StatusCode) -> Self {
         Self { body: None, ..Self::json(principal, status, Value::Null) }

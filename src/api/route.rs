@@ -10,7 +10,7 @@ use super::context::Route;
 use super::path::Base;
 use super::{
     admin, bulk, discovery, events, group_members, groups, history, hold, links, log, me, oauth, pages, restore,
-    search, tenant_data, users,
+    search, tenant_data, tenant_resources, users,
 };
 use crate::auth::Scope;
 
@@ -80,9 +80,12 @@ routes! {
     GET     Admin     "/tenants/{tenant}/hold"                      "admin.hold.get"        Admin [AUTHENTICATE READ_HOLD]     hold::show;
     POST    Admin     "/tenants/{tenant}/hold"                      "admin.hold.decide"     Admin [AUTHENTICATE READ_HOLD DECIDE_HOLD CHECK_LINKS] hold::decide;
     POST    Admin     "/tenants/{tenant}/restore"                   "admin.restore"         Admin [AUTHENTICATE READ_LOG READ_HOLD RESTORE]    restore::run;
+    GET     Admin     "/tenants/{tenant}/users"                     "admin.users.list"      Admin [AUTHENTICATE LIST_USERS]    tenant_resources::users;
     GET     Admin     "/tenants/{tenant}/users/{id}"                "admin.users.get"       Admin [AUTHENTICATE READ_LOG READ_USER]     history::user_at;
     GET     Admin     "/tenants/{tenant}/users/{id}/history"        "admin.users.history"   Admin [AUTHENTICATE READ_LOG FIND_USER]     history::of_user;
+    GET     Admin     "/tenants/{tenant}/groups"                    "admin.groups.list"     Admin [AUTHENTICATE LIST_GROUPS]   tenant_resources::groups;
     GET     Admin     "/tenants/{tenant}/groups/{id}"               "admin.groups.get"      Admin [AUTHENTICATE READ_LOG READ_GROUP READ_GROUP_NAMES] history::group_at;
+    GET     Admin     "/tenants/{tenant}/groups/{id}/members"       "admin.groups.members"  Admin [AUTHENTICATE READ_GROUP]       tenant_resources::members;
     GET     Admin     "/tenants/{tenant}/groups/{id}/history"       "admin.groups.history"  Admin [AUTHENTICATE READ_LOG FIND_GROUP]    history::of_group;
     GET     Admin     "/tenants/{tenant}/events"                    "admin.events.list"     Admin [AUTHENTICATE READ_FEED]     events::list_of_tenant;
     GET     Admin     "/tenants/{tenant}/log"                       "admin.log.list"        Admin [AUTHENTICATE READ_LOG]      log::list;

@@ -46,7 +46,11 @@ impl<'a> RequestContext<'a> {
 
     /// A request to another place below the tenant's base URL, from the same client.
     pub(super) fn sub_request_builder(&self, method: &str, path: &str) -> Result<Request<Bytes>, http::Error> {
-        let uri = format!("{}{path}", self.target.base);
+        self.request_at(method, &format!("{}{path}", self.target.base))
+    }
+
+    /// A request to an address of this endpoint, from the same client.
+    pub(super) fn request_at(&self, method: &str, uri: &str) -> Result<Request<Bytes>, http::Error> {
         let mut request = Request::builder().method(method).uri(uri).body(Bytes::new())?;
         if let Some(host) = self.request.headers().get(HOST) {
             request.headers_mut().insert(HOST, host.clone());

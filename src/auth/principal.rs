@@ -96,6 +96,22 @@ impl Principal {
         Self { tenant, key, scopes, automation: None, seal, profile, settings, refill: None, page }
     }
 
+    /// The same operator, as a reader of a tenant's data with the scope `read` alone; none for a caller who is no operator.
+    /// A cursor that is sealed for one tenant opens at no other.
+    pub fn reader_of(&self, tenant: &TenantName, settings: Settings, profile: Arc<Profile>) -> Option<Self> {
+        self.has(Scope::Admin).then(|| Self {
+            tenant: Tenant(tenant.clone()),
+            scopes: vec![Scope::Read],
+            automation: None,
+            seal: self.seal.of_tenant(tenant.as_str()),
+            profile,
+            settings,
+            refill: None,
+            page: None,
+            key: self.key.clone(),
+        })
+    }
+
     /// What the caller may do, if it uses the page.
     pub fn page(&self) -> Option<&PageAccess> {
         self.page.as_ref()

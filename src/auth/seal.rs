@@ -24,6 +24,18 @@ impl SealKey {
         Self(Sha256::new().chain_update(b"rollcall seal").chain_update(hash).finalize().into())
     }
 
+    /// That of the same key for one tenant of several.
+    pub fn of_tenant(&self, tenant: &str) -> Self {
+        Self(
+            Sha256::new()
+                .chain_update(b"rollcall seal of tenant")
+                .chain_update(self.0)
+                .chain_update(tenant)
+                .finalize()
+                .into(),
+        )
+    }
+
     /// Seals a text, in characters that a URL need not escape; `None` when the system has no random numbers.
     pub fn seal(&self, text: &str) -> Option<String> {
         let mut nonce = [0; NONCE_LEN];
@@ -60,6 +72,10 @@ mod tests {
         assert_ne!(sealed, key.seal("position").unwrap());
         assert!(sealed.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)));
         assert_eq!(SealKey::of(&[2; 32]).open(&sealed), None);
+        let of_acme = key.of_tenant("acme");
+        let sealed_for_acme = of_acme.seal("position").unwrap();
+        assert_eq!(of_acme.open(&sealed_for_acme).as_deref(), Some("position"));
+        assert_eq!(key.open(&sealed_for_acme).or(key.of_tenant("globex").open(&sealed_for_acme)), None);
         for at in 0..sealed.len() {
             let mut touched = sealed.clone().into_bytes();
             touched[at] = if touched[at] == b'A' { b'B' } else { b'A' };

@@ -16,7 +16,8 @@ fn main() -> ExitCode {
     if !cli.outlives_its_reader() {
         sigpipe::reset();
     }
-    let lines = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr);
+    let level = if cli.logs_errors_alone() { tracing::Level::ERROR } else { tracing::Level::WARN };
+    let lines = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
     // A log that nobody reads any more does not end a server.
     lines.log_internal_errors(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();

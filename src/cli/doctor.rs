@@ -17,6 +17,7 @@ mod bodies;
 mod clean_up;
 mod connection;
 mod endpoint;
+mod gallery;
 mod groups;
 mod lists;
 mod report;
@@ -27,8 +28,16 @@ mod users;
 
 use super::listener;
 use endpoint::Endpoint;
+use gallery::Gallery;
 use report::{Report, complain, say};
 use session::Session;
+
+/// Printed below the help.
+pub(super) const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  rollcall doctor https://scim.example.com/acme/scim/v2
+  rollcall doctor https://scim.example.com/acme/scim/v2 --gallery entra,okta
+  rollcall doctor https://scim.example.com/acme/scim/v2 --gallery okta --json";
 
 /// Nothing could be examined: the endpoint cannot be reached, or lets nobody in.
 const COULD_NOT_RUN: u8 = 2;
@@ -49,6 +58,9 @@ pub(super) struct DoctorOptions {
     /// The token is USER:PASSWORD, sent as HTTP Basic
     #[arg(long)]
     basic: bool,
+    /// Compare with what a gallery publishes: which requirements are met, which are not, and what people must do
+    #[arg(long, value_name = "GALLERY", value_delimiter = ',')]
+    gallery: Vec<Gallery>,
     /// Print one JSON object at the end, for CI
     #[arg(long)]
     json: bool,
@@ -91,7 +103,7 @@ pub(super) async fn run(options: DoctorOptions) -> ExitCode {
 /// Whether there is no fault. Even after an error, it deletes what it created.
 async fn examined(options: DoctorOptions) -> Result<bool, String> {
     let endpoint = Endpoint::new(&options.url, &options.token.0, options.basic)?;
-    let mut session = Session::new(endpoint, Report::new(options.json))?;
+    let mut session = Session::new(endpoint, Report::new(options.json, options.gallery))?;
     let outcome = tokio::select! {
         outcome = examination(&mut session) => outcome,
         () = listener::stopped()? => Err("interrupted; Rollcall deleted what it created, except what it lists above".to_owned()),

@@ -62,7 +62,7 @@ fn print_json(answer: &Value) {
 }
 
 /// Columns two blanks apart, without lines, so that a row stays a line and its first word is the id.
-fn table(header: Option<&[&str]>, rows: impl Iterator<Item = Vec<String>>) -> String {
+pub(super) fn table(header: Option<&[&str]>, rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if let Some(columns) = header {
@@ -87,7 +87,8 @@ fn inner(fields: &Map<String, Value>) -> Vec<Vec<String>> {
     fields.iter().map(|(name, value)| vec![name.clone(), cell(Some(value))]).collect()
 }
 
-fn cell(value: Option<&Value>) -> String {
+/// A value in a table.
+pub(super) fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
         Some(Value::String(text)) => text.clone(),

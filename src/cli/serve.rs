@@ -11,6 +11,7 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use http::uri::Authority;
 use http::{Request, Response, StatusCode, Version};
 use jiff::SignedDuration;
+use tokio::net::TcpListener;
 
 use super::data_folder::{self, RunningServer};
 use super::fair_queue::FairQueue;
@@ -95,52 +96,100 @@ pub(super) struct EngineOptions {
 pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let branding = options.branding.branding()?;
     let listener = listener::bind(options.listen).await?;
-    let address = listener.local_addr().map_err(|e| e.to_string())?;
+    let is_remote = options.store.is_remote();
+    let endpoint = LocalEndpoint::open(listener, options.store).await?;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
-    let display_url = public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-    let owner = hex::encode(getrandom::u64().map_err(|e| e.to_string())?.to_be_bytes());
-    let Opened { store, follower, engine } = open(&options.store, &owner).await?;
-    greet(&store, &display_url, options.store.is_remote()).await?;
-    if public_url.is_none() && !address.ip().is_loopback() {
+    let display_url = public_url.clone().unwrap_or_else(|| endpoint.url());
+    greet(endpoint.store(), &display_url, is_remote).await?;
+    if public_url.is_none() && !endpoint.address.ip().is_loopback() {
         errln!(
             "rollcall: warning: clients on other machines choose the host of the links in answers, by their header Host; \
              set --public-url"
         );
     }
-    let is_followed = follower.is_some();
-    let backlog = follower.as_ref().map(Follower::backlog).unwrap_or_default();
-    let mut workers = follower.map(|follower| tokio::spawn(follower.run())).into_iter().collect::<Vec<_>>();
-    workers.extend(engine.clone().map(|engine| tokio::spawn(expire(engine))));
-    if let Some(engine) = &engine {
-        engine.wait_once();
+    let endpoint = LocalEndpoint { public_url, branding, ..endpoint };
+    endpoint.serve_until(std::future::pending()).await
+}
+
+/// An endpoint of this process, before it serves.
+pub(super) struct LocalEndpoint {
+    listener: TcpListener,
+    address: SocketAddr,
+    public_url: Option<String>,
+    branding: Branding,
+    options: StoreOptions,
+    opened: Opened,
+    /// How this process calls itself where several follow the same streams.
+    owner: String,
+}
+
+impl LocalEndpoint {
+    /// Opens the store. For an embedded one, it first does what an earlier process left.
+    ///
+    /// # Errors
+    /// Why the store cannot be opened, and what to do.
+    pub(super) async fn open(listener: TcpListener, options: StoreOptions) -> Result<Self, String> {
+        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        let owner = hex::encode(getrandom::u64().map_err(|e| e.to_string())?.to_be_bytes());
+        let opened = open(&options, &owner).await?;
+        let (public_url, branding) = (None, Branding::default());
+        Ok(Self { listener, address, public_url, branding, options, opened, owner })
     }
-    // In the cloud, the function `stream` does it; elsewhere the follower does, if there are streams.
-    let counts = !is_followed;
-    let leased = store.clone();
-    if !options.store.aws {
-        workers.push(tokio::spawn(worker::run(store.clone(), Clock::System, counts)));
+
+    pub(super) fn store(&self) -> &Store {
+        &self.opened.store
     }
-    let app = App { public_url, branding, ..App::new(store).map_err(|e| e.to_string())? };
-    let folder = (!options.store.is_remote()).then_some(options.store.data);
-    let secret = folder.as_ref().map(|_| local_operator::new_secret()).transpose()?;
-    if let Some(folder) = &folder {
-        data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
+
+    /// Where it listens, without a public URL.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
-    let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
-    let shared = Shared { app, secret, address, queue, backlog, engine };
-    let served = listener::serve(listener, ScimService(Arc::new(shared))).await;
-    folder.iter().for_each(|folder| data_folder::withdraw(folder));
-    // A runtime that ends while the worker waits for the store would panic in it.
-    for worker in workers {
-        worker.abort();
-        // Whether it ended by itself or was aborted is the same here.
-        let _ = worker.await;
+
+    /// Serves until Ctrl-C, or until something else of this process is done.
+    ///
+    /// # Errors
+    /// When the process cannot listen for signals, and the errors of what it waits for.
+    pub(super) async fn serve_until(self, done: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+        let Self { listener, address, public_url, branding, options, opened, owner } = self;
+        let Opened { store, follower, engine } = opened;
+        let is_followed = follower.is_some();
+        let backlog = follower.as_ref().map(Follower::backlog).unwrap_or_default();
+        let mut workers = follower.map(|follower| tokio::spawn(follower.run())).into_iter().collect::<Vec<_>>();
+        workers.extend(engine.clone().map(|engine| tokio::spawn(expire(engine))));
+        if let Some(engine) = &engine {
+            engine.wait_once();
+        }
+        // In the cloud, the function `stream` does it; elsewhere the follower does, if there are streams.
+        let counts = !is_followed;
+        let leased = store.clone();
+        if !options.aws {
+            workers.push(tokio::spawn(worker::run(store.clone(), Clock::System, counts)));
+        }
+        let app = App { public_url, branding, ..App::new(store).map_err(|e| e.to_string())? };
+        let folder = (!options.is_remote()).then_some(options.data);
+        let secret = folder.as_ref().map(|_| local_operator::new_secret()).transpose()?;
+        if let Some(folder) = &folder {
+            data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
+        }
+        let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
+        let service = ScimService(Arc::new(Shared { app, secret, address, queue, backlog, engine }));
+        let served = tokio::select! {
+            served = listener::serve(listener, service) => served,
+            done = done => done,
+        };
+        folder.iter().for_each(|folder| data_folder::withdraw(folder));
+        // A runtime that ends while the worker waits for the store would panic in it.
+        for worker in workers {
+            worker.abort();
+            // Whether it ended by itself or was aborted is the same here.
+            let _ = worker.await;
+        }
+        if is_followed && folder.is_none() {
+            // Another process on the endpoint goes on at once; else it waits for the end of the lease.
+            let _ = leased.release_follower(&owner).await;
+        }
+        served
     }
-    if is_followed && folder.is_none() {
-        // Another process on the endpoint goes on at once; else it waits for the end of the lease.
-        let _ = leased.release_follower(&owner).await;
-    }
-    served
 }
 
 /// What a server works on.
@@ -310,6 +359,15 @@ async fn greet(store: &Store, url: &str, is_remote: bool) -> Result<(), String> 
 
 /// Prints a link to the page of the tenant that everybody tries first.
 async fn print_link(store: &Store, url: &str, tenant: &TenantName) -> Result<(), String> {
+    outln!("Page for administrators: {}", page_link(store, url, tenant).await?);
+    Ok(())
+}
+
+/// A new link to the page of a tenant, for an operator.
+///
+/// # Errors
+/// When the system has no random numbers, or the store fails.
+pub(super) async fn page_link(store: &Store, url: &str, tenant: &TenantName) -> Result<String, String> {
     let secret = PageSecret::mint(PageSecretKind::Link).map_err(|e| e.to_string())?;
     let now = Clock::System.now();
     let link = LinkRecord {
@@ -323,8 +381,7 @@ async fn print_link(store: &Store, url: &str, tenant: &TenantName) -> Result<(),
         revoked: None,
     };
     store.add_link(&link, now).await.map_err(|e| e.to_string())?;
-    outln!("Page for administrators: {url}/{tenant}/manage#{}", secret.reveal());
-    Ok(())
+    Ok(format!("{url}/{tenant}/manage#{}", secret.reveal()))
 }
 
 pub(super) async fn engine(options: EngineOptions) -> Result<(), String> {

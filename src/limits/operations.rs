@@ -360,3 +360,12 @@ pub const MAX_LOGO_BYTES: usize = 2_000;
 
 /// Most origins that may frame the page: they stand in a header of every answer.
 pub const MAX_FRAME_ORIGINS: usize = 8;
+
+/// People whom `rollcall demo` plays: enough to fill pages and a bound of the protection, and half a minute of requests.
+pub const DEMO_PEOPLE: u32 = 500;
+
+/// Groups that `rollcall demo` plays: those of a customer with 500 people.
+pub const DEMO_GROUPS: u32 = 30;
+
+/// Requests a second of `rollcall demo`: people can follow the bars, and 500 people take half a minute.
+pub const DEMO_REQUESTS_PER_SECOND: u32 = 60;

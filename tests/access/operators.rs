@@ -7,7 +7,7 @@ use rollcall::tenant::{Profile, TenantName};
 use serde_json::{Value, json};
 
 use crate::support::feed::all_events;
-use crate::support::{Harness, key, patch};
+use crate::support::{Harness, encode, key, patch};
 use crate::token_endpoint::FORM;
 
 /// Tenants, keys and automation users, and an access token.
@@ -66,6 +66,43 @@ pub(super) async fn drive_tenant_data(harness: &Harness) {
     ] {
         let reply = crate::admin::ask(harness, &admin, method, path, Value::Null).await;
         assert_eq!(reply.status, 200, "{method} {path}: {reply:?}");
+    }
+}
+
+/// The users, groups and memberships of a tenant, in each way that they may be found.
+pub(super) async fn drive_resources(harness: &Harness) {
+    let admin = harness.operator().await;
+    let user = harness.user("of-operators").await;
+    let inner = harness.send("POST", "/Groups", json!({"displayName": "inner-of-operators"})).await.body;
+    let members = json!([{"value": user}, {"value": inner["id"]}]);
+    let group = json!({"displayName": "of-operators", "externalId": "O", "members": members});
+    let group = harness.send("POST", "/Groups", group).await.body["id"].as_str().unwrap().to_owned();
+    let of_group = format!("members.value eq \"{user}\"");
+    let by_id = format!("id eq \"{group}\" and members.value eq \"{user}\"");
+    let changed = "meta.lastModified gt \"2026-01-01T00:00:00Z\"";
+    let filters: [(&str, &[&str]); 3] = [
+        (
+            "users",
+            &[
+                "",
+                "userName eq \"of-operators\"",
+                "externalId eq \"x\"",
+                "emails.value eq \"b@x\"",
+                "title pr",
+                changed,
+            ],
+        ),
+        ("groups", &["", "displayName eq \"of-operators\"", "externalId eq \"O\"", "members pr", &of_group, &by_id]),
+        (&format!("groups/{group}/members"), &[""]),
+    ];
+    for (path, filters) in filters {
+        for filter in filters {
+            for more in ["", "&cursor=&count=1", "&startIndex=1&count=0"] {
+                let path = format!("/tenants/acme/{path}?filter={}{more}", encode(filter));
+                let reply = Box::pin(crate::admin::ask(harness, &admin, "GET", &path, Value::Null)).await;
+                assert_eq!(reply.status, 200, "{path}: {reply:?}");
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::answer::Verdict;
+use super::gallery::Gallery;
 
 /// Prints. Nobody may read it any more, as after `| head`: what was created is deleted all the same.
 pub(super) fn say(text: &str) {
@@ -67,15 +68,37 @@ struct Finding {
     came: String,
 }
 
+/// What a check came to, for the requirements that it proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CheckState {
+    Passed,
+    Failed,
+    Skipped,
+}
+
 #[derive(Debug)]
 pub(super) struct Report {
     is_json: bool,
+    galleries: Vec<Gallery>,
     findings: Vec<Finding>,
 }
 
 impl Report {
-    pub(super) fn new(is_json: bool) -> Self {
-        Self { is_json, findings: Vec::new() }
+    pub(super) fn new(is_json: bool, galleries: Vec<Gallery>) -> Self {
+        Self { is_json, galleries, findings: Vec::new() }
+    }
+
+    /// What a check came to; none for one that was not run. One that ran twice passed if it passed each time.
+    fn state_of(&self, name: &str) -> Option<CheckState> {
+        let of_check = self.findings.iter().filter(|finding| finding.check.name == name);
+        let states: Vec<_> = of_check
+            .map(|finding| match finding.outcome {
+                Outcome::Ok => CheckState::Passed,
+                Outcome::Fault | Outcome::Advice => CheckState::Failed,
+                Outcome::Skipped => CheckState::Skipped,
+            })
+            .collect();
+        [CheckState::Failed, CheckState::Passed, CheckState::Skipped].into_iter().find(|s| states.contains(s))
     }
 
     pub(super) fn chapter(&self, title: &str) {
@@ -108,18 +131,24 @@ impl Report {
         self.findings.push(finding);
     }
 
-    /// Prints what comes at the end; whether there is no fault.
+    /// Prints what comes at the end; whether there is no fault, and no requirement of a gallery that is unmet.
     pub(super) fn finish(&self, url: &str) -> bool {
         let count = |outcome| self.findings.iter().filter(|finding| finding.outcome == outcome).count();
         let [ok, faults, advice, skipped] = [Outcome::Ok, Outcome::Fault, Outcome::Advice, Outcome::Skipped].map(count);
         if self.is_json {
             let checks: Vec<_> = self.findings.iter().map(Finding::json).collect();
             let totals = json!({"ok": ok, "fault": faults, "advice": advice, "skipped": skipped});
-            say(&format!("{:#}\n", json!({"url": url, "checks": checks, "totals": totals})));
+            let mut report = json!({"url": url, "checks": checks, "totals": totals});
+            if let (false, Some(report)) = (self.galleries.is_empty(), report.as_object_mut()) {
+                let galleries = self.galleries.iter().map(|gallery| gallery.json(|name| self.state_of(name)));
+                report.insert("galleries".to_owned(), galleries.collect());
+            }
+            say(&format!("{report:#}\n"));
         } else {
             say(&format!("{url}: {ok} checks passed, {faults} faults, {advice} with advice, {skipped} skipped\n"));
+            self.galleries.iter().for_each(|gallery| gallery.print(|name| self.state_of(name)));
         }
-        faults == 0
+        faults == 0 && self.galleries.iter().all(|gallery| gallery.is_passed(|name| self.state_of(name)))
     }
 }
 

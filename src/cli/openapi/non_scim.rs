@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{events, log, reference, responses, tenant_data};
+use super::{events, log, parameters, reference, responses, tenant_data};
 use crate::api::{Base, Route};
 
 /// One operation.
@@ -159,6 +159,15 @@ const PLAIN: &[NonScimOperation] = &[
         refusals: &[400, 404, 409],
     },
     NonScimOperation {
+        route: "admin.users.list",
+        description: "The parameters and the answer are those of `GET /Users`.",
+        tag: "Admin",
+        summary: "List or find the users of a tenant",
+        body: None,
+        success: (200, Some("UserList")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
         route: "admin.users.get",
         description: "The state is that of now, with the events since then undone.",
         tag: "Log",
@@ -174,6 +183,24 @@ const PLAIN: &[NonScimOperation] = &[
         summary: "Read what happened to a user, newest first",
         body: None,
         success: (200, Some("LogPage")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.groups.list",
+        description: "The parameters and the answer are those of `GET /Groups`.",
+        tag: "Admin",
+        summary: "List or find the groups of a tenant",
+        body: None,
+        success: (200, Some("GroupList")),
+        refusals: &[400, 404],
+    },
+    NonScimOperation {
+        route: "admin.groups.members",
+        description: "The answer is that of `GET /GroupMembers`. Send `nextCursor` as `cursor` for the next page.",
+        tag: "Admin",
+        summary: "List the members of a group of any size",
+        body: None,
+        success: (200, Some("GroupMemberList")),
         refusals: &[400, 404],
     },
     NonScimOperation {
@@ -376,6 +403,9 @@ pub(super) fn operation(route: &Route) -> Value {
         "admin.users.history" | "admin.groups.history" => log::history_parameters(),
         "admin.users.get" | "admin.groups.get" => log::state_parameters(),
         "admin.verify.get" | "admin.verify.repair" | "admin.export.get" => tenant_data::cursor_parameter(),
+        "admin.users.list" => parameters::of_operators("/Users"),
+        "admin.groups.list" => parameters::of_operators("/Groups"),
+        "admin.groups.members" => parameters::of_operators("/GroupMembers"),
         "admin.tenants.delete" => tenant_data::after_parameter(),
         "admin.tenants.get" => tenant_data::load_parameter(),
         _ if plain.tag == "Events" => events::parameters(),

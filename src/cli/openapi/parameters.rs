@@ -46,6 +46,15 @@ pub(super) fn of(route: &Route, place: &OperationTarget) -> Vec<Value> {
     parameters
 }
 
+/// Those of an operator's list, which are those of the tenant's own; of the members of a group, the group is in the path.
+pub(super) fn of_operators(path: &'static str) -> Value {
+    let place = OperationTarget::of(path);
+    let mut parameters = of_list(&place);
+    parameters.retain(|parameter| place.kind != "GroupMember" || parameter["name"] != "filter");
+    parameters.extend(projection());
+    parameters.into()
+}
+
 /// RFC 7644 section 3.4.2, and RFC 9865 where it is offered.
 fn of_list(place: &OperationTarget) -> Vec<Value> {
     let filter = json!({
