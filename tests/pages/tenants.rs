@@ -32,7 +32,7 @@ async fn operators_see_what_each_tenant_has_does_and_costs() {
     assert_eq!((refused.status, &refused.body["scimType"]), (400, &json!("invalidValue")));
     let browser = Browser::open(&harness, "acme", json!({"operator": true})).await;
     let page = text(&browser.get("operator/tenants").await);
-    assert_eq!(cells(&page, "acme")[2..], ["3", "3", "0.0"]);
+    assert_eq!(cells(&page, "acme")[2..], ["3", "3", "0.00"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,6 +73,10 @@ async fn row(session: &PageSession<'_>, name: &str) -> Result<Option<TenantRow>,
         created,
         users: number("/load/users"),
         events: number("/load/events"),
-        cost: number("/load/monthlyCostUsd"),
+        cost: tenant.pointer("/load/monthlyCostUsd").and_then(Value::as_f64).map_or("–".to_owned(), cents),
     }))
+}
+
+fn cents(dollars: f64) -> String {
+    format!("{dollars:.2}")
 }
