@@ -42,6 +42,16 @@ enum RequirementProof {
     ByHand(&'static str),
 }
 
+/// A requirement that checks examine.
+const fn checks(text: &'static str, source: &'static Source, names: &'static [&'static str]) -> Requirement {
+    Requirement { text, source, proof: RequirementProof::Checks(names) }
+}
+
+/// A requirement that people see to.
+const fn by_hand(text: &'static str, source: &'static Source, what: &'static str) -> Requirement {
+    Requirement { text, source, proof: RequirementProof::ByHand(what) }
+}
+
 /// What is known of a requirement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum RequirementState {
@@ -128,7 +138,7 @@ impl Gallery {
                     "failed": failed, "source": source})
                 }
                 RequirementProof::ByHand(what) => {
-                    json!({"requirement": requirement.text, "state": state.as_str(), "todo": what, "source": source})
+                    json!({"requirement": requirement.text, "state": state.as_str(), "byHand": what, "source": source})
                 }
             }
         };

@@ -1,6 +1,6 @@
 //! What Microsoft publishes for its application gallery.
 
-use super::{Requirement, RequirementProof, Source};
+use super::{Requirement, Source, by_hand, checks};
 
 const GALLERY: Source = Source {
     title: "Requirements for user provisioning in the application gallery",
@@ -26,14 +26,6 @@ const LISTING: Source = Source {
     title: "Submit a request to publish your application",
     url: "https://learn.microsoft.com/en-us/entra/identity/enterprise-apps/v2-howto-app-gallery-listing",
 };
-
-const fn checks(text: &'static str, source: &'static Source, names: &'static [&'static str]) -> Requirement {
-    Requirement { text, source, proof: RequirementProof::Checks(names) }
-}
-
-const fn by_hand(text: &'static str, source: &'static Source, what: &'static str) -> Requirement {
-    Requirement { text, source, proof: RequirementProof::ByHand(what) }
-}
 
 pub(super) const REQUIREMENTS: &[Requirement] = &[
     checks("a SCIM 2.0 endpoint of users", &GALLERY, &["create-user", "values-as-sent", "location"]),

@@ -1,6 +1,6 @@
 //! What Okta publishes for its integration network.
 
-use super::{Requirement, RequirementProof, Source};
+use super::{Requirement, Source, by_hand, checks};
 
 const PROTOCOL: Source =
     Source { title: "SCIM 2.0 protocol reference", url: "https://developer.okta.com/docs/reference/scim/scim-20/" };
@@ -16,14 +16,6 @@ const SUBMIT: Source = Source {
     title: "Submit an integration with the OIN Wizard",
     url: "https://developer.okta.com/docs/guides/submit-oin-app/scim/main/",
 };
-
-const fn checks(text: &'static str, source: &'static Source, names: &'static [&'static str]) -> Requirement {
-    Requirement { text, source, proof: RequirementProof::Checks(names) }
-}
-
-const fn by_hand(text: &'static str, source: &'static Source, what: &'static str) -> Requirement {
-    Requirement { text, source, proof: RequirementProof::ByHand(what) }
-}
 
 pub(super) const REQUIREMENTS: &[Requirement] = &[
     checks("HTTPS with a certificate of a public authority", &PREPARE, &["https"]),
