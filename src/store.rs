@@ -7,11 +7,13 @@ use jiff::SignedDuration;
 
 use crate::limits::{CHANGES_RETENTION_DAYS, MAX_BATCH_WRITE_ITEMS, MAX_CHANGES_RETENTION_DAYS};
 
+pub mod background;
 pub mod dynamo;
 pub mod model;
 pub mod ops;
 mod rows;
 
+use background::Background;
 use dynamo::tables::{Table, TableNames};
 use model::count_changes::RecentCountChanges;
 
@@ -25,6 +27,7 @@ pub struct Store {
     /// Most items of one `BatchWriteItem`.
     rows_per_batch: usize,
     count_changes: RecentCountChanges,
+    background: Option<Background>,
 }
 
 /// Why the store did not do what was asked. Conditions that did not hold are in the methods' own results.
@@ -64,7 +67,7 @@ impl Store {
     pub fn new(client: Client, names: TableNames) -> Self {
         let retention = SignedDuration::from_hours(24 * CHANGES_RETENTION_DAYS);
         let count_changes = RecentCountChanges::default();
-        Self { client, names, retention, rows_per_batch: MAX_BATCH_WRITE_ITEMS, count_changes }
+        Self { client, names, retention, rows_per_batch: MAX_BATCH_WRITE_ITEMS, count_changes, background: None }
     }
 
     /// The same store, whose feed keeps events for so many days.
@@ -78,6 +81,12 @@ impl Store {
     #[must_use]
     pub fn with_rows_per_batch(self, rows_per_batch: usize) -> Self {
         Self { rows_per_batch, ..self }
+    }
+
+    /// The same store, which answers a large change of members once it is committed, and carries it out after that.
+    #[must_use]
+    pub fn with_background(self, background: Background) -> Self {
+        Self { background: Some(background), ..self }
     }
 
     /// The client, for what is not a tenant's data: creating tables.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -315,4 +316,29 @@ fn a_folder_of_an_older_format_is_refused_and_left_as_it_is() {
     assert!(!refused.status.success() && said.contains("has format 1") && said.contains("--data"), "{said}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "what an older release stored");
     assert!(!folder.path().join("format").exists());
+}
+
+#[test]
+fn a_large_change_is_answered_when_it_is_committed_and_its_users_follow() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let token = server.line("Secret token: ").to_owned();
+    let send = |method: &str, path: &str, body: &Value| request(server.url(), &token, method, path, body).unwrap();
+    let users: Vec<Value> = (0..240)
+        .map(|number| send("POST", "/Users", &json!({"userName": format!("u{number}")})).1["id"].clone())
+        .map(|id| json!({"value": id}))
+        .collect();
+    let (status, group) = send("POST", "/Groups", &json!({"displayName": "large", "members": users[..200]}));
+    assert_eq!((status, group["members"].as_array().unwrap().len()), (201, 200));
+    let path = format!("/Groups/{}", group["id"].as_str().unwrap());
+    let add = json!({"Operations": [{"op": "add", "path": "members", "value": users[200..]}]});
+    // It waits for the first one, or settles it.
+    assert_eq!(send("PATCH", &path, &add).0, 204);
+    assert_eq!(send("GET", &path, &Value::Null).1["members"].as_array().unwrap().len(), 240);
+    let last = format!("/Users/{}", users[239]["value"].as_str().unwrap());
+    let until = Instant::now() + Duration::from_secs(20);
+    while send("GET", &last, &Value::Null).1["groups"].as_array().is_none_or(Vec::is_empty) {
+        assert!(Instant::now() < until, "the users do not follow");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }

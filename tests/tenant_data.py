@@ -10,6 +10,8 @@ import json
 import os
 import resource
 import socket
+import sqlite3
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -56,10 +58,21 @@ class Server:
         self.process.terminate()
         self.process.wait()
 
-    def post(self, path, body, token):
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode(), {
+    def send(self, path, token, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, {
             "authorization": f"Bearer {token}", "content-type": "application/scim+json"})
         return json.load(urllib.request.urlopen(request))
+
+    def latencies(self, path, token):
+        """Milliseconds of 200 reads, at the pace of a provider."""
+        times = []
+        for _ in range(200):
+            began = time.monotonic()
+            self.send(path, token)
+            times.append((time.monotonic() - began) * 1000)
+            time.sleep(0.02)
+        return times
 
 
 def fill(data):
@@ -87,15 +100,40 @@ def fill(data):
     return path
 
 
+def left_of(tenant, data):
+    """How many items of a tenant the tables still hold, and the keys of the first."""
+    engine = sqlite3.connect(f"file:{os.path.join(data, 'rollcall.db')}?mode=ro", uri=True)
+    tables = [name for name, in engine.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+              if name.startswith("rollcall-") and "::" not in name]
+    items = [(name, *key) for name in tables for key in engine.execute(
+        f'SELECT pk, sk FROM "{name}" WHERE instr(pk, ?) OR instr(item_json, ?)', (tenant, tenant))]
+    engine.close()
+    return items
+
+
+def watch_deletion(server, data, path, token, undisturbed):
+    """Waits until nothing of the tenant is left but its name, and times another tenant's reads meanwhile."""
+    began, during = time.monotonic(), []
+    while len(left := left_of("acme-copy", data)) > 1:
+        if time.monotonic() - began > 60 + USERS / 20:
+            raise SystemExit(f"{len(left)} items are left: {left[:5]}")
+        during += server.latencies(path, token)
+    took = time.monotonic() - began
+    assert [item[0] for item in left] == ["rollcall-keys"], left
+    during = during or undisturbed
+    p50, p99 = (lambda times: statistics.median(times)), (lambda times: statistics.quantiles(times, n=100)[98])
+    print(f"{took:7.1f} s  the worker deletes acme-copy; left: {left[0][2]}. A read of another tenant: p50 {p50(undisturbed):.1f}, "
+          f"p99 {p99(undisturbed):.1f} ms before, p50 {p50(during):.1f}, p99 {p99(during):.1f} ms during", flush=True)
+
+
 def main():
     with tempfile.TemporaryDirectory() as here, tempfile.TemporaryDirectory() as there:
         file, copy, again = (os.path.join(here, name) for name in ("a.ndjson", "b.ndjson", "c.ndjson"))
         with Server(here) as server:
             run("import", "acme", fill(here), data=here)
             token = run("key", "create", "acme", "--description", "test", data=here).split()[-1]
-            bob = server.post("/acme/scim/v2/Users", {"userName": "bob", "emails": [{"value": "b@x"}, {"value": "c@x"}]},
-                              token)
-            server.post("/acme/scim/v2/Groups", {"displayName": "Team", "members": [{"value": bob["id"]}]}, token)
+            bob = server.send("/acme/scim/v2/Users", token, {"userName": "bob", "emails": [{"value": "b@x"}, {"value": "c@x"}]})
+            server.send("/acme/scim/v2/Groups", token, {"displayName": "Team", "members": [{"value": bob["id"]}]})
             time.sleep(3)
             run("count", "acme", data=here)
             run("verify", "acme", data=here)
@@ -112,9 +150,12 @@ def main():
             run("tenant", "upgrade", "acme", data=here)
             run("tenant", "delete", "acme-copy", "--after", "30m", data=here)
             run("tenant", "reopen", "acme-copy", data=here)
+            bob_path = f"/acme/scim/v2/Users/{bob['id']}"
+            undisturbed = server.latencies(bob_path, token)
             run("tenant", "delete", "acme-copy", "--after", "0s", data=here)
             run("tenant", "create", "acme-copy", data=here, expected=1)
             run("verify", "nobody", data=here, expected=2)
+            watch_deletion(server, here, bob_path, token, undisturbed)
         run("import", "acme", file, data=there)
         run("import", "acme", file, data=there)
         run("verify", "acme", "--repair", data=there, expected=1)

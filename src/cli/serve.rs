@@ -25,6 +25,7 @@ use crate::app::{App, Clock};
 use crate::auth::{LinkRecord, PageAccess, PageRole, PageSecret, PageSecretKind, Scope};
 use crate::limits::{DEFAULT_LINK_SECONDS, LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES, MAX_TENANT_BYTES};
 use crate::scim::{ErrorCode, ScimError};
+use crate::store::background::Background;
 use crate::store::dynamo::client;
 use crate::store::dynamo::embedded::Engine;
 use crate::store::dynamo::streams::Streams;
@@ -165,13 +166,14 @@ impl LocalEndpoint {
         if !options.aws {
             workers.push(tokio::spawn(worker::run(store.clone(), Clock::System, counts)));
         }
+        let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
+        let store = if engine.is_some() { store.with_background(background(&queue)) } else { store };
         let app = App { public_url, branding, ..App::new(store).map_err(|e| e.to_string())? };
         let folder = (!options.is_remote()).then_some(options.data);
         let secret = folder.as_ref().map(|_| local_operator::new_secret()).transpose()?;
         if let Some(folder) = &folder {
             data_folder::announce(folder, &RunningServer { url: local_url(address), secret: secret.clone() })?;
         }
-        let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
         let service = ScimService(Arc::new(Shared { app, secret, address, queue, backlog, engine }));
         let served = tokio::select! {
             served = listener::serve(listener, service) => served,
@@ -190,6 +192,12 @@ impl LocalEndpoint {
         }
         served
     }
+}
+
+/// What goes on after an answer does so in the line of its tenant.
+fn background(queue: &FairQueue) -> Background {
+    let queue = queue.clone();
+    Background::new(move |tenant, work| drop(tokio::spawn(queue.run(tenant.as_str(), work))))
 }
 
 /// What a server works on.

@@ -240,6 +240,10 @@ pub const FEED_LAG_SECONDS: u64 = 3;
 /// enough for the feed to catch up with sixteen clients that write large groups.
 pub const MAX_FEED_PAUSE_SECONDS: u64 = 2;
 
+/// Large changes of members that `rollcall serve` carries out after their answer at the same time. Of any more, the
+/// clients wait until they are carried out.
+pub const MAX_BACKGROUND_BATCHES: usize = 2;
+
 /// Most tenants on one screen of the page for operators: Rollcall reads the load of each by four round trips.
 pub const MAX_PAGE_TENANTS: usize = 50;
 
@@ -307,9 +311,13 @@ pub const MAX_TENANT_CLOSING_DAYS: i64 = 90;
 /// Items of a deleted tenant that the worker deletes at once. With its indexes, a user takes six write units.
 pub const PURGE_ITEMS: i32 = 50;
 
-/// How long in milliseconds the worker pauses after them. With the time of the deletion, that is some 400 items a
-/// second: less than half of a partition's 1,000 write units.
+/// How long in milliseconds the worker pauses after users or groups that it deletes. With the time of the deletion, that
+/// is some 400 items a second.
 pub const PURGE_PAUSE_MS: u64 = 100;
+
+/// How long in milliseconds the worker pauses after items of tables without indexes: they take one write unit each, so
+/// that some 1,000 a second are what one partition takes.
+pub const PURGE_ROWS_PAUSE_MS: u64 = 25;
 /// How long in seconds a link to the page works by default: a recipient may read the mail the next morning.
 pub const DEFAULT_LINK_SECONDS: i64 = 24 * 60 * 60;
 

@@ -2,14 +2,14 @@
 //! keeps the name, and the worker deletes everything else, at a pace that leaves the tables to the others. Each step may
 //! be done twice.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::auth::Tenant;
-use crate::limits::{JOB_LANES, PURGE_ITEMS, PURGE_PAUSE_MS};
+use crate::limits::{JOB_LANES, PURGE_ITEMS, PURGE_PAUSE_MS, PURGE_ROWS_PAUSE_MS};
+use crate::scim::membership::Ids;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::item::{Item, at, n, optional_text, s};
 use crate::store::dynamo::tables::{DEFINITIONS, Table};
@@ -93,9 +93,8 @@ impl Store {
                 rows.collect::<Vec<_>>()
             });
             self.erase(Table::Links, emails.collect()).await?;
-            for id in items.iter().filter_map(|item| optional_text(item, "id")) {
-                self.purge_partition(Table::Changes, &history_partition(tenant.name(), id), None).await?;
-            }
+            let ids = items.iter().filter_map(|item| optional_text(item, "id"));
+            self.purge_histories(ids.map(|id| history_partition(tenant.name(), id)).collect()).await?;
             self.erase(Table::Users, keys_of(Table::Users, &items)).await?;
         }
     }
@@ -107,10 +106,11 @@ impl Store {
             if items.is_empty() {
                 return Ok(());
             }
-            for id in items.iter().filter_map(|item| optional_text(item, "id")) {
+            let ids: Ids = items.iter().filter_map(|item| optional_text(item, "id")).map(str::to_owned).collect();
+            for id in &ids {
                 self.purge_partition(Table::Links, &member_partition(tenant, id), None).await?;
-                self.purge_partition(Table::Changes, &history_partition(tenant.name(), id), None).await?;
             }
+            self.purge_histories(ids.iter().map(|id| history_partition(tenant.name(), id)).collect()).await?;
             for group in items.iter().filter_map(|item| Group::read(item).ok()) {
                 if let Some(batch) = &group.batch {
                     let rows = batch_partition(tenant, group.id.as_str(), &batch.request);
@@ -151,13 +151,25 @@ impl Store {
             }
             let owner = partition.split('#').next().and_then(|name| name.parse::<TenantName>().ok());
             if let Some(owner) = owner.filter(|_| table == Table::Changes) {
-                let rows: BTreeSet<String> = items.iter().flat_map(|item| histories(&owner, item)).collect();
-                for history in rows {
-                    Box::pin(self.purge_partition(table, &history, None)).await?;
-                }
+                self.purge_histories(items.iter().flat_map(|item| histories(&owner, item)).collect()).await?;
             }
             self.erase(table, keys_of(table, &items)).await?;
         }
+    }
+
+    /// Deletes histories, some of each at a time: most have a few events.
+    async fn purge_histories(&self, mut histories: Ids) -> Result<(), StoreError> {
+        while !histories.is_empty() {
+            let pages = self.map_concurrently(&histories, |history| async move {
+                let page = self.keys_query(Table::Changes, history).limit(PURGE_ITEMS).send().await;
+                let items = page.map_err(|e| StoreError::of(&e))?.items.unwrap_or_default();
+                Ok((!items.is_empty()).then(|| (history.to_owned(), keys_of(Table::Changes, &items))))
+            });
+            let (left, keys): (Ids, Vec<Vec<Item>>) = pages.await?.into_iter().flatten().unzip();
+            self.erase(Table::Changes, keys.concat()).await?;
+            histories = left;
+        }
+        Ok(())
     }
 
     fn keys_query(
@@ -175,13 +187,15 @@ impl Store {
             .expression_attribute_values(":partition", s(partition))
     }
 
-    /// Deletes some items, and leaves the table to the others for a moment.
+    /// Deletes items, some at a time, and leaves the table to the others for a moment after each time.
     async fn erase(&self, table: Table, keys: Vec<Item>) -> Result<(), StoreError> {
-        if keys.is_empty() {
-            return Ok(());
+        let has_indexes = matches!(table, Table::Users | Table::Groups);
+        let pause = Duration::from_millis(if has_indexes { PURGE_PAUSE_MS } else { PURGE_ROWS_PAUSE_MS });
+        let mut keys = keys.into_iter().peekable();
+        while keys.peek().is_some() {
+            self.delete_items(table, keys.by_ref().take(PURGE_ITEMS.unsigned_abs() as usize).collect()).await?;
+            tokio::time::sleep(pause).await;
         }
-        self.delete_items(table, keys).await?;
-        tokio::time::sleep(Duration::from_millis(PURGE_PAUSE_MS)).await;
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use crate::limits::{
     MEMBERS_AT_ONCE, MIN_BATCH_POLL_MS,
 };
 use crate::scim::membership::Ids;
+use crate::store::background::Background;
 use crate::store::dynamo::commit::{CommitError, pause};
 use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::{Item, at, n, s};
@@ -182,14 +183,23 @@ impl Store {
         Ok(rows.iter().filter_map(settled_member).collect())
     }
 
-    /// Carries out the batch that a request has just committed, as far as there is time. What is left, be it for want of
-    /// time or because the store failed, is done by the next who writes the group, or by the worker.
-    /// What is `known` of the members is not read again.
+    /// Carries out the batch that a request has just committed, as far as there is time, or after the answer where work
+    /// goes on. What is left, be it for want of time or because the store failed, is done by the next who writes the
+    /// group, or by the worker. What is `known` of the members is not read again.
     pub(super) async fn finish_in_time(&self, tenant: &Tenant, author: &Author, group: &Group, known: &KnownMembers) {
-        if group.batch.is_some()
-            && !dry_run::is_on()
-            && let Err(error) = self.await_batch(tenant, author, group, known).await
-        {
+        if group.batch.is_none() || dry_run::is_on() {
+            return;
+        }
+        let Some(slot) = self.background.as_ref().and_then(Background::slot) else {
+            return self.finish(tenant, author, group, known).await;
+        };
+        let (store, author, group, known) = (self.clone(), author.clone(), group.clone(), known.clone());
+        let owner = tenant.clone();
+        slot.begin(tenant.name(), async move { store.finish(&owner, &author, &group, &known).await });
+    }
+
+    async fn finish(&self, tenant: &Tenant, author: &Author, group: &Group, known: &KnownMembers) {
+        if let Err(error) = self.await_batch(tenant, author, group, known).await {
             tracing::warn!(%error, "a committed change of members is left to the worker");
         }
     }
