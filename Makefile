@@ -31,7 +31,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
 .PHONY: help run watch install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients postman reference recording schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
-	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench bench-peers soak takeover canary costs requirements clean
+	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench bench-peers instructions profile soak takeover canary costs requirements clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -175,9 +175,14 @@ e2e-package: $(VENV)/done $(E2E)/done build/$(HOST_ARCH)/bootstrap ## Deploy the
 	python3 infra/release.py add build/$(HOST_ARCH)/bootstrap
 	$(E2E)/bin/python tests/e2e/package.py target/debug/rollcall build/release/rollcall-aws-$(HOST_ARCH).zip
 
-cold-start: build/$(HOST_ARCH)/bootstrap ## Size, start to first poll, first request over TLS
+build/$(HOST_ARCH)/hello: tests/cold_start/hello.rs $(VENV)/done
+	$(CROSS) cargo-lambda lambda build --locked --release --$(subst _,-,$(HOST_ARCH)) --example hello --lambda-dir build/cargo-lambda/$(HOST_ARCH)
+	mkdir -p $(@D) && cp build/cargo-lambda/$(HOST_ARCH)/hello/bootstrap $@
+
+# OTHER is the Lambda binary of another commit, to compare with.
+cold-start: build/$(HOST_ARCH)/bootstrap build/$(HOST_ARCH)/hello ## Start to first poll beside hello world, first request over TLS, size: [OTHER=BOOTSTRAP]
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
-	python3 tests/cold_start.py target/debug/rollcall build/$(HOST_ARCH)/bootstrap
+	python3 tests/cold_start.py target/debug/rollcall build/$(HOST_ARCH)/hello build/$(HOST_ARCH)/bootstrap $(OTHER)
 
 validate: $(VENV)/done ## Check the templates
 	for template in template.yaml infra/data.yaml infra/pipeline.yaml infra/edge.yaml; do \
@@ -253,6 +258,14 @@ bench-peers: $(TOOLS)/peers/done ## Rollcall and two servers from PyPI under one
 	$(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall --example load
 	$(TOOLS)/peers/bin/python tests/bench_peers.py target/cli/rollcall target/cli/examples/load --page docs/src/benchmarks.md $(OTHERS)
 
+instructions: ## What a request costs a function in instructions, exactly, held to tests/instructions/pins.json; needs valgrind
+	$(CARGO) build --quiet --locked --profile instructions $(FEATURES) --example instructions
+	python3 tests/instructions/run.py target/instructions/examples/instructions
+
+profile: $(TOOLS)/bin/inferno-flamegraph ## Where rollcall serve spends its time: flame graphs in build/profile; needs perf
+	RUSTFLAGS="-C force-frame-pointers=yes" $(CARGO) build --locked --profile profile $(FEATURES) --target-dir target/profiled --bin rollcall
+	python3 tests/profile.py target/profiled/profile/rollcall $(TOOLS)/bin build/profile
+
 soak: ## Ten minutes of mixed load from 16 clients, one of changes of one group: no 5xx, no lost write, memory flat
 	$(CARGO) build --locked --profile cli $(FEATURES) --bin rollcall
 	python3 tests/soak.py target/cli/rollcall
@@ -318,6 +331,9 @@ $(TOOLS)/bin/mdbook:
 
 $(TOOLS)/bin/cargo-deny:
 	$(CARGO) install --quiet --locked --root $(TOOLS) --version 0.20.2 cargo-deny
+
+$(TOOLS)/bin/inferno-flamegraph:
+	$(CARGO) install --quiet --locked --root $(TOOLS) --version 0.12.8 inferno
 
 clean: ## Remove what was built; the data of make run stays
 	$(CARGO) clean

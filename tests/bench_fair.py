@@ -19,7 +19,7 @@ import time
 
 from bench import Client, server, user
 
-TURNS = 6
+TURNS = 10
 SECONDS = 8
 CLIENTS = 32
 PROCESSES = 4

@@ -2,7 +2,8 @@
 //! operations that explains every answer, every tag and the final state on every read path?
 //!
 //! `ROLLCALL_SCHEDULES` bounds the schedules of one set of operations, `ROLLCALL_BATCH_SCHEDULES` those of a set with a
-//! batch; beyond the bound they are sampled, and the seed is printed.
+//! batch; beyond the bound they are sampled, and the seed is printed. `ROLLCALL_SETS` names the sets to run, for example
+//! `Put+Put,AddMany+Get`, and each is reported as it ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -218,10 +219,24 @@ async fn explore(sets: &[Vec<Operation>], default: usize) {
         return;
     }
     let mut explorer = Explorer::new().await;
-    for set in sets {
+    let names = std::env::var("ROLLCALL_SETS").ok();
+    let is_named =
+        |set: &[Operation]| names.as_ref().is_none_or(|names| names.split(',').any(|name| name == text(set)));
+    for set in sets.iter().filter(|set| is_named(set)) {
+        let (before, began) = (explorer.schedules, std::time::Instant::now());
         explorer.explore(set, bound(set, default)).await;
+        if names.is_some() {
+            let is_whole = if explorer.sampled.contains(&text(set)) { "sampled" } else { "whole" };
+            let schedules = explorer.schedules - before;
+            eprintln!("{}: {schedules} schedules, {is_whole}, {} s", text(set), began.elapsed().as_secs());
+        }
     }
     explorer.report();
+}
+
+/// The name of a set.
+fn text(set: &[Operation]) -> String {
+    set.iter().map(|operation| format!("{operation:?}")).collect::<Vec<_>>().join("+")
 }
 
 struct Explorer {
@@ -265,7 +280,7 @@ impl Explorer {
         if given.is_none() {
             return;
         }
-        self.sampled.push(format!("{set:?}"));
+        self.sampled.push(text(set));
         for _ in 0..bound {
             let seed = u64::try_from(random() >> 64).unwrap();
             let before = self.faults.len();
