@@ -37,6 +37,7 @@ pub mod openapi;
 mod operator;
 mod output;
 mod platform;
+mod progress;
 pub mod reference;
 mod request_line;
 mod resources;

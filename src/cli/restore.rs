@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::operator::OperatorOptions;
 use super::output::{items, text};
+use super::progress::Progress;
 use crate::tenant::TenantName;
 
 /// Printed below the help of `restore`.
@@ -53,28 +54,31 @@ pub(super) async fn run(options: RestoreOptions) -> Result<(), String> {
     let (is_json, is_plan, path) = (options.json, options.dry_run, format!("/tenants/{}/restore", options.tenant));
     let client = options.operator.open().await?;
     let (mut restored, mut unchanged, mut conflicts) = (0, 0, 0);
+    let progress = Progress::counting();
     loop {
         let answer = client.ask(Method::POST, &path, Some(&body)).await?;
         restored += items(&answer, "restored").count();
         conflicts += items(&answer, "conflicts").count();
         unchanged += answer.get("unchanged").and_then(Value::as_u64).unwrap_or(0);
-        if is_json {
-            outln!("{answer}");
-        } else {
+        progress.aside(|| {
+            if is_json {
+                return outln!("{answer}");
+            }
             items(&answer, "restored").for_each(|change| outln!("{}", change_line(change, is_plan)));
             items(&answer, "conflicts").for_each(|conflict| outln!("{}", conflict_line(conflict)));
-        }
+        });
         match answer.get("nextCursor").and_then(Value::as_str) {
             Some(cursor) => {
-                errln!("{restored} so far …");
+                progress.set(format!("{restored} so far"));
                 body = json!({"cursor": cursor});
             }
             None => {
-                errln!("{}", answer.get("note").and_then(Value::as_str).unwrap_or_default());
+                progress.aside(|| errln!("{}", answer.get("note").and_then(Value::as_str).unwrap_or_default()));
                 break;
             }
         }
     }
+    drop(progress);
     let verb = if is_plan { "to restore" } else { "restored" };
     let sum = format!("{restored} {verb}, {unchanged} unchanged, {conflicts} conflicts");
     match conflicts > 0 && !is_plan {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::operator::{OperatorClient, OperatorOptions};
 use super::output::{items, text};
+use super::progress::Progress;
 use crate::limits::{MAX_BODY_BYTES, MAX_IMPORTED_RECORDS};
 use crate::tenant::TenantName;
 
@@ -106,23 +107,27 @@ pub(super) async fn export(options: ExportOptions) -> Result<(), String> {
     let mut counts = [("user", 0_u64), ("group", 0), ("member", 0)];
     let is_whole = cursor.is_none();
     let mut cursor = cursor.unwrap_or_default();
+    let progress = Progress::counting();
     loop {
         let path = format!("/tenants/{tenant}/export?cursor={cursor}");
         let stopped = |why: String| match cursor.is_empty() {
             true => why,
             false => format!("{why}; to go on, append the output of: rollcall export {tenant} --cursor {cursor}"),
         };
-        let answer = persist(&client, (Method::GET, &path), None).await.map_err(stopped)?;
+        let answer = persist(&client, (Method::GET, &path), None, &progress).await.map_err(stopped)?;
+        progress.aside(|| items(&answer, "records").try_for_each(&mut print))?;
         for record in items(&answer, "records") {
-            print(record)?;
             let of_kind = counts.iter_mut().find(|(kind, _)| *kind == text(record, "type"));
             of_kind.into_iter().for_each(|(_, count)| *count += 1);
         }
+        let [(_, users), (_, groups), (_, members)] = counts;
+        progress.set(format!("{users} users, {groups} groups, {members} memberships"));
         match answer.get("nextCursor").and_then(Value::as_str) {
             Some(next) => next.clone_into(&mut cursor),
             None => break,
         }
     }
+    drop(progress);
     let [(_, users), (_, groups), (_, members)] = counts;
     print(&match is_whole {
         true => json!({"type": "end", "users": users, "groups": groups, "members": members}),
@@ -145,7 +150,9 @@ struct Import {
 pub(super) async fn import(options: ImportOptions) -> Result<(), String> {
     let ImportOptions { tenant, file, operator } = options;
     let name = file.display();
-    let lines = BufReader::new(File::open(&file).map_err(|e| format!("{name}: {e}"))?).lines();
+    let records = File::open(&file).map_err(|e| format!("{name}: {e}"))?;
+    let progress = Progress::of_bytes(records.metadata().map_or(0, |file| file.len()));
+    let lines = BufReader::new(records).lines();
     let client = operator.open().await?;
     let mut import = Import::default();
     let (mut batch, mut bytes): (Vec<(usize, Value)>, _) = (Vec::new(), 0);
@@ -156,11 +163,12 @@ pub(super) async fn import(options: ImportOptions) -> Result<(), String> {
         let record: Value = serde_json::from_str(&line)
             .map_err(|e| format!("{name}, line {number} is not JSON ({e}); export again"))?;
         match text(&record, "type") {
-            "tenant" => create(&client, &tenant, &record).await?,
+            "tenant" => create(&client, &tenant, &record, &progress).await?,
             "end" => import.is_whole = true,
             _ => {
                 if batch.len() == MAX_IMPORTED_RECORDS || bytes + line.len() > IMPORT_BYTES {
-                    import.send(&client, &tenant, std::mem::take(&mut batch)).await?;
+                    import.send(&client, &tenant, std::mem::take(&mut batch), &progress).await?;
+                    progress.advance(u64::try_from(bytes).unwrap_or(u64::MAX));
                     bytes = 0;
                 }
                 bytes += line.len();
@@ -168,7 +176,8 @@ pub(super) async fn import(options: ImportOptions) -> Result<(), String> {
             }
         }
     }
-    import.send(&client, &tenant, batch).await?;
+    import.send(&client, &tenant, batch, &progress).await?;
+    drop(progress);
     let Import { created, unchanged, refused, is_whole } = import;
     errln!("Imported {created} records into {tenant}; {unchanged} were there already, {refused} were refused.");
     match (refused, is_whole) {
@@ -184,34 +193,41 @@ impl Import {
         client: &OperatorClient,
         tenant: &TenantName,
         batch: Vec<(usize, Value)>,
+        progress: &Progress,
     ) -> Result<(), String> {
         if batch.is_empty() {
             return Ok(());
         }
         let (numbers, records): (Vec<usize>, Vec<Value>) = batch.into_iter().unzip();
         let path = format!("/tenants/{tenant}/import");
-        let answer = persist(client, (Method::POST, &path), Some(&json!({"records": records}))).await?;
+        let answer = persist(client, (Method::POST, &path), Some(&json!({"records": records})), progress).await?;
         self.created += number(&answer, "created");
         self.unchanged += number(&answer, "unchanged");
         for error in items(&answer, "errors") {
             self.refused += 1;
             let place = error.get("record").and_then(Value::as_u64).and_then(|at| usize::try_from(at).ok());
             let line = place.and_then(|at| numbers.get(at)).copied().unwrap_or(0);
-            outln!("line {line}: {}", text(error, "detail"));
+            progress.aside(|| outln!("line {line}: {}", text(error, "detail")));
         }
+        progress.set(format!("{} records", self.created + self.unchanged));
         Ok(())
     }
 }
 
 /// Creates the tenant as it was, if it does not exist.
-async fn create(client: &OperatorClient, tenant: &TenantName, record: &Value) -> Result<(), String> {
+async fn create(
+    client: &OperatorClient,
+    tenant: &TenantName,
+    record: &Value,
+    progress: &Progress,
+) -> Result<(), String> {
     match client.ask(Method::GET, &format!("/tenants/{tenant}"), None).await {
         Err(why) if why.ends_with("(status 404)") => {}
         there => return there.map(drop),
     }
     let body = json!({"name": tenant.as_str(), "profile": record.get("profile"), "settings": record.get("settings")});
     client.ask(Method::POST, "/tenants", Some(&body)).await.map(drop)?;
-    errln!("Created the tenant {tenant}, with the profile and settings of the file.");
+    progress.aside(|| errln!("Created the tenant {tenant}, with the profile and settings of the file."));
     Ok(())
 }
 
@@ -220,6 +236,7 @@ async fn persist(
     client: &OperatorClient,
     (method, path): (Method, &str),
     body: Option<&Value>,
+    progress: &Progress,
 ) -> Result<Value, String> {
     let mut pause = PAUSE;
     for _ in 1..ATTEMPTS {
@@ -230,7 +247,7 @@ async fn persist(
                     .iter()
                     .any(|s| why.ends_with(s)) =>
             {
-                errln!("rollcall: {why}; trying again");
+                progress.aside(|| errln!("rollcall: {why}; trying again"));
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }
@@ -273,6 +290,7 @@ async fn examine(client: &OperatorClient, tenant: &TenantName, is_repair: bool, 
     let method = if is_repair { Method::POST } else { Method::GET };
     let (mut damages, mut examined) = (Vec::new(), [0_u64; 3]);
     let mut cursor = String::new();
+    let progress = Progress::counting();
     loop {
         let path = format!("/tenants/{tenant}/verify?cursor={cursor}");
         let answer = client.ask(method.clone(), &path, None).await?;
@@ -281,15 +299,18 @@ async fn examine(client: &OperatorClient, tenant: &TenantName, is_repair: bool, 
         }
         for damage in items(&answer, "damages") {
             if !is_json {
-                outln!("{}", line(damage, is_repair));
+                progress.aside(|| outln!("{}", line(damage, is_repair)));
             }
             damages.push(damage.clone());
         }
+        let [users, groups, rows] = examined;
+        progress.set(format!("{users} users, {groups} groups, {rows} rows"));
         match answer.get("nextCursor").and_then(Value::as_str) {
             Some(next) => next.clone_into(&mut cursor),
             None => break,
         }
     }
+    drop(progress);
     let [users, groups, rows] = examined;
     if is_json {
         let examined = json!({"users": users, "groups": groups, "rows": rows});
