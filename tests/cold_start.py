@@ -12,6 +12,7 @@ import http.server
 import json
 import os
 import pathlib
+import queue
 import socket
 import statistics
 import subprocess
@@ -78,14 +79,20 @@ def cpu(pid):
 
 def start_once(bootstrap, event, environment):
     runtime = Runtime(event)
-    child = {}
-    runtime.pid = lambda: child["process"].pid
+    # A small function asks before Popen has returned.
+    child = queue.Queue(1)
+
+    def pid():
+        child.put(process := child.get(timeout=20))
+        return process.pid
+    runtime.pid = pid
     started = time.perf_counter()
-    child["process"] = process = subprocess.Popen(
+    process = subprocess.Popen(
         [bootstrap], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         env={**environment, "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{runtime.server_address[1]}"})
+    child.put(process)
     try:
-        assert runtime.answered.wait(20), "no answer"
+        assert runtime.answered.wait(20), f"{bootstrap} does not answer"
         assert runtime.answer["statusCode"] == 200, runtime.answer
         status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
         peak = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024

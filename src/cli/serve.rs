@@ -23,7 +23,7 @@ use crate::api::{self, Origin, Selection};
 use crate::app::branding::Branding;
 use crate::app::{App, Clock};
 use crate::auth::{LinkRecord, PageAccess, PageRole, PageSecret, PageSecretKind, Scope};
-use crate::limits::{DEFAULT_LINK_SECONDS, LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES, MAX_TENANT_BYTES};
+use crate::limits::{DEFAULT_LINK_SECONDS, LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES, MAX_TENANT_BYTES, REFUSAL_PAUSE_MS};
 use crate::scim::{ErrorCode, ScimError};
 use crate::store::background::Background;
 use crate::store::dynamo::client;
@@ -296,7 +296,11 @@ impl Service for ScimService {
         if is_write(&request) {
             tokio::time::sleep(backlog.pause(Clock::System.now())).await;
         }
-        self.0.on_disk(queue.run(&tenant, api::handle(app, &Selection::all(), request)).await).await
+        let answer = self.0.on_disk(queue.run(&tenant, api::handle(app, &Selection::all(), request)).await).await;
+        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+            tokio::time::sleep(Duration::from_millis(REFUSAL_PAUSE_MS)).await;
+        }
+        answer
     }
 
     async fn is_refused_by_head(&self, request: &Request<Bytes>) -> bool {

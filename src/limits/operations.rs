@@ -244,6 +244,10 @@ pub const MAX_FEED_PAUSE_SECONDS: u64 = 2;
 /// clients wait until they are carried out.
 pub const MAX_BACKGROUND_BATCHES: usize = 2;
 
+/// How long in milliseconds `rollcall serve` keeps the answer to a client that is too fast: far less than any `Retry-After`,
+/// and long enough that 32 clients who do not read it leave the processors to the other tenants.
+pub const REFUSAL_PAUSE_MS: u64 = 250;
+
 /// Most tenants on one screen of the page for operators: Rollcall reads the load of each by four round trips.
 pub const MAX_PAGE_TENANTS: usize = 50;
 

@@ -28,6 +28,7 @@ use rollcall::store::dynamo::tables::{TableNames, create_missing};
 use rollcall::tenant::{TenantConfig, TenantName};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::prelude::*;
 
 /// Users of the tenant: more than a page has.
@@ -236,9 +237,10 @@ macro_rules! measurements {
 measurements!(measured_get, measured_find, measured_page, measured_patch, measured_put, measured_group, measured_add);
 
 fn main() {
-    // The log line is a part of each request; it goes nowhere.
+    // The log line is a part of each request; it goes nowhere. Libraries log as little as in a function.
     let lines = tracing_subscriber::fmt::layer().json().flatten_event(true).with_target(false);
-    tracing_subscriber::registry().with(lines.with_writer(std::io::sink)).init();
+    let targets = Targets::new().with_target("rollcall", LevelFilter::INFO).with_default(LevelFilter::WARN);
+    tracing_subscriber::registry().with(lines.with_writer(std::io::sink).with_filter(targets)).init();
     let function = Function::new();
     let mut ids = Vec::new();
     for number in 0..USERS {

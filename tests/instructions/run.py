@@ -19,24 +19,20 @@ PINS = pathlib.Path(__file__).with_name("pins.json")
 def count(program):
     """Instructions of one request, by measurement."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", "--toggle-collect=measured_*", "--dump-after=measured_*",
-                   f"--callgrind-out-file={folder}/out", program]
-        subprocess.run(command, check=True, capture_output=True)
-        counts = {}
-        for file in pathlib.Path(folder).glob("out.*"):
-            text = file.read_text()
-            name = re.search(r"^desc: Trigger: --dump-after=(\w+)", text, re.M)
-            total = re.search(r"^(?:totals|summary): (\d+)", text, re.M)
-            if name and total:
-                counts[name[1].removeprefix("measured_")] = int(total[1]) // REPEATS
-    return counts
+        out = f"{folder}/out"
+        subprocess.run(["valgrind", "--tool=callgrind", "--toggle-collect=measured_*", f"--callgrind-out-file={out}", program],
+                       check=True, capture_output=True)
+        table = subprocess.run(["callgrind_annotate", "--inclusive=yes", "--threshold=100", "--auto=no", out], check=True,
+                               capture_output=True, text=True).stdout
+    lines = re.findall(r"^\s*([\d,]+)\s.*:measured_(\w+)", table, re.M)
+    return {name: int(total.replace(",", "")) // REPEATS for total, name in lines}
 
 
 def main():
     counts = count(sys.argv[1])
     pins = json.loads(PINS.read_text()) if PINS.exists() else {}
     if "--pin" in sys.argv:
-        pins = {name: round(counts[name] * HEAD_ROOM, -3) for name in sorted(counts)}
+        pins = {name: round(counts[name] * HEAD_ROOM) for name in sorted(counts)}
         PINS.write_text(json.dumps(pins, indent=2) + "\n")
     above = [name for name, pin in pins.items() if counts.get(name, pin + 1) > pin]
     for name in sorted(counts):

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{DeleteRequest, KeysAndAttributes, PutRequest, WriteRequest};
 
-use crate::limits::{MAX_CONFLICT_ATTEMPTS, MAX_GROUPS_PER_USER};
+use crate::limits::{MAX_BATCH_WRITE_ITEMS, MAX_CONFLICT_ATTEMPTS, MAX_GROUPS_PER_USER};
 use crate::store::dynamo::commit::pause;
 use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::Item;
@@ -40,7 +40,7 @@ impl Store {
             let put = PutRequest::builder().set_item(Some(item)).build();
             put.map(|put| WriteRequest::builder().put_request(put).build())
         };
-        self.write_items(table, items.into_iter().map(put).collect()).await
+        self.write_items(table, items.into_iter().map(put).collect(), self.rows_per_batch).await
     }
 
     /// Deletes items by their keys, in any order. If it fails, some may be gone.
@@ -49,19 +49,21 @@ impl Store {
             let delete = DeleteRequest::builder().set_key(Some(key)).build();
             delete.map(|delete| WriteRequest::builder().delete_request(delete).build())
         };
-        self.write_items(table, keys.into_iter().map(delete).collect()).await
+        // The embedded engine, too, takes no more of these.
+        self.write_items(table, keys.into_iter().map(delete).collect(), MAX_BATCH_WRITE_ITEMS).await
     }
 
     async fn write_items(
         &self,
         table: Table,
         requests: Result<Vec<WriteRequest>, BuildError>,
+        size: usize,
     ) -> Result<(), StoreError> {
         let requests = requests.map_err(|e| StoreError::Refused(e.to_string()))?;
         // Nothing is written by a dry run, by no way.
         let requests = if dry_run::is_on() { &[] } else { requests.as_slice() };
-        for some in requests.chunks(self.rows_per_batch * WRITE_BATCHES_AT_ONCE) {
-            let batches = some.chunks(self.rows_per_batch).map(|batch| self.write_batch(table, batch));
+        for some in requests.chunks(size * WRITE_BATCHES_AT_ONCE) {
+            let batches = some.chunks(size).map(|batch| self.write_batch(table, batch));
             futures_util::future::try_join_all(batches).await?;
         }
         Ok(())
