@@ -212,7 +212,9 @@ impl Store {
         group: &Group,
         known: &KnownMembers,
     ) -> Result<bool, StoreError> {
-        let deadline = author.started + Duration::from_secs(JOB_SECONDS_IN_REQUEST);
+        // Where a batch goes on after its answer, the next change waits for the time that both would have had.
+        let requests = if self.background.is_some() { 2 } else { 1 };
+        let deadline = author.started + Duration::from_secs(requests * JOB_SECONDS_IN_REQUEST);
         let carrier = Carrier { holder: &author.request, now: &|| author.now() };
         let work = async {
             let mut poll = Duration::from_millis(MIN_BATCH_POLL_MS);
