@@ -46,11 +46,12 @@ def multiply(folder, one, users):
     for table in tables:
         columns = [row[1] for row in engine.execute(f'PRAGMA table_info("{table}")')]
         copied = ", ".join(new(column) if column in ("sk", "base_sk", "item_json") else column for column in columns)
+        engine.execute("DROP TABLE IF EXISTS temp.own")
+        engine.execute(f'CREATE TEMP TABLE own AS SELECT * FROM "{table}" WHERE {own}', {"name": NAME, "id": one})
         engine.execute(f"""
             INSERT INTO "{table}" ({", ".join(columns)})
             WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < :users)
-            SELECT {copied} FROM number, (SELECT * FROM "{table}" WHERE {own}) ORDER BY i % 256, i""",
-            {"name": NAME, "id": one, "users": users})
+            SELECT {copied} FROM number CROSS JOIN own""", {"id": one, "users": users})
     engine.commit()
     engine.close()
 
@@ -107,8 +108,7 @@ def measure(rollcall, users, is_verified):
             command = [rollcall, "serve", "--listen", "127.0.0.1:0", "--data", folder]
             process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
             stack.callback(process.terminate)
-            while not (line := process.stdout.readline()).startswith("Tenant URL"):
-                pass
+            line = next(line for line in process.stdout if line.startswith("Tenant URL"))
             client = Client(line.split(": ")[1].strip(), token)
             figures = {name: timed(action) for name, action in rows(client, users, group, single).items()}
             status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
