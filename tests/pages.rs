@@ -31,7 +31,7 @@ const SCREENS: [(&str, &str); 9] = [
     ("automation", "Add an automation user"),
     ("settings", "Invite new users automatically"),
     ("activity", "Filter"),
-    ("people", "User name"),
+    ("people", "user name"),
     ("groups", "external id"),
     ("doctor", "Run the checks"),
 ];

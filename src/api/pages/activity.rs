@@ -3,6 +3,7 @@
 use askama::Template;
 use form_urlencoded::Serializer;
 use http::{Method, StatusCode};
+use jiff::civil::Date;
 use serde_json::Value;
 
 use super::super::ScimResponse;
@@ -101,8 +102,19 @@ fn log_path(form: &Form) -> String {
     format!("/log?{}", query.finish())
 }
 
-/// The filters that are filled in.
+/// The filters that are filled in. A date is the day: from its begin, or to its end.
 fn query(form: &Form) -> String {
-    let pairs = FILTERS.iter().filter_map(|name| Some((*name, form.filled(name)?)));
+    let pairs = FILTERS.iter().filter_map(|name| {
+        let value = form.filled(name)?;
+        let is_date = value.len() == "2027-01-31".len() && value.parse::<Date>().is_ok();
+        Some((
+            *name,
+            match *name {
+                "since" if is_date => format!("{value}T00:00:00Z"),
+                "until" if is_date => format!("{value}T23:59:59.999Z"),
+                _ => value.to_owned(),
+            },
+        ))
+    });
     Serializer::new(String::new()).extend_pairs(pairs).finish()
 }

@@ -143,16 +143,18 @@ catalogue! {
     connect_step_test "Test the connection: the first request arrives" "Verbindung testen: Die erste Anfrage kommt an";
     connect_step_user "Assign a user: the first user arrives" "Benutzer zuweisen: Der erste Benutzer kommt an";
     connect_step_group "Assign a group, if you use groups: the first group arrives" "Gruppe zuweisen, falls Sie Gruppen nutzen: Die erste Gruppe kommt an";
+    connect_step_values_done "Enter the values at your identity provider" "Die Werte bei Ihrem Identitätsanbieter eintragen";
+    connect_http "This address begins with http. Identity providers in the cloud call by https alone, and cannot reach it." "Diese Adresse beginnt mit http. Identitätsanbieter in der Cloud rufen nur über https auf und erreichen sie nicht.";
     connect_values "Values, in the order of the form" "Werte in der Reihenfolge des Formulars";
-    connect_secret_value "the key: you see it once, when you create it" "der Schlüssel: Sie sehen ihn einmal, beim Erstellen";
+    connect_secret_value "the key, of the type {type}: you see it once, when you create it" "der Schlüssel, vom Typ {type}: Sie sehen ihn einmal, beim Erstellen";
     connect_user_value "the name of the key's automation user" "der Name des Automatisierungsbenutzers, zu dem der Schlüssel gehört";
     connect_client_value "the id of a key of the type client" "die ID eines Schlüssels vom Typ client";
     connect_oauth "Instead: an OAuth client" "Stattdessen: ein OAuth-Client";
     connect_oauth_text "Create a key of the type client. Entra ID calls this OAuth 2.0 client credentials." "Erstellen Sie einen Schlüssel vom Typ client. Entra ID nennt das OAuth 2.0 Client Credentials.";
     connect_required "Attributes that this application requires" "Attribute, die diese Anwendung verlangt";
-    connect_entra_where "In the Entra admin center, open Enterprise applications, your application, Provisioning." "Öffnen Sie im Entra Admin Center Unternehmensanwendungen, Ihre Anwendung, Bereitstellung.";
-    connect_entra_test "Select Test Connection, then Save. Then assign users to the application and set Provisioning Status to On." "Wählen Sie Verbindung testen und Speichern. Weisen Sie der Anwendung dann Benutzer zu und setzen Sie den Bereitstellungsstatus auf Ein.";
-    connect_okta_where "In the Okta admin console, open your application, Provisioning, Integration." "Öffnen Sie in der Okta Admin Console Ihre Anwendung, Provisioning, Integration.";
+    connect_entra_where "In the Entra admin center, open Enterprise applications and the application for {product}. If there is none, select New application, Create your own application, and one that is not in the gallery. Then open Provisioning." "Öffnen Sie im Entra Admin Center Unternehmensanwendungen und die Anwendung für {product}. Gibt es noch keine, wählen Sie Neue Anwendung, Eigene Anwendung erstellen, und eine, die nicht im Katalog ist. Öffnen Sie dann Bereitstellung.";
+    connect_entra_test "Select Test Connection, then Save. Then assign users to the application and set Provisioning Status to On: Entra ID begins within 40 minutes. To send one user at once, select Provision on demand." "Wählen Sie Verbindung testen und Speichern. Weisen Sie der Anwendung dann Benutzer zu und setzen Sie den Bereitstellungsstatus auf Ein: Entra ID beginnt innerhalb von 40 Minuten. Um einen Benutzer sofort zu senden, wählen Sie Bei Bedarf bereitstellen.";
+    connect_okta_where "In the Okta admin console, open the application for {product}. If there is none, select Create App Integration, and choose SCIM under General, App Settings, Provisioning. Then open Provisioning, Integration." "Öffnen Sie in der Okta Admin Console die Anwendung für {product}. Gibt es noch keine, wählen Sie Create App Integration und dann SCIM unter General, App Settings, Provisioning. Öffnen Sie dann Provisioning, Integration.";
     connect_okta_test "Select Test Connector Configuration, then Save. Then assign people to the application." "Wählen Sie Test Connector Configuration und Save. Weisen Sie der Anwendung dann Personen zu.";
 
     keys "Keys" "Schlüssel";
@@ -170,6 +172,7 @@ catalogue! {
     keys_revoke_text "The next request with this key is refused. This cannot be undone." "Die nächste Anfrage mit diesem Schlüssel wird abgelehnt. Das lässt sich nicht rückgängig machen.";
     keys_add "Add a new key" "Neuen Schlüssel hinzufügen";
     keys_add_hint "A name by which you know it, such as Entra ID" "Ein Name, an dem Sie ihn erkennen, zum Beispiel Entra ID";
+    keys_type_hint "{type} is what the page Connect asks for: choose another one only if your identity provider does" "{type} ist, was die Seite Verbinden verlangt: Wählen Sie nur dann einen anderen, wenn Ihr Identitätsanbieter ihn verlangt";
     keys_user_hint "A key of the type jwt or basic needs one" "Ein Schlüssel vom Typ jwt oder basic braucht einen";
     keys_add_button "Add" "Hinzufügen";
     keys_no_user "no automation user" "kein Automatisierungsbenutzer";
@@ -183,6 +186,8 @@ catalogue! {
     secret_title "Your new key" "Ihr neuer Schlüssel";
     secret_text "Copy the key now. {product} does not store it and cannot return it again." "Kopieren Sie den Schlüssel jetzt. {product} speichert ihn nicht und kann ihn nicht noch einmal ausgeben.";
     secret_field "Key" "Schlüssel";
+    secret_place "Paste it into the field Secret Token at Entra ID, or Authorization at Okta. The page Connect has the other values." "Fügen Sie ihn bei Entra ID in das Feld Secret Token ein, bei Okta in Authorization. Die Seite Verbinden hat die anderen Werte.";
+    secret_expires "It works until {expires}." "Er funktioniert bis {expires}.";
     secret_waiting "The key works once its automation user is active." "Der Schlüssel funktioniert, sobald sein Automatisierungsbenutzer aktiv ist.";
     secret_saved "I have saved the key" "Ich habe den Schlüssel gespeichert";
     secret_continue "Continue" "Weiter";
@@ -215,7 +220,7 @@ catalogue! {
     settings_window "Window" "Fenster";
     settings_window_hint "Minutes, such as 60m" "Minuten, zum Beispiel 60m";
     settings_save "Save" "Speichern";
-    settings_read_only "Your role reads the settings and does not change them." "Ihre Rolle liest die Einstellungen und ändert sie nicht.";
+    settings_read_only "Your role reads the settings and does not change them. Whoever sent you the link can, or can send one with the role operate." "Ihre Rolle liest die Einstellungen und ändert sie nicht. Das kann, wer Ihnen den Link gesandt hat, oder ein Link mit der Rolle Betreiben.";
 
     activity "Activity" "Aktivität";
     activity_filter "Filter" "Filtern";
@@ -292,10 +297,10 @@ catalogue! {
     conflict_busy "Other requests keep changing it. Restore again." "Andere Anfragen ändern es laufend. Stellen Sie noch einmal wieder her.";
 
     people "People" "Personen";
-    people_hint "User name, e-mail address, external id or id" "Benutzername, E-Mail-Adresse, externe ID oder ID";
+    people_hint "The whole user name, e-mail address, external id or id" "Der ganze Benutzername, die ganze E-Mail-Adresse, externe ID oder ID";
     people_none "No user matches." "Kein Benutzer passt.";
     groups "Groups" "Gruppen";
-    groups_hint "Name, external id or id" "Name, externe ID oder ID";
+    groups_hint "The whole name, external id or id" "Der ganze Name, die ganze externe ID oder ID";
     groups_none "No group matches." "Keine Gruppe passt.";
     find "Find" "Suchen";
     lookup_name "Name" "Name";

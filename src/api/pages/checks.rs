@@ -11,7 +11,7 @@ use super::super::ScimResponse;
 use super::catalogue::{Catalogue, fill};
 use super::finding::{FindingState, PageFinding};
 use super::frame::{Frame, PageTime, items, text};
-use super::overview::is_of_client;
+use super::overview::{is_of_client, last_request};
 use super::session::PageSession;
 use super::{probes, reply};
 use crate::limits::{
@@ -54,7 +54,7 @@ pub(super) async fn run(session: &PageSession<'_>) -> Result<ScimResponse, ScimE
     let mut findings = vec![address(session)];
     findings.extend(closing(session, &tenant));
     findings.extend(of_keys(session.t, items(&keys, "keys")));
-    findings.extend([requests(session, items(&keys, "keys")), refusals_of(session.t, &refused)]);
+    findings.extend([requests(session, items(&keys, "keys"), [&refused, &changed]), refusals_of(session.t, &refused)]);
     findings.extend([protection(session, &hold), rate(session), feed(session, &changed).await?]);
     findings.extend(Box::pin(probes::run(session, &changed)).await?);
     reply(session, frame, findings)
@@ -69,8 +69,7 @@ fn reply(session: &PageSession<'_>, frame: Frame, findings: Vec<PageFinding>) ->
         ("skipped", count(FindingState::Skipped)),
     ];
     let summary = (!findings.is_empty()).then(|| fill(session.t.check_summary, &values));
-    let base = session.profile.base_path(session.tenant.as_str());
-    let command = format!("rollcall doctor {}{base}", session.context.origin());
+    let command = format!("rollcall doctor {}", session.tenant_url());
     reply::html(session.key(), StatusCode::OK, &DoctorPage { frame, findings, summary, command })
 }
 
@@ -110,9 +109,9 @@ fn of_keys(t: &'static Catalogue, keys: &[Value]) -> Vec<PageFinding> {
     findings
 }
 
-fn requests(session: &PageSession<'_>, keys: &[Value]) -> PageFinding {
+fn requests(session: &PageSession<'_>, keys: &[Value], logs: [&Value; 2]) -> PageFinding {
     let t = session.t;
-    let last = keys.iter().filter_map(|key| text(key, "/used").parse::<Timestamp>().ok()).max();
+    let last = last_request(keys, logs.into_iter().flat_map(|log| items(log, "entries")));
     let silence = SignedDuration::from_hours(24 * i64::from(SILENT_TENANT_DAYS));
     match last {
         None => PageFinding::advice(t.check_requests, t.overview_nothing, t.check_requests_remedy).at("connect"),

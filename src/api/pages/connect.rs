@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::super::ScimResponse;
+use super::asset;
 use super::catalogue::fill;
 use super::frame::{Frame, Labelled, items, text};
 use super::overview::total;
@@ -24,7 +25,9 @@ struct ConnectPage {
     frame: Frame,
     providers: [ProviderTab; 2],
     steps: Vec<SetupStep>,
-    place: &'static str,
+    place: String,
+    /// Whether the address is one that no identity provider in the cloud reaches.
+    is_http: bool,
     test: &'static str,
     values: Vec<Labelled>,
     /// Those of an OAuth client, where the profile allows one and the form has it.
@@ -68,12 +71,16 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     let [of_entra, of_okta] = PROVIDERS;
     let (provider, title) = if is_okta { of_okta } else { of_entra };
     let t = session.t;
-    let url = format!("{}{}", session.context.origin(), text(&tenant, "/path"));
+    let url = session.tenant_url();
     let required = items(&tenant, "required").iter().filter_map(Value::as_str).map(str::to_owned).collect();
     let page = ConnectPage {
         providers: PROVIDERS.map(|(name, title)| ProviderTab { name, title, is_current: name == provider }),
         steps: steps(session, title, &SetupState { keys, automation, users, groups }),
-        place: if is_okta { t.connect_okta_where } else { t.connect_entra_where },
+        place: fill(
+            if is_okta { t.connect_okta_where } else { t.connect_entra_where },
+            &[("product", asset::speaker(session.context))],
+        ),
+        is_http: url.starts_with("http:"),
         test: if is_okta { t.connect_okta_test } else { t.connect_entra_test },
         oauth: if is_okta { Vec::new() } else { oauth(session, url.clone()) },
         values: if is_okta { okta(session, url) } else { entra(session, url) },
@@ -84,8 +91,13 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
 }
 
 /// What the application's form asks for first.
-fn usual_type(session: &PageSession<'_>) -> CredentialType {
+pub(super) fn usual_type(session: &PageSession<'_>) -> CredentialType {
     session.profile.credentials.first().copied().unwrap_or(CredentialType::Bearer)
+}
+
+/// What goes into the field of the secret.
+fn secret(session: &PageSession<'_>, kind: CredentialType) -> String {
+    fill(session.t.connect_secret_value, &[("type", kind.as_str())])
 }
 
 fn steps(session: &PageSession<'_>, provider: &str, state: &SetupState) -> Vec<SetupStep> {
@@ -108,7 +120,11 @@ fn steps(session: &PageSession<'_>, provider: &str, state: &SetupState) -> Vec<S
             place: Some(("keys#add", t.connect_step_key_link)),
             ..step(t.connect_step_key, keys.iter().any(is_alive))
         },
-        step(&fill(t.connect_step_values, &[("provider", provider)]), was_used),
+        match was_used {
+            // By which provider, nobody knows.
+            true => step(t.connect_step_values_done, true),
+            false => step(&fill(t.connect_step_values, &[("provider", provider)]), false),
+        },
         step(t.connect_step_test, was_used),
         step(t.connect_step_user, some(&state.users)),
     ]);
@@ -124,10 +140,10 @@ fn entra(session: &PageSession<'_>, url: String) -> Vec<Labelled> {
         CredentialType::Basic => vec![
             mode,
             Labelled::plain("Admin User Name", t.connect_user_value),
-            Labelled::plain("Admin Password", t.connect_secret_value),
+            Labelled::plain("Admin Password", secret(session, usual_type(session))),
             url,
         ],
-        _ => vec![mode, url, Labelled::plain("Secret Token", t.connect_secret_value)],
+        _ => vec![mode, url, Labelled::plain("Secret Token", secret(session, usual_type(session)))],
     }
 }
 
@@ -142,7 +158,7 @@ fn oauth(session: &PageSession<'_>, url: String) -> Vec<Labelled> {
         Labelled::copied("Tenant URL", url),
         Labelled::copied("Token Endpoint", endpoint),
         Labelled::plain("Client Identifier", t.connect_client_value),
-        Labelled::plain("Client Secret", t.connect_secret_value),
+        Labelled::plain("Client Secret", secret(session, CredentialType::Client)),
     ]
 }
 
@@ -160,11 +176,11 @@ fn okta(session: &PageSession<'_>, url: String) -> Vec<Labelled> {
         CredentialType::Basic => vec![
             Labelled::plain("Authentication Mode", "Basic Auth"),
             Labelled::plain("Username", t.connect_user_value),
-            Labelled::plain("Password", t.connect_secret_value),
+            Labelled::plain("Password", secret(session, usual_type(session))),
         ],
         _ => vec![
             Labelled::plain("Authentication Mode", "HTTP Header"),
-            Labelled::plain("Authorization", t.connect_secret_value),
+            Labelled::plain("Authorization", secret(session, usual_type(session))),
         ],
     });
     values

@@ -6,7 +6,8 @@ use http::StatusCode;
 use serde_json::Value;
 
 use super::super::ScimResponse;
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, fill};
+use super::connect::usual_type;
 use super::frame::{Frame, PageTime, items, text};
 use super::reply;
 use super::session::PageSession;
@@ -22,6 +23,7 @@ struct KeysPage {
     kinds: Vec<&'static str>,
     /// Whether a type of key is in the name of somebody.
     needs_user: bool,
+    type_hint: String,
 }
 
 /// A key in the table.
@@ -53,7 +55,8 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     let offered = session.profile.credentials.iter().filter(|kind| **kind != CredentialType::Federation);
     let kinds = offered.map(|kind| kind.as_str()).collect::<Vec<_>>();
     let needs_user = kinds.iter().any(|kind| matches!(*kind, "jwt" | "basic"));
-    let page = KeysPage { frame, keys: rows, users, kinds, needs_user };
+    let type_hint = fill(session.t.keys_type_hint, &[("type", usual_type(session).as_str())]);
+    let page = KeysPage { frame, keys: rows, users, kinds, needs_user, type_hint };
     reply::html(session.key(), StatusCode::OK, &page)
 }
 

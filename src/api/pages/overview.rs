@@ -77,7 +77,7 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
     let (users, groups) = try_join(total(session, "/Users"), total(session, "/Groups")).await?;
     let t = session.t;
     let all = items(&keys, "keys");
-    let last = all.iter().filter_map(|key| text(key, "/used").parse::<Timestamp>().ok()).max();
+    let last = last_request(all, items(&log, "entries").iter().chain(items(&refused, "entries")));
     let is_alive = |key: &&Value| matches!(text(key, "/state"), "live" | "expiring");
     let expiring = all.iter().filter(|key| text(key, "/state") == "expiring");
     let client = items(&log, "entries").iter().map(|entry| text(entry, "/actor/client"));
@@ -103,6 +103,19 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
         frame,
     };
     reply::html(session.key(), StatusCode::OK, &page)
+}
+
+/// When the last request of a client came. A key's last use is exact to 15 minutes; what it changed, or what was refused,
+/// may be later.
+pub(super) fn last_request<'l>(keys: &[Value], entries: impl Iterator<Item = &'l Value>) -> Option<Timestamp> {
+    let of_client = entries.filter(|entry| {
+        is_of_client(entry)
+            && text(entry, "/kind") != "admin"
+            && !matches!(text(entry, "/actor/client"), "" | "page" | "command-line")
+    });
+    let entries = of_client.map(|entry| text(entry, "/timestamp"));
+    let times = keys.iter().map(|key| text(key, "/used")).chain(entries);
+    times.filter_map(|time| time.parse::<Timestamp>().ok()).max()
 }
 
 /// Whether a refused request is one of a client: who mistypes an address of the page is no failure of provisioning.

@@ -25,6 +25,14 @@
     }
   };
 
+  // Where the reader looks, and for who hears the page; then the button is as before.
+  const confirm = (button) => {
+    const label = button.textContent;
+    button.textContent = document.body.dataset.copied;
+    say(document.body.dataset.copied);
+    setTimeout(() => { button.textContent = label; say(''); }, 3000);
+  };
+
   const copyButtons = (root) => {
     if (!navigator.clipboard) return;
     for (const button of root.querySelectorAll('[data-copy]')) {
@@ -33,7 +41,7 @@
         const value = document.getElementById(button.dataset.copy);
         // A frame may not be allowed to copy: then the value is selected.
         await navigator.clipboard.writeText(value.textContent).then(
-          () => say(document.body.dataset.copied), () => getSelection().selectAllChildren(value));
+          () => confirm(button), () => getSelection().selectAllChildren(value));
       });
     }
   };

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::super::ScimResponse;
 use super::asset;
-use super::catalogue::fill;
+use super::catalogue::{Catalogue, fill};
 use super::frame::{Frame, Labelled, PageTime, TENANTS, text};
 use super::reply;
 use super::session::PageSession;
@@ -19,7 +19,7 @@ struct SecretPage {
     title: &'static str,
     text: String,
     values: Vec<Labelled>,
-    note: Option<String>,
+    notes: Vec<String>,
     saved: &'static str,
     next: &'static str,
 }
@@ -37,17 +37,26 @@ pub(super) fn render_key(session: &PageSession<'_>, key: &Value) -> Result<ScimR
         "basic" => values.insert(0, Labelled::copied(t.keys_automation, text(key, "/automation"))),
         _ => {}
     }
+    values.push(Labelled::copied("Tenant URL", session.tenant_url()));
     let is_waiting = text(key, "/state") == "waiting";
     let page = SecretPage {
         frame: Frame::new(session, "keys", None),
         title: t.secret_title,
         text: fill(t.secret_text, &[("product", asset::speaker(session.context))]),
         values,
-        note: is_waiting.then(|| t.secret_waiting.to_owned()),
+        notes: notes(t, key, is_waiting),
         saved: t.secret_saved,
         next: if is_waiting { "automation" } else { "connect" },
     };
     reply::html(session.key(), StatusCode::OK, &page)
+}
+
+/// What to do with the key, and until when it works.
+fn notes(t: &Catalogue, key: &Value, is_waiting: bool) -> Vec<String> {
+    let place = matches!(text(key, "/type"), "bearer" | "jwt").then(|| t.secret_place.to_owned());
+    let expires = PageTime::of(key.get("expires")).map(|time| fill(t.secret_expires, &[("expires", &time.text)]));
+    let waiting = is_waiting.then(|| t.secret_waiting.to_owned());
+    place.into_iter().chain(expires).chain(waiting).collect()
 }
 
 /// The answer to a new link.
@@ -62,7 +71,7 @@ pub(super) fn render_link(session: &PageSession<'_>, link: &Value) -> Result<Sci
         title: t.link_title,
         text: fill(t.link_text, &[("expires", &expires)]),
         values: vec![Labelled::copied(t.entry_field, text(link, "/url"))],
-        note: None,
+        notes: Vec::new(),
         saved: t.link_saved,
         next: TENANTS,
     };

@@ -130,6 +130,11 @@ impl<'a> PageSession<'a> {
         body(self.ask(method, &self.admin_path(path), Some(change), None).await?)
     }
 
+    /// The base URL of the tenant's endpoint.
+    pub(super) fn tenant_url(&self) -> String {
+        format!("{}{}", self.context.origin(), self.profile.base_path(self.tenant.as_str()))
+    }
+
     /// Below the tenant in the admin API.
     pub(super) fn admin_path(&self, path: &str) -> String {
         format!("/{OPERATOR_TENANT}/v1/tenants/{}{path}", self.tenant)
