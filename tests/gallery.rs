@@ -39,7 +39,7 @@ fn is_attribute(documents: &[Value], path: &str) -> bool {
 }
 
 fn documents() -> Vec<Value> {
-    Schemas::standard().unwrap().all().map(|schema| schema.published.clone()).chain(extension()).collect()
+    Schemas::standard().unwrap().all().map(|schema| schema.published().into_owned()).chain(extension()).collect()
 }
 
 /// The enterprise extension, as `/Schemas` publishes it.

@@ -6,6 +6,7 @@ Creates users and groups, exports them, imports the file into another tenant and
 the exports, and deletes a tenant. Prints how long each step took.
 """
 
+import itertools
 import json
 import os
 import resource
@@ -30,13 +31,16 @@ def free_port():
 
 def run(*args, data, expected=0, output=None):
     began = time.monotonic()
-    done = subprocess.run([ROLLCALL, *args, "--data", data], stdout=output or subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True)
-    took = time.monotonic() - began
-    last = (done.stderr.strip().splitlines() or (done.stdout or "").strip().splitlines() or [""])[-1]
-    print(f"{took:7.1f} s  rollcall {' '.join(args)}: {last}", flush=True)
-    assert done.returncode == expected, (args, done.returncode, done.stdout, done.stderr)
-    return done.stdout
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen([ROLLCALL, *args, "--data", data], stdout=output or out, stderr=err)
+        _, status, usage = os.wait4(process.pid, 0)
+        took, status = time.monotonic() - began, os.waitstatus_to_exitcode(status)
+        out.seek(0), err.seek(0)
+        out, err = out.read(), err.read()
+    last = ((err or out).strip().splitlines() or [""])[-1]
+    print(f"{took:7.1f} s {usage.ru_maxrss // 1024:4} MB  rollcall {' '.join(args)}: {last}", flush=True)
+    assert status == expected, (args, status, out, err)
+    return out
 
 
 class Server:
@@ -115,7 +119,7 @@ def watch_deletion(server, data, path, token, undisturbed):
     """Waits until nothing of the tenant is left but its name, and times another tenant's reads meanwhile."""
     began, during = time.monotonic(), []
     while len(left := left_of("acme-copy", data)) > 1:
-        if time.monotonic() - began > 60 + USERS / 20:
+        if time.monotonic() - began > 180 + USERS / 20:
             raise SystemExit(f"{len(left)} items are left: {left[:5]}")
         during += server.latencies(path, token)
     took = time.monotonic() - began
@@ -124,6 +128,14 @@ def watch_deletion(server, data, path, token, undisturbed):
     p50, p99 = (lambda times: statistics.median(times)), (lambda times: statistics.quantiles(times, n=100)[98])
     print(f"{took:7.1f} s  the worker deletes acme-copy; left: {left[0][2]}. A read of another tenant: p50 {p50(undisturbed):.1f}, "
           f"p99 {p99(undisturbed):.1f} ms before, p50 {p50(during):.1f}, p99 {p99(during):.1f} ms during", flush=True)
+
+
+def equal(one, other):
+    """Whether two exports are the same but for their first lines, which name the tenant. Neither is read whole: a command
+    that starts would be counted with this program's memory."""
+    with open(one) as a, open(other) as b:
+        next(a), next(b)
+        return all(x == y for x, y in itertools.zip_longest(a, b))
 
 
 def main():
@@ -146,7 +158,7 @@ def main():
             run("verify", "acme-copy", data=here)
             with open(copy, "w") as out:
                 run("export", "acme-copy", data=here, output=out)
-            assert open(file).readlines()[1:] == open(copy).readlines()[1:], "equal by content"
+            assert equal(file, copy), "equal by content"
             run("tenant", "upgrade", "acme", data=here)
             run("tenant", "delete", "acme-copy", "--after", "30m", data=here)
             run("tenant", "reopen", "acme-copy", data=here)
@@ -162,7 +174,7 @@ def main():
         run("verify", "acme", data=there)
         with open(again, "w") as out:
             run("export", "acme", data=there, output=out)
-        assert open(file).readlines()[1:] == open(again).readlines()[1:], "equal by content"
+        assert equal(file, again), "equal by content"
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
         print(f"ok: {USERS + 1} users; the largest command took {peak} MB")
 

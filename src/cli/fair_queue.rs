@@ -1,5 +1,6 @@
-//! Shares the processors between tenants, so that one at full speed does not slow the others down. What takes a turn is
-//! not a whole request but each step of it, up to where it waits: a request that waits for something holds nobody up.
+//! Shares the processors and the disk between tenants, so that one at full speed does not slow the others down. What takes
+//! a turn is not a whole request but each step of it, up to where it waits: a request that waits for something holds
+//! nobody up. Of the disk, each tenant gets so many writes a second.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::pin::Pin;
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use crate::limits::{MAX_COUNTED_TENANTS, SERVE_SHARE_SECONDS};
+use crate::limits::{MAX_COUNTED_TENANTS, MAX_WRITE_PAUSE_MS, SERVE_SHARE_SECONDS, WRITE_PAUSE_MS};
 
 /// The lines in which the steps of requests wait.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ struct Line {
     called: BTreeSet<u64>,
     /// When the last request came.
     seen: Instant,
+    /// When the next write may begin, if the tenant shares.
+    next_write: Instant,
 }
 
 impl FairQueue {
@@ -48,6 +51,12 @@ impl FairQueue {
     pub(super) fn run<F: Future + Send>(&self, tenant: &str, work: F) -> InLine<Pin<Box<F>>> {
         let tenant = self.lines().join(tenant, Instant::now());
         InLine { queue: self.clone(), tenant, ticket: None, work: Box::pin(work) }
+    }
+
+    /// Waits for a tenant's turn to write. One that is alone does not wait.
+    pub(super) async fn wait_to_write(&self, tenant: &str) {
+        let pause = self.lines().write_pause(tenant, Instant::now());
+        tokio::time::sleep(pause).await;
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -115,6 +124,17 @@ impl Lines {
         name.to_owned()
     }
 
+    /// How long a tenant's next write waits for its turn while others are there: as long as those before it take at the
+    /// tenant's share.
+    fn write_pause(&mut self, tenant: &str, now: Instant) -> Duration {
+        let tenant = self.join(tenant, now);
+        let is_alone = self.is_alone(&tenant, now);
+        let Some(line) = self.lines.get_mut(&tenant).filter(|_| !is_alone) else { return Duration::ZERO };
+        let turn = line.next_write.clamp(now, now + Duration::from_millis(MAX_WRITE_PAUSE_MS));
+        line.next_write = turn + Duration::from_millis(WRITE_PAUSE_MS);
+        turn.duration_since(now)
+    }
+
     /// Whether a step may run now; if not, it waits, and its waker is called.
     fn begin(&mut self, tenant: &str, ticket: &mut Option<u64>, waker: &Waker, now: Instant) -> bool {
         if let Some(number) = *ticket {
@@ -147,9 +167,12 @@ impl Lines {
     /// Whether one more step of a tenant may run. A tenant that is alone has everything. Of several each has half of the
     /// places at most, so that there is always one for the next.
     fn fits(&self, tenant: &str, now: Instant) -> bool {
-        let is_alone = self.lines.iter().all(|(name, line)| name == tenant || !line.is_in_use(now));
         let running = self.lines.get(tenant).map_or(0, |line| line.running);
-        is_alone || (self.running < self.places && running < (self.places / 2).max(1))
+        self.is_alone(tenant, now) || (self.running < self.places && running < (self.places / 2).max(1))
+    }
+
+    fn is_alone(&self, tenant: &str, now: Instant) -> bool {
+        self.lines.iter().all(|(name, line)| name == tenant || !line.is_in_use(now))
     }
 
     /// Ends a step; whom to wake.
@@ -198,7 +221,7 @@ impl Lines {
 
 impl Line {
     fn new(now: Instant) -> Self {
-        Self { running: 0, waiting: VecDeque::new(), called: BTreeSet::new(), seen: now }
+        Self { running: 0, waiting: VecDeque::new(), called: BTreeSet::new(), seen: now, next_write: now }
     }
 
     fn is_in_use(&self, now: Instant) -> bool {
@@ -296,6 +319,24 @@ mod tests {
         turns.1 += Duration::from_secs(SERVE_SHARE_SECONDS);
         assert_eq!(turns.end("acme"), 5);
         assert!(waiting.into_iter().all(|ticket| turns.is_called("acme", ticket)));
+    }
+
+    #[test]
+    fn writes_of_a_tenant_take_turns_while_another_is_there() {
+        let mut turns = Turns::new(2);
+        let pause = |turns: &mut Turns, tenant| turns.0.write_pause(tenant, turns.1).as_millis();
+        assert!((0..1000).all(|_| pause(&mut turns, "acme") == 0), "alone");
+        assert_eq!(pause(&mut turns, "globex"), 0);
+        let share = u128::from(WRITE_PAUSE_MS);
+        assert_eq!([0; 3].map(|_| pause(&mut turns, "acme")), [0, share, 2 * share]);
+        assert_eq!(pause(&mut turns, "globex"), share, "each waits for its own writes alone");
+        let longest = (0..1000).map(|_| pause(&mut turns, "acme")).max().unwrap();
+        assert_eq!(longest, u128::from(MAX_WRITE_PAUSE_MS));
+        turns.1 += Duration::from_millis(MAX_WRITE_PAUSE_MS + WRITE_PAUSE_MS);
+        assert_eq!(pause(&mut turns, "acme"), 0, "unused turns do not add up");
+        assert_eq!(pause(&mut turns, "acme"), share);
+        turns.1 += Duration::from_secs(SERVE_SHARE_SECONDS);
+        assert!((0..1000).all(|_| pause(&mut turns, "acme") == 0), "alone again");
     }
 
     /// Twenty steps of a request; every fifth request goes away at once.

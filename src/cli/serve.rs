@@ -295,6 +295,7 @@ impl Service for ScimService {
         let tenant: String = tenant.unwrap_or_default().chars().take(MAX_TENANT_BYTES).collect();
         if is_write(&request) {
             tokio::time::sleep(backlog.pause(Clock::System.now())).await;
+            queue.wait_to_write(&tenant).await;
         }
         let answer = self.0.on_disk(queue.run(&tenant, api::handle(app, &Selection::all(), request)).await).await;
         if answer.status() == StatusCode::TOO_MANY_REQUESTS {

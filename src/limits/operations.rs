@@ -232,6 +232,14 @@ pub const UNRECORDED_REQUEST_SECONDS: i64 = 60;
 /// has all of it.
 pub const SERVE_SHARE_SECONDS: u64 = 10;
 
+/// Milliseconds between two writes of a tenant of `rollcall serve` while other tenants send. Each write makes the writes
+/// of the others wait longer for the disk; 50 a second is the fair share of the template.
+pub const WRITE_PAUSE_MS: u64 = 20;
+
+/// How long in milliseconds a write waits for that at most: a client of a tenant with hundreds of requests at once does
+/// not give up, and strangers who use a tenant's address delay its writes no longer.
+pub const MAX_WRITE_PAUSE_MS: u64 = 2000;
+
 /// How late in seconds the feed of `rollcall serve` may be before the server slows writers down. Beyond it, each write
 /// waits for as long as the feed is too late.
 pub const FEED_LAG_SECONDS: u64 = 3;

@@ -70,7 +70,7 @@ pub fn schemas(schemas: &Schemas, base_url: &str) -> Vec<Map<String, Value>> {
 
 fn published(schema: &Schema, base_url: &str) -> Map<String, Value> {
     let mut document = Map::from_iter([("schemas".to_owned(), json!([SCHEMA_URN]))]);
-    document.extend(object(schema.published.clone()));
+    document.extend(object(schema.published().into_owned()));
     document.insert(
         "meta".into(),
         json!({"resourceType": "Schema", "location": format!("{base_url}/Schemas/{}", schema.id)}),

@@ -180,20 +180,25 @@ pub fn cursor_response(
         envelope.insert("itemsPerPage".into(), json!(resources.len()));
         envelope.extend(previous.map(|previous| ("previousCursor".to_owned(), json!(previous))));
         envelope.extend(next.map(|next| ("nextCursor".to_owned(), json!(next))));
-        envelope.insert("Resources".into(), json!(resources));
+        envelope.insert("Resources".into(), array(resources));
     }
     envelope
 }
 
+/// As `json!` would, which copies what it takes.
+fn array(resources: Vec<Map<String, Value>>) -> Value {
+    resources.into_iter().map(Value::Object).collect()
+}
+
 /// The list's envelope. `itemsPerPage` is the number of resources that are really there.
 pub fn response(resources: Vec<Map<String, Value>>, total: usize, start_index: usize) -> Value {
-    json!({
-        "schemas": [LIST_URN],
-        "totalResults": total,
-        "startIndex": start_index,
-        "itemsPerPage": resources.len(),
-        "Resources": resources,
-    })
+    Value::Object(Map::from_iter([
+        ("schemas".to_owned(), json!([LIST_URN])),
+        ("totalResults".to_owned(), json!(total)),
+        ("startIndex".to_owned(), json!(start_index)),
+        ("itemsPerPage".to_owned(), json!(resources.len())),
+        ("Resources".to_owned(), array(resources)),
+    ]))
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Schemas as data (RFC 7643 section 7): the published JSON is what the engine itself reads.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -113,12 +115,26 @@ pub struct Schema {
     pub id: String,
     /// The attributes.
     pub attributes: Vec<Attribute>,
-    /// The published document.
-    pub published: Value,
+    published: PublishedSchema,
     /// Of an extension, whether `/ResourceTypes` and `/Schemas` leave it out, though it is known.
     pub is_hidden: bool,
     /// Of an extension, whether every resource must have it.
     pub is_required: bool,
+}
+
+/// What `/Schemas` publishes of a schema. Few requests need the tree of one that ships, and a function starts sooner
+/// without it.
+#[derive(Debug, Clone, Default)]
+struct PublishedSchema {
+    text: &'static str,
+    tree: Option<Value>,
+}
+
+impl PublishedSchema {
+    /// The tree of the text: JSON, since the schema was read from it.
+    fn read(&self) -> Value {
+        serde_json::from_str(self.text).unwrap_or_default()
+    }
 }
 
 impl Schema {
@@ -126,14 +142,32 @@ impl Schema {
     ///
     /// # Errors
     /// What serde found, with line and column.
-    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+    pub fn parse(text: &'static str) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Definition {
             id: String,
             attributes: Vec<Attribute>,
         }
         let Definition { id, attributes } = serde_json::from_str(text)?;
-        Ok(Self { id, attributes, published: serde_json::from_str(text)?, ..Self::default() })
+        Ok(Self { id, attributes, published: PublishedSchema { text, tree: None }, ..Self::default() })
+    }
+
+    /// A schema of a profile: its URI, its attributes, and its document.
+    #[must_use]
+    pub fn new(id: String, attributes: Vec<Attribute>, published: Value) -> Self {
+        Self { id, attributes, published: PublishedSchema { text: "", tree: Some(published) }, ..Self::default() }
+    }
+
+    /// The document that `/Schemas` publishes.
+    #[must_use]
+    pub fn published(&self) -> Cow<'_, Value> {
+        self.published.tree.as_ref().map_or_else(|| Cow::Owned(self.published.read()), Cow::Borrowed)
+    }
+
+    /// The document that `/Schemas` publishes, to be changed.
+    pub fn published_mut(&mut self) -> &mut Value {
+        let tree = self.published.tree.take().unwrap_or_else(|| self.published.read());
+        self.published.tree.insert(tree)
     }
 }
 

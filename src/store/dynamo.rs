@@ -9,6 +9,7 @@ pub mod embedded;
 pub(super) mod item;
 pub mod meter;
 pub(super) mod page;
+mod signer;
 #[cfg(feature = "local")]
 pub mod streams;
 pub mod tables;

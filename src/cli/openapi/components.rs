@@ -56,15 +56,16 @@ fn resource(schema: &ResourceSchema, way: Way) -> Value {
     if schema.name != "GroupMember" {
         properties.insert("externalId".into(), text("The client's own name of the resource"));
     }
-    properties.extend(attributes(&schema.core.published, "attributes", way));
+    let core = schema.core.published();
+    properties.extend(attributes(&core, "attributes", way));
     for extension in &schema.extensions {
-        let attributes = attributes(&extension.published, "attributes", way);
+        let attributes = attributes(&extension.published(), "attributes", way);
         if !attributes.is_empty() {
             properties.insert(extension.id.clone(), extended(extension, attributes));
         }
     }
     let required = match way {
-        Way::Request => required(&schema.core.published, "attributes"),
+        Way::Request => required(&core, "attributes"),
         Way::Response => vec!["schemas", "id"],
     };
     object(properties, &required)
@@ -72,7 +73,7 @@ fn resource(schema: &ResourceSchema, way: Way) -> Value {
 
 fn extended(extension: &Schema, attributes: Map<String, Value>) -> Value {
     let mut schema = object(attributes, &[]);
-    describe(&mut schema, &extension.published);
+    describe(&mut schema, &extension.published());
     schema
 }
 

@@ -19,6 +19,7 @@ use crate::sigv4::AMAZON_ROOTS;
 #[cfg(feature = "local")]
 use crate::store::dynamo::embedded::Engine;
 use crate::store::dynamo::meter::Metering;
+use crate::store::dynamo::signer::DayKeyAuthScheme;
 #[cfg(feature = "local")]
 use crate::store::dynamo::streams::Streams;
 use crate::store::dynamo::thrift::{OneEndpoint, WithoutStatistics};
@@ -122,6 +123,7 @@ fn config(region: String, metering: Metering) -> Builder {
         .interceptor(metering)
         .interceptor(WithoutStatistics)
         .endpoint_resolver(OneEndpoint::default())
+        .push_auth_scheme(DayKeyAuthScheme::new(region.clone()))
         // Bodies are small and whole: the time-out of the attempt is enough.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .region(Region::new(region))

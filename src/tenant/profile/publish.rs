@@ -42,7 +42,7 @@ pub(super) fn publish(schemas: &mut Schemas, named: &Named) {
     });
     require(core, |name| is_required(None, name));
     if named.publishes_password {
-        attributes(&mut core.published).into_iter().for_each(|list| list.push(password()));
+        attributes(core.published_mut()).into_iter().for_each(|list| list.push(password()));
     }
     for extension in &mut schemas.user.extensions {
         let id = extension.id.clone();
@@ -119,7 +119,7 @@ fn published<'s>(
         None => Some(&mut schema.core),
         Some(urn) => schema.extensions.iter_mut().find(|schema| schema.id == urn),
     }?;
-    find(attributes(&mut schema.published)?, &located.attribute?.name)
+    find(attributes(schema.published_mut())?, &located.attribute?.name)
 }
 
 /// Sets a characteristic of a part of the attribute that a path names, where it is published.
@@ -143,7 +143,7 @@ fn names(user: &ResourceSchema, path: &AttributePath, extension: Option<&str>, n
 
 /// Keeps the published attributes. Returns whether any is left.
 fn keep(schema: &mut Schema, is_published: impl Fn(&str) -> bool) -> bool {
-    let Some(attributes) = attributes(&mut schema.published) else { return false };
+    let Some(attributes) = attributes(schema.published_mut()) else { return false };
     attributes.retain(|attribute| attribute.get("name").and_then(Value::as_str).is_some_and(&is_published));
     !attributes.is_empty()
 }
@@ -151,7 +151,7 @@ fn keep(schema: &mut Schema, is_published: impl Fn(&str) -> bool) -> bool {
 /// Marks the attributes that are required; whether there are any.
 fn require(schema: &mut Schema, is_required: impl Fn(&str) -> bool) -> bool {
     let mut any = false;
-    for attribute in attributes(&mut schema.published).into_iter().flatten().filter_map(Value::as_object_mut) {
+    for attribute in attributes(schema.published_mut()).into_iter().flatten().filter_map(Value::as_object_mut) {
         if attribute.get("name").and_then(Value::as_str).is_some_and(&is_required) {
             attribute.insert("required".into(), json!(true));
             any = true;

@@ -128,7 +128,7 @@ fn schema(place: &FieldPlace<'_>, user: &ResourceSchema) -> Read<Schema> {
     fields.needed("name")?.text()?;
     fields.text_or("description", "")?;
     let attributes = attributes(&fields.needed("attributes")?, false)?;
-    Ok(Schema { id: urn.to_owned(), attributes, published: with_defaults(place.value), ..Schema::default() })
+    Ok(Schema::new(urn.to_owned(), attributes, with_defaults(place.value)))
 }
 
 /// Where the schemas and messages of the RFCs are.
