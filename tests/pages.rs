@@ -382,7 +382,11 @@ async fn the_log_says_why_and_what_to_do_and_a_user_is_found() {
     check_html(&log);
     let changes = text(&browser.get("activity?kind=change").await);
     assert!(changes.contains("<th scope=\"row\">title</th><td></td><td>Lead</td>"), "{changes}");
-    assert!(text(&browser.get("activity?since=yesterday").await).contains("since must be a time"));
+    let refused = text(&browser.get("activity?since=yesterday").await);
+    assert!(refused.contains("since must be a time") && !refused.contains("No entry matches"));
+    let of_days = text(&browser.get("activity?kind=change&since=2000-01-01&until=2999-12-31").await);
+    assert!(of_days.contains("user.created") && !of_days.contains("No entry matches"));
+    assert!(text(&browser.get("activity?until=2000-01-01").await).contains("No entry matches"));
     let csv = browser.get("activity.csv?kind=refusal").await;
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
     assert!(text(&csv).starts_with("timestamp,kind,") && text(&csv).contains("taken"));

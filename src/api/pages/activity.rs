@@ -102,19 +102,17 @@ fn log_path(form: &Form) -> String {
     format!("/log?{}", query.finish())
 }
 
-/// The filters that are filled in. A date is the day: from its begin, or to its end.
+/// The filters that are filled in.
 fn query(form: &Form) -> String {
-    let pairs = FILTERS.iter().filter_map(|name| {
-        let value = form.filled(name)?;
-        let is_date = value.len() == "2027-01-31".len() && value.parse::<Date>().is_ok();
-        Some((
-            *name,
-            match *name {
-                "since" if is_date => format!("{value}T00:00:00Z"),
-                "until" if is_date => format!("{value}T23:59:59.999Z"),
-                _ => value.to_owned(),
-            },
-        ))
-    });
+    let pairs = FILTERS.iter().filter_map(|name| Some((*name, filter_value(name, form.filled(name)?))));
     Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+/// What the log is asked for. A date is the day: from its begin, or to its end.
+fn filter_value(name: &str, value: &str) -> String {
+    match (name, Date::strptime("%Y-%m-%d", value)) {
+        ("since", Ok(day)) => format!("{day}T00:00:00Z"),
+        ("until", Ok(day)) => format!("{day}T23:59:59.999Z"),
+        _ => value.to_owned(),
+    }
 }

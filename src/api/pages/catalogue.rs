@@ -140,10 +140,10 @@ catalogue! {
     connect_step_key "Create a key" "Schlüssel erstellen";
     connect_step_key_link "Create a key" "Schlüssel erstellen";
     connect_step_values "Enter these values at {provider}" "Diese Werte bei {provider} eintragen";
+    connect_step_values_done "Enter the values at your identity provider" "Die Werte bei Ihrem Identitätsanbieter eintragen";
     connect_step_test "Test the connection: the first request arrives" "Verbindung testen: Die erste Anfrage kommt an";
     connect_step_user "Assign a user: the first user arrives" "Benutzer zuweisen: Der erste Benutzer kommt an";
     connect_step_group "Assign a group, if you use groups: the first group arrives" "Gruppe zuweisen, falls Sie Gruppen nutzen: Die erste Gruppe kommt an";
-    connect_step_values_done "Enter the values at your identity provider" "Die Werte bei Ihrem Identitätsanbieter eintragen";
     connect_http "This address begins with http. Identity providers in the cloud call by https alone, and cannot reach it." "Diese Adresse beginnt mit http. Identitätsanbieter in der Cloud rufen nur über https auf und erreichen sie nicht.";
     connect_values "Values, in the order of the form" "Werte in der Reihenfolge des Formulars";
     connect_secret_value "the key, of the type {type}: you see it once, when you create it" "der Schlüssel, vom Typ {type}: Sie sehen ihn einmal, beim Erstellen";

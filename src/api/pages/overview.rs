@@ -182,3 +182,32 @@ fn windows(session: &PageSession<'_>, hold: &Value) -> Vec<HeldWindow> {
     };
     over.map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_last_request_is_of_a_key_or_of_a_client_in_the_log() {
+        let key = |used: &str| json!({"used": used});
+        let entry = |kind: &str, client: &str, route: &str, at: &str| json!({"kind": kind, "actor": {"client": client}, "route": route, "timestamp": at});
+        let keys = [key("2027-01-31T12:00:00Z"), key("2027-01-31T11:00:00Z"), json!({})];
+        let later = "2027-01-31T12:14:00Z";
+        let last = |entries: &[Value]| last_request(&keys, entries.iter()).unwrap().to_string();
+        for counted in [entry("change", "entra", "", later), entry("refusal", "other", "users.create", later)] {
+            assert_eq!(last(&[counted]), later);
+        }
+        for other in [
+            entry("admin", "other", "", later),
+            entry("change", "page", "", later),
+            entry("change", "command-line", "", later),
+            entry("refusal", "other", "pages.open", later),
+            entry("change", "", "", later),
+        ] {
+            assert_eq!(last(std::slice::from_ref(&other)), "2027-01-31T12:00:00Z", "{other}");
+        }
+        assert_eq!(last_request(&[], [].iter()), None);
+    }
+}

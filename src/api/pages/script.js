@@ -26,7 +26,7 @@
   };
 
   // Where the reader looks, and for who hears the page; then the button is as before.
-  const confirm = (button) => {
+  const acknowledge = (button) => {
     const label = button.textContent;
     button.textContent = document.body.dataset.copied;
     say(document.body.dataset.copied);
@@ -41,7 +41,7 @@
         const value = document.getElementById(button.dataset.copy);
         // A frame may not be allowed to copy: then the value is selected.
         await navigator.clipboard.writeText(value.textContent).then(
-          () => confirm(button), () => getSelection().selectAllChildren(value));
+          () => acknowledge(button), () => getSelection().selectAllChildren(value));
       });
     }
   };
