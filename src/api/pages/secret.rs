@@ -37,8 +37,6 @@ pub(super) fn render_key(session: &PageSession<'_>, key: &Value) -> Result<ScimR
         "basic" => values.insert(0, Labelled::copied(t.keys_automation, text(key, "/automation"))),
         _ => {}
     }
-    // In the order of the form of Entra ID.
-    values.insert(0, Labelled::copied("Tenant URL", session.tenant_url()));
     let is_waiting = text(key, "/state") == "waiting";
     let page = SecretPage {
         frame: Frame::new(session, "keys", None),
