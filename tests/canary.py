@@ -25,7 +25,7 @@ import tempfile
 import time
 
 from soak import MAX_FAULTS, MAX_STEPS, Client, Connection, lost_writes, make_groups
-from takeover import ENVIRONMENT, Deployment, free_port, start
+from takeover import ENVIRONMENT, Deployment, start
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # `rollcall serve` on an endpoint without streams counts every ten seconds.
@@ -97,7 +97,7 @@ def main():
         try:
             urls = []
             for binary in (options.new, options.old):
-                process, port = start(deployment.log, binary, "serve", "--listen", f"127.0.0.1:{free_port()}", *deployment.url)
+                process, port = start(deployment.log, binary, "serve", *deployment.url)
                 processes.append(process)
                 urls.append(f"http://127.0.0.1:{port}/demo/scim/v2")
             groups = make_groups(urls[1], deployment.token)
