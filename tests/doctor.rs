@@ -65,9 +65,9 @@ fn nothing_is_wrong_with_rollcall_serve_and_everything_is_as_before() {
     assert!(output.status.success(), "{text}");
     assert!(text.contains("checks passed, 0 faults, 0 with advice, 0 skipped"), "{text}");
     // TLS cannot be examined on this machine.
-    assert!(text.contains("Microsoft Entra application gallery: 21 ok, 0 UNMET, 1 not examined, 9 by hand"), "{text}");
-    assert!(text.contains("Okta Integration Network: 16 ok, 0 UNMET, 1 not examined, 9 by hand"), "{text}");
-    for source in ["app-gallery-user-provisioning-requirements", "developer.okta.com/docs/reference/scim/scim-20"] {
+    assert!(text.contains("Microsoft Entra application gallery: 31 ok, 0 UNMET, 1 not examined, 16 by hand"), "{text}");
+    assert!(text.contains("Okta Integration Network: 18 ok, 0 UNMET, 1 not examined, 13 by hand"), "{text}");
+    for source in ["app-gallery-user-provisioning-requirements", "developer.okta.com/docs/api/openapi/okta-scim"] {
         assert!(text.contains(source), "{text}");
     }
     let users = request(url, token, "GET", "/Users", &Value::Null).unwrap().1;

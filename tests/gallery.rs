@@ -16,7 +16,8 @@ fn named<'v>(attributes: &'v Value, name: &str) -> Option<&'v Value> {
     attributes.as_array()?.iter().find(|found| found["name"].as_str().is_some_and(|n| n.eq_ignore_ascii_case(name)))
 }
 
-/// Whether the schemas have an attribute such as `emails[type eq "work"].value`; a value that selects must be canonical.
+/// Whether the schemas have an attribute such as `emails[type eq "work"].value`; a value that selects must be canonical,
+/// or `true` for a boolean.
 fn is_attribute(documents: &[Value], path: &str) -> bool {
     let (urn, path) = path.rsplit_once(':').map_or((None, path), |(urn, path)| (Some(urn), path));
     let documents = documents.iter().filter(|document| urn.is_none_or(|urn| document["id"] == urn));
@@ -27,15 +28,20 @@ fn is_attribute(documents: &[Value], path: &str) -> bool {
         let Some(attribute) = named(&document["attributes"], name) else { return COMMON.contains(&path) };
         let is_selected = selector.is_none_or(|selector| {
             let (sub, value) = selector.trim_end_matches(']').split_once(" eq ").unwrap();
-            let canonical = named(&attribute["subAttributes"], sub).map(|sub| &sub["canonicalValues"]);
-            canonical.is_some_and(|values| {
-                values.as_array().is_some_and(|all| all.iter().any(|v| v == value.trim_matches('"')))
+            named(&attribute["subAttributes"], sub).is_some_and(|sub| match sub["canonicalValues"].as_array() {
+                Some(all) => all.iter().any(|v| v == value.trim_matches('"')),
+                None => sub["type"] == "boolean" && value == "true",
             })
         });
         is_selected && parts.clone().all(|sub| named(&attribute["subAttributes"], sub).is_some())
     };
     let mut documents = documents;
     documents.any(found)
+}
+
+/// The path of SCIM for an external name as Okta spells it, such as `emails.^[primary==true].value`.
+fn scim_path(external: &str) -> String {
+    external.replace(".^[", "[").replace("==", " eq ").replace('\'', "\"")
 }
 
 fn documents() -> Vec<Value> {
@@ -54,14 +60,22 @@ fn an_attribute_that_is_not_there_is_noticed() {
         "userName",
         "name.givenName",
         "emails[type eq \"work\"].value",
+        &scim_path("emails.^[primary==true].value"),
+        &scim_path("phoneNumbers.^[type=='work'].value"),
         &format!("{ENTERPRISE}:manager.value"),
         "externalId",
     ] {
         assert!(is_attribute(&documents, good), "{good}");
     }
-    for bad in
-        ["usrName", "name.given", "emails[type eq \"office\"].value", &format!("{ENTERPRISE}:userName"), "urn:x:title"]
-    {
+    for bad in [
+        "usrName",
+        "name.given",
+        "emails[type eq \"office\"].value",
+        &scim_path("emails.^[first==true].value"),
+        &scim_path("emails.^[type==true].value"),
+        &format!("{ENTERPRISE}:userName"),
+        "urn:x:title",
+    ] {
         assert!(!is_attribute(&documents, bad), "{bad}");
     }
 }
@@ -96,16 +110,18 @@ fn oktas_mapping_names_attributes_that_exist_in_their_namespace() {
     for property in properties {
         let (name, namespace) =
             (property["externalName"].as_str().unwrap(), property["externalNamespace"].as_str().unwrap());
-        assert!(is_attribute(&documents, &format!("{namespace}:{name}")), "{namespace} {name}");
+        assert!(is_attribute(&documents, &format!("{namespace}:{}", scim_path(name))), "{namespace} {name}");
     }
 }
 
 #[test]
 fn the_guides_for_customers_name_attributes_that_exist() {
     let documents = documents();
-    for guide in ["entra-customer-guide.md", "okta-customer-guide.md"] {
+    for (guide, heading) in
+        [("entra-customer-guide.md", "## Map the attributes"), ("okta-customer-guide.md", "## Attributes and mapping")]
+    {
         let text = file(guide);
-        let table = text.split("## Map the attributes").nth(1).unwrap().split("\n## ").next().unwrap();
+        let table = text.split(heading).nth(1).unwrap().split("\n## ").next().unwrap();
         let targets: Vec<_> = table.lines().filter_map(|line| line.rsplit(" | ").next()?.split('`').nth(1)).collect();
         assert!(targets.len() >= 7, "{targets:?}");
         for target in targets {
