@@ -30,7 +30,7 @@ CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
 	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
 .DEFAULT_GOAL := help
-.PHONY: help run watch install check-install test fuzz check names docs fmt lint template openapi lint-openapi clients postman reference recording schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
+.PHONY: help run watch install check-install test fuzz interleavings check names docs fmt lint template openapi lint-openapi clients postman reference recording schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench bench-peers instructions profile soak takeover canary costs requirements clean
 
 help: ## List the targets
@@ -54,6 +54,11 @@ test: ## Every test that needs nothing but Rust
 
 fuzz: ## Mutated bytes for each parser, FUZZ_SECONDS each: no panic, no hang
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --locked $(FEATURES) --test rollcall -- fuzz:: --nocapture --test-threads=2
+
+# Optimised a little, in a folder of its own: a schedule is some milliseconds of work, and there are thousands.
+interleavings: ## Every order of two operations on one group, and of three that have led to faults, with the time of each set
+	CARGO_PROFILE_DEV_OPT_LEVEL=1 ROLLCALL_SCHEDULES=100000 ROLLCALL_BATCH_SCHEDULES=100000 \
+		$(CARGO) test --locked $(FEATURES),small-transactions --target-dir target/interleavings --test rollcall -- interleavings:: --nocapture --test-threads=2
 
 check: lint names docs test ## What a change must pass
 
@@ -175,14 +180,14 @@ e2e-package: $(VENV)/done $(E2E)/done build/$(HOST_ARCH)/bootstrap ## Deploy the
 	python3 infra/release.py add build/$(HOST_ARCH)/bootstrap
 	$(E2E)/bin/python tests/e2e/package.py target/debug/rollcall build/release/rollcall-aws-$(HOST_ARCH).zip
 
-build/$(HOST_ARCH)/hello: tests/cold_start/hello.rs $(VENV)/done
-	$(CROSS) cargo-lambda lambda build --locked --release --$(subst _,-,$(HOST_ARCH)) --example hello --lambda-dir build/cargo-lambda/$(HOST_ARCH)
-	mkdir -p $(@D) && cp build/cargo-lambda/$(HOST_ARCH)/hello/bootstrap $@
+build/$(HOST_ARCH)/hello build/$(HOST_ARCH)/floor: build/$(HOST_ARCH)/%: tests/cold_start/%.rs $(VENV)/done
+	$(CROSS) cargo-lambda lambda build --locked --release --$(subst _,-,$(HOST_ARCH)) --example $* --lambda-dir build/cargo-lambda/$(HOST_ARCH)
+	mkdir -p $(@D) && cp build/cargo-lambda/$(HOST_ARCH)/$*/bootstrap $@
 
 # OTHER is the Lambda binary of another commit, to compare with.
-cold-start: build/$(HOST_ARCH)/bootstrap build/$(HOST_ARCH)/hello ## Start to first poll beside hello world, first request over TLS, size: [OTHER=BOOTSTRAP]
+cold-start: $(addprefix build/$(HOST_ARCH)/,hello floor bootstrap) ## Start to first poll next to hello world, first request over TLS, size: [OTHER=BOOTSTRAP]
 	$(CARGO) build --quiet --locked $(FEATURES) --bin rollcall
-	python3 tests/cold_start.py target/debug/rollcall build/$(HOST_ARCH)/hello build/$(HOST_ARCH)/bootstrap $(OTHER)
+	python3 tests/cold_start.py target/debug/rollcall $^ $(OTHER)
 
 validate: $(VENV)/done ## Check the templates
 	for template in template.yaml infra/data.yaml infra/pipeline.yaml infra/edge.yaml; do \

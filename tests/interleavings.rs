@@ -3,21 +3,24 @@
 //!
 //! `ROLLCALL_SCHEDULES` bounds the schedules of one set of operations, `ROLLCALL_BATCH_SCHEDULES` those of a set with a
 //! batch; beyond the bound they are sampled, and the seed is printed. `ROLLCALL_SETS` names the sets to run, for example
-//! `Put+Put,AddMany+Get`, and each is reported as it ends.
+//! `Put+Put,AddMany+Get`. With either, each set is reported as it ends. `make interleavings` runs all of them whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use rollcall::limits::MAX_TRANSACTION_MEMBERS;
+use jiff::Timestamp;
 use serde_json::json;
 
 use self::model::{Event, is_explained};
+use self::people::People;
 use self::scheduler::{Chooser, Gate};
 use self::world::{Log, World, clock};
 use crate::support::{Harness, is_embedded, random};
 
 mod model;
+mod people;
 mod scheduler;
+mod state;
 mod world;
 
 /// More than a transaction takes: they come and go together, and the model knows them as one.
@@ -26,7 +29,7 @@ const MANY: &str = "many";
 /// Some of the many and not all: what no order explains.
 const PART: &str = "a part of the many";
 
-/// Worlds in one store: the many are in as many groups, and a store with less in it is faster.
+/// Worlds in one store: a store with less in it is faster.
 const MAX_USES: usize = 500;
 
 /// What a thread does.
@@ -143,7 +146,7 @@ async fn a_tag_is_compared_before_a_member_that_is_gone() {
     }
     let mut explorer = Explorer::new().await;
     let order = [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0].to_vec();
-    explorer.run(&[ReadAndPut, DeleteOld], Chooser::first_after(order), None).await;
+    explorer.run(&[ReadAndPut, DeleteOld], Chooser::first_after(order), None, None).await;
     explorer.report();
 }
 
@@ -171,7 +174,7 @@ async fn no_crash_between_two_calls_is_seen() {
     {
         for at in 1.. {
             let chooser = Chooser::random(u64::try_from(at).unwrap());
-            if explorer.run(&[one, other], chooser, Some((0, at))).await.is_none() {
+            if explorer.run(&[one, other], chooser, Some((0, at)), None).await.is_none() {
                 break;
             }
         }
@@ -202,11 +205,6 @@ fn is_batch(operation: Operation) -> bool {
     matches!(operation, AddMany | RemoveMany | PutMany | AddManyAndNew | RemoveManyAndOld)
 }
 
-/// Whether an operation sends a request after it was answered the first one.
-fn has_second_request(operation: Operation) -> bool {
-    matches!(operation, ReadAndPut | SeeAndRemoveNew | SeeAndAddOld)
-}
-
 /// Schedules of a set: a batch has many calls, and each takes long.
 fn bound(set: &[Operation], default: usize) -> usize {
     let (variable, default) =
@@ -225,7 +223,7 @@ async fn explore(sets: &[Vec<Operation>], default: usize) {
     for set in sets.iter().filter(|set| is_named(set)) {
         let (before, began) = (explorer.schedules, std::time::Instant::now());
         explorer.explore(set, bound(set, default)).await;
-        if names.is_some() {
+        if names.is_some() || std::env::var("ROLLCALL_SCHEDULES").is_ok() {
             let is_whole = if explorer.sampled.contains(&text(set)) { "sampled" } else { "whole" };
             let schedules = explorer.schedules - before;
             eprintln!("{}: {schedules} schedules, {is_whole}, {} s", text(set), began.elapsed().as_secs());
@@ -234,15 +232,32 @@ async fn explore(sets: &[Vec<Operation>], default: usize) {
     explorer.report();
 }
 
+/// A request of a thread: which of its requests.
+type Place = (usize, usize);
+
+/// Which requests have ended before which began: no order of the operations says otherwise.
+fn precedence(logs: &[Log]) -> Vec<(Place, Place)> {
+    let mut times = Vec::new();
+    for (thread, log) in logs.iter().enumerate() {
+        let log = log.lock().unwrap();
+        times.extend(log.iter().enumerate().map(|(at, event)| ((thread, at), event.begun, event.ended)));
+    }
+    let pairs = times.iter().flat_map(|(before, _, ended)| {
+        times.iter().filter(move |(_, begun, _)| ended < begun).map(move |(after, ..)| (*before, *after))
+    });
+    pairs.collect()
+}
+
 /// The name of a set.
 fn text(set: &[Operation]) -> String {
     set.iter().map(|operation| format!("{operation:?}")).collect::<Vec<_>>().join("+")
 }
 
 struct Explorer {
+    now: Timestamp,
     harness: Harness,
     gate: Arc<Gate>,
-    many: Arc<Vec<String>>,
+    people: People,
     /// Worlds in this store.
     uses: usize,
     schedules: usize,
@@ -256,11 +271,13 @@ struct Explorer {
 impl Explorer {
     async fn new() -> Self {
         let gate = Gate::new();
-        let harness = Harness::with(vec![gate.clone()]).await;
+        let now = Timestamp::now();
+        let harness = Harness::with(vec![gate.clone()]).await.with_clock(clock(now));
         Self {
+            now,
             harness,
             gate,
-            many: Arc::default(),
+            people: People::default(),
             uses: usize::MAX,
             schedules: 0,
             sampled: Vec::new(),
@@ -271,10 +288,10 @@ impl Explorer {
 
     /// Every schedule, or as many of them as the bound says.
     async fn explore(&mut self, set: &[Operation], bound: usize) {
-        let mut given = Some(Vec::new());
+        let (mut given, mut seen) = (Some(Vec::new()), HashSet::new());
         for _ in 0..bound {
             let Some(choices) = given.take() else { return };
-            let taken = self.run(set, Chooser::first_new_after(choices), None).await.unwrap();
+            let taken = self.run(set, Chooser::first_after(choices), None, Some(&mut seen)).await.unwrap();
             given = scheduler::next(taken);
         }
         if given.is_none() {
@@ -284,7 +301,7 @@ impl Explorer {
         for _ in 0..bound {
             let seed = u64::try_from(random() >> 64).unwrap();
             let before = self.faults.len();
-            self.run(set, Chooser::random(seed), None).await;
+            self.run(set, Chooser::random(seed), None, None).await;
             if self.faults.len() > before {
                 eprintln!("{set:?}: seed {seed}");
             }
@@ -297,13 +314,15 @@ impl Explorer {
         set: &[Operation],
         mut chooser: Chooser,
         crash: Option<(usize, usize)>,
+        seen: Option<&mut HashSet<u64>>,
     ) -> Option<Vec<scheduler::Choice>> {
         let world = self.world(set).await;
-        self.gate.begin(set.len(), world.shared());
+        self.gate.begin(set.len(), world.id_names());
         let tasks: Vec<_> = set.iter().enumerate().map(|(thread, operation)| world.spawn(thread, *operation)).collect();
         let (handles, logs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
+        let order = || precedence(&logs);
         let scheduler::Run { choices, is_redundant, is_divergent } =
-            scheduler::drive(&self.gate, &handles, &mut chooser, crash).await;
+            scheduler::drive(&self.gate, &handles, &mut chooser, crash, seen.map(|seen| (seen, &order as _))).await;
         self.diverged += usize::from(is_divergent);
         let is_crashed = crash.is_none_or(|(thread, _)| handles[thread].is_finished());
         let mut events: Vec<Event> = Vec::new();
@@ -346,33 +365,32 @@ impl Explorer {
 
     async fn world(&mut self, set: &[Operation]) -> World {
         if self.uses > MAX_USES {
-            self.harness = Harness::with(vec![self.gate.clone()]).await;
-            let mut many = Vec::new();
-            for i in 0..=MAX_TRANSACTION_MEMBERS {
-                many.push(self.harness.user(&format!("{:x}-{i}", random())).await);
-            }
-            (self.many, self.uses) = (Arc::new(many), 0);
+            self.harness = Harness::with(vec![self.gate.clone()]).await.with_clock(clock(self.now));
+            (self.people, self.uses) = (People::new(&self.harness).await, 0);
         }
         self.uses += 1;
+        self.people.reset_many(&self.harness);
         let (mut ids, mut user_names) = (BTreeMap::new(), BTreeMap::new());
         for name in ["old", "new", "other"] {
-            let user_name = format!("{name}-{:x}", random());
-            ids.insert(name, self.harness.user(&user_name).await);
+            let (id, user_name) = self.people.take(&self.harness, name).await;
+            ids.insert(name, id);
             user_names.insert(name, user_name);
         }
         let mut members = vec![json!({"value": ids["old"]})];
         if begins_with_many(set) {
-            members.extend(self.many.iter().map(|id| json!({"value": id})));
+            members.extend(self.people.many.iter().map(|id| json!({"value": id})));
         }
-        let body = json!({"displayName": format!("g-{:x}", random()), "members": members});
+        let name = format!("g-{:x}", random());
+        let body = json!({"displayName": name, "members": members});
         let group = self.harness.send("POST", "/Groups", body).await;
         assert_eq!(group.status, 201, "{group:?}");
         World {
-            harness: self.harness.with_clock(clock()),
+            harness: self.harness.clone(),
             group: group.body["id"].as_str().unwrap().to_owned(),
+            name,
             ids: Arc::new(ids),
             user_names: Arc::new(user_names),
-            many: self.many.clone(),
+            many: self.people.many.clone(),
             clock: Arc::default(),
             first_tag: group.headers["etag"].to_str().unwrap().to_owned(),
         }

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::model::{Act, Event, Model, Name, Seen};
 use super::scheduler::{THREAD, Thread};
-use super::{MANY, Operation, PART, has_second_request};
+use super::state::Names;
+use super::{MANY, Operation, PART};
 use crate::support::{Harness, ScimResponse, encode, patch};
 
 use Operation::*;
@@ -19,6 +22,7 @@ use Operation::*;
 pub(super) struct World {
     pub(super) harness: Harness,
     pub(super) group: String,
+    pub(super) name: String,
     pub(super) ids: Arc<BTreeMap<Name, String>>,
     pub(super) user_names: Arc<BTreeMap<Name, String>>,
     pub(super) many: Arc<Vec<String>>,
@@ -26,12 +30,11 @@ pub(super) struct World {
     pub(super) first_tag: String,
 }
 
-/// Each thread has a clock that stands still, a second before the next one's: what a schedule means does not depend on
-/// how fast it runs.
-pub(super) fn clock() -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
-    let now = Timestamp::now();
+/// Each thread has a clock that stands still, a second before the next one's, and what is no thread's another second
+/// before: what a schedule means does not depend on how fast it runs.
+pub(super) fn clock(now: Timestamp) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
     Arc::new(move || {
-        let seconds = i64::try_from(Thread::current().unwrap_or(0)).unwrap();
+        let seconds = Thread::current().map_or(0, |thread| i64::try_from(thread).unwrap() + 1);
         now + SignedDuration::from_secs(seconds)
     })
 }
@@ -57,18 +60,26 @@ impl World {
         model
     }
 
-    /// The ids and user names that operations share, and what they are called in a schedule.
-    pub(super) fn shared(&self) -> BTreeMap<String, String> {
+    /// What ids are called in a schedule.
+    pub(super) fn id_names(&self) -> Names {
+        let many = self.many.iter().enumerate().map(|(at, id)| (id.clone(), format!("<many {at}>")));
+        Names { shared: self.shared(), others: many.chain([(self.name.clone(), "<name>".to_owned())]).collect() }
+    }
+
+    /// The ids and user names that operations share.
+    fn shared(&self) -> BTreeMap<String, String> {
         let ids = self.ids.iter().map(|(name, id)| (id.clone(), format!("<{name}>")));
         let user_names = self.user_names.iter().map(|(name, text)| (text.clone(), format!("<{name}>")));
-        ids.chain(user_names).chain([(self.group.clone(), "<group>".to_owned())]).collect()
+        // As users have it.
+        let bytes = BASE64.encode(uuid::Uuid::parse_str(&self.group).unwrap());
+        let group = [(self.group.clone(), "<group>".to_owned()), (bytes, "<group>".to_owned())];
+        ids.chain(user_names).chain(group).collect()
     }
 
     pub(super) fn spawn(&self, thread: usize, operation: Operation) -> (tokio::task::JoinHandle<()>, Log) {
         let (world, log) = (self.clone(), Log::default());
         let own = log.clone();
-        let thread = Thread::new(thread, has_second_request(operation));
-        (tokio::spawn(THREAD.scope(thread, async move { world.perform(operation, &own).await })), log)
+        (tokio::spawn(THREAD.scope(Thread(thread), async move { world.perform(operation, &own).await })), log)
     }
 
     pub(super) fn tick(&self) -> usize {
@@ -112,14 +123,12 @@ impl World {
             AddOld => self.patch(log, Act::Add(vec!["old"]), json!([add(&["old"])])).await,
             SeeAndRemoveNew => {
                 let seen = self.request(log, Act::Read, ("GET", &path), None, &[]).await;
-                Thread::begin_second_request();
                 if seen.members.is_some_and(|members| members.contains("new")) {
                     self.patch(log, Act::Remove(vec!["new"]), json!([remove(&["new"])])).await;
                 }
             }
             SeeAndAddOld => {
                 let seen = self.request(log, Act::Read, ("GET", &path), None, &[]).await;
-                Thread::begin_second_request();
                 if seen.members.is_some_and(|members| !members.contains("old")) {
                     self.patch(log, Act::Add(vec!["old"]), json!([add(&["old"])])).await;
                 }
@@ -140,7 +149,6 @@ impl World {
             PutMany => self.put(log, vec!["other", MANY], None).await,
             ReadAndPut => {
                 let seen = self.request(log, Act::Read, ("GET", &path), None, &[]).await;
-                Thread::begin_second_request();
                 let (Some(mut members), Some(tag)) = (seen.members, seen.etag) else { return };
                 members.insert("other");
                 if !members.contains(PART) {

@@ -1,0 +1,175 @@
+//! The state of a run: what its operations have been answered, and what they have written. Two runs in one state go on
+//! alike: an operation does what its answers say, and its clock stands still.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde_json::Value;
+
+use crate::support::wire::{Answer, DynamoCall};
+
+/// Letters and digits of an id that is random, at least.
+const ID_LENGTH: usize = 20;
+
+/// The same read, so often after the first time, is of an operation that waits.
+const WAITING_READS: usize = 3;
+
+/// What ids are called, so that a state means the same in each run.
+#[derive(Debug, Default)]
+pub struct Names {
+    /// The ids and user names that operations share.
+    pub shared: BTreeMap<String, String>,
+    /// Other words that are there from the beginning.
+    pub others: HashMap<String, String>,
+}
+
+#[derive(Debug, Default)]
+pub struct States {
+    names: Names,
+    threads: Vec<History>,
+    /// A hash of the writes of each item.
+    items: BTreeMap<(String, String), u64>,
+    /// Ids that an operation has drawn: its thread, and which one of the thread's.
+    drawn: HashMap<String, (usize, usize)>,
+    /// Ids that were read before any thread wrote them: of requests before the run. No operation asks which they are.
+    old: BTreeSet<String>,
+}
+
+/// What one thread has done.
+#[derive(Debug, Default, Clone)]
+struct History {
+    hash: u64,
+    /// The last call with its answer, how often it was repeated, and what was written until then.
+    last: u64,
+    repeats: usize,
+    items: u64,
+    drawn: usize,
+}
+
+impl States {
+    pub fn new(threads: usize, names: Names) -> Self {
+        Self { names, threads: vec![History::default(); threads], ..Self::default() }
+    }
+
+    /// The text of a call with names for the ids that are shared; `None` if it names none of them.
+    pub fn shared_text(&self, call: &DynamoCall) -> Option<String> {
+        let text = sorted(&call.body).to_string();
+        let named = self.with_shared_names(text.clone());
+        (named != text).then(|| format!("{} {named}", call.operation))
+    }
+
+    fn with_shared_names(&self, text: String) -> String {
+        self.names.shared.iter().fold(text, |text, (id, name)| text.replace(id, name))
+    }
+
+    /// A call of a thread was answered.
+    pub fn note(&mut self, thread: usize, call: &DynamoCall, answer: &Answer) {
+        let written = if answer.0 == 200 { written_items(call) } else { Vec::new() };
+        if written.is_empty() && self.shared_text(call).is_none() {
+            return;
+        }
+        let mut asked = sorted(&call.body);
+        asked.as_object_mut().expect("a call is an object").remove("ClientRequestToken");
+        let asked = format!("{} {}", call.operation, self.with_names(Some(thread), asked.to_string()));
+        let mut body = sorted(&answer.1);
+        body.as_object_mut().into_iter().for_each(|fields| _ = fields.remove("ConsumedCapacity"));
+        let answered = format!("{} {}", answer.0, self.with_names(None, body.to_string()));
+        for (table, key) in written {
+            let key = self.with_names(Some(thread), key);
+            let item = self.items.entry((table, key)).or_default();
+            *item = hash(&(*item, &asked));
+        }
+        let last = hash(&(&asked, &answered));
+        let history = &mut self.threads[thread];
+        history.repeats = if history.last == last && is_read(call) { history.repeats + 1 } else { 0 };
+        (history.hash, history.last, history.items) = (hash(&(history.hash, last)), last, hash(&self.items));
+    }
+
+    /// Whether a thread waits for another one: it has read the same again and again, and nothing was written since.
+    pub fn is_waiting(&self, thread: usize) -> bool {
+        let history = &self.threads[thread];
+        history.repeats >= WAITING_READS && history.items == hash(&self.items)
+    }
+
+    /// The state, with what else two runs differ in.
+    pub fn hash(&self, other: impl Hash) -> u64 {
+        let threads: Vec<_> = (0..self.threads.len()).map(|at| (self.threads[at].hash, self.is_waiting(at))).collect();
+        hash(&(threads, &self.items, &other))
+    }
+
+    /// A text with names for its ids. `thread` is who wrote it; ids of a text that was read are older.
+    fn with_names(&mut self, thread: Option<usize>, text: String) -> String {
+        let text = self.with_shared_names(text);
+        let mut named = String::with_capacity(text.len());
+        for part in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
+            let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '-').unwrap_or(part.len());
+            let (word, rest) = part.split_at(end);
+            named.push_str(&self.name(thread, word));
+            named.push_str(rest);
+        }
+        named
+    }
+
+    fn name(&mut self, thread: Option<usize>, word: &str) -> String {
+        if let Some(name) = self.names.others.get(word) {
+            return name.clone();
+        }
+        if word.len() < ID_LENGTH || !word.contains(|c: char| c.is_ascii_digit()) {
+            return word.to_owned();
+        }
+        if self.old.contains(word) {
+            return "<old>".to_owned();
+        }
+        if let Some((thread, number)) = self.drawn.get(word) {
+            return format!("<{thread}.{number}>");
+        }
+        let Some(thread) = thread else {
+            self.old.insert(word.to_owned());
+            return "<old>".to_owned();
+        };
+        let number = self.threads[thread].drawn;
+        self.threads[thread].drawn += 1;
+        self.drawn.insert(word.to_owned(), (thread, number));
+        format!("<{thread}.{number}>")
+    }
+}
+
+/// Those of [`DynamoCall::written_items`], and of a batch of writes.
+fn written_items(call: &DynamoCall) -> Vec<(String, String)> {
+    if call.operation != "BatchWriteItem" {
+        return call.written_items();
+    }
+    let tables = call.body["RequestItems"].as_object().into_iter().flatten();
+    let writes = tables.flat_map(|(table, requests)| {
+        let fields =
+            requests.as_array().into_iter().flatten().flat_map(|request| request.as_object().unwrap().values());
+        fields.map(move |fields| {
+            let mut body = fields.clone();
+            body["TableName"] = table.as_str().into();
+            DynamoCall { operation: "PutItem".to_owned(), body }
+        })
+    });
+    writes.flat_map(|write| write.written_items()).collect()
+}
+
+fn is_read(call: &DynamoCall) -> bool {
+    ["GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"].contains(&&*call.operation)
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The same value with the members of objects in order: the SDK writes them in any.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members: BTreeMap<_, _> = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+            members.into_iter().collect()
+        }
+        Value::Array(values) => values.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
+}
