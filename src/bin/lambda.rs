@@ -57,11 +57,15 @@ async fn run() -> Result<(), Error> {
     }
     let selection = Selection::parse(&handler).map_err(|e| format!("_HANDLER: {e}"))?;
     let store = store()?;
-    // The fallback reads no table, and its role lets it read none.
-    if handler != FALLBACK {
-        store.connect().await;
-    }
-    let app = App { observer: observer(), ..App::new(store)? }.with_settings(variable)?;
+    let connect = async {
+        // The fallback reads no table, and its role lets it read none.
+        if handler != FALLBACK {
+            store.connect().await;
+        }
+    };
+    // While the tables answer, the function reads its schemas.
+    let ((), app) = futures_util::future::join(connect, async { App::new(store.clone()) }).await;
+    let app = App { observer: observer(), ..app? }.with_settings(variable)?;
     let (app, selection) = (&app, &selection);
     lambda_runtime::run(service_fn(move |event: LambdaEvent<HttpApiEvent>| async move {
         let (payload, context) = event.into_parts();
