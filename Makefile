@@ -82,7 +82,7 @@ lint: ## Formatting and clippy, warnings denied; the Lambda binary without the e
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets $(FEATURES) -- -D warnings
 	$(CARGO) clippy --locked --bin bootstrap -- -D warnings
-	! $(CARGO) tree --locked --edges normal | grep -E 'dynoxide|clap|aws-config'
+	! $(CARGO) tree --locked --edges normal | grep -E 'dynoxide|clap|aws-config|prometheus'
 
 template: ## Regenerate the functions of template.yaml from the route table
 	$(CARGO) run --quiet --locked $(FEATURES) --bin rollcall -- template

@@ -117,7 +117,7 @@ pub async fn handle(app: &App, selection: &Selection, request: Request<Bytes>) -
         key,
         status,
         error,
-        milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        elapsed: started.elapsed(),
         spent,
         invocation: request.extensions().get(),
     });

@@ -33,6 +33,7 @@ mod link;
 mod listener;
 mod local_operator;
 mod log;
+mod metrics;
 pub mod openapi;
 mod operator;
 mod output;

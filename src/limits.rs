@@ -310,6 +310,9 @@ pub const SERVE_BODY_SECONDS: u64 = 30;
 /// Most connections to `rollcall serve` at once: half of the 1,024 files that a process may have open in most systems.
 pub const SERVE_CONNECTIONS: usize = 512;
 
+/// Most connections to the metrics of `rollcall serve` at once: few programs read them, and the files are for clients.
+pub const METRICS_CONNECTIONS: usize = 16;
+
 /// Longest first line of a request that `rollcall serve` looks at: longer than any filter, encoded.
 pub const SERVE_LINE_BYTES: usize = 16 * 1024;
 

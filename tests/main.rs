@@ -35,6 +35,7 @@ mod keys;
 mod large_tenant;
 mod layers;
 mod log;
+mod metrics;
 mod notices;
 mod one_process;
 mod openapi;

@@ -21,9 +21,15 @@ pub struct Server {
 impl Server {
     /// Starts on a free port and waits until it has said where it listens.
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same, with further options.
+    pub fn start_with(folder: &Path, options: &[&str]) -> Self {
         let mut child = Command::new(ROLLCALL)
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(folder)
+            .args(options)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -39,7 +45,11 @@ impl Server {
     }
 
     pub fn line(&self, start: &str) -> &str {
-        self.lines.iter().find_map(|line| line.strip_prefix(start)).unwrap()
+        self.find_line(start).unwrap()
+    }
+
+    pub fn find_line(&self, start: &str) -> Option<&str> {
+        self.lines.iter().find_map(|line| line.strip_prefix(start))
     }
 
     pub fn url(&self) -> &str {

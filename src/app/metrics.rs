@@ -1,7 +1,9 @@
 //! The record of a request: one line, and in it, where metrics are wanted, CloudWatch's embedded metric format. No
 //! names, addresses or secrets: the tenant, the key's id, and figures.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -13,7 +15,7 @@ pub struct RequestRecord<'a> {
     /// Its id, which is also in what it wrote.
     pub request_id: &'a str,
     /// The row of the route table.
-    pub route: &'a str,
+    pub route: &'static str,
     /// As the URL says.
     pub tenant: &'a str,
     /// Whether the caller has proved to be of that tenant.
@@ -25,7 +27,7 @@ pub struct RequestRecord<'a> {
     /// The code of the error that it was answered with ([`ErrorCode`](crate::scim::ErrorCode)); empty for a success.
     pub error: &'a str,
     /// How long it took.
-    pub milliseconds: u64,
+    pub elapsed: Duration,
     /// What it spent in the store.
     pub spent: StoreUsage,
     /// The function's invocation, on Lambda.
@@ -70,11 +72,22 @@ const BY_ROUTE: [&str; 3] = ["Requests", "ServerErrors", "Milliseconds"];
 /// The metrics that also have the dimension `Tenant`, where they are wanted.
 const BY_TENANT: [&str; 3] = ["Requests", "ServerErrors", "Throttled"];
 
+/// Who counts the requests of this process, for a reader of its own.
+pub trait RequestRecorder: std::fmt::Debug + Send + Sync {
+    /// Records a request.
+    fn record(&self, answered: &RequestRecord<'_>);
+
+    /// Records that 503 took the place of an answer, because the disk failed after the request was recorded.
+    fn record_disk_failure(&self);
+}
+
 /// Where that goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Observer {
     /// To the log, as fields.
     Log,
+    /// The same, and to a recorder.
+    Recorder(Arc<dyn RequestRecorder>),
     /// To standard output, as a line of JSON with metrics of this namespace.
     EmbeddedMetrics(String),
     /// The same, with metrics of each tenant besides: CloudWatch bills each of them.
@@ -90,23 +103,11 @@ impl Observer {
 
     /// Records a request.
     pub fn record(&self, answered: &RequestRecord<'_>) {
-        let RequestRecord { request_id, route, tenant, key, status, error, milliseconds, spent, .. } = answered;
         match self {
-            Self::Log => {
-                let StoreUsage { round_trips, capacity, conflicts, .. } = spent;
-                tracing::info!(
-                    request_id,
-                    route,
-                    tenant,
-                    key,
-                    status,
-                    error,
-                    milliseconds,
-                    round_trips,
-                    capacity,
-                    conflicts,
-                    "request"
-                );
+            Self::Log => answered.log(),
+            Self::Recorder(recorder) => {
+                answered.log();
+                recorder.record(answered);
             }
             Self::EmbeddedMetrics(namespace) => {
                 emit(&answered.metrics(namespace, false, jiff::Timestamp::now().as_millisecond()));
@@ -119,6 +120,13 @@ impl Observer {
 }
 
 impl Observer {
+    /// Records that 503 took the place of an answer, because the disk failed after the request was recorded.
+    pub fn record_disk_failure(&self) {
+        if let Self::Recorder(recorder) = self {
+            recorder.record_disk_failure();
+        }
+    }
+
     /// Records the age in milliseconds of a batch's oldest change when it was in the feed.
     pub fn record_feed_lag(&self, milliseconds: u64) {
         self.record_figure(("FeedLag", "Milliseconds"), json!(milliseconds));
@@ -138,7 +146,7 @@ impl Observer {
     pub fn record_bus_failures(&self, count: u64) {
         match self {
             _ if count == 0 => {}
-            Self::Log => tracing::warn!(count, "the bus did not take events"),
+            Self::Log | Self::Recorder(_) => tracing::warn!(count, "the bus did not take events"),
             _ => self.record_figure(("BusFailures", "Count"), json!(count)),
         }
     }
@@ -146,7 +154,7 @@ impl Observer {
     /// Records one figure of the worker, in a line of its own.
     fn record_figure(&self, (name, unit): (&str, &str), value: Value) {
         match self {
-            Self::Log => tracing::debug!(name, %value, "feed"),
+            Self::Log | Self::Recorder(_) => tracing::debug!(name, %value, "feed"),
             Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 let now = jiff::Timestamp::now().as_millisecond();
                 emit(&feed_metrics(namespace, (name, unit), value, now));
@@ -170,7 +178,7 @@ impl Observer {
     /// Reports the worker's look for work.
     pub fn record_sweep(&self, sweep: &SweepRecord) {
         match self {
-            Self::Log => tracing::debug!(?sweep, "sweep"),
+            Self::Log | Self::Recorder(_) => tracing::debug!(?sweep, "sweep"),
             Self::EmbeddedMetrics(namespace) | Self::EmbeddedMetricsByTenant(namespace) => {
                 emit(&sweep.metrics(namespace, jiff::Timestamp::now().as_millisecond()));
             }
@@ -198,10 +206,46 @@ fn feed_metrics(namespace: &str, (name, unit): (&str, &str), value: Value, times
 }
 
 impl RequestRecord<'_> {
+    /// Whether the endpoint failed.
+    pub fn is_server_error(&self) -> bool {
+        is_server_error(self.status)
+    }
+
+    /// Whether the client sent more than it may.
+    pub fn is_throttled(&self) -> bool {
+        self.status == 429
+    }
+
+    /// Whether the caller may not do that.
+    pub fn is_denied(&self) -> bool {
+        matches!(self.status, 401 | 403)
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn log(&self) {
+        let Self { request_id, route, tenant, key, status, error, spent, .. } = self;
+        let StoreUsage { round_trips, capacity, conflicts, .. } = spent;
+        tracing::info!(
+            request_id,
+            route,
+            tenant,
+            key,
+            status,
+            error,
+            milliseconds = self.milliseconds(),
+            round_trips,
+            capacity,
+            conflicts,
+            "request"
+        );
+    }
+
     /// The line (docs.aws.amazon.com, CloudWatch_Embedded_Metric_Format_Specification).
     fn metrics(&self, namespace: &str, is_by_tenant: bool, timestamp: i64) -> Value {
-        let Self { request_id, route, tenant, is_authorized, key, status, error, milliseconds, spent, invocation } =
-            self;
+        let Self { request_id, route, tenant, is_authorized, key, status, error, spent, invocation, .. } = self;
         let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
         let mut metrics = vec![
             metric("Requests", "Count"),
@@ -216,8 +260,8 @@ impl RequestRecord<'_> {
         let line = json!({
             "level": "INFO", "message": "request", "request_id": request_id, "tenant": tenant, "key": key,
             "status": status, "error": error, "Route": route, "Requests": 1,
-            "ServerErrors": u8::from(is_server_error(*status)), "Throttled": u8::from(*status == 429),
-            "Denied": u8::from(matches!(*status, 401 | 403)), "Milliseconds": milliseconds, "RoundTrips": spent.round_trips,
+            "ServerErrors": u8::from(self.is_server_error()), "Throttled": u8::from(self.is_throttled()),
+            "Denied": u8::from(self.is_denied()), "Milliseconds": self.milliseconds(), "RoundTrips": spent.round_trips,
             "Calls": spent.calls, "Capacity": spent.capacity, "Conflicts": spent.conflicts,
         });
         let Value::Object(mut fields) = line else { return Value::Null };
@@ -296,7 +340,7 @@ mod tests {
             key: "k",
             status: 503,
             error: "throttled",
-            milliseconds: 7,
+            elapsed: Duration::from_micros(7_900),
             spent,
             invocation: None,
         };
@@ -313,8 +357,8 @@ mod tests {
             assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
         }
         assert_eq!(
-            (&line["Route"], &line["ServerErrors"], &line["RoundTrips"]),
-            (&json!("users.get"), &json!(1), &json!(2))
+            [&line["Route"], &line["ServerErrors"], &line["RoundTrips"], &line["Milliseconds"]],
+            [&json!("users.get"), &json!(1), &json!(2), &json!(7)]
         );
         assert_eq!(
             (&line["error"], &line["Capacity"], &line["CollectionGigabytes"]),

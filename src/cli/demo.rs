@@ -93,7 +93,7 @@ impl Drop for DemoFolder {
 
 pub(super) async fn run(options: DemoOptions) -> Result<(), String> {
     let DemoOptions { listen, data, speed, people, groups, exit } = options;
-    let listener = listener::bind(listen).await?;
+    let listener = listener::bind(listen, "--listen").await?;
     let folder = DemoFolder::choose(data)?;
     let store =
         StoreOptions { data: folder.path.clone(), aws: false, endpoint_url: None, table_prefix: "rollcall".to_owned() };

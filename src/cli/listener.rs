@@ -29,16 +29,16 @@ use crate::scim::{ErrorCode, ScimError};
 /// How long a server that is out of file descriptors, say, waits for others to be given back.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Binds an address.
+/// Binds the address that an option names.
 ///
 /// # Errors
 /// Says how to choose another one when it is in use.
-pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
+pub(super) async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|e| match e.kind() {
         std::io::ErrorKind::AddrInUse => {
-            format!("{address} is in use by another program; stop it, or choose another address with --listen")
+            format!("{address} is in use by another program; stop it, or choose another address with {option}")
         }
-        _ => format!("{address} cannot be listened on ({e}); choose another address with --listen"),
+        _ => format!("{address} cannot be listened on ({e}); choose another address with {option}"),
     })
 }
 
@@ -47,6 +47,9 @@ pub(super) trait Service: Clone + Send + Sync + 'static {
     /// The longest body in bytes. A longer one is cut to one byte more, so that the service can refuse it in its own
     /// words.
     const LIMIT: usize;
+
+    /// Most connections at once.
+    const CONNECTIONS: usize = SERVE_CONNECTIONS;
 
     fn answer(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send;
 
@@ -58,9 +61,9 @@ pub(super) trait Service: Clone + Send + Sync + 'static {
 ///
 /// # Errors
 /// When the process cannot listen for signals.
-pub(super) async fn serve(listener: TcpListener, service: impl Service) -> Result<(), String> {
+pub(super) async fn serve<S: Service>(listener: TcpListener, service: S) -> Result<(), String> {
     let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Semaphore::new(SERVE_CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(S::CONNECTIONS));
     let mut stop = std::pin::pin!(stopped()?);
     loop {
         let next = async {

@@ -16,11 +16,13 @@ use tokio::net::TcpListener;
 use super::data_folder::{self, RunningServer};
 use super::fair_queue::FairQueue;
 use super::listener::{self, Service};
+use super::metrics::MetricsListener;
 use super::{StoreOptions, local_operator};
 use crate::admin::keys::{Expiry, NewCredentialType, NewKey};
 use crate::admin::{self, tenants};
 use crate::api::{self, Origin, Selection};
 use crate::app::branding::Branding;
+use crate::app::metrics::Observer;
 use crate::app::{App, Clock};
 use crate::auth::{LinkRecord, PageAccess, PageRole, PageSecret, PageSecretKind, Scope};
 use crate::limits::{DEFAULT_LINK_SECONDS, LOCAL_EXPIRY_SECONDS, MAX_BODY_BYTES, MAX_TENANT_BYTES, REFUSAL_PAUSE_MS};
@@ -49,6 +51,9 @@ pub(super) struct ServeOptions {
     /// The scheme and host that clients use, if not the one they connect to (behind a proxy with TLS, say)
     #[arg(long, value_name = "URL")]
     public_url: Option<String>,
+    /// Serve metrics on this address too, such as 127.0.0.1:9464: GET /metrics, without authentication
+    #[arg(long, value_name = "ADDRESS")]
+    metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
     branding: BrandingOptions,
     #[command(flatten)]
@@ -96,11 +101,18 @@ pub(super) struct EngineOptions {
 
 pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
     let branding = options.branding.branding()?;
-    let listener = listener::bind(options.listen).await?;
+    let listener = listener::bind(options.listen, "--listen").await?;
+    let metrics = match options.metrics_listen {
+        Some(address) => Some(MetricsListener::bind(address).await?),
+        None => None,
+    };
     let is_remote = options.store.is_remote();
     let endpoint = LocalEndpoint::open(listener, options.store).await?;
     let public_url = options.public_url.map(|url| url.trim_end_matches('/').to_owned());
     let display_url = public_url.clone().unwrap_or_else(|| endpoint.url());
+    if let Some(metrics) = &metrics {
+        outln!("Metrics: {}", metrics.url()?);
+    }
     greet(endpoint.store(), &display_url, is_remote).await?;
     if public_url.is_none() && !endpoint.address.ip().is_loopback() {
         errln!(
@@ -108,7 +120,7 @@ pub(super) async fn run(options: ServeOptions) -> Result<(), String> {
              set --public-url"
         );
     }
-    let endpoint = LocalEndpoint { public_url, branding, ..endpoint };
+    let endpoint = LocalEndpoint { public_url, branding, metrics, ..endpoint };
     endpoint.serve_until(std::future::pending()).await
 }
 
@@ -118,6 +130,7 @@ pub(super) struct LocalEndpoint {
     address: SocketAddr,
     public_url: Option<String>,
     branding: Branding,
+    metrics: Option<MetricsListener>,
     options: StoreOptions,
     opened: Opened,
     /// How this process calls itself where several follow the same streams.
@@ -134,7 +147,7 @@ impl LocalEndpoint {
         let owner = hex::encode(getrandom::u64().map_err(|e| e.to_string())?.to_be_bytes());
         let opened = open(&options, &owner).await?;
         let (public_url, branding) = (None, Branding::default());
-        Ok(Self { listener, address, public_url, branding, options, opened, owner })
+        Ok(Self { listener, address, public_url, branding, metrics: None, options, opened, owner })
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -151,7 +164,7 @@ impl LocalEndpoint {
     /// # Errors
     /// When the process cannot listen for signals, and the errors of what it waits for.
     pub(super) async fn serve_until(self, done: impl Future<Output = Result<(), String>>) -> Result<(), String> {
-        let Self { listener, address, public_url, branding, options, opened, owner } = self;
+        let Self { listener, address, public_url, branding, metrics, options, opened, owner } = self;
         let Opened { store, follower, engine } = opened;
         let is_followed = follower.is_some();
         let backlog = follower.as_ref().map(Follower::backlog).unwrap_or_default();
@@ -168,7 +181,9 @@ impl LocalEndpoint {
         }
         let queue = FairQueue::new(std::thread::available_parallelism().map_or(1, usize::from));
         let store = if engine.is_some() { store.with_background(background(&queue)) } else { store };
-        let app = App { public_url, branding, ..App::new(store).map_err(|e| e.to_string())? };
+        let observer = metrics.as_ref().map_or(Observer::Log, MetricsListener::observer);
+        workers.extend(metrics.map(|metrics| tokio::spawn(metrics.serve())));
+        let app = App { public_url, branding, observer, ..App::new(store).map_err(|e| e.to_string())? };
         let folder = (!options.is_remote()).then_some(options.data);
         let secret = folder.as_ref().map(|_| local_operator::new_secret()).transpose()?;
         if let Some(folder) = &folder {
@@ -265,13 +280,12 @@ struct Shared {
 impl Shared {
     /// An answer, once all that it says is on the disk.
     async fn on_disk(&self, answer: Response<Bytes>) -> Response<Bytes> {
-        match &self.engine {
-            Some(engine) => match engine.on_disk().await {
-                Ok(()) => answer,
-                Err(error) => api::refusal(StoreError::Unavailable(error).into()),
-            },
-            None => answer,
+        let Some(engine) = &self.engine else { return answer };
+        let Err(error) = engine.on_disk().await else { return answer };
+        if !answer.status().is_server_error() {
+            self.app.observer.record_disk_failure();
         }
+        api::refusal(StoreError::Unavailable(error).into())
     }
 }
 
@@ -398,7 +412,7 @@ pub(super) async fn page_link(store: &Store, url: &str, tenant: &TenantName) -> 
 }
 
 pub(super) async fn engine(options: EngineOptions) -> Result<(), String> {
-    let listener = listener::bind(options.listen).await?;
+    let listener = listener::bind(options.listen, "--listen").await?;
     let engine = data_folder::open_alone(&options.data).await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     data_folder::announce(&options.data, &RunningServer { url: local_url(address), secret: None })?;

@@ -1,7 +1,7 @@
-"""Files that nothing here runs are what their readers expect: compose.yaml, the devcontainer, Grafana's dashboard, workflows.
+"""Files that nothing here runs are what their readers expect: compose.yaml, the devcontainer, Grafana's dashboards, workflows.
 
-Run by `make names`. The dashboard asks for metrics that docs/src/reference/metrics.md lists, and the toolchain is that of
-rust-toolchain.toml.
+Run by `make names`. The dashboards ask for metrics that docs/src/reference/metrics.md lists, the collector and Prometheus
+read addresses that compose.yaml has, and the toolchain is that of rust-toolchain.toml.
 """
 
 import json
@@ -30,12 +30,54 @@ def dashboard() -> list[str]:
     return failures + [f"the dashboard has no panel with {name}" for name in sorted(missing)]
 
 
+def serve_dashboard() -> list[str]:
+    """The metrics of the panels are those of `rollcall serve`, each is in a panel, and no panel sums over what is no label."""
+    page = read("docs/src/reference/metrics.md").split("\n## Metrics of `rollcall serve`\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `(rollcall_\w+)` \| \w+ \| (.*?) \|", page, re.M)
+    listed = {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows}
+    expressions = [target["expr"] for panel in json.loads(read("infra/observability/serve.json"))["panels"] for target in panel["targets"]]
+    failures, found = [], set()
+    for expression in expressions:
+        names = {re.sub(r"_bucket$", "", name) for name in re.findall(r"rollcall_\w+", expression)}
+        found |= names
+        failures += [f"serve.json asks for {name}; metrics.md has no such metric" for name in sorted(names - listed.keys())]
+        labels = {label for by in re.findall(r"by \(([\w, ]+)\)", expression) for label in by.split(", ")} - {"le"}
+        failures += [f"serve.json: {name} has no label {label}" for name in sorted(names & listed.keys())
+                     for label in sorted(labels - listed[name])]
+    return failures + [f"serve.json has no panel with {name}" for name in sorted(listed.keys() - found)]
+
+
+def observability() -> list[str]:
+    """Who reads whom: Grafana reads Prometheus, it reads the collector, and that reads `rollcall serve`."""
+    services = yaml.safe_load(read("compose.yaml"))["services"]
+    collector = yaml.safe_load(read("infra/observability/collector.yaml"))
+    targets = lambda scrapes: [target for scrape in scrapes for one in scrape["static_configs"] for target in one["targets"]]
+    command = services["rollcall"]["command"]
+    listens = {"rollcall": command[command.index("--metrics-listen") + 1], "collector": collector["exporters"]["prometheus"]["endpoint"],
+               "prometheus": "0.0.0.0:9090"}
+    source = next(source for source in yaml.safe_load(read("infra/observability/source.yaml"))["datasources"] if source["type"] == "prometheus")
+    read_by = {"collector.yaml": targets(collector["receivers"]["prometheus"]["config"]["scrape_configs"]),
+               "prometheus.yaml": targets(yaml.safe_load(read("infra/observability/prometheus.yaml"))["scrape_configs"]),
+               "source.yaml": [source["url"].removeprefix("http://")]}
+    addresses = {f"{name}:{listen.rsplit(':', 1)[1]}" for name, listen in listens.items() if name in services}
+    failures = [f"{file} reads {address}; compose.yaml has no such address" for file, all in read_by.items() for address in all
+                if address not in addresses]
+    for pipeline in collector["service"]["pipelines"].values():
+        failures += [f"collector.yaml: {kind} has no {name}" for kind, names in pipeline.items() for name in names
+                     if name not in collector[kind]]
+    failures += [f"compose.yaml publishes {listens['rollcall']}, the metrics" for port in services["rollcall"]["ports"]
+                 if port.endswith(listens["rollcall"].rsplit(":", 1)[1])]
+    return failures
+
+
 def compose() -> list[str]:
-    """Ports on the loopback alone, and files that are there."""
+    """Ports on the loopback alone, images of one version, and files that are there."""
     failures = []
     for name, service in yaml.safe_load(read("compose.yaml"))["services"].items():
         failures += [f"compose.yaml: {name} publishes {port} beyond the loopback" for port in service.get("ports", [])
                      if not port.startswith("127.0.0.1:")]
+        if name != "rollcall" and not re.search(r":v?\d+\.\d+\.\d+$", service["image"]):
+            failures.append(f"compose.yaml: {name} has the image {service['image']}, of no version")
         files = [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
         failures += [f"compose.yaml: {name} mounts {file}, which is not there" for file in files if not pathlib.Path(file).is_file()]
     return failures
@@ -63,11 +105,11 @@ def workflows() -> list[str]:
 
 
 def main() -> int:
-    failures = dashboard() + compose() + devcontainer() + workflows()
+    failures = dashboard() + serve_dashboard() + observability() + compose() + devcontainer() + workflows()
     for name in ["infra/observability/source.yaml", "infra/observability/dashboards.yaml"]:
         if yaml.safe_load(read(name))["apiVersion"] != 1:
             failures.append(f"{name}: the version is not 1")
-    print("\n".join(failures) or "compose.yaml, devcontainer, dashboard and workflows are what their readers expect")
+    print("\n".join(failures) or "compose.yaml, devcontainer, dashboards and workflows are what their readers expect")
     return 1 if failures else 0
 
 
