@@ -1,8 +1,12 @@
 //! Every bound in one place, each with its reason. `docs/src/reference/limits.md` lists them for users.
 
 mod operations;
+#[cfg(feature = "small-transactions")]
+mod small;
 
 pub use operations::*;
+#[cfg(feature = "small-transactions")]
+pub use small::MAX_TRANSACTION_MEMBERS;
 
 /// Longest request body in bytes. A user of every RFC 7643 attribute is under 20 KB; Lambda itself refuses 6 MB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -47,9 +51,10 @@ pub const BULK_RESPONSE_DEADLINE_SECONDS: u64 = 23;
 /// Most members that one request may name: 1 MB of body holds some 15,000 of them.
 pub const MAX_MEMBER_CHANGES: usize = 10_000;
 
+#[cfg(not(feature = "small-transactions"))]
 /// Most members that change in one transaction, two actions each: DynamoDB's limit is 100 actions, the group's own
-/// item and its name take up to three. `make interleavings` runs thousands of large changes, and has them small.
-pub const MAX_TRANSACTION_MEMBERS: usize = if cfg!(feature = "small-transactions") { 6 } else { 48 };
+/// item and its name take up to three.
+pub const MAX_TRANSACTION_MEMBERS: usize = 48;
 
 /// Most bytes of members that change in one transaction: DynamoDB's limit is 4 MB, and counts the whole of each item.
 pub const MAX_TRANSACTION_BYTES: usize = 3 * 1024 * 1024;
