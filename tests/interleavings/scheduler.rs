@@ -97,9 +97,8 @@ impl Layer for Gate {
 
     fn after(&self, call: &DynamoCall, answer: &Answer) -> Result<(), Lost> {
         if let Some(thread) = Thread::current() {
-            let mut states = self.states.lock().unwrap();
-            states.note(thread, call, answer);
-            self.under_way.fetch_sub(usize::from(states.shared_text(call).is_some()), Ordering::SeqCst);
+            let was_held = self.states.lock().unwrap().note(thread, call, answer);
+            self.under_way.fetch_sub(usize::from(was_held), Ordering::SeqCst);
         }
         Ok(())
     }

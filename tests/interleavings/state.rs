@@ -62,11 +62,12 @@ impl States {
         self.names.shared.iter().fold(text, |text, (id, name)| text.replace(id, name))
     }
 
-    /// A call of a thread was answered.
-    pub fn note(&mut self, thread: usize, call: &DynamoCall, answer: &Answer) {
+    /// A call of a thread was answered; whether it names something that is shared.
+    pub fn note(&mut self, thread: usize, call: &DynamoCall, answer: &Answer) -> bool {
+        let is_shared = self.shared_text(call).is_some();
         let written = if answer.0 == 200 { written_items(call) } else { Vec::new() };
-        if written.is_empty() && self.shared_text(call).is_none() {
-            return;
+        if written.is_empty() && !is_shared {
+            return false;
         }
         let mut asked = sorted(&call.body);
         asked.as_object_mut().expect("a call is an object").remove("ClientRequestToken");
@@ -83,6 +84,7 @@ impl States {
         let history = &mut self.threads[thread];
         history.repeats = if history.last == last && is_read(call) { history.repeats + 1 } else { 0 };
         (history.hash, history.last, history.items) = (hash(&(history.hash, last)), last, hash(&self.items));
+        is_shared
     }
 
     /// Whether a thread waits for another one: it has read the same again and again, and nothing was written since.
