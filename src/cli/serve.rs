@@ -312,7 +312,7 @@ impl Service for ScimService {
             queue.wait_to_write(&tenant).await;
         }
         let answer = self.0.on_disk(queue.run(&tenant, api::handle(app, &Selection::all(), request)).await).await;
-        if answer.status() == StatusCode::TOO_MANY_REQUESTS {
+        if is_too_fast(&answer) {
             tokio::time::sleep(Duration::from_millis(REFUSAL_PAUSE_MS)).await;
         }
         answer
@@ -323,6 +323,11 @@ impl Service for ScimService {
         !local_operator::is_operator(request, secret.as_deref())
             && api::is_refused_by_head(app, &Selection::all(), request).await
     }
+}
+
+/// Whether the client sends more than it may. What the protection holds comes at no rate.
+fn is_too_fast(answer: &Response<Bytes>) -> bool {
+    answer.status() == StatusCode::TOO_MANY_REQUESTS && answer.extensions().get() != Some(&ErrorCode::Held)
 }
 
 /// Whether a request may change users or groups.
@@ -443,5 +448,18 @@ impl Service for Engine {
 
     async fn is_refused_by_head(&self, _: &Request<Bytes>) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_sends_too_much_waits_for_a_refusal() {
+        let answer = |code| api::refusal(ScimError::retry(code, "wait"));
+        assert!(is_too_fast(&answer(ErrorCode::RateLimited)));
+        assert!(is_too_fast(&answer(ErrorCode::Throttled)));
+        assert!(!is_too_fast(&answer(ErrorCode::Held)));
     }
 }
