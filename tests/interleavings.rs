@@ -1,22 +1,24 @@
 //! Every interleaving of operations on one group, call by call, held against a model: is there an order of the
 //! operations that explains every answer, every tag and the final state on every read path?
 //!
-//! `ROLLCALL_SCHEDULES` bounds the schedules of one set of operations, `ROLLCALL_BATCH_SCHEDULES` those of a set with a
-//! batch; beyond the bound they are sampled, and the seed is printed. `ROLLCALL_SETS` names the sets to run, for example
-//! `Put+Put,AddMany+Get`. With either, each set is reported as it ends. `make interleavings` runs all of them whole.
+//! `ROLLCALL_PAIR_RUNS` bounds the runs of two operations, and `ROLLCALL_TRIPLE_RUNS` those of three. A set that needs more
+//! is sampled, and the seed is printed. `ROLLCALL_SETS` names the sets to run, for example `Put+Put,AddMany+Get`. With any
+//! of them, each set is reported as it ends. `make interleavings` runs every pair whole.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
 
+use self::footprint::Footprints;
 use self::model::{Event, is_explained};
 use self::people::People;
-use self::scheduler::{Chooser, Gate};
+use self::scheduler::{Choice, Chooser, Gate, Seen};
 use self::world::{Log, World, clock};
 use crate::support::{Harness, is_embedded, random};
 
+mod footprint;
 mod model;
 mod people;
 mod scheduler;
@@ -130,7 +132,7 @@ const NEXT_TO_BATCHES: [&[Operation]; 13] = [
 
 #[tokio::test(start_paused = true)]
 async fn no_order_of_two_operations_is_unexplained() {
-    explore(&pairs(|set| !has_batch(set)), 1).await;
+    explore(&pairs(|set| !has_batch(set)), 25).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,7 +147,7 @@ async fn a_tag_is_compared_before_a_member_that_is_gone() {
         return;
     }
     let mut explorer = Explorer::new().await;
-    let order = [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0].to_vec();
+    let order = [0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0].map(Choice::from).to_vec();
     explorer.run(&[ReadAndPut, DeleteOld], Chooser::first_after(order), None, None).await;
     explorer.report();
 }
@@ -205,10 +207,11 @@ fn is_batch(operation: Operation) -> bool {
     matches!(operation, AddMany | RemoveMany | PutMany | AddManyAndNew | RemoveManyAndOld)
 }
 
-/// Schedules of a set: a batch has many calls, and each takes long.
+/// The most runs of a set.
 fn bound(set: &[Operation], default: usize) -> usize {
-    let (variable, default) =
-        if has_batch(set) { ("ROLLCALL_BATCH_SCHEDULES", 1) } else { ("ROLLCALL_SCHEDULES", default) };
+    let variable = if set.len() > 2 { "ROLLCALL_TRIPLE_RUNS" } else { "ROLLCALL_PAIR_RUNS" };
+    // A batch has many calls, and each takes long.
+    let default = if has_batch(set) { 1 } else { default };
     std::env::var(variable).map_or(default, |bound| bound.parse().unwrap())
 }
 
@@ -220,13 +223,16 @@ async fn explore(sets: &[Vec<Operation>], default: usize) {
     let names = std::env::var("ROLLCALL_SETS").ok();
     let is_named =
         |set: &[Operation]| names.as_ref().is_none_or(|names| names.split(',').any(|name| name == text(set)));
+    let is_reported =
+        ["ROLLCALL_SETS", "ROLLCALL_PAIR_RUNS", "ROLLCALL_TRIPLE_RUNS"].map(std::env::var).iter().any(Result::is_ok);
     for set in sets.iter().filter(|set| is_named(set)) {
-        let (before, began) = (explorer.schedules, std::time::Instant::now());
+        let (before, runs, began) = (explorer.schedules, explorer.runs, std::time::Instant::now());
         explorer.explore(set, bound(set, default)).await;
-        if names.is_some() || std::env::var("ROLLCALL_SCHEDULES").is_ok() {
+        if is_reported {
             let is_whole = if explorer.sampled.contains(&text(set)) { "sampled" } else { "whole" };
             let schedules = explorer.schedules - before;
-            eprintln!("{}: {schedules} schedules, {is_whole}, {} s", text(set), began.elapsed().as_secs());
+            let runs = explorer.runs - runs;
+            eprintln!("{}: {schedules} schedules, {is_whole}, {runs} runs, {} s", text(set), began.elapsed().as_secs());
         }
     }
     explorer.report();
@@ -236,11 +242,14 @@ async fn explore(sets: &[Vec<Operation>], default: usize) {
 type Place = (usize, usize);
 
 /// Which requests have ended before which began: no order of the operations says otherwise.
-fn precedence(logs: &[Log]) -> Vec<(Place, Place)> {
+fn precedence(logs: &[Log], gate: &Gate) -> Vec<(Place, Place)> {
     let mut times = Vec::new();
     for (thread, log) in logs.iter().enumerate() {
-        let log = log.lock().unwrap();
-        times.extend(log.iter().enumerate().map(|(at, event)| ((thread, at), event.begun, event.ended)));
+        for (at, event) in log.lock().unwrap().iter().enumerate() {
+            let is_open = event.seen.is_none();
+            let begun = if is_open { gate.request_begun(thread).unwrap_or(usize::MAX) } else { event.begun };
+            times.push(((thread, at), begun, event.ended));
+        }
     }
     let pairs = times.iter().flat_map(|(before, _, ended)| {
         times.iter().filter(move |(_, begun, _)| ended < begun).map(move |(after, ..)| (*before, *after))
@@ -253,6 +262,14 @@ fn text(set: &[Operation]) -> String {
     set.iter().map(|operation| format!("{operation:?}")).collect::<Vec<_>>().join("+")
 }
 
+/// Where the exploration of a set is.
+struct Search {
+    seen: Seen,
+    /// What operations touch: by earlier explorations, and by this one.
+    known: Option<Footprints>,
+    touched: Footprints,
+}
+
 struct Explorer {
     now: Timestamp,
     harness: Harness,
@@ -261,6 +278,7 @@ struct Explorer {
     /// Worlds in this store.
     uses: usize,
     schedules: usize,
+    runs: usize,
     /// Sets with more schedules than the bound.
     sampled: Vec<String>,
     faults: Vec<String>,
@@ -280,25 +298,44 @@ impl Explorer {
             people: People::default(),
             uses: usize::MAX,
             schedules: 0,
+            runs: 0,
             sampled: Vec::new(),
             faults: Vec::new(),
             diverged: 0,
         }
     }
 
-    /// Every schedule, or as many of them as the bound says.
+    /// Every schedule, if no more runs than the bound are needed.
     async fn explore(&mut self, set: &[Operation], bound: usize) {
-        let (mut given, mut seen) = (Some(Vec::new()), HashSet::new());
-        for _ in 0..bound {
-            let Some(choices) = given.take() else { return };
-            let taken = self.run(set, Chooser::first_after(choices), None, Some(&mut seen)).await.unwrap();
-            given = scheduler::next(taken);
+        // The first run holds every call; those after it, the calls that another operation is known to be in the way of.
+        let mut search = Search { known: None, touched: Footprints::new(set.len()), seen: Seen::new() };
+        self.run(set, Chooser::first_after(Vec::new()), None, Some(&mut search)).await;
+        let mut runs = 1;
+        loop {
+            let touched = search.touched;
+            search = Search { known: Some(touched.clone()), touched: touched.clone(), seen: Seen::new() };
+            let before = self.schedules;
+            let mut given = Some(Vec::new());
+            while let Some(choices) = given {
+                if runs == bound {
+                    return self.sample(set, bound).await;
+                }
+                runs += 1;
+                given = scheduler::next(
+                    self.run(set, Chooser::first_after(choices), None, Some(&mut search)).await.unwrap(),
+                );
+            }
+            if search.touched == touched {
+                return;
+            }
+            // What was not known to be in the way of another call has changed nothing of these runs, but of later ones.
+            self.schedules = before;
         }
-        if given.is_none() {
-            return;
-        }
+    }
+
+    async fn sample(&mut self, set: &[Operation], runs: usize) {
         self.sampled.push(text(set));
-        for _ in 0..bound {
+        for _ in 0..runs {
             let seed = u64::try_from(random() >> 64).unwrap();
             let before = self.faults.len();
             self.run(set, Chooser::random(seed), None, None).await;
@@ -312,18 +349,43 @@ impl Explorer {
     async fn run(
         &mut self,
         set: &[Operation],
+        chooser: Chooser,
+        crash: Option<(usize, usize)>,
+        search: Option<&mut Search>,
+    ) -> Option<Vec<Choice>> {
+        self.runs += 1;
+        let world = self.world(set).await;
+        let run = self.run_in(&world, set, chooser, crash, search).await;
+        if !set.iter().any(|operation| matches!(operation, DeleteOld | DeleteNew)) {
+            world.people.iter().for_each(|(name, person)| self.people.put_back(name, person.clone()));
+        }
+        run
+    }
+
+    async fn run_in(
+        &mut self,
+        world: &World,
+        set: &[Operation],
         mut chooser: Chooser,
         crash: Option<(usize, usize)>,
-        seen: Option<&mut HashSet<u64>>,
-    ) -> Option<Vec<scheduler::Choice>> {
-        let world = self.world(set).await;
-        self.gate.begin(set.len(), world.id_names());
+        mut search: Option<&mut Search>,
+    ) -> Option<Vec<Choice>> {
+        let known = search.as_ref().and_then(|search| search.known.clone());
+        self.gate.begin(set.len(), world.id_names(), world.clock.clone(), known);
         let tasks: Vec<_> = set.iter().enumerate().map(|(thread, operation)| world.spawn(thread, *operation)).collect();
         let (handles, logs): (Vec<_>, Vec<_>) = tasks.into_iter().unzip();
-        let order = || precedence(&logs);
+        let order = || precedence(&logs, &self.gate);
+        let memory = search.as_mut().map(|search| (&mut search.seen, &order as _));
         let scheduler::Run { choices, is_redundant, is_divergent } =
-            scheduler::drive(&self.gate, &handles, &mut chooser, crash, seen.map(|seen| (seen, &order as _))).await;
+            scheduler::drive(&self.gate, &handles, &mut chooser, crash, memory).await;
         self.diverged += usize::from(is_divergent);
+        if let Some(search) = search {
+            search.touched.extend(&self.gate.touched());
+        }
+        if is_redundant {
+            self.abandon(handles).await;
+            return Some(choices);
+        }
         let is_crashed = crash.is_none_or(|(thread, _)| handles[thread].is_finished());
         let mut events: Vec<Event> = Vec::new();
         for (thread, handle) in handles.into_iter().enumerate() {
@@ -335,14 +397,23 @@ impl Explorer {
                 .extend(of_thread.into_iter().map(|event| Event { after: event.after.map(|at| at + first), ..event }));
         }
         let has_crashed = events.iter().any(|event| event.seen.is_none());
-        self.finish(&world, set, crash.filter(|_| has_crashed), &mut events).await;
-        self.schedules += usize::from(!is_redundant);
+        self.finish(world, set, crash.filter(|_| has_crashed), &mut events).await;
+        self.schedules += 1;
         if !is_explained(&world.start(), &events) {
             let order: Vec<_> = choices.iter().map(|choice| choice.taken.to_string()).collect();
             eprintln!("unexplained: {set:?} {}", order.join(""));
             self.faults.push(format!("{set:?} crash {crash:?}, order {}: {events:#?}", order.join("")));
         }
         (crash.is_none() || (is_crashed && has_crashed)).then_some(choices)
+    }
+
+    /// Ends a run whose rest is known, and deletes what it wrote: the worker would go on with it.
+    async fn abandon(&self, handles: Vec<tokio::task::JoinHandle<()>>) {
+        for handle in handles {
+            handle.abort();
+            let _ = handle.await;
+        }
+        self.people.delete(&self.harness, &self.gate.written());
     }
 
     /// The retry of who has crashed, the worker's work, and what every read path shows then.
@@ -369,16 +440,14 @@ impl Explorer {
             (self.people, self.uses) = (People::new(&self.harness).await, 0);
         }
         self.uses += 1;
-        self.people.reset_many(&self.harness);
-        let (mut ids, mut user_names) = (BTreeMap::new(), BTreeMap::new());
+        let mut people = BTreeMap::new();
         for name in ["old", "new", "other"] {
-            let (id, user_name) = self.people.take(&self.harness, name).await;
-            ids.insert(name, id);
-            user_names.insert(name, user_name);
+            people.insert(name, self.people.take(&self.harness, name).await);
         }
-        let mut members = vec![json!({"value": ids["old"]})];
+        self.people.reset(&self.harness, people.values());
+        let mut members = vec![json!({"value": people["old"].id})];
         if begins_with_many(set) {
-            members.extend(self.people.many.iter().map(|id| json!({"value": id})));
+            members.extend(self.people.many.iter().map(|person| json!({"value": person.id})));
         }
         let name = format!("g-{:x}", random());
         let body = json!({"displayName": name, "members": members});
@@ -386,10 +455,10 @@ impl Explorer {
         assert_eq!(group.status, 201, "{group:?}");
         World {
             harness: self.harness.clone(),
+            gate: self.gate.clone(),
             group: group.body["id"].as_str().unwrap().to_owned(),
             name,
-            ids: Arc::new(ids),
-            user_names: Arc::new(user_names),
+            people: Arc::new(people),
             many: self.people.many.clone(),
             clock: Arc::default(),
             first_tag: group.headers["etag"].to_str().unwrap().to_owned(),

@@ -8,6 +8,8 @@ use rollcall::limits::MAX_TRANSACTION_MEMBERS;
 use serde_json::{Value, json};
 
 use super::model::Name;
+use super::state;
+use crate::support::wire::DynamoCall;
 use crate::support::{Harness, random};
 
 /// Who a user may be, by the first digit of the id: `old` comes before the many, `new` and `other` after them.
@@ -19,13 +21,31 @@ const MANY_COUNT: usize = MAX_TRANSACTION_MEMBERS + 1;
 /// Most items of a `BatchWriteItem`.
 const BATCH: usize = 25;
 
+const USERS: &str = "test-users";
+
+/// The tenant of the harness.
+const TENANT: &str = "acme";
+
+/// A user, with the item that it had before the first world.
+#[derive(Debug, Clone)]
+pub struct Person {
+    pub id: String,
+    pub user_name: String,
+    item: Value,
+}
+
+impl Person {
+    /// What names the user in calls.
+    pub fn texts(&self) -> [String; 2] {
+        [self.id.clone(), self.user_name.clone()]
+    }
+}
+
 #[derive(Debug, Default)]
 pub struct People {
-    /// Users that no world has yet: id and user name.
-    spare: BTreeMap<Name, Vec<(String, String)>>,
-    pub many: Arc<Vec<String>>,
-    /// Their items before the first world.
-    items: Vec<Value>,
+    /// Users that no world has.
+    spare: BTreeMap<Name, Vec<Person>>,
+    pub many: Arc<Vec<Person>>,
 }
 
 impl People {
@@ -35,37 +55,49 @@ impl People {
         while people.spare.get("many").is_none_or(|many| many.len() < MANY_COUNT) {
             people.create(harness).await;
         }
-        let mut many: Vec<String> = people.spare.remove("many").into_iter().flatten().map(|(id, _)| id).collect();
-        many.sort();
-        let all = call(harness, "Scan", &json!({"TableName": "test-users"}));
-        let items = all["Items"].as_array().unwrap().iter();
-        people.items = items.filter(|item| many.iter().any(|id| item["id"]["S"] == id.as_str())).cloned().collect();
-        assert_eq!(people.items.len(), MANY_COUNT, "a scan is one page");
+        let mut many = people.spare.remove("many").unwrap_or_default();
+        many.sort_by(|one, other| one.id.cmp(&other.id));
         Self { many: Arc::new(many), ..people }
     }
 
-    /// A user for a world alone: id and user name.
-    pub async fn take(&mut self, harness: &Harness, name: Name) -> (String, String) {
+    /// A user for a world alone.
+    pub async fn take(&mut self, harness: &Harness, name: Name) -> Person {
         loop {
-            if let Some(user) = self.spare.get_mut(name).and_then(Vec::pop) {
-                return user;
+            if let Some(person) = self.spare.get_mut(name).and_then(Vec::pop) {
+                return person;
             }
             self.create(harness).await;
         }
     }
 
+    /// Takes back a user that nobody has deleted.
+    pub fn put_back(&mut self, name: Name, person: Person) {
+        self.spare.entry(name).or_default().push(person);
+    }
+
     async fn create(&mut self, harness: &Harness) {
         let user_name = format!("user-{:x}", random());
         let id = harness.user(&user_name).await;
+        let key = json!({"tenant": {"S": TENANT}, "userName": {"S": user_name}});
+        let item = call(harness, "GetItem", &json!({"TableName": USERS, "Key": key}))["Item"].clone();
         let (name, _) = DIGITS.iter().find(|(_, digits)| id.starts_with(|digit| digits.contains(digit))).unwrap();
-        self.spare.entry(name).or_default().push((id, user_name));
+        self.put_back(name, Person { id, user_name, item });
     }
 
-    /// Takes the many out of the groups of earlier worlds: a member's item has its groups.
-    pub fn reset_many(&self, harness: &Harness) {
-        for items in self.items.chunks(BATCH) {
-            let puts: Vec<_> = items.iter().map(|item| json!({"PutRequest": {"Item": item}})).collect();
-            call(harness, "BatchWriteItem", &json!({"RequestItems": {"test-users": puts}}));
+    /// Takes the many and these users out of the groups of earlier worlds: a member's item has its groups.
+    pub fn reset<'a>(&'a self, harness: &Harness, others: impl Iterator<Item = &'a Person>) {
+        let people: Vec<_> = self.many.iter().chain(others).collect();
+        for people in people.chunks(BATCH) {
+            let puts: Vec<_> = people.iter().map(|person| json!({"PutRequest": {"Item": person.item}})).collect();
+            call(harness, "BatchWriteItem", &json!({"RequestItems": {USERS: puts}}));
+        }
+    }
+
+    /// Deletes what calls have written, but for users.
+    pub fn delete(&self, harness: &Harness, writes: &[DynamoCall]) {
+        let writes = writes.iter().flat_map(state::writes);
+        for (table, key) in writes.flat_map(|write| write.written_keys()).filter(|(table, _)| table != USERS) {
+            call(harness, "DeleteItem", &json!({"TableName": table, "Key": key}));
         }
     }
 }

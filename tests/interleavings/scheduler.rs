@@ -5,16 +5,19 @@
 //! that has an alternative makes the next schedule. So every order comes once.
 //!
 //! Two orders that leave the tables and every operation in the same state go on alike. The schedules after one of them
-//! are enough: [`state::States`] knows the states that were seen.
+//! are enough: [`state::States`] knows the states that were seen. A call that no other operation is in the way of is not
+//! held: [`footprint::Footprints`] knows what operations touch.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::Place;
+use super::footprint::{Footprint, Footprints};
 use super::state::{Names, States};
 use crate::support::wire::{Answer, DynamoCall, Held, Layer, Lost};
 
@@ -43,18 +46,36 @@ const MAX_MOVES: usize = 400;
 /// A call that is held: its text, and when it came.
 type HeldCall = (String, usize);
 
-/// The states of earlier runs, and which requests of this one have ended before which began.
-pub type Seen<'a> = (&'a mut HashSet<u64>, &'a dyn Fn() -> Vec<(Place, Place)>);
+/// The states of earlier runs, each with the threads that did not go on from it because they slept.
+pub type Seen = HashMap<u64, BTreeSet<usize>>;
+
+/// What a run in search of new states is given: those of earlier runs, and which of its requests have ended before which
+/// began.
+pub type Memory<'a> = (&'a mut Seen, &'a dyn Fn() -> Vec<(Place, Place)>);
 
 /// Holds the calls of threads.
 #[derive(Debug, Default)]
 pub struct Gate {
+    state: Mutex<State>,
+}
+
+/// A run as far as it is.
+#[derive(Debug, Default)]
+struct State {
     /// The calls of each thread in the order of their text, with names for ids: a schedule means the same in each run.
-    threads: Mutex<Vec<BTreeMap<HeldCall, oneshot::Sender<()>>>>,
-    states: Mutex<States>,
-    calls: AtomicUsize,
-    /// Calls that were released and are not answered yet.
-    under_way: AtomicUsize,
+    held: Vec<BTreeMap<HeldCall, (Footprint, oneshot::Sender<()>)>>,
+    calls: usize,
+    /// Calls that were released and are not answered yet: thread and text.
+    under_way: Vec<(usize, String)>,
+    states: States,
+    /// What operations are known to touch. Without it, each call that names something shared is held.
+    known: Option<Footprints>,
+    /// What they touch in this run.
+    touched: Footprints,
+    written: Vec<DynamoCall>,
+    clock: Arc<AtomicUsize>,
+    /// When the first call of each thread's request was released.
+    begun: Vec<Option<usize>>,
 }
 
 impl Gate {
@@ -62,43 +83,112 @@ impl Gate {
         Arc::default()
     }
 
-    /// Begins a run of that many threads. Only calls that name something that they share are held.
-    pub fn begin(&self, threads: usize, names: Names) {
-        *self.threads.lock().unwrap() = (0..threads).map(|_| BTreeMap::new()).collect();
-        *self.states.lock().unwrap() = States::new(threads, names);
+    /// Begins a run of that many threads. Only calls that name something that they share are held, and of them those
+    /// that another thread is known to be in the way of.
+    pub fn begin(&self, threads: usize, names: Names, clock: Arc<AtomicUsize>, known: Option<Footprints>) {
+        *self.state() = State {
+            held: (0..threads).map(|_| BTreeMap::new()).collect(),
+            states: States::new(threads, names),
+            touched: Footprints::new(threads),
+            begun: vec![None; threads],
+            clock,
+            known,
+            ..State::default()
+        };
+    }
+
+    /// What the threads touched in this run.
+    pub fn touched(&self) -> Footprints {
+        self.state().touched.clone()
+    }
+
+    /// The writes of threads in this run.
+    pub fn written(&self) -> Vec<DynamoCall> {
+        std::mem::take(&mut self.state().written)
+    }
+
+    /// A thread begins a request.
+    pub fn begin_request(&self, thread: usize) {
+        self.state().begun[thread] = None;
+    }
+
+    /// When the first call of the request was released, if one was held.
+    pub fn request_begun(&self, thread: usize) -> Option<usize> {
+        self.state().begun[thread]
+    }
+
+    fn state_hash(&self, order: Vec<(Place, Place)>) -> u64 {
+        self.state().states.hash(order)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
     }
 
     fn is_held(&self, thread: usize) -> bool {
-        !self.threads.lock().unwrap()[thread].is_empty()
+        !self.state().held[thread].is_empty()
     }
 
     fn is_waiting(&self, thread: usize) -> bool {
-        self.states.lock().unwrap().is_waiting(thread)
+        self.state().states.is_waiting(thread)
+    }
+
+    /// Whether two threads come to the same state, whichever goes on first. The first call of a request does not commute:
+    /// the request is after those that have ended.
+    fn commute(&self, one: usize, other: usize) -> bool {
+        let state = self.state();
+        let next = |thread: usize| state.held[thread].first_key_value().map(|(_, (footprint, _))| footprint);
+        let has_begun = |thread: usize| state.begun[thread].is_some();
+        let (Some(first), Some(second)) = (next(one), next(other)) else { return false };
+        has_begun(one) && has_begun(other) && !first.meets(second)
     }
 
     fn release(&self, thread: usize) {
-        let call = self.threads.lock().unwrap()[thread].pop_first();
-        self.under_way.fetch_add(1, Ordering::SeqCst);
-        let _ = call.expect("a call is held").1.send(());
+        let state = &mut *self.state();
+        let ((text, _), (_, sender)) = state.held[thread].pop_first().expect("a call is held");
+        let begun = &mut state.begun[thread];
+        begun.get_or_insert_with(|| state.clock.fetch_add(1, Ordering::SeqCst));
+        state.under_way.push((thread, text));
+        let _ = sender.send(());
+    }
+
+    /// A receiver for the release of a call; `None` if it need not wait.
+    fn enter(&self, call: &DynamoCall) -> Option<oneshot::Receiver<()>> {
+        let thread = Thread::current()?;
+        let state = &mut *self.state();
+        let footprint = state.states.footprint(thread, call);
+        state.touched.add(thread, &footprint);
+        let text = state.states.shared_text(call)?;
+        if state.known.as_ref().is_some_and(|known| !known.meet(thread, &footprint)) {
+            return None;
+        }
+        let (sender, receiver) = oneshot::channel();
+        state.calls += 1;
+        state.held[thread].insert((text, state.calls), (footprint, sender));
+        Some(receiver)
     }
 }
 
 impl Layer for Gate {
     fn hold<'a>(&'a self, call: &'a DynamoCall) -> Held<'a> {
         Box::pin(async move {
-            let Some(thread) = Thread::current() else { return };
-            let Some(text) = self.states.lock().unwrap().shared_text(call) else { return };
-            let (sender, receiver) = oneshot::channel();
-            let number = self.calls.fetch_add(1, Ordering::SeqCst);
-            self.threads.lock().unwrap()[thread].insert((text, number), sender);
-            let _ = receiver.await;
+            if let Some(receiver) = self.enter(call) {
+                let _ = receiver.await;
+            }
         })
     }
 
     fn after(&self, call: &DynamoCall, answer: &Answer) -> Result<(), Lost> {
-        if let Some(thread) = Thread::current() {
-            let was_held = self.states.lock().unwrap().note(thread, call, answer);
-            self.under_way.fetch_sub(usize::from(was_held), Ordering::SeqCst);
+        let Some(thread) = Thread::current() else { return Ok(()) };
+        let state = &mut *self.state();
+        state.states.note(thread, call, answer);
+        if answer.0 == 200 {
+            state.written.push(call.clone());
+        }
+        let text = state.states.shared_text(call).unwrap_or_default();
+        if let Some(at) = state.under_way.iter().position(|(other, other_text)| *other == thread && *other_text == text)
+        {
+            state.under_way.swap_remove(at);
         }
         Ok(())
     }
@@ -109,6 +199,14 @@ impl Layer for Gate {
 pub struct Choice {
     pub taken: usize,
     pub among: Vec<usize>,
+    /// Who sleeps: to go on later is as good as now, and another run did now (sleep sets: Godefroid, 1996).
+    asleep: BTreeSet<usize>,
+}
+
+impl From<usize> for Choice {
+    fn from(taken: usize) -> Self {
+        Self { taken, among: vec![taken], asleep: BTreeSet::new() }
+    }
 }
 
 /// A run as it was.
@@ -123,12 +221,12 @@ pub struct Run {
 
 /// How a run chooses: the first choices are given; the others are the first possible one, or random.
 pub struct Chooser {
-    given: VecDeque<usize>,
+    given: VecDeque<Choice>,
     random: Option<u64>,
 }
 
 impl Chooser {
-    pub fn first_after(given: Vec<usize>) -> Self {
+    pub fn first_after(given: Vec<Choice>) -> Self {
         Self { given: given.into(), random: None }
     }
 
@@ -137,9 +235,6 @@ impl Chooser {
     }
 
     fn choose(&mut self, among: &[usize]) -> usize {
-        if let Some(given) = self.given.pop_front() {
-            return given;
-        }
         match &mut self.random {
             None => among[0],
             Some(state) => {
@@ -153,16 +248,17 @@ impl Chooser {
 }
 
 /// Releases the calls of threads until all are done. `crash` ends a thread's task before its n-th call. With the states
-/// of earlier runs, choices end where one of them comes again.
+/// of earlier runs, the run ends where it would only repeat one of them.
 pub async fn drive(
     gate: &Gate,
     tasks: &[tokio::task::JoinHandle<()>],
     chooser: &mut Chooser,
     crash: Option<(usize, usize)>,
-    mut seen: Option<Seen<'_>>,
+    mut memory: Option<Memory<'_>>,
 ) -> Run {
     let mut run = Run { choices: Vec::new(), is_redundant: false, is_divergent: false };
     let mut calls = vec![0; tasks.len()];
+    let mut asleep = BTreeSet::new();
     for moves in 0.. {
         assert!(moves < MAX_MOVES, "the operations do not come to an end");
         settle(gate, tasks).await;
@@ -174,7 +270,7 @@ pub async fn drive(
             while !tasks[thread].is_finished() {
                 tokio::task::yield_now().await;
             }
-            gate.threads.lock().unwrap()[thread].clear();
+            gate.state().held[thread].clear();
         }
         let held: Vec<usize> = (0..tasks.len()).filter(|thread| gate.is_held(*thread)).collect();
         if held.is_empty() {
@@ -182,22 +278,31 @@ pub async fn drive(
         }
         // Whoever waits need not look again before somebody else has written.
         let busy: Vec<usize> = held.iter().copied().filter(|thread| !gate.is_waiting(*thread)).collect();
-        let among = if busy.is_empty() { held } else { busy };
-        if let Some((seen, order)) = &mut seen
-            && chooser.given.is_empty()
-            && !run.is_redundant
-        {
-            run.is_redundant = !seen.insert(gate.states.lock().unwrap().hash(order()));
-        }
+        let mut among = if busy.is_empty() { held } else { busy };
+        let mut taken = among[moves % among.len()];
         // Beyond the bound in turn, so that whoever waits for somebody sees him go on.
-        let is_choice = moves < MAX_BRANCHES && !run.is_redundant;
-        let mut taken = if is_choice { chooser.choose(&among) } else { among[moves % among.len()] };
-        if !among.contains(&taken) {
-            run.is_divergent = true;
-            taken = among[0];
+        if moves < MAX_BRANCHES {
+            let choice = match chooser.given.pop_front() {
+                Some(choice) => choice,
+                None => {
+                    if let Some((seen, order)) = &mut memory {
+                        retain_new(&mut among, seen, gate.state_hash(order()), &asleep);
+                    }
+                    if among.is_empty() {
+                        run.is_redundant = true;
+                        return run;
+                    }
+                    Choice { taken: chooser.choose(&among), among: among.clone(), asleep }
+                }
+            };
+            taken = choice.taken;
+            let earlier = choice.among.iter().copied().take_while(|thread| *thread != taken);
+            asleep =
+                choice.asleep.iter().copied().chain(earlier).filter(|thread| gate.commute(*thread, taken)).collect();
+            run.choices.push(choice);
         }
-        if is_choice {
-            run.choices.push(Choice { taken, among });
+        if !gate.is_held(taken) {
+            (run.is_divergent, taken) = (true, among[0]);
         }
         calls[taken] += 1;
         gate.release(taken);
@@ -205,10 +310,22 @@ pub async fn drive(
     run
 }
 
+/// Leaves those threads who go on to what no run has seen.
+fn retain_new(among: &mut Vec<usize>, seen: &mut Seen, state: u64, asleep: &BTreeSet<usize>) {
+    among.retain(|thread| !asleep.contains(thread));
+    match seen.entry(state) {
+        Entry::Vacant(entry) => _ = entry.insert(asleep.clone()),
+        Entry::Occupied(mut entry) => {
+            among.retain(|thread| entry.get().contains(thread));
+            entry.get_mut().retain(|thread| asleep.contains(thread));
+        }
+    }
+}
+
 /// Waits until no call is under way, and each thread is done or has a call that is held. The clock is paused: waiting
 /// costs nothing.
 async fn settle(gate: &Gate, tasks: &[tokio::task::JoinHandle<()>]) {
-    let is_answered = || gate.under_way.load(Ordering::SeqCst) == 0;
+    let is_answered = || gate.state().under_way.is_empty();
     let is_settled =
         || is_answered() && tasks.iter().enumerate().all(|(thread, task)| task.is_finished() || gate.is_held(thread));
     let mut still = 0;
@@ -219,11 +336,13 @@ async fn settle(gate: &Gate, tasks: &[tokio::task::JoinHandle<()>]) {
 }
 
 /// The schedule after one: the last choice that has an alternative takes it. `None` after the last schedule.
-pub fn next(mut choices: Vec<Choice>) -> Option<Vec<usize>> {
-    while let Some(last) = choices.pop() {
+pub fn next(mut choices: Vec<Choice>) -> Option<Vec<Choice>> {
+    while let Some(mut last) = choices.pop() {
         let later = last.among.iter().position(|thread| *thread == last.taken).and_then(|at| last.among.get(at + 1));
         if let Some(later) = later {
-            return Some(choices.iter().map(|choice| choice.taken).chain([*later]).collect());
+            last.taken = *later;
+            choices.push(last);
+            return Some(choices);
         }
     }
     None

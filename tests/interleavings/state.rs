@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde_json::Value;
 
+use super::footprint::Footprint;
 use crate::support::wire::{Answer, DynamoCall};
 
 /// Letters and digits of an id that is random, at least.
@@ -62,16 +63,28 @@ impl States {
         self.names.shared.iter().fold(text, |text, (id, name)| text.replace(id, name))
     }
 
-    /// A call of a thread was answered; whether it names something that is shared.
-    pub fn note(&mut self, thread: usize, call: &DynamoCall, answer: &Answer) -> bool {
-        let is_shared = self.shared_text(call).is_some();
+    /// What a call of a thread touches.
+    pub fn footprint(&mut self, thread: usize, call: &DynamoCall) -> Footprint {
+        let body = serde_json::from_str(&self.named_body(thread, call)).expect("names need no escapes");
+        let is_named = |text: &str| {
+            self.names.shared.values().any(|name| name == text) || self.names.others.values().any(|name| name == text)
+        };
+        Footprint::of(&DynamoCall { operation: call.operation.clone(), body }, is_named)
+    }
+
+    fn named_body(&mut self, thread: usize, call: &DynamoCall) -> String {
+        let mut body = sorted(&call.body);
+        body.as_object_mut().expect("a call is an object").remove("ClientRequestToken");
+        self.with_names(Some(thread), body.to_string())
+    }
+
+    /// A call of a thread was answered.
+    pub fn note(&mut self, thread: usize, call: &DynamoCall, answer: &Answer) {
         let written = if answer.0 == 200 { written_items(call) } else { Vec::new() };
-        if written.is_empty() && !is_shared {
-            return false;
+        if written.is_empty() && self.shared_text(call).is_none() {
+            return;
         }
-        let mut asked = sorted(&call.body);
-        asked.as_object_mut().expect("a call is an object").remove("ClientRequestToken");
-        let asked = format!("{} {}", call.operation, self.with_names(Some(thread), asked.to_string()));
+        let asked = format!("{} {}", call.operation, self.named_body(thread, call));
         let mut body = sorted(&answer.1);
         body.as_object_mut().into_iter().for_each(|fields| _ = fields.remove("ConsumedCapacity"));
         let answered = format!("{} {}", answer.0, self.with_names(None, body.to_string()));
@@ -84,7 +97,6 @@ impl States {
         let history = &mut self.threads[thread];
         history.repeats = if history.last == last && is_read(call) { history.repeats + 1 } else { 0 };
         (history.hash, history.last, history.items) = (hash(&(history.hash, last)), last, hash(&self.items));
-        is_shared
     }
 
     /// Whether a thread waits for another one: it has read the same again and again, and nothing was written since.
@@ -120,14 +132,14 @@ impl States {
             return word.to_owned();
         }
         if self.old.contains(word) {
-            return "<old>".to_owned();
+            return "<earlier>".to_owned();
         }
         if let Some((thread, number)) = self.drawn.get(word) {
             return format!("<{thread}.{number}>");
         }
         let Some(thread) = thread else {
             self.old.insert(word.to_owned());
-            return "<old>".to_owned();
+            return "<earlier>".to_owned();
         };
         let number = self.threads[thread].drawn;
         self.threads[thread].drawn += 1;
@@ -136,10 +148,15 @@ impl States {
     }
 }
 
-/// Those of [`DynamoCall::written_items`], and of a batch of writes.
+/// The items that a call writes, also by a batch of writes.
 fn written_items(call: &DynamoCall) -> Vec<(String, String)> {
+    writes(call).iter().flat_map(DynamoCall::written_items).collect()
+}
+
+/// A batch of writes as its writes, another call as it is.
+pub fn writes(call: &DynamoCall) -> Vec<DynamoCall> {
     if call.operation != "BatchWriteItem" {
-        return call.written_items();
+        return vec![call.clone()];
     }
     let tables = call.body["RequestItems"].as_object().into_iter().flatten();
     let writes = tables.flat_map(|(table, requests)| {
@@ -151,7 +168,7 @@ fn written_items(call: &DynamoCall) -> Vec<(String, String)> {
             DynamoCall { operation: "PutItem".to_owned(), body }
         })
     });
-    writes.flat_map(|write| write.written_items()).collect()
+    writes.collect()
 }
 
 fn is_read(call: &DynamoCall) -> bool {

@@ -10,7 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::model::{Act, Event, Model, Name, Seen};
-use super::scheduler::{THREAD, Thread};
+use super::people::Person;
+use super::scheduler::{Gate, THREAD, Thread};
 use super::state::Names;
 use super::{MANY, Operation, PART};
 use crate::support::{Harness, ScimResponse, encode, patch};
@@ -21,11 +22,11 @@ use Operation::*;
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) harness: Harness,
+    pub(super) gate: Arc<Gate>,
     pub(super) group: String,
     pub(super) name: String,
-    pub(super) ids: Arc<BTreeMap<Name, String>>,
-    pub(super) user_names: Arc<BTreeMap<Name, String>>,
-    pub(super) many: Arc<Vec<String>>,
+    pub(super) people: Arc<BTreeMap<Name, Person>>,
+    pub(super) many: Arc<Vec<Person>>,
     pub(super) clock: Arc<AtomicUsize>,
     pub(super) first_tag: String,
 }
@@ -51,7 +52,7 @@ impl World {
 
     /// The group before the first operation.
     pub(super) fn start(&self) -> Model {
-        let mut model = Model { users: self.ids.keys().copied().chain([MANY]).collect(), ..Model::default() };
+        let mut model = Model { users: self.people.keys().copied().chain([MANY]).collect(), ..Model::default() };
         model.members.insert("old");
         if self.clock.load(Ordering::SeqCst) >= HAS_MANY {
             model.members.insert(MANY);
@@ -62,18 +63,22 @@ impl World {
 
     /// What ids are called in a schedule.
     pub(super) fn id_names(&self) -> Names {
-        let many = self.many.iter().enumerate().map(|(at, id)| (id.clone(), format!("<many {at}>")));
+        let many = self
+            .many
+            .iter()
+            .enumerate()
+            .flat_map(|(at, person)| person.texts().map(|text| (text, format!("<many {at}>"))));
         Names { shared: self.shared(), others: many.chain([(self.name.clone(), "<name>".to_owned())]).collect() }
     }
 
     /// The ids and user names that operations share.
     fn shared(&self) -> BTreeMap<String, String> {
-        let ids = self.ids.iter().map(|(name, id)| (id.clone(), format!("<{name}>")));
-        let user_names = self.user_names.iter().map(|(name, text)| (text.clone(), format!("<{name}>")));
+        let people =
+            self.people.iter().flat_map(|(name, person)| person.texts().map(|text| (text, format!("<{name}>"))));
         // As users have it.
         let bytes = BASE64.encode(uuid::Uuid::parse_str(&self.group).unwrap());
         let group = [(self.group.clone(), "<group>".to_owned()), (bytes, "<group>".to_owned())];
-        ids.chain(user_names).chain(group).collect()
+        people.chain(group).collect()
     }
 
     pub(super) fn spawn(&self, thread: usize, operation: Operation) -> (tokio::task::JoinHandle<()>, Log) {
@@ -88,8 +93,8 @@ impl World {
 
     pub(super) fn value(&self, names: &[Name]) -> Value {
         let ids = names.iter().flat_map(|name| match *name {
-            MANY => (*self.many).clone(),
-            name => vec![self.ids[name].clone()],
+            MANY => self.many.iter().map(|person| &person.id).collect(),
+            name => vec![&self.people[name].id],
         });
         ids.map(|id| json!({"value": id})).collect()
     }
@@ -98,8 +103,8 @@ impl World {
     pub(super) fn names<'a>(&self, ids: impl Iterator<Item = &'a str>) -> BTreeSet<Name> {
         let ids: BTreeSet<&str> = ids.collect();
         let mut names: BTreeSet<Name> =
-            self.ids.iter().filter(|(_, id)| ids.contains(id.as_str())).map(|(name, _)| *name).collect();
-        match self.many.iter().filter(|id| ids.contains(id.as_str())).count() {
+            self.people.iter().filter(|(_, person)| ids.contains(&*person.id)).map(|(name, _)| *name).collect();
+        match self.many.iter().filter(|person| ids.contains(&*person.id)).count() {
             0 => {}
             count if count == self.many.len() => _ = names.insert(MANY),
             _ => _ = names.insert(PART),
@@ -142,7 +147,7 @@ impl World {
                 self.patch(log, Act::Rename("renamed"), json!([operation])).await;
             }
             Post => {
-                let body = json!({"group": {"value": self.group}, "member": {"value": self.ids["new"]}});
+                let body = json!({"group": {"value": self.group}, "member": {"value": self.people["new"].id}});
                 self.request(log, Act::Post("new"), ("POST", "/GroupMembers"), Some(body), &[]).await;
             }
             Put => self.put(log, vec!["other"], None).await,
@@ -188,7 +193,7 @@ impl World {
     }
 
     pub(super) async fn delete_user(&self, log: &Log, name: Name) {
-        let path = format!("/Users/{}", self.ids[name]);
+        let path = format!("/Users/{}", self.people[name].id);
         self.request(log, Act::DeleteUser(name), ("DELETE", &path), None, &[]).await;
     }
 
@@ -205,14 +210,18 @@ impl World {
         let begun = self.tick();
         let at = log.lock().unwrap().len();
         log.lock().unwrap().push(Event { act: act.clone(), seen: None, begun, ended: usize::MAX, after: None });
+        let thread = Thread::current();
+        thread.inspect(|thread| self.gate.begin_request(*thread));
         let reply = self.harness.send_with(method, path, body, headers).await;
         let seen = self.seen(&reply);
+        // A request that waits for its first call might as well not have begun.
+        let begun = thread.and_then(|thread| self.gate.request_begun(thread)).unwrap_or(begun);
         let ended = self.tick();
         let mut log = log.lock().unwrap();
         let is_read = matches!(act, Act::Read | Act::ReadIfChanged(_) | Act::List);
         let of_change = Seen { status: seen.status, ..Seen::default() };
         log[at].seen = Some(if is_read { seen.clone() } else { of_change });
-        log[at].ended = ended;
+        (log[at].begun, log[at].ended) = (begun, ended);
         if method == "PUT" && seen.status == 200 {
             log.push(Event { act: Act::Read, seen: Some(seen.clone()), begun, ended, after: Some(at) });
         }
@@ -249,7 +258,7 @@ impl World {
         let begun = self.tick();
         let mut ids = Vec::new();
         let some = [self.many.first(), self.many.last()].into_iter().flatten();
-        for id in self.ids.values().chain(some) {
+        for Person { id, .. } in self.people.values().chain(some) {
             let user = self.harness.send("GET", &format!("/Users/{id}"), None).await;
             let groups = user.body["groups"].as_array().into_iter().flatten();
             if groups.into_iter().any(|group| group["value"] == self.group.as_str()) {
@@ -257,8 +266,8 @@ impl World {
             }
         }
         // Two of the many stand for all.
-        if self.many.iter().filter(|id| ids.contains(&id.as_str())).count() == 2 {
-            ids.extend(self.many.iter().map(String::as_str));
+        if self.many.iter().filter(|person| ids.contains(&&*person.id)).count() == 2 {
+            ids.extend(self.many.iter().map(|person| &*person.id));
         }
         let seen = Seen { status: 200, members: Some(self.names(ids.into_iter())), ..Seen::default() };
         Event { act: Act::List, seen: Some(seen), begun, ended: self.tick(), after: None }

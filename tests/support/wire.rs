@@ -168,21 +168,21 @@ impl HttpClient for Connector {
 }
 
 impl DynamoCall {
-    /// Every item that the call writes: table and key. The key is the whole item for a put, of which only the
-    /// table's key attributes count.
+    /// Every item that the call writes: table and key, as one text.
     pub fn written_items(&self) -> Vec<(String, String)> {
+        let text = |key: &Value| {
+            key.as_object().unwrap().values().map(|value| value["S"].as_str().unwrap()).collect::<Vec<_>>().join("/")
+        };
+        self.written_keys().into_iter().map(|(table, key)| (table, text(&key))).collect()
+    }
+
+    /// Every item that the call writes: table and key. Of a put's item, only the table's key attributes count.
+    pub fn written_keys(&self) -> Vec<(String, Value)> {
         let of = |body: &Value| {
             let table = body["TableName"].as_str().unwrap().to_owned();
-            let keys = body.get("Key").or_else(|| body.get("Item")).unwrap();
-            let names: &[&str] = match table.rsplit('-').next().unwrap() {
-                "users" => &["tenant", "userName"],
-                "keys" => &["tenant", "keyId"],
-                "tokens" => &["tenant", "tokenId"],
-                "groups" => &["tenant", "id"],
-                _ => &["pk", "sk"],
-            };
-            let key: Vec<_> = names.iter().map(|name| keys[*name]["S"].as_str().unwrap()).collect();
-            (table, key.join("/"))
+            let item = body.get("Key").or_else(|| body.get("Item")).unwrap();
+            let key = key_names(&table).into_iter().map(|name| (name.to_owned(), item[name].clone())).collect();
+            (table, key)
         };
         match self.operation.as_str() {
             "PutItem" | "UpdateItem" | "DeleteItem" => vec![of(&self.body)],
@@ -192,5 +192,16 @@ impl DynamoCall {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// The key attributes of a table.
+pub fn key_names(table: &str) -> [&'static str; 2] {
+    match table.rsplit('-').next().unwrap() {
+        "users" => ["tenant", "userName"],
+        "keys" => ["tenant", "keyId"],
+        "tokens" => ["tenant", "tokenId"],
+        "groups" => ["tenant", "id"],
+        _ => ["pk", "sk"],
     }
 }
