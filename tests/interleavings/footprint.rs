@@ -89,7 +89,7 @@ impl Footprint {
         any(&self.writes, &other.writes) || any(&self.writes, &other.reads) || any(&self.reads, &other.writes)
     }
 
-    fn extend(&mut self, other: &Self) {
+    pub fn extend(&mut self, other: &Self) {
         self.reads.extend(other.reads.iter().cloned());
         self.writes.extend(other.writes.iter().cloned());
     }

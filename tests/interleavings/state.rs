@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::footprint::Footprint;
 use crate::support::wire::{Answer, DynamoCall};
@@ -12,8 +14,8 @@ use crate::support::wire::{Answer, DynamoCall};
 /// Letters and digits of an id that is random, at least.
 const ID_LENGTH: usize = 20;
 
-/// The same read, so often after the first time, is of an operation that waits.
-const WAITING_READS: usize = 3;
+/// An operation that pauses for longer than a call takes begins anew.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What ids are called, so that a state means the same in each run.
 #[derive(Debug, Default)]
@@ -40,11 +42,37 @@ pub struct States {
 #[derive(Debug, Default, Clone)]
 struct History {
     hash: u64,
-    /// The last call with its answer, how often it was repeated, and what was written until then.
-    last: u64,
-    repeats: usize,
-    items: u64,
     drawn: usize,
+    answered: Option<Instant>,
+    attempt: Attempt,
+    /// The calls and answers of the attempt before this one.
+    before: Option<u64>,
+    /// What it looks at again and again, if it waits.
+    watched: Option<Footprint>,
+}
+
+/// What a thread has done since it last paused.
+#[derive(Debug, Default, Clone)]
+struct Attempt {
+    /// The thread's hash at its beginning.
+    start: u64,
+    hash: u64,
+    has_written: bool,
+    footprint: Footprint,
+}
+
+impl History {
+    /// A thread that asks the same after a pause, is answered the same, and writes nothing, is where it was before it
+    /// asked, and waits for another one.
+    fn begin_attempt(&mut self) {
+        let attempt = std::mem::take(&mut self.attempt);
+        let is_repeated = self.before.replace(attempt.hash) == Some(attempt.hash) && !attempt.has_written;
+        if is_repeated {
+            self.hash = attempt.start;
+            self.watched = Some(attempt.footprint);
+        }
+        self.attempt.start = self.hash;
+    }
 }
 
 impl States {
@@ -61,6 +89,14 @@ impl States {
 
     fn with_shared_names(&self, text: String) -> String {
         self.names.shared.iter().fold(text, |text, (id, name)| text.replace(id, name))
+    }
+
+    /// A thread is about to call.
+    pub fn begin_call(&mut self, thread: usize) {
+        let history = &mut self.threads[thread];
+        if history.answered.is_some_and(|answered| answered.elapsed() >= PAUSE) {
+            history.begin_attempt();
+        }
     }
 
     /// What a call of a thread touches.
@@ -88,21 +124,31 @@ impl States {
         let mut body = sorted(&answer.1);
         body.as_object_mut().into_iter().for_each(|fields| _ = fields.remove("ConsumedCapacity"));
         let answered = format!("{} {}", answer.0, self.with_names(None, body.to_string()));
+        let has_written = !written.is_empty();
         for (table, key) in written {
             let key = self.with_names(Some(thread), key);
             let item = self.items.entry((table, key)).or_default();
             *item = hash(&(*item, &asked));
         }
-        let last = hash(&(&asked, &answered));
+        let footprint = self.footprint(thread, call);
+        if has_written {
+            for other in &mut self.threads {
+                other.watched.take_if(|watched| watched.meets(&footprint));
+            }
+        }
+        let call = hash(&(&asked, &answered));
         let history = &mut self.threads[thread];
-        history.repeats = if history.last == last && is_read(call) { history.repeats + 1 } else { 0 };
-        (history.hash, history.last, history.items) = (hash(&(history.hash, last)), last, hash(&self.items));
+        history.answered = Some(Instant::now());
+        history.hash = hash(&(history.hash, call));
+        let attempt = &mut history.attempt;
+        attempt.hash = hash(&(attempt.hash, call));
+        attempt.has_written |= has_written;
+        attempt.footprint.extend(&footprint);
     }
 
-    /// Whether a thread waits for another one: it has read the same again and again, and nothing was written since.
+    /// Whether a thread waits for another one: nothing was written of what it looks at again and again.
     pub fn is_waiting(&self, thread: usize) -> bool {
-        let history = &self.threads[thread];
-        history.repeats >= WAITING_READS && history.items == hash(&self.items)
+        self.threads[thread].watched.is_some()
     }
 
     /// The state, with what else two runs differ in.
@@ -169,10 +215,6 @@ pub fn writes(call: &DynamoCall) -> Vec<DynamoCall> {
         })
     });
     writes.collect()
-}
-
-fn is_read(call: &DynamoCall) -> bool {
-    ["GetItem", "BatchGetItem", "Query", "Scan", "TransactGetItems"].contains(&&*call.operation)
 }
 
 fn hash(value: &impl Hash) -> u64 {

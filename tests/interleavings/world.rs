@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::{SignedDuration, Timestamp};
+use rollcall::limits::BATCH_LEASE_SECONDS;
 use serde_json::{Value, json};
 
 use super::model::{Act, Event, Model, Name, Seen};
 use super::people::Person;
-use super::scheduler::{Gate, THREAD, Thread};
+use super::scheduler::{Ahead, Gate, THREAD, Thread};
 use super::state::Names;
 use super::{MANY, Operation, PART};
 use crate::support::{Harness, ScimResponse, encode, patch};
@@ -32,11 +33,12 @@ pub(super) struct World {
 }
 
 /// Each thread has a clock that stands still, a second before the next one's, and what is no thread's another second
-/// before: what a schedule means does not depend on how fast it runs.
-pub(super) fn clock(now: Timestamp) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
+/// before: what a schedule means does not depend on how fast it runs. One thread's clock may be ahead.
+pub(super) fn clock(now: Timestamp, ahead: Arc<Ahead>) -> Arc<dyn Fn() -> Timestamp + Send + Sync> {
     Arc::new(move || {
-        let seconds = Thread::current().map_or(0, |thread| i64::try_from(thread).unwrap() + 1);
-        now + SignedDuration::from_secs(seconds)
+        let Some(thread) = Thread::current() else { return now };
+        let lead = if ahead.is(thread) { 2 * BATCH_LEASE_SECONDS } else { 0 };
+        now + SignedDuration::from_secs(i64::try_from(thread).unwrap() + 1 + lead)
     })
 }
 
