@@ -84,21 +84,21 @@ impl People {
         self.put_back(name, Person { id, user_name, item });
     }
 
-    /// Takes the many and these users out of the groups of earlier worlds: a member's item has its groups.
-    pub fn reset<'a>(&'a self, harness: &Harness, others: impl Iterator<Item = &'a Person>) {
-        let people: Vec<_> = self.many.iter().chain(others).collect();
-        for people in people.chunks(BATCH) {
-            let puts: Vec<_> = people.iter().map(|person| json!({"PutRequest": {"Item": person.item}})).collect();
-            call(harness, "BatchWriteItem", &json!({"RequestItems": {USERS: puts}}));
-        }
-    }
-
     /// Deletes what calls have written, but for users.
     pub fn delete(&self, harness: &Harness, writes: &[DynamoCall]) {
         let writes = writes.iter().flat_map(state::writes);
         for (table, key) in writes.flat_map(|write| write.written_keys()).filter(|(table, _)| table != USERS) {
             call(harness, "DeleteItem", &json!({"TableName": table, "Key": key}));
         }
+    }
+}
+
+/// Takes users out of the groups of earlier worlds: a member's item has its groups.
+pub fn reset<'a>(harness: &Harness, people: impl Iterator<Item = &'a Person>) {
+    let people: Vec<_> = people.collect();
+    for people in people.chunks(BATCH) {
+        let puts: Vec<_> = people.iter().map(|person| json!({"PutRequest": {"Item": person.item}})).collect();
+        call(harness, "BatchWriteItem", &json!({"RequestItems": {USERS: puts}}));
     }
 }
 
