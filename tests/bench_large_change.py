@@ -1,7 +1,8 @@
 """A change of many members next to clients that change single ones: bench_large_change.py BINARY [--seconds 60] [--clients 20] [--many 10000]
 
-The clients add and remove users of their own at full speed, while one PATCH after the other adds or removes the many. Prints when each
-large change was first seen, and when it was answered. Exits 1 if an answer is not 204, or if the list at the end is not what was
+The clients add and remove users of their own at full speed, while PATCHes add or remove the many: the next one when the one before is
+carried out, and all of the many know their group. Prints when each large change was first seen, when it was answered, and when it was
+carried out. Exits 1 if an answer is not 204, if a large change was first seen after 5 s, or if the list at the end is not what was
 acknowledged.
 """
 
@@ -17,7 +18,7 @@ import time
 from bench import server
 from membership import Client, PATCH
 
-USERS_OF_A_CLIENT = 20
+USERS_OF_A_CLIENT, BOUND_SECONDS = 20, 5
 BULK = "urn:ietf:params:scim:api:messages:2.0:BulkRequest"
 
 
@@ -53,6 +54,16 @@ def watch(client, group, id, is_member, begun, seen):
             seen.append(time.monotonic() - begun)
 
 
+def wait_until_known(client, group, many, is_member, begun):
+    """Until each of the many has the group, or none has it."""
+    for id in many:
+        while time.monotonic() < begun + 60:
+            groups = client.send("GET", f"/Users/{id}?attributes=groups")[1].get("groups", [])
+            if any(entry["value"] == group for entry in groups) == is_member:
+                break
+            time.sleep(0.2)
+
+
 def members(client, group):
     found, cursor = set(), ""
     while cursor is not None:
@@ -63,9 +74,10 @@ def members(client, group):
     return found
 
 
-def large(connect, group, many, state, until, statuses):
+def large(connect, group, many, state, until, statuses, commits):
     """One large change after the other; the last one begins early enough to be answered."""
     client, is_member = connect(), False
+    last = sorted(many)[-100:]
     while time.monotonic() < until - 20:
         begun, seen = time.monotonic(), []
         watcher = threading.Thread(target=watch, args=(connect(), group, many[0], not is_member, begun, seen))
@@ -74,10 +86,15 @@ def large(connect, group, many, state, until, statuses):
         answered = time.monotonic() - begun
         watcher.join()
         statuses[status] += 1
-        print(f"{len(many)} {'leave' if is_member else 'join'}: {status}, seen after {seen[0]:.1f} s, answered after {answered:.1f} s")
+        commits.append(seen[0] if seen else 60)
+        what = "leave" if is_member else "join"
         if status == 204:
             is_member = not is_member
             state.update(dict.fromkeys(many, is_member))
+        wait_until_known(client, group, last, is_member, begun)
+        time.sleep(1)
+        print(f"{len(many)} {what}: {status}, seen after {commits[-1]:.1f} s, answered after {answered:.1f} s, "
+              f"carried out after {time.monotonic() - begun:.1f} s", flush=True)
 
 
 def main():
@@ -92,14 +109,14 @@ def main():
         client = connect()
         everyone = users(client, options.many + options.clients * USERS_OF_A_CLIENT)
         group = client.send("POST", "/Groups", {"displayName": "large"})[1]["id"]
-        state, statuses, times = dict.fromkeys(everyone, False), collections.Counter(), []
+        state, statuses, times, commits = dict.fromkeys(everyone, False), collections.Counter(), [], []
         many, until = everyone[:options.many], time.monotonic() + options.seconds
         threads = []
         for number in range(options.clients):
             first = options.many + number * USERS_OF_A_CLIENT
             of_client = everyone[first:first + USERS_OF_A_CLIENT]
             threads.append(threading.Thread(target=singles, args=(connect(), group, of_client, state, until, statuses, times)))
-        threads.append(threading.Thread(target=large, args=(connect, group, many, state, until, statuses)))
+        threads.append(threading.Thread(target=large, args=(connect, group, many, state, until, statuses, commits)))
         [thread.start() for thread in threads]
         [thread.join() for thread in threads]
         # A server closes a connection on which nothing happens.
@@ -107,7 +124,7 @@ def main():
         times.sort()
         print(f"{len(times)} single changes: median {statistics.median(times) * 1000:.0f} ms, p99 {times[len(times) * 99 // 100] * 1000:.0f} ms")
         print(f"answers {dict(statuses)}, {len(wrong)} users not where the last acknowledged change left them")
-        return 1 if wrong or set(statuses) != {204} else 0
+        return 1 if wrong or set(statuses) != {204} or max(commits) > BOUND_SECONDS else 0
 
 
 if __name__ == "__main__":
