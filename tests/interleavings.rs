@@ -1,9 +1,10 @@
 //! Every interleaving of operations on one group, call by call, held against a model: is there an order of the
 //! operations that explains every answer, every tag and the final state on every read path?
 //!
-//! `ROLLCALL_PAIR_RUNS` bounds the runs of two operations, and `ROLLCALL_TRIPLE_RUNS` those of three. A set that needs more
-//! is sampled, and the seed is printed. `ROLLCALL_SETS` names the sets to run, for example `Put+Put,AddMany+Get`. With any
-//! of them, each set is reported as it ends. `make interleavings` runs every pair whole.
+//! `ROLLCALL_PAIR_RUNS` bounds the runs of two operations, `ROLLCALL_BATCH_RUNS` those of two with a batch, and
+//! `ROLLCALL_TRIPLE_RUNS` those of three. A set that needs more is sampled, and the seed is printed. `ROLLCALL_SETS` names
+//! the sets to run, for example `Put+Put,AddMany+Get`. With any of them, each set is reported as it ends. `make
+//! interleavings` runs every pair without a batch whole, and those with one that need a thousand runs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -217,9 +218,9 @@ fn is_batch(operation: Operation) -> bool {
 
 /// The most runs of a set.
 fn bound(set: &[Operation], default: usize) -> usize {
-    let variable = if set.len() > 2 { "ROLLCALL_TRIPLE_RUNS" } else { "ROLLCALL_PAIR_RUNS" };
     // A batch has many calls, and each takes long.
-    let default = if has_batch(set) { 1 } else { default };
+    let (pair, default) = if has_batch(set) { ("ROLLCALL_BATCH_RUNS", 1) } else { ("ROLLCALL_PAIR_RUNS", default) };
+    let variable = if set.len() > 2 { "ROLLCALL_TRIPLE_RUNS" } else { pair };
     std::env::var(variable).map_or(default, |bound| bound.parse().unwrap())
 }
 
@@ -236,8 +237,8 @@ async fn explore_with(sets: &[Vec<Operation>], default: usize, ahead: Option<usi
     let names = std::env::var("ROLLCALL_SETS").ok();
     let is_named =
         |set: &[Operation]| names.as_ref().is_none_or(|names| names.split(',').any(|name| name == text(set)));
-    let is_reported =
-        ["ROLLCALL_SETS", "ROLLCALL_PAIR_RUNS", "ROLLCALL_TRIPLE_RUNS"].map(std::env::var).iter().any(Result::is_ok);
+    let variables = ["ROLLCALL_SETS", "ROLLCALL_PAIR_RUNS", "ROLLCALL_BATCH_RUNS", "ROLLCALL_TRIPLE_RUNS"];
+    let is_reported = variables.map(std::env::var).iter().any(Result::is_ok);
     for set in sets.iter().filter(|set| is_named(set)) {
         let (before, runs, began) = (explorer.schedules, explorer.runs, std::time::Instant::now());
         explorer.explore(set, bound(set, default)).await;
