@@ -15,8 +15,8 @@ use serde_json::json;
 use self::footprint::Footprints;
 use self::model::{Event, is_explained};
 use self::people::People;
-use self::scheduler::{Ahead, Choice, Chooser, Gate, Seen};
-use self::world::{Log, World, clock};
+use self::scheduler::{Choice, Chooser, Gate, Seen};
+use self::world::{Ahead, Log, World, clock};
 use crate::support::{Harness, is_embedded, random};
 
 mod footprint;

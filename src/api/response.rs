@@ -173,6 +173,9 @@ pub(super) fn without_body(mut response: Response<Bytes>) -> Response<Bytes> {
 /// The answer. That of a refusal has its [`ErrorCode`](crate::scim::ErrorCode) as an extension.
 pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
+    if let Err(refusal) = &outcome {
+        response.extensions_mut().insert(refusal.error.code);
+    }
     let mut set = |name, value: Option<String>| {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             response.headers_mut().insert(name, value);
@@ -182,7 +185,7 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str)
     set(X_CONTENT_TYPE_OPTIONS, Some("nosniff".to_owned()));
     // A client may keep what it read, if it asks with the `ETag` before it uses it; nobody else may.
     set(CACHE_CONTROL, Some("private, no-cache".to_owned()));
-    let (mut further, mut code) = (Vec::new(), None);
+    let mut further = Vec::new();
     let (status, media_type, body) = match outcome {
         Ok(reply) => {
             set(LOCATION, reply.location);
@@ -209,13 +212,9 @@ pub(super) fn response(outcome: Result<ScimResponse, Refusal>, request_id: &str)
             let usual = (error.status() == 401).then(|| challenges(&CredentialType::ALL));
             set(WWW_AUTHENTICATE, error.challenges.or(usual).map(str::to_owned));
             let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            code = Some(error.code);
             (status, SCIM_JSON, Some(error.to_json().to_string()))
         }
     };
-    if let Some(code) = code {
-        response.extensions_mut().insert(code);
-    }
     *response.status_mut() = status;
     for (name, value) in further {
         match name == SET_COOKIE {

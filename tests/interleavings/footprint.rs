@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::state::writes;
 use crate::support::wire::{DynamoCall, key_names};
 
 /// Items of a table: one, those of a partition, or all.
@@ -37,37 +38,21 @@ impl Footprint {
     pub fn of(call: &DynamoCall, is_named: impl Fn(&str) -> bool) -> Self {
         let mut footprint = Self::default();
         let body = &call.body;
-        let each = |requests: &Value| requests.as_array().into_iter().flatten().cloned().collect::<Vec<_>>();
         match call.operation.as_str() {
-            "GetItem" => _ = footprint.reads.insert(item(&body["TableName"], &body["Key"])),
-            "PutItem" | "UpdateItem" | "DeleteItem" => footprint.write(body),
+            "GetItem" => _ = footprint.reads.insert(item(body["TableName"].as_str().unwrap(), &body["Key"])),
             "Query" => footprint.reads.extend(query(body, is_named)),
             "BatchGetItem" => {
-                for (table, request) in body["RequestItems"].as_object().into_iter().flatten() {
-                    let keys = each(&request["Keys"]);
-                    footprint.reads.extend(keys.iter().map(|key| item(&table.as_str().into(), key)));
+                for (table, request) in body["RequestItems"].as_object().unwrap() {
+                    footprint.reads.extend(request["Keys"].as_array().unwrap().iter().map(|key| item(table, key)));
                 }
             }
-            "BatchWriteItem" => {
-                for (table, requests) in body["RequestItems"].as_object().into_iter().flatten() {
-                    for write in each(requests).iter().flat_map(|request| request.as_object().unwrap().values()) {
-                        let keys = write.get("Key").unwrap_or(&write["Item"]);
-                        footprint.writes.insert(item(&table.as_str().into(), keys));
-                    }
-                }
+            "PutItem" | "UpdateItem" | "DeleteItem" | "BatchWriteItem" | "TransactWriteItems" => {
+                let keys = writes(call).into_iter().flat_map(|write| write.written_keys());
+                footprint.writes.extend(keys.map(|(table, key)| item(&table, &key)));
             }
-            "TransactGetItems" | "TransactWriteItems" => {
-                for (kind, request) in each(&body["TransactItems"]).iter().flat_map(|item| item.as_object().unwrap()) {
-                    match kind.as_str() {
-                        "Get" | "ConditionCheck" => {
-                            footprint.reads.insert(item(&request["TableName"], &request["Key"]));
-                        }
-                        _ => footprint.write(request),
-                    }
-                }
-            }
+            // To be sure: everything.
             _ => {
-                let table = body["TableName"].as_str().unwrap_or_default().to_owned();
+                let table = body["TableName"].as_str().unwrap().to_owned();
                 footprint.writes.insert(Items { table, partition: None, sort: None });
             }
         }
@@ -75,11 +60,6 @@ impl Footprint {
         footprint.reads.retain(|items| !items.table.ends_with("-keys"));
         assert!(footprint.writes.iter().all(|items| !items.table.ends_with("-keys")), "{call:?}");
         footprint
-    }
-
-    fn write(&mut self, body: &Value) {
-        let keys = body.get("Key").unwrap_or(&body["Item"]);
-        self.writes.insert(item(&body["TableName"], keys));
     }
 
     /// Whether the order of the two matters.
@@ -118,15 +98,14 @@ impl Footprints {
     }
 }
 
-fn item(table: &Value, keys: &Value) -> Items {
-    let table = table.as_str().unwrap().to_owned();
+fn item(table: &str, keys: &Value) -> Items {
     let text = |name: &str| keys[name]["S"].as_str().unwrap_or_default().to_owned();
     // The first of two is the tenant, of which a set has one, or a partition.
-    let (partition, sort) = match key_names(&table) {
+    let (partition, sort) = match key_names(table) {
         ["tenant", id] => (text(id), String::new()),
         [partition, sort] => (text(partition), text(sort)),
     };
-    Items { table, partition: Some(partition), sort: Some(sort) }
+    Items { table: table.to_owned(), partition: Some(partition), sort: Some(sort) }
 }
 
 /// What a query reads: the item whose id it asks for, a partition, or, to be sure, the table.

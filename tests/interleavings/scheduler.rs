@@ -78,20 +78,6 @@ struct State {
     begun: Vec<Option<usize>>,
 }
 
-/// Whose clock is so far ahead that each lease of another thread has passed.
-#[derive(Debug, Default)]
-pub struct Ahead(AtomicUsize);
-
-impl Ahead {
-    pub fn set(&self, thread: Option<usize>) {
-        self.0.store(thread.map_or(0, |thread| thread + 1), Ordering::SeqCst);
-    }
-
-    pub fn is(&self, thread: usize) -> bool {
-        self.0.load(Ordering::SeqCst) == thread + 1
-    }
-}
-
 impl Gate {
     pub fn new() -> Arc<Self> {
         Arc::default()

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::model::{Act, Event, Model, Name, Seen};
 use super::people::Person;
-use super::scheduler::{Ahead, Gate, THREAD, Thread};
+use super::scheduler::{Gate, THREAD, Thread};
 use super::state::Names;
 use super::{MANY, Operation, PART};
 use crate::support::{Harness, ScimResponse, encode, patch};
@@ -30,6 +30,20 @@ pub(super) struct World {
     pub(super) many: Arc<Vec<Person>>,
     pub(super) clock: Arc<AtomicUsize>,
     pub(super) first_tag: String,
+}
+
+/// Whose clock is so far ahead that each lease of another thread has passed.
+#[derive(Debug, Default)]
+pub(super) struct Ahead(AtomicUsize);
+
+impl Ahead {
+    pub(super) fn set(&self, thread: Option<usize>) {
+        self.0.store(thread.map_or(0, |thread| thread + 1), Ordering::SeqCst);
+    }
+
+    pub(super) fn is(&self, thread: usize) -> bool {
+        self.0.load(Ordering::SeqCst) == thread + 1
+    }
 }
 
 /// Each thread has a clock that stands still, a second before the next one's, and what is no thread's another second
