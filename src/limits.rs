@@ -6,7 +6,7 @@ mod small;
 
 pub use operations::*;
 #[cfg(feature = "small-transactions")]
-pub use small::MAX_TRANSACTION_MEMBERS;
+pub use small::{MAX_BATCH_POLL_MS, MAX_TRANSACTION_MEMBERS};
 
 /// Longest request body in bytes. A user of every RFC 7643 attribute is under 20 KB; Lambda itself refuses 6 MB.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -87,6 +87,7 @@ pub const MAX_THROTTLED_ATTEMPTS: u32 = 8;
 /// done in a moment.
 pub const MIN_BATCH_POLL_MS: u64 = 25;
 
+#[cfg(not(feature = "small-transactions"))]
 /// The longest that this wait becomes in milliseconds, as it doubles.
 pub const MAX_BATCH_POLL_MS: u64 = 1_000;
 

@@ -53,6 +53,12 @@ pub type Seen = HashMap<u64, BTreeSet<usize>>;
 /// began.
 pub type Memory<'a> = (&'a mut Seen, &'a dyn Fn() -> Vec<(Place, Place)>);
 
+/// How long the scheduler waits before it looks for the first time whether each thread has come to a call.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+
+/// Longer than any operation pauses.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+
 /// Holds the calls of threads.
 #[derive(Debug, Default)]
 pub struct Gate {
@@ -125,8 +131,11 @@ impl Gate {
         self.state.lock().unwrap()
     }
 
+    /// Whether a call of a thread is held. One that its operation has given up, as its time was over, is none any more.
     fn is_held(&self, thread: usize) -> bool {
-        !self.state().held[thread].is_empty()
+        let held = &mut self.state().held[thread];
+        held.retain(|_, (_, sender)| !sender.is_closed());
+        !held.is_empty()
     }
 
     fn is_waiting(&self, thread: usize) -> bool {
@@ -323,16 +332,17 @@ fn retain_new(among: &mut Vec<usize>, seen: &mut Seen, state: u64, asleep: &BTre
     }
 }
 
-/// Waits until no call is under way, and each thread is done or has a call that is held. The clock is paused: waiting
-/// costs nothing.
+/// Waits until no call is under way, and each thread is done or has a call that is held. The clock is paused: only each
+/// look costs something, and a thread may pause for seconds.
 async fn settle(gate: &Gate, tasks: &[tokio::task::JoinHandle<()>]) {
-    let is_answered = || gate.state().under_way.is_empty();
+    let is_answered = || gate.state().under_way.iter().all(|(thread, _)| tasks[*thread].is_finished());
     let is_settled =
         || is_answered() && tasks.iter().enumerate().all(|(thread, task)| task.is_finished() || gate.is_held(thread));
-    let mut still = 0;
+    let (mut still, mut pause) = (0, FIRST_PAUSE);
     while still < 2 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        still = if is_settled() { still + 1 } else { 0 };
+        tokio::time::sleep(pause).await;
+        assert!(pause < LONGEST_PAUSE, "an operation waits for what never comes");
+        (still, pause) = if is_settled() { (still + 1, FIRST_PAUSE) } else { (0, pause * 2) };
     }
 }
 

@@ -14,6 +14,10 @@ use crate::support::wire::{Answer, DynamoCall};
 /// Letters and digits of an id that is random, at least.
 const ID_LENGTH: usize = 20;
 
+/// Digits of an instant in milliseconds, and in seconds.
+const INSTANT_DIGITS: usize = 13;
+const SECOND_DIGITS: usize = 10;
+
 /// An operation that pauses for longer than a call takes begins anew.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -45,8 +49,8 @@ struct History {
     drawn: usize,
     answered: Option<Instant>,
     attempt: Attempt,
-    /// The calls and answers of the attempt before this one.
-    before: Option<u64>,
+    /// The attempt before this one, if it wrote nothing.
+    before: Option<Attempt>,
     /// What it looks at again and again, if it waits.
     watched: Option<Footprint>,
 }
@@ -56,22 +60,26 @@ struct History {
 struct Attempt {
     /// The thread's hash at its beginning.
     start: u64,
+    /// What it asked, and with what it was answered.
+    asked: u64,
     hash: u64,
     has_written: bool,
     footprint: Footprint,
 }
 
 impl History {
-    /// A thread that asks the same after a pause, is answered the same, and writes nothing, is where it was before it
-    /// asked, and waits for another one.
+    /// A thread that asks the same after a pause and writes nothing has kept nothing of the answers: it is where it was
+    /// before it asked. If the answers are the same too, it waits for another thread.
     fn begin_attempt(&mut self) {
-        let attempt = std::mem::take(&mut self.attempt);
-        let is_repeated = self.before.replace(attempt.hash) == Some(attempt.hash) && !attempt.has_written;
-        if is_repeated {
-            self.hash = attempt.start;
-            self.watched = Some(attempt.footprint);
+        let mut attempt = std::mem::take(&mut self.attempt);
+        if let Some(before) = self.before.take().filter(|before| before.asked == attempt.asked && !attempt.has_written)
+        {
+            self.hash = before.start;
+            attempt.start = before.start;
+            self.watched = (before.hash == attempt.hash).then(|| attempt.footprint.clone());
         }
         self.attempt.start = self.hash;
+        self.before = Some(attempt).filter(|attempt| !attempt.has_written);
     }
 }
 
@@ -141,6 +149,7 @@ impl States {
         history.answered = Some(Instant::now());
         history.hash = hash(&(history.hash, call));
         let attempt = &mut history.attempt;
+        attempt.asked = hash(&(attempt.asked, &asked));
         attempt.hash = hash(&(attempt.hash, call));
         attempt.has_written |= has_written;
         attempt.footprint.extend(&footprint);
@@ -173,6 +182,10 @@ impl States {
     fn name(&mut self, thread: Option<usize>, word: &str) -> String {
         if let Some(name) = self.names.others.get(word) {
             return name.clone();
+        }
+        // An instant: a request's clock goes on while it pauses, and no order depends on less than a second.
+        if word.len() == INSTANT_DIGITS && word.bytes().all(|byte| byte.is_ascii_digit()) {
+            return word[..SECOND_DIGITS].to_owned();
         }
         if word.len() < ID_LENGTH || !word.contains(|c: char| c.is_ascii_digit()) {
             return word.to_owned();

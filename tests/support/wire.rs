@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
@@ -76,10 +77,10 @@ impl Wire {
         match backend {
             Backend::Remote(client) => client,
             Backend::Engine(engine) => {
-                rollcall::store::dynamo::client::from_connector(SharedHttpClient::new(Connector(Arc::new(Self {
-                    engine,
-                    layers,
-                }))))
+                let connector = SharedHttpClient::new(Connector(Arc::new(Self { engine, layers })));
+                let client = rollcall::store::dynamo::client::from_connector(connector);
+                // A layer holds a call for as long as it likes.
+                Client::from_conf(client.config().to_builder().timeout_config(TimeoutConfig::disabled()).build())
             }
         }
     }
