@@ -3,19 +3,21 @@
     bench_million.py ROLLCALL [--users 1000000] [--verify]
 
 A million requests would take an hour. One user and its membership come by requests; the others are copies of their rows,
-with names and ids of their own, written into the embedded engine's file while no server runs. `--verify` has `rollcall
-verify` examine both. Everything is on 127.0.0.1; the loops are bounded.
+with names and ids of their own, written into the embedded engine's file while no server runs. Round trips and capacity units
+are what the server's own metrics add up to. `--verify` has `rollcall verify` examine both. Everything is on 127.0.0.1; the loops are bounded.
 """
 
 import argparse
 import contextlib
 import pathlib
+import re
 import sqlite3
 import statistics
 import subprocess
 import tempfile
 import time
 import urllib.parse
+import urllib.request
 
 from bench import Client, server, user
 
@@ -60,13 +62,33 @@ def multiply(folder, one, users):
     engine.close()
 
 
-def timed(action):
-    times = []
+def totals(metrics):
+    """Round trips and units since the server began, its own counting of users included."""
+    text = urllib.request.urlopen(metrics).read().decode()
+    return [float(re.search(rf"^rollcall_dynamodb_{name}_total (\S+)$", text, re.M)[1])
+            for name in ("round_trips", "capacity_units")]
+
+
+def settle(metrics):
+    """Waits until the server has counted its users, as it does when it starts."""
+    before = None
+    for _ in range(300):
+        before, last = totals(metrics), before
+        if before == last:
+            return
+        time.sleep(1)
+    raise SystemExit("the server goes on counting")
+
+
+def timed(metrics, action):
+    """Milliseconds in the median, and round trips and units of one request."""
+    times, before = [], totals(metrics)
     for number in range(SAMPLES):
         start = time.perf_counter()
         action(number)
         times.append((time.perf_counter() - start) * 1000)
-    return statistics.median(times)
+    costs = [(after - first) / SAMPLES for first, after in zip(before, totals(metrics))]
+    return statistics.median(times), *costs
 
 
 def rows(client, users, group, single):
@@ -109,14 +131,19 @@ def measure(rollcall, users, is_verified):
         if is_verified:
             print(run("verify", "demo").stdout.strip().splitlines()[-1], flush=True)
         with contextlib.ExitStack() as stack:
-            command = [rollcall, "serve", "--listen", "127.0.0.1:0", "--data", folder]
+            command = [rollcall, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0", "--data", folder]
             process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
             stack.callback(process.terminate)
-            line = next(line for line in process.stdout if line.startswith("Tenant URL"))
-            client = Client(line.split(": ")[1].strip(), token)
-            figures = {name: timed(action) for name, action in rows(client, users, group, single).items()}
+            words = {}
+            while not {"Tenant URL", "Metrics"} <= set(words):
+                name, _, value = process.stdout.readline().strip().partition(": ")
+                words[name] = value
+            client, metrics = Client(words["Tenant URL"], token), words["Metrics"]
+            settle(metrics)
+            figures = {name: timed(metrics, action) for name, action in rows(client, users, group, single).items()}
             status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
-            figures["peak memory, MB"] = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+            memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+            figures["peak memory, MB"] = memory, 0, 0
             return figures
 
 
@@ -127,9 +154,11 @@ def main():
     parser.add_argument("--verify", action="store_true")
     options = parser.parse_args()
     small, large = (measure(options.rollcall, users, options.verify) for users in (SMALL, options.users))
-    print(f"{'ms, medians of ' + str(SAMPLES):28}{SMALL:>12,}{options.users:>12,}{'ratio':>8}")
-    for name, figure in large.items():
-        print(f"{name:28}{small[name]:12.2f}{figure:12.2f}{figure / small[name]:8.2f}")
+    print(f"{'ms, medians of ' + str(SAMPLES):28}{SMALL:>12,}{options.users:>12,}{'ratio':>8}   round trips and units of a request")
+    for name, (figure, *costs) in large.items():
+        before, *costs_before = small[name]
+        trips = " and ".join(f"{one:.1f}, {other:.1f}" for one, other in (costs_before, costs))
+        print(f"{name:28}{before:12.2f}{figure:12.2f}{figure / before:8.2f}   {trips}")
 
 
 if __name__ == "__main__":

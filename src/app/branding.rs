@@ -1,11 +1,11 @@
-//! How the page for administrators looks in a product: its name, its logo and its colour, and which sites may frame it.
+//! The page for administrators in a product: its name, its logo, its colour and its guide, and which sites may frame it.
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::limits::{MAX_FRAME_ORIGINS, MAX_LOGO_BYTES, MAX_PRODUCT_NAME_BYTES};
+use crate::limits::{MAX_FRAME_ORIGINS, MAX_GUIDE_BYTES, MAX_LOGO_BYTES, MAX_PRODUCT_NAME_BYTES};
 
 mod accent;
 
@@ -13,6 +13,9 @@ pub use accent::{Accent, Rgb};
 
 /// The media types of a logo that is embedded. A browser runs no script of an image.
 const LOGO_TYPES: [&str; 5] = ["image/png", "image/svg+xml", "image/webp", "image/jpeg", "image/gif"];
+
+/// What stands in the address of a guide for the name of the identity provider.
+const PROVIDER: &str = "{provider}";
 
 /// What a deployment says of the page.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +26,7 @@ struct BrandingFields {
     name: Option<String>,
     logo: Option<ProductLogo>,
     accent: Option<Accent>,
+    guide: Option<String>,
     frames: Vec<String>,
 }
 
@@ -36,7 +40,8 @@ pub struct ProductLogo {
 }
 
 impl Branding {
-    /// Reads what a deployment has set: `PRODUCT_NAME`, `PRODUCT_LOGO`, `PRODUCT_COLOR` and `FRAME_ORIGINS`.
+    /// Reads what a deployment has set: `PRODUCT_NAME`, `PRODUCT_LOGO`, `PRODUCT_COLOR`, `PRODUCT_GUIDE`
+    /// and `FRAME_ORIGINS`.
     ///
     /// # Errors
     /// When one of them is not in order.
@@ -47,9 +52,10 @@ impl Branding {
         let logo = set("PRODUCT_LOGO").map(|text| logo(&text)).transpose().map_err(in_variable("PRODUCT_LOGO"))?;
         let accent = set("PRODUCT_COLOR").map(|text| text.parse::<Rgb>().map(Accent::of)).transpose();
         let accent = accent.map_err(in_variable("PRODUCT_COLOR"))?;
+        let guide = set("PRODUCT_GUIDE").map(guide).transpose().map_err(in_variable("PRODUCT_GUIDE"))?;
         let frames = set("FRAME_ORIGINS").map(|text| origins(&text)).transpose();
         let frames = frames.map_err(in_variable("FRAME_ORIGINS"))?.unwrap_or_default();
-        Ok(Self(Arc::new(BrandingFields { name, logo, accent, frames })))
+        Ok(Self(Arc::new(BrandingFields { name, logo, accent, guide, frames })))
     }
 
     /// The name of the product.
@@ -65,6 +71,11 @@ impl Branding {
     /// Its colour.
     pub fn accent(&self) -> Option<Accent> {
         self.0.accent
+    }
+
+    /// The address of the product's guide for an identity provider, such as `entra`.
+    pub fn guide(&self, provider: &str) -> Option<String> {
+        self.0.guide.as_ref().map(|address| address.replace(PROVIDER, provider))
     }
 
     /// The origins that may frame the page.
@@ -102,6 +113,20 @@ fn logo(text: &str) -> Result<ProductLogo, String> {
     match uri.scheme_str() {
         Some("https") => Ok(ProductLogo { address: text.to_owned(), source: format!("https://{host}") }),
         _ => Err(wrong()),
+    }
+}
+
+/// The address of a guide by `https`.
+fn guide(text: String) -> Result<String, String> {
+    let uri = text.replace(PROVIDER, "entra").parse::<http::Uri>().ok();
+    let is_https = uri.is_some_and(|uri| {
+        uri.scheme_str() == Some("https") && uri.authority().is_some_and(|host| is_host(host.as_str()))
+    });
+    match is_https && text.len() <= MAX_GUIDE_BYTES {
+        true => Ok(text),
+        false => Err(format!(
+            "is no address of at most {MAX_GUIDE_BYTES} bytes; set one such as https://help.example.com/scim/{PROVIDER}"
+        )),
     }
 }
 
@@ -180,6 +205,31 @@ mod tests {
         }
         let many = |count: usize| vec!["https://a.example"; count].join(",");
         assert!(read(&many(MAX_FRAME_ORIGINS)).is_ok() && read(&many(MAX_FRAME_ORIGINS + 1)).is_err());
+    }
+
+    #[test]
+    fn a_guide_is_an_address_for_each_provider() {
+        let read = |text: &str| read("PRODUCT_GUIDE", text);
+        let one = read("https://help.example.com/scim/{provider}?lang=en").unwrap();
+        assert_eq!(one.guide("okta").as_deref(), Some("https://help.example.com/scim/okta?lang=en"));
+        assert_eq!(
+            read("https://help.example.com").unwrap().guide("entra").as_deref(),
+            Some("https://help.example.com")
+        );
+        assert_eq!(read("").unwrap().guide("entra"), None);
+        let longest = |bytes: usize| format!("https://help.example.com/{}", "a".repeat(bytes - 25));
+        assert!(read(&longest(MAX_GUIDE_BYTES)).is_ok());
+        for wrong in [
+            "http://help.example.com",
+            "javascript:alert(1)",
+            "help.example.com",
+            "https://a b.example",
+            "https://user@evil.example/x",
+            "https://{provider}@evil.example",
+            &longest(MAX_GUIDE_BYTES + 1),
+        ] {
+            assert!(read(wrong).unwrap_err().starts_with("PRODUCT_GUIDE is no address"), "{wrong}");
+        }
     }
 
     #[test]

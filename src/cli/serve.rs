@@ -72,6 +72,9 @@ struct BrandingOptions {
     /// Its colour, such as #0b4fb3; Rollcall darkens or lightens it until text in it can be read
     #[arg(long, value_name = "COLOUR")]
     product_color: Option<String>,
+    /// The https:// address of your guide for customers, on Connect; {provider} in it becomes entra or okta
+    #[arg(long, value_name = "ADDRESS")]
+    product_guide: Option<String>,
     /// The origins that may frame the page, separated by commas, such as https://app.example.com
     #[arg(long, value_name = "ORIGINS")]
     frame_origins: Option<String>,
@@ -83,6 +86,7 @@ impl BrandingOptions {
             "PRODUCT_NAME" => self.product_name.clone(),
             "PRODUCT_LOGO" => self.product_logo.clone(),
             "PRODUCT_COLOR" => self.product_color.clone(),
+            "PRODUCT_GUIDE" => self.product_guide.clone(),
             "FRAME_ORIGINS" => self.frame_origins.clone(),
             _ => None,
         })

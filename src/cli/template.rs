@@ -47,7 +47,7 @@ const FEW_PROCESSES: &str = "      ReservedConcurrentExecutions: !If [HasReserve
 
 /// The same of the page, which alone knows how it looks.
 const PAGE_SETTINGS: &str = "      ReservedConcurrentExecutions: !If [HasReservedConcurrency, !Ref ReservedConcurrencyOfOthers, !Ref \"AWS::NoValue\"]
-      Environment: {Variables: {PRODUCT_NAME: !Ref ProductName, PRODUCT_LOGO: !Ref ProductLogo, PRODUCT_COLOR: !Ref ProductColor, FRAME_ORIGINS: !Ref FrameOrigins}}
+      Environment: {Variables: {PRODUCT_NAME: !Ref ProductName, PRODUCT_LOGO: !Ref ProductLogo, PRODUCT_COLOR: !Ref ProductColor, PRODUCT_GUIDE: !Ref ProductGuide, FRAME_ORIGINS: !Ref FrameOrigins}}
 ";
 
 /// What a route's function has of its own.

@@ -378,6 +378,10 @@ pub const MAX_PRODUCT_NAME_BYTES: usize = 60;
 /// environment of a Lambda function holds 4 KB.
 pub const MAX_LOGO_BYTES: usize = 2_000;
 
+/// Longest address of a product's guide, in bytes: long enough for a help centre, and with a logo within the 4 KB of a
+/// function's environment.
+pub const MAX_GUIDE_BYTES: usize = 500;
+
 /// Most origins that may frame the page: they stand in a header of every answer.
 pub const MAX_FRAME_ORIGINS: usize = 8;
 

@@ -47,6 +47,24 @@ async fn name_logo_and_colour_are_on_each_page_and_the_policy_follows() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn connect_links_the_guide_of_the_product() {
+    let settings = [("PRODUCT_NAME", "Ex & Co"), ("PRODUCT_GUIDE", "https://help.example.com/{provider}?a=1&b=2")];
+    let harness = branded(&settings).await;
+    let browser = Browser::open(&harness, "acme", json!({"role": "setup"})).await;
+    for (provider, title) in [("entra", "Microsoft Entra ID"), ("okta", "Okta")] {
+        let html = text(&browser.get(&format!("connect?provider={provider}")).await);
+        check_html(&html);
+        let link = format!(
+            "<a href=\"https://help.example.com/{provider}?a=1&#38;b=2\" rel=\"noreferrer\">Guide of Ex &#38; Co for {title}</a>"
+        );
+        assert!(html.contains(&link), "{html}");
+    }
+    let plain = branded(&[("PRODUCT_NAME", "Ex & Co")]).await;
+    let browser = Browser::open(&plain, "acme", json!({"role": "setup"})).await;
+    assert!(!text(&browser.get("connect").await).contains("Guide of"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_named_sites_frame_the_page_and_a_frame_has_its_own_cookie() {
     let mut harness = branded(&[("FRAME_ORIGINS", "https://app.example.com")]).await;
     let admin = harness.operator().await;

@@ -26,6 +26,8 @@ struct ConnectPage {
     providers: [ProviderTab; 2],
     steps: Vec<SetupStep>,
     place: String,
+    /// The product's own guide: its address, and what it is called.
+    guide: Option<(String, String)>,
     /// Whether the address is one that no identity provider in the cloud reaches.
     is_http: bool,
     test: &'static str,
@@ -80,6 +82,10 @@ pub(super) async fn render(session: &PageSession<'_>, frame: Frame) -> Result<Sc
             if is_okta { t.connect_okta_where } else { t.connect_entra_where },
             &[("product", asset::speaker(session.context))],
         ),
+        guide: session.context.app().branding.guide(provider).map(|address| {
+            let names = [("product", asset::speaker(session.context)), ("provider", title)];
+            (address, fill(t.connect_guide, &names))
+        }),
         is_http: url.starts_with("http:"),
         test: if is_okta { t.connect_okta_test } else { t.connect_entra_test },
         oauth: if is_okta { Vec::new() } else { oauth(session, url.clone()) },
