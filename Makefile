@@ -25,10 +25,14 @@ SAM_DEPLOY = --config-env none $(if $(UPLOADS),--s3-bucket $(UPLOADS),--resolve-
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
 SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock
-# For the Lambda binary: zig as the linker for either architecture, and no path of this machine in what is built.
+# Zig as the linker for either architecture, and no path of this machine in what is built.
+REMAP = --remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo
 CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
-	RUSTFLAGS="--remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo"
+	RUSTFLAGS="$(REMAP)"
+# The Lambda binary is built for size, and yet small functions become a part of those that call them (ADR 0070).
+INLINE := -C llvm-args=-inline-threshold=60
+LAMBDA = $(CROSS) RUSTFLAGS="$(REMAP) $(INLINE)"
 .DEFAULT_GOAL := help
 .PHONY: help run watch install check-install test fuzz interleavings check names docs fmt lint template openapi lint-openapi clients postman reference recording schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench bench-peers instructions profile soak takeover canary costs requirements clean
@@ -138,11 +142,11 @@ build: build/arm64/bootstrap build/x86_64/bootstrap ## The Lambda binary for bot
 	@ls -l $^ && sha256sum $^
 
 build/arm64/bootstrap: $(SOURCES) $(VENV)/done
-	$(CROSS) cargo-lambda lambda build --locked --release --arm64 --bin bootstrap --lambda-dir build/cargo-lambda/arm64
+	$(LAMBDA) cargo-lambda lambda build --locked --release --arm64 --bin bootstrap --lambda-dir build/cargo-lambda/arm64
 	mkdir -p $(@D) && cp build/cargo-lambda/arm64/bootstrap/bootstrap $@
 
 build/x86_64/bootstrap: $(SOURCES) $(VENV)/done
-	$(CROSS) cargo-lambda lambda build --locked --release --x86-64 --bin bootstrap --lambda-dir build/cargo-lambda/x86_64
+	$(LAMBDA) cargo-lambda lambda build --locked --release --x86-64 --bin bootstrap --lambda-dir build/cargo-lambda/x86_64
 	mkdir -p $(@D) && cp build/cargo-lambda/x86_64/bootstrap/bootstrap $@
 
 # The command line for Linux: static, so that it runs on every distribution. Which commit it is from, `--version` says.
@@ -181,7 +185,7 @@ e2e-package: $(VENV)/done $(E2E)/done build/$(HOST_ARCH)/bootstrap ## Deploy the
 	$(E2E)/bin/python tests/e2e/package.py target/debug/rollcall build/release/rollcall-aws-$(HOST_ARCH).zip
 
 build/$(HOST_ARCH)/hello build/$(HOST_ARCH)/floor: build/$(HOST_ARCH)/%: tests/cold_start/%.rs $(VENV)/done
-	$(CROSS) cargo-lambda lambda build --locked --release --$(subst _,-,$(HOST_ARCH)) --example $* --lambda-dir build/cargo-lambda/$(HOST_ARCH)
+	$(LAMBDA) cargo-lambda lambda build --locked --release --$(subst _,-,$(HOST_ARCH)) --example $* --lambda-dir build/cargo-lambda/$(HOST_ARCH)
 	mkdir -p $(@D) && cp build/cargo-lambda/$(HOST_ARCH)/$*/bootstrap $@
 
 # OTHER is the Lambda binary of another commit, to compare with.
@@ -206,7 +210,7 @@ advisories: $(TOOLS)/bin/cargo-deny ## Security advisories for the crates in Car
 	$(TOOLS)/bin/cargo-deny --all-features check advisories
 
 sam-build: $(VENV)/done ## Build the functions for the cloud into .aws-sam
-	$(CROSS) sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+	$(LAMBDA) sam build $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
 deploy: sam-build deploy-built ## Deploy the tables and the application: make deploy STACK=rollcall PARAMETERS="AlarmEmail=ops@example.com"
 
@@ -264,8 +268,8 @@ bench-peers: $(TOOLS)/peers/done ## Rollcall and two servers from PyPI under one
 	$(TOOLS)/peers/bin/python tests/bench_peers.py target/cli/rollcall target/cli/examples/load --page docs/src/benchmarks.md $(OTHERS)
 
 instructions: ## What a request costs a function in instructions, exactly, held to tests/instructions/pins.json; needs valgrind
-	$(CARGO) build --quiet --locked --profile instructions $(FEATURES) --example instructions
-	python3 tests/instructions/run.py target/instructions/examples/instructions
+	RUSTFLAGS="$(INLINE)" $(CARGO) build --quiet --locked --profile instructions $(FEATURES) --target-dir target/inlined --example instructions
+	python3 tests/instructions/run.py target/inlined/instructions/examples/instructions
 
 profile: $(TOOLS)/bin/inferno-flamegraph ## Where rollcall serve spends its time: flame graphs in build/profile; needs perf
 	RUSTFLAGS="-C force-frame-pointers=yes" $(CARGO) build --locked --profile profile $(FEATURES) --target-dir target/profiled --bin rollcall

@@ -8,13 +8,14 @@ use std::time::SystemTime;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::ConfigBag;
 use aws_sdk_dynamodb::error::BoxError;
-use aws_sigv4::sign::v4::{calculate_signature, generate_signing_key};
+use aws_sigv4::sign::v4::generate_signing_key;
 use aws_smithy_runtime_api::client::auth::{AuthScheme, AuthSchemeEndpointConfig, AuthSchemeId, Sign};
 use aws_smithy_runtime_api::client::identity::{Identity, SharedIdentityResolver};
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::{GetIdentityResolver, RuntimeComponents};
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
+use ring::digest::{SHA256, digest};
+use ring::hmac;
 
 const SERVICE: &str = "dynamodb";
 
@@ -57,7 +58,7 @@ impl std::fmt::Debug for DayKeySigner {
 struct DayKey {
     day: String,
     credentials: Credentials,
-    key: Vec<u8>,
+    key: hmac::Key,
 }
 
 impl Sign for DayKeySigner {
@@ -87,8 +88,8 @@ impl DayKeySigner {
         }
         let (names, canonical) = canonical(request)?;
         let scope = format!("{day}/{}/{SERVICE}/aws4_request", self.region);
-        let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex::encode(Sha256::digest(canonical)));
-        let signature = calculate_signature(&self.key_of(day, credentials, now).key, text.as_bytes());
+        let text = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{}", hex::encode(digest(&SHA256, canonical.as_bytes())));
+        let signature = hex::encode(hmac::sign(&self.key_of(day, credentials, now).key, text.as_bytes()));
         let id = credentials.access_key_id();
         let authorization =
             format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={names}, Signature={signature}");
@@ -102,7 +103,8 @@ impl DayKeySigner {
         if let Some(key) = held.as_ref().filter(|key| key.day == day && key.credentials == *credentials) {
             return Arc::clone(key);
         }
-        let key = generate_signing_key(credentials.secret_access_key(), now, &self.region, SERVICE).as_ref().to_vec();
+        let key = generate_signing_key(credentials.secret_access_key(), now, &self.region, SERVICE);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_ref());
         Arc::clone(held.insert(Arc::new(DayKey { day: day.to_owned(), credentials: credentials.clone(), key })))
     }
 }
@@ -120,7 +122,7 @@ fn canonical(request: &HttpRequest) -> Result<(String, String), BoxError> {
         writeln!(canonical, "{name}:{}", value.trim())?;
         write!(names, "{}{name}", if names.is_empty() { "" } else { ";" })?;
     }
-    write!(canonical, "\n{names}\n{}", hex::encode(Sha256::digest(body)))?;
+    write!(canonical, "\n{names}\n{}", hex::encode(digest(&SHA256, body)))?;
     Ok((names, canonical))
 }
 
