@@ -24,15 +24,15 @@ OLD := 1440d801c4
 SAM_DEPLOY = --config-env none $(if $(UPLOADS),--s3-bucket $(UPLOADS),--resolve-s3) $(if $(STACK_ROLE),--role-arn $(STACK_ROLE))
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
-SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock
+SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock Makefile
 # Zig as the linker for either architecture, and no path of this machine in what is built.
 REMAP = --remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo
-CROSS = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
-	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" \
-	RUSTFLAGS="$(REMAP)"
+ZIG = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
+	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH"
+CROSS = $(ZIG) RUSTFLAGS="$(REMAP)"
 # The Lambda binary is built for size, and yet small functions become a part of those that call them (ADR 0070).
 INLINE := -C llvm-args=-inline-threshold=60
-LAMBDA = $(CROSS) RUSTFLAGS="$(REMAP) $(INLINE)"
+LAMBDA = $(ZIG) RUSTFLAGS="$(REMAP) $(INLINE)"
 .DEFAULT_GOAL := help
 .PHONY: help run watch install check-install test fuzz interleavings check names docs fmt lint template openapi lint-openapi clients postman reference recording schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench bench-peers instructions profile soak takeover canary costs requirements clean

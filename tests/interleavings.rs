@@ -3,8 +3,7 @@
 //!
 //! `ROLLCALL_PAIR_RUNS` bounds the runs of two operations, `ROLLCALL_BATCH_RUNS` those of two with a batch, and
 //! `ROLLCALL_TRIPLE_RUNS` those of three. A set that needs more is sampled, and the seed is printed. `ROLLCALL_SETS` names
-//! the sets to run, for example `Put+Put,AddMany+Get`, and `ROLLCALL_PROTECTION=off` has the tenant count no losses: its
-//! counters are in no condition of a membership, and double the calls of a replacing change. With any of them, each set is reported as it ends. `make
+//! the sets to run, for example `Put+Put,AddMany+Get`. With any of them, each set is reported as it ends. `make
 //! interleavings` runs every pair without a batch whole, and those with one that need a thousand runs.
 
 use std::collections::BTreeMap;
@@ -238,8 +237,7 @@ async fn explore_with(sets: &[Vec<Operation>], default: usize, ahead: Option<usi
     let names = std::env::var("ROLLCALL_SETS").ok();
     let is_named =
         |set: &[Operation]| names.as_ref().is_none_or(|names| names.split(',').any(|name| name == text(set)));
-    let variables =
-        ["ROLLCALL_SETS", "ROLLCALL_PROTECTION", "ROLLCALL_PAIR_RUNS", "ROLLCALL_BATCH_RUNS", "ROLLCALL_TRIPLE_RUNS"];
+    let variables = ["ROLLCALL_SETS", "ROLLCALL_PAIR_RUNS", "ROLLCALL_BATCH_RUNS", "ROLLCALL_TRIPLE_RUNS"];
     let is_reported = variables.map(std::env::var).iter().any(Result::is_ok);
     for set in sets.iter().filter(|set| is_named(set)) {
         let (before, runs, began) = (explorer.schedules, explorer.runs, std::time::Instant::now());
@@ -252,15 +250,6 @@ async fn explore_with(sets: &[Vec<Operation>], default: usize, ahead: Option<usi
         }
     }
     explorer.report();
-}
-
-/// The tenant counts nobody who loses access.
-async fn unprotect(harness: &Harness) {
-    let authorization = format!("Bearer {}", harness.operator().await);
-    let headers = [("authorization", &*authorization), ("content-type", "application/json")];
-    let body = json!({"settings": {"protect": "off"}}).to_string().into_bytes();
-    let reply = harness.raw("PATCH", "/admin/v1/tenants/acme", body, &headers).await;
-    assert_eq!(reply.status, 200, "{reply:?}");
 }
 
 /// A request of a thread: which of its requests.
@@ -465,9 +454,6 @@ impl Explorer {
     async fn world(&mut self, set: &[Operation]) -> World {
         if self.uses > MAX_USES {
             self.harness = Harness::with(vec![self.gate.clone()]).await.with_clock(clock(self.now, self.ahead.clone()));
-            if std::env::var("ROLLCALL_PROTECTION").as_deref() == Ok("off") {
-                unprotect(&self.harness).await;
-            }
             (self.people, self.uses) = (People::new(&self.harness).await, 0);
         }
         self.uses += 1;
