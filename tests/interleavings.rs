@@ -115,7 +115,7 @@ const TRIPLES: [[Operation; 3]; 10] = [
 ];
 
 /// A batch, and what settles one of its members while it is pending.
-const NEXT_TO_BATCHES: [&[Operation]; 13] = [
+const NEXT_TO_BATCHES: [&[Operation]; 15] = [
     &[AddManyAndNew, SeeAndRemoveNew],
     &[RemoveManyAndOld, SeeAndAddOld],
     &[PutMany, SeeAndAddOld],
@@ -129,6 +129,9 @@ const NEXT_TO_BATCHES: [&[Operation]; 13] = [
     &[PutMany, Add, Remove],
     &[AddManyAndNew, AddMany, RemoveNew],
     &[AddManyAndNew, RemoveNew, Post],
+    // Two batches that change other members: the second one must not take the place of the first.
+    &[AddManyAndNew, AddMany],
+    &[AddManyAndNew, PutMany],
 ];
 
 #[tokio::test(start_paused = true)]
@@ -333,7 +336,8 @@ impl Explorer {
             search = Search { known: Some(touched.clone()), touched: touched.clone(), seen: Seen::new() };
             let before = self.schedules;
             let mut given = Some(Vec::new());
-            while let Some(choices) = given {
+            // A run may find what is in the way of another call, which the runs before it did not hold: all begins anew.
+            while let Some(choices) = given.filter(|_| !search.touched.meet_beyond(&touched)) {
                 if runs == bound {
                     return self.sample(set, bound).await;
                 }
@@ -342,10 +346,9 @@ impl Explorer {
                     self.run(set, Chooser::first_after(choices), None, Some(&mut search)).await.unwrap(),
                 );
             }
-            if search.touched == touched {
+            if !search.touched.meet_beyond(&touched) {
                 return;
             }
-            // What was not known to be in the way of another call has changed nothing of these runs, but of later ones.
             self.schedules = before;
         }
     }

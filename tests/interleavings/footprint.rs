@@ -2,7 +2,7 @@
 //! way it is ordered, the run goes on alike (a persistent set of one call: Godefroid, Partial-Order Methods, 1996).
 //!
 //! Nobody says beforehand what an operation will touch. So a set is explored with what its runs have touched until then,
-//! again and again, until a whole exploration has touched nothing else.
+//! and anew where a run touches something else that matters, until a whole exploration has not.
 
 use std::collections::BTreeSet;
 
@@ -69,6 +69,12 @@ impl Footprint {
         any(&self.writes, &other.writes) || any(&self.writes, &other.reads) || any(&self.reads, &other.writes)
     }
 
+    /// What of this is not in another one.
+    fn beyond(&self, known: &Self) -> Self {
+        let new = |own: &BTreeSet<Items>, known: &BTreeSet<Items>| own.difference(known).cloned().collect();
+        Self { reads: new(&self.reads, &known.reads), writes: new(&self.writes, &known.writes) }
+    }
+
     pub fn extend(&mut self, other: &Self) {
         self.reads.extend(other.reads.iter().cloned());
         self.writes.extend(other.writes.iter().cloned());
@@ -90,6 +96,12 @@ impl Footprints {
 
     pub fn extend(&mut self, other: &Self) {
         self.0.iter_mut().zip(&other.0).for_each(|(own, other)| own.extend(other));
+    }
+
+    /// Whether one operation touches something that is not `known` of it, and that another one is in the way of.
+    pub fn meet_beyond(&self, known: &Self) -> bool {
+        let new = self.0.iter().zip(&known.0).map(|(own, known)| own.beyond(known));
+        new.enumerate().any(|(thread, new)| self.meet(thread, &new))
     }
 
     /// Whether another operation touches what this call of a thread does.

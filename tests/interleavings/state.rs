@@ -109,7 +109,8 @@ impl States {
 
     /// What a call of a thread touches.
     pub fn footprint(&mut self, thread: usize, call: &DynamoCall) -> Footprint {
-        let body = serde_json::from_str(&self.named_body(thread, call)).expect("names need no escapes");
+        let body = without_numbers(&self.named_body(thread, call));
+        let body = serde_json::from_str(&body).expect("names need no escapes");
         let is_named = |text: &str| {
             self.names.shared.values().any(|name| name == text) || self.names.others.values().any(|name| name == text)
         };
@@ -205,6 +206,24 @@ impl States {
         self.drawn.insert(word.to_owned(), (thread, number));
         format!("<{thread}.{number}>")
     }
+}
+
+/// A text in which all ids that an operation has drawn have one name: an attempt more draws other ones, and they are in
+/// the way of the same calls.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split('<');
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let number = part.split_once('.').and_then(|(thread, rest)| Some((thread, rest.split_once('>')?)));
+        let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        match number {
+            Some((thread, (number, rest))) if is_digits(thread) && is_digits(number) => {
+                whole += &format!("<{thread}>{rest}");
+            }
+            _ => whole += &format!("<{part}"),
+        }
+    }
+    whole
 }
 
 /// The items that a call writes, also by a batch of writes.
