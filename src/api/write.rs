@@ -56,6 +56,7 @@ where
             Attempt::Done(outcome) => return Ok(outcome),
             Attempt::Conflict(newer) => current = newer,
         }
+        tracing::debug!(number, resource = std::any::type_name::<R>(), "another request was faster");
     }
     Err(conflict_exhausted())
 }
