@@ -15,6 +15,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tracing::{Dispatch, Event, Subscriber};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use super::Place;
 use super::footprint::{Footprint, Footprints};
@@ -115,7 +119,9 @@ impl Gate {
 
     /// A thread begins a request.
     pub fn begin_request(&self, thread: usize) {
-        self.state().begun[thread] = None;
+        let state = &mut *self.state();
+        state.begun[thread] = None;
+        state.states.begin_request(thread);
     }
 
     /// When the first call of the request was released, if one was held.
@@ -176,6 +182,26 @@ impl Gate {
         state.calls += 1;
         state.held[thread].insert((text, state.calls), (footprint, sender));
         Some(receiver)
+    }
+}
+
+/// Hears that a thread's change lost a race, which the code under test says in its log.
+pub struct LostRaces {
+    pub gate: Arc<Gate>,
+    pub thread: usize,
+}
+
+impl LostRaces {
+    /// The log of a thread.
+    pub fn log(self) -> Dispatch {
+        let target = Targets::new().with_target("rollcall::api::write", LevelFilter::DEBUG);
+        tracing_subscriber::registry().with(self.with_filter(target)).into()
+    }
+}
+
+impl<S: Subscriber> tracing_subscriber::Layer<S> for LostRaces {
+    fn on_event(&self, _: &Event<'_>, _: Context<'_, S>) {
+        self.gate.state().states.lose_race(self.thread);
     }
 }
 

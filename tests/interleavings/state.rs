@@ -53,6 +53,27 @@ struct History {
     before: Option<Attempt>,
     /// What it looks at again and again, if it waits.
     watched: Option<Footprint>,
+    request: Request,
+}
+
+/// A request of a thread, by what the next attempt of its change knows of the ones before.
+#[derive(Debug, Default, Clone, Hash)]
+struct Request {
+    /// The thread's hash at its beginning.
+    start: u64,
+    /// What it has written.
+    written: u64,
+    lost_races: usize,
+    /// The groups that it has seen since it lost the last race, and those before.
+    seen: SeenGroups,
+    seen_before: SeenGroups,
+}
+
+/// What an attempt may hand to the next one as the group: what it saw last, or what it began with.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
+struct SeenGroups {
+    all: BTreeSet<u64>,
+    last: u64,
 }
 
 /// What a thread has done since it last paused.
@@ -107,6 +128,27 @@ impl States {
         }
     }
 
+    /// A thread begins a request.
+    pub fn begin_request(&mut self, thread: usize) {
+        let history = &mut self.threads[thread];
+        history.request = Request { start: history.hash, ..Request::default() };
+    }
+
+    /// Another request was faster, and a thread computes its change anew. Of what it was answered it has kept the group
+    /// alone: `retry_on_conflict` in `src/api/write.rs` hands nothing else to the next attempt. What it has counted for
+    /// the protection is in what it has written.
+    pub fn lose_race(&mut self, thread: usize) {
+        let history = &mut self.threads[thread];
+        let request = &mut history.request;
+        request.lost_races += 1;
+        history.hash = hash(request);
+        if !request.seen.all.is_empty() {
+            request.seen_before = std::mem::take(&mut request.seen);
+        }
+        history.attempt = Attempt { start: history.hash, ..Attempt::default() };
+        (history.before, history.watched) = (None, None);
+    }
+
     /// What a call of a thread touches.
     pub fn footprint(&mut self, thread: usize, call: &DynamoCall) -> Footprint {
         let body = without_numbers(&self.named_body(thread, call));
@@ -145,13 +187,14 @@ impl States {
                 other.watched.take_if(|watched| watched.meets(&footprint));
             }
         }
-        let call = hash(&(&asked, &answered));
+        let own = hash(&(&asked, &answered));
         let history = &mut self.threads[thread];
+        history.request.note(shows_group(call, answer).then(|| hash(&answered)), has_written.then_some(own));
         history.answered = Some(Instant::now());
-        history.hash = hash(&(history.hash, call));
+        history.hash = hash(&(history.hash, own));
         let attempt = &mut history.attempt;
         attempt.asked = hash(&(attempt.asked, &asked));
-        attempt.hash = hash(&(attempt.hash, call));
+        attempt.hash = hash(&(attempt.hash, own));
         attempt.has_written |= has_written;
         attempt.footprint.extend(&footprint);
     }
@@ -206,6 +249,24 @@ impl States {
         self.drawn.insert(word.to_owned(), (thread, number));
         format!("<{thread}.{number}>")
     }
+}
+
+impl Request {
+    fn note(&mut self, group: Option<u64>, write: Option<u64>) {
+        if let Some(group) = group {
+            self.seen.all.insert(group);
+            self.seen.last = group;
+        }
+        if let Some(write) = write {
+            self.written = hash(&(self.written, write));
+        }
+    }
+}
+
+/// Whether an answer may have a group: as it was read, or as it was in the way of a transaction.
+fn shows_group(call: &DynamoCall, answer: &Answer) -> bool {
+    let is_lost = call.operation == "TransactWriteItems" && answer.0 != 200;
+    is_lost || call.body["TableName"].as_str().is_some_and(|table| table.ends_with("-groups"))
 }
 
 /// A text in which all ids that an operation has drawn have one name: an attempt more draws other ones, and they are in

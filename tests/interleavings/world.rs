@@ -9,10 +9,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::{SignedDuration, Timestamp};
 use rollcall::limits::BATCH_LEASE_SECONDS;
 use serde_json::{Value, json};
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber;
 
 use super::model::{Act, Event, Model, Name, Seen};
 use super::people::Person;
-use super::scheduler::{Gate, THREAD, Thread};
+use super::scheduler::{Gate, LostRaces, THREAD, Thread};
 use super::state::Names;
 use super::{MANY, Operation, PART};
 use crate::support::{Harness, ScimResponse, encode, patch};
@@ -100,7 +102,13 @@ impl World {
     pub(super) fn spawn(&self, thread: usize, operation: Operation) -> (tokio::task::JoinHandle<()>, Log) {
         let (world, log) = (self.clone(), Log::default());
         let own = log.clone();
-        (tokio::spawn(THREAD.scope(Thread(thread), async move { world.perform(operation, &own).await })), log)
+        let log_of_thread = match operation {
+            // Their resource is a user.
+            DeleteOld | DeleteNew => Dispatch::none(),
+            _ => LostRaces { gate: self.gate.clone(), thread }.log(),
+        };
+        let performance = THREAD.scope(Thread(thread), async move { world.perform(operation, &own).await });
+        (tokio::spawn(performance.with_subscriber(log_of_thread)), log)
     }
 
     pub(super) fn tick(&self) -> usize {
