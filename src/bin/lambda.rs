@@ -112,14 +112,9 @@ fn observer() -> Observer {
 fn store() -> Result<Store, String> {
     let names = TableNames::each(|table| need(&table.variable()))?;
     let store = Store::new(client::from_lambda_environment(variable)?, names);
-    match variable("CHANGES_RETENTION_DAYS") {
-        None => Ok(store),
-        Some(days) => {
-            let days =
-                days.parse().map_err(|_| "CHANGES_RETENTION_DAYS is not a number; set a number of days".to_owned())?;
-            Ok(store.with_retention_days(days))
-        }
-    }
+    let Some(days) = variable("CHANGES_RETENTION_DAYS") else { return Ok(store) };
+    let days = days.parse().map_err(|_| "CHANGES_RETENTION_DAYS is not a number; set a number of days")?;
+    Ok(store.with_retention_days(days))
 }
 
 fn need(name: &str) -> Result<String, String> {
