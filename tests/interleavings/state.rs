@@ -70,7 +70,7 @@ struct Request {
 }
 
 /// What an attempt may hand to the next one as the group: what it saw last, or what it began with.
-#[derive(Debug, Default, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Default, Clone, Hash)]
 struct SeenGroups {
     all: BTreeSet<u64>,
     last: u64,
@@ -187,14 +187,14 @@ impl States {
                 other.watched.take_if(|watched| watched.meets(&footprint));
             }
         }
-        let own = hash(&(&asked, &answered));
+        let exchange = hash(&(&asked, &answered));
         let history = &mut self.threads[thread];
-        history.request.note(shows_group(call, answer).then(|| hash(&answered)), has_written.then_some(own));
+        history.request.note(shows_group(call, answer).then(|| hash(&answered)), has_written.then_some(exchange));
         history.answered = Some(Instant::now());
-        history.hash = hash(&(history.hash, own));
+        history.hash = hash(&(history.hash, exchange));
         let attempt = &mut history.attempt;
         attempt.asked = hash(&(attempt.asked, &asked));
-        attempt.hash = hash(&(attempt.hash, own));
+        attempt.hash = hash(&(attempt.hash, exchange));
         attempt.has_written |= has_written;
         attempt.footprint.extend(&footprint);
     }
