@@ -1,5 +1,8 @@
 # Everything that a person or CI does. `make` alone lists it.
 
+# What is built is looked for in `target`.
+unexport CARGO_TARGET_DIR
+
 TOOLS := .tools
 VENV := $(TOOLS)/venv
 CARGO := cargo
@@ -60,8 +63,8 @@ fuzz: ## Mutated bytes for each parser, FUZZ_SECONDS each: no panic, no hang
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_SEED=$(FUZZ_SEED) $(CARGO) test --locked $(FEATURES) --test rollcall -- fuzz:: --nocapture --test-threads=2
 
 # Optimised a little, in a folder of its own: a schedule is some milliseconds of work, and there are thousands.
-interleavings: ## Every order of two small changes of one group; with large ones, and of three operations, up to a bound
-	CARGO_PROFILE_DEV_OPT_LEVEL=1 ROLLCALL_PAIR_RUNS=100000 ROLLCALL_BATCH_RUNS=1000 ROLLCALL_TRIPLE_RUNS=500 \
+interleavings: ## Every order of two changes of one group, large ones too: an hour; of three, and of who takes over, up to a bound
+	CARGO_PROFILE_DEV_OPT_LEVEL=1 ROLLCALL_PAIR_RUNS=100000 ROLLCALL_BATCH_RUNS=100000 ROLLCALL_TAKEOVER_RUNS=100 ROLLCALL_TRIPLE_RUNS=500 \
 		$(CARGO) test --locked $(FEATURES),small-transactions --target-dir target/interleavings --test interleavings -- --nocapture --test-threads=2
 
 check: lint names docs test ## What a change must pass

@@ -1,10 +1,10 @@
 //! Every interleaving of operations on one group, call by call, held against a model: is there an order of the
 //! operations that explains every answer, every tag and the final state on every read path?
 //!
-//! `ROLLCALL_PAIR_RUNS` bounds the runs of two operations, `ROLLCALL_BATCH_RUNS` those of two with a batch, and
-//! `ROLLCALL_TRIPLE_RUNS` those of three. A set that needs more is sampled, and the seed is printed. `ROLLCALL_SETS` names
-//! the sets to run, for example `Put+Put,AddMany+Get`. With any of them, each set is reported as it ends. `make
-//! interleavings` runs every pair without a batch whole, and those with one that need a thousand runs.
+//! `ROLLCALL_PAIR_RUNS` bounds the runs of two operations, `ROLLCALL_BATCH_RUNS` those of two with a batch,
+//! `ROLLCALL_TAKEOVER_RUNS` those of a batch that another process takes over, and `ROLLCALL_TRIPLE_RUNS` those of three. A
+//! set that needs more is sampled, and the seed is printed. `ROLLCALL_SETS` names the sets to run, for example
+//! `Put+Put,AddMany+Get`. With any of them, each set is reported as it ends. `make interleavings` runs every pair whole.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -220,10 +220,15 @@ fn is_batch(operation: Operation) -> bool {
 }
 
 /// The most runs of a set.
-fn bound(set: &[Operation], default: usize) -> usize {
+fn bound(set: &[Operation], default: usize, ahead: Option<usize>) -> usize {
     // A batch has many calls, and each takes long.
-    let (pair, default) = if has_batch(set) { ("ROLLCALL_BATCH_RUNS", 1) } else { ("ROLLCALL_PAIR_RUNS", default) };
-    let variable = if set.len() > 2 { "ROLLCALL_TRIPLE_RUNS" } else { pair };
+    let default = if has_batch(set) { 1 } else { default };
+    let variable = match (set.len(), has_batch(set)) {
+        (3.., _) => "ROLLCALL_TRIPLE_RUNS",
+        (_, true) if ahead.is_some() => "ROLLCALL_TAKEOVER_RUNS",
+        (_, true) => "ROLLCALL_BATCH_RUNS",
+        (_, false) => "ROLLCALL_PAIR_RUNS",
+    };
     std::env::var(variable).map_or(default, |bound| bound.parse().unwrap())
 }
 
@@ -240,11 +245,11 @@ async fn explore_with(sets: &[Vec<Operation>], default: usize, ahead: Option<usi
     let names = std::env::var("ROLLCALL_SETS").ok();
     let is_named =
         |set: &[Operation]| names.as_ref().is_none_or(|names| names.split(',').any(|name| name == text(set)));
-    let variables = ["ROLLCALL_SETS", "ROLLCALL_PAIR_RUNS", "ROLLCALL_BATCH_RUNS", "ROLLCALL_TRIPLE_RUNS"];
-    let is_reported = variables.map(std::env::var).iter().any(Result::is_ok);
+    let runs = ["PAIR", "BATCH", "TAKEOVER", "TRIPLE"].map(|sets| format!("ROLLCALL_{sets}_RUNS"));
+    let is_reported = names.is_some() || runs.map(std::env::var).iter().any(Result::is_ok);
     for set in sets.iter().filter(|set| is_named(set)) {
         let (before, runs, began) = (explorer.schedules, explorer.runs, std::time::Instant::now());
-        explorer.explore(set, bound(set, default)).await;
+        explorer.explore(set, bound(set, default, ahead)).await;
         if is_reported {
             let is_whole = if explorer.sampled.contains(&text(set)) { "sampled" } else { "whole" };
             let schedules = explorer.schedules - before;
