@@ -9,6 +9,7 @@ are what the server's own metrics add up to. `--verify` has `rollcall verify` ex
 
 import argparse
 import contextlib
+import os
 import pathlib
 import re
 import sqlite3
@@ -25,6 +26,8 @@ SAMPLES, SINGLE = 200, 250
 NAME = "seed0000000@example.com"
 SMALL = 1_000
 CACHE_KIB = 8 << 20
+TICKS = os.sysconf("SC_CLK_TCK")
+SETTLED_SECONDS, SETTLED_SHARE = 2, 0.02
 
 
 def seed(rollcall, folder):
@@ -69,14 +72,15 @@ def totals(metrics):
             for name in ("round_trips", "capacity_units")]
 
 
-def settle(metrics):
-    """Waits until the server has counted its users, as it does when it starts."""
-    before = None
+def settle(process):
+    """Waits until the server has counted its users, as it does when it starts: until it takes no processor time."""
+    seconds = lambda: sum(map(int, pathlib.Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[11:13])) / TICKS
+    before = seconds()
     for _ in range(300):
-        before, last = totals(metrics), before
-        if before == last:
+        time.sleep(SETTLED_SECONDS)
+        before, last = seconds(), before
+        if before - last < SETTLED_SHARE * SETTLED_SECONDS:
             return
-        time.sleep(1)
     raise SystemExit("the server goes on counting")
 
 
@@ -139,7 +143,7 @@ def measure(rollcall, users, is_verified):
                 name, _, value = process.stdout.readline().strip().partition(": ")
                 words[name] = value
             client, metrics = Client(words["Tenant URL"], token), words["Metrics"]
-            settle(metrics)
+            settle(process)
             figures = {name: timed(metrics, action) for name, action in rows(client, users, group, single).items()}
             status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
             memory = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
