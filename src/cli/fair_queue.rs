@@ -10,6 +10,13 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{MAX_COUNTED_TENANTS, MAX_WRITE_PAUSE_MS, SERVE_SHARE_SECONDS, WRITE_PAUSE_MS};
 
+/// Waits, if there is anything to wait for: tokio's sleep of no time lasts until its next tick, about a millisecond.
+pub(super) async fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        tokio::time::sleep(duration).await;
+    }
+}
+
 /// The lines in which the steps of requests wait.
 #[derive(Debug, Clone)]
 pub(super) struct FairQueue(Arc<Mutex<Lines>>);
@@ -55,8 +62,8 @@ impl FairQueue {
 
     /// Waits for a tenant's turn to write. One that is alone does not wait.
     pub(super) async fn wait_to_write(&self, tenant: &str) {
-        let pause = self.lines().write_pause(tenant, Instant::now());
-        tokio::time::sleep(pause).await;
+        let turn = self.lines().write_pause(tenant, Instant::now());
+        pause(turn).await;
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -230,6 +237,8 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     struct Turns(Lines, Instant);
@@ -336,6 +345,13 @@ mod tests {
         assert_eq!(pause(&mut turns, "acme"), share);
         turns.1 += Duration::from_secs(SERVE_SHARE_SECONDS);
         assert!((0..1000).all(|_| pause(&mut turns, "acme") == 0), "alone again");
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_nothing_goes_on_at_once() {
+        assert_eq!(pause(Duration::ZERO).now_or_never(), Some(()));
+        assert_eq!(FairQueue::new(2).wait_to_write("acme").now_or_never(), Some(()));
+        assert_eq!(pause(Duration::from_secs(60)).now_or_never(), None);
     }
 
     /// Twenty steps of a request; every fifth request goes away at once.

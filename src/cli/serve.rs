@@ -14,7 +14,7 @@ use jiff::SignedDuration;
 use tokio::net::TcpListener;
 
 use super::data_folder::{self, RunningServer};
-use super::fair_queue::FairQueue;
+use super::fair_queue::{FairQueue, pause};
 use super::listener::{self, Service};
 use super::metrics::MetricsListener;
 use super::{StoreOptions, local_operator};
@@ -312,7 +312,7 @@ impl Service for ScimService {
         let tenant = request.uri().path().split('/').nth(1).filter(|_| request.headers().contains_key(AUTHORIZATION));
         let tenant: String = tenant.unwrap_or_default().chars().take(MAX_TENANT_BYTES).collect();
         if is_write(&request) {
-            tokio::time::sleep(backlog.pause(Clock::System.now())).await;
+            pause(backlog.pause(Clock::System.now())).await;
             queue.wait_to_write(&tenant).await;
         }
         let answer = self.0.on_disk(queue.run(&tenant, api::handle(app, &Selection::all(), request)).await).await;

@@ -19,7 +19,8 @@ use crate::store::dynamo::tables::{DEFINITIONS, Table};
 use crate::store::model::change_record::ChangeRecord;
 use crate::store::ops::changes::follower::{FollowerPlace, ShardPlace};
 
-/// How often it looks whether there is something new: an event is read within a second of its write.
+/// How often it looks whether there is something new: an event is read within a second of its write. What comes within
+/// this time is one batch, so that the feed writes to the disk a few times a second, and clients need not wait for it.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// Records handed over at once, as on Lambda: what a batch costs besides its rows is the same for any number.
@@ -99,15 +100,9 @@ impl Follower {
     pub async fn catch_up(&mut self) -> Result<usize, String> {
         let mut count = 0;
         loop {
-            let before = count;
-            for at in 0..self.tables.len() {
-                if !self.holds_lease().await? {
-                    return Ok(count);
-                }
-                count += self.work_off(at).await?;
-            }
-            if count == before {
-                return Ok(count);
+            match self.work_off_tables().await? {
+                0 => return Ok(count),
+                some => count += some,
             }
         }
     }
@@ -117,8 +112,11 @@ impl Follower {
         let counting = check_counts_daily(self.store.clone());
         let following = async {
             loop {
-                if let Err(error) = self.catch_up().await {
-                    tracing::error!(%error, "the feed stands still");
+                match self.work_off_tables().await {
+                    // There is more than one batch of something.
+                    Ok(BATCH..) => continue,
+                    Ok(_) => {}
+                    Err(error) => tracing::error!(%error, "the feed stands still"),
                 }
                 tokio::time::sleep(INTERVAL).await;
             }
@@ -140,6 +138,18 @@ impl Follower {
         }
         lease.renewed = has_it.then_some(asked);
         Ok(has_it)
+    }
+
+    /// Processes the next records of each table, and returns their number.
+    async fn work_off_tables(&mut self) -> Result<usize, String> {
+        let mut count = 0;
+        for at in 0..self.tables.len() {
+            if !self.holds_lease().await? {
+                break;
+            }
+            count += self.work_off(at).await?;
+        }
+        Ok(count)
     }
 
     /// Processes the next records of each open shard of a table, and returns their number.
