@@ -44,8 +44,11 @@ impl Thread {
 /// Choices beyond this one are not varied. No operations have as many calls; one that waits for another one polls.
 const MAX_BRANCHES: usize = 150;
 
-/// Releases in one run. Beyond, something waits for what never comes.
-const MAX_MOVES: usize = 400;
+/// Releases in one run. Beyond, something waits for what never comes. Who waits for the lease of a crashed request asks
+/// for the job every [`MIN_BATCH_POLL_MS`] in `make interleavings`: 400 times, with some calls each.
+///
+/// [`MIN_BATCH_POLL_MS`]: rollcall::limits::MIN_BATCH_POLL_MS
+const MAX_MOVES: usize = 4_000;
 
 /// A call that is held: its text, and when it came.
 type HeldCall = (String, usize);
