@@ -10,13 +10,6 @@ use std::time::{Duration, Instant};
 
 use crate::limits::{MAX_COUNTED_TENANTS, MAX_WRITE_PAUSE_MS, SERVE_SHARE_SECONDS, WRITE_PAUSE_MS};
 
-/// Waits, if there is anything to wait for: tokio's sleep of no time lasts until its next tick, about a millisecond.
-pub(super) async fn pause(duration: Duration) {
-    if !duration.is_zero() {
-        tokio::time::sleep(duration).await;
-    }
-}
-
 /// The lines in which the steps of requests wait.
 #[derive(Debug, Clone)]
 pub(super) struct FairQueue(Arc<Mutex<Lines>>);
@@ -232,6 +225,13 @@ impl Line {
     fn is_in_use(&self, now: Instant) -> bool {
         let is_recent = now.saturating_duration_since(self.seen) < Duration::from_secs(SERVE_SHARE_SECONDS);
         is_recent || self.running > 0 || !self.waiting.is_empty()
+    }
+}
+
+/// Waits, if there is anything to wait for: tokio's sleep of no time lasts until its next tick, about a millisecond.
+pub(super) async fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        tokio::time::sleep(duration).await;
     }
 }
 
