@@ -26,6 +26,8 @@ SAMPLES, SINGLE = 200, 250
 NAME = "seed0000000@example.com"
 SMALL = 1_000
 CACHE_KIB = 8 << 20
+# Ids are spread as random ones are: a bucket, and multiples of an odd number.
+SPREAD = 2_654_435_761
 TICKS = os.sysconf("SC_CLK_TCK")
 SETTLED_SECONDS, SETTLED_SHARE = 2, 0.02
 
@@ -51,7 +53,7 @@ def multiply(folder, one, users):
     tables = [name for name, in engine.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
               if name.startswith(("rollcall-users", "rollcall-links"))]
     new = lambda column: (f"replace(replace({column}, 'seed0000000', printf('seed%07d', i)), :id, "
-                          "printf('%02x000000-0000-4000-8000-%012x', i % 256, i))")
+                          f"printf('%02x%06x-0000-4000-8000-%012x', i % 256, i * {SPREAD} % {1 << 24}, i))")
     for table in tables:
         columns = [row[1] for row in engine.execute(f'PRAGMA table_info("{table}")')]
         copied = ", ".join(new(column) if column in ("sk", "base_sk", "item_json") else column for column in columns)
@@ -98,7 +100,8 @@ def timed(metrics, action):
 def rows(client, users, group, single):
     quoted = lambda attribute, value: f"/Users?filter={attribute}+eq+%22{urllib.parse.quote(value)}%22"
     name = lambda number: f"seed{1 + number * 37 % users:07}@example.com"
-    path = lambda number: "/Users/{0:02x}000000-0000-4000-8000-{1:012x}".format((number := 1 + number * 37 % users) % 256, number)
+    id_of = lambda number: f"{number % 256:02x}{number * SPREAD % (1 << 24):06x}-0000-4000-8000-{number:012x}"
+    path = lambda number: f"/Users/{id_of(1 + number * 37 % users)}"
     change = lambda operation: {"Operations": [operation]}
     created = []
     page = client.send("GET", "/Users?cursor&count=100")

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::Timestamp;
 use rollcall::auth::ApiKey;
+use rollcall::limits::PROTECTED_MEMBERS;
 use rollcall::tenant::{Protection, ProtectionMode, Settings};
 use serde_json::{Value, json};
 
@@ -312,6 +313,29 @@ async fn one_member_more_or_less_costs_the_same_in_a_group_of_any_size() {
         let costs = [counted.spend("PATCH", &path, add, 204).await, counted.spend("PATCH", &path, remove, 204).await];
         assert_eq!(costs, [spent(2, &changed, 5.0, 8.0), spent(2, &changed, 5.0, 8.0)], "{count}");
     }
+}
+
+/// Of a window the first removal, each further one, and the one that passes the floor, for which the group is counted.
+#[tokio::test(start_paused = true)]
+async fn the_protection_costs_the_same_in_a_group_of_any_size() {
+    if !is_embedded() {
+        return;
+    }
+    let floor = usize::try_from(PROTECTED_MEMBERS).unwrap();
+    let mut costs = Vec::new();
+    for count in [1_000, members_of_bench()] {
+        let counted = Counted::protected().await;
+        let (path, ids) = group_of(&counted, count).await;
+        let mut removals = Vec::new();
+        for id in &ids[..=floor] {
+            let remove = patch(json!([{"op": "remove", "path": format!("members[value eq \"{id}\"]")}]));
+            removals.push(counted.spend("PATCH", &path, remove, 204).await);
+        }
+        costs.push([0, 1, floor].map(|number| removals[number].clone()));
+    }
+    let [first, further, passing] = costs[0].each_ref().map(|spent| (spent.round_trips, spent.rcu, spent.wcu));
+    assert_eq!((first, further, passing), ((4, 5.0, 7.0), (3, 5.0, 7.0), (6, 18.0, 8.0)));
+    assert_eq!(costs[0], costs[1]);
 }
 
 /// Round trips until the answer, of a PUT of a large group: nothing changes, one member, all but one.

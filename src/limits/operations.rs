@@ -107,9 +107,9 @@ pub const PROTECTED_MEMBERS: u32 = 50;
 /// Per cent of a group's members that may be removed from it within a window.
 pub const PROTECTED_MEMBERS_PERCENT: u8 = 50;
 
-/// Most pages of members, 1 MB each, that are counted for the bound of a group: some 200,000. Of a larger group, so many
-/// count.
-pub const MAX_COUNTED_MEMBER_PAGES: usize = 20;
+/// Most members that are counted for the bound of a group. Of more, Rollcall estimates the number from how close together
+/// the first ids are: within 5 per cent in two of three groups, and for 13 read units whatever the size.
+pub const MAX_COUNTED_MEMBERS: u16 = 500;
 
 /// Most windows that one decision of an operator concerns: each is two of the 100 actions of a transaction.
 pub const MAX_DECIDED_WINDOWS: usize = 48;

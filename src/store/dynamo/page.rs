@@ -16,7 +16,7 @@ impl Store {
         count: usize,
     ) -> Result<(Vec<Item>, usize), StoreError> {
         let items = items_after(&query, start_index.saturating_sub(1), count);
-        let (total, items) = futures_util::future::try_join(total(&query, usize::MAX), items).await?;
+        let (total, items) = futures_util::future::try_join(total(&query), items).await?;
         Ok((items, total))
     }
 }
@@ -41,18 +41,12 @@ enum Seek {
     PastTheEnd,
 }
 
-/// How many items a query has on its first pages.
-pub(in crate::store) async fn total(
-    query: &impl Fn() -> QueryFluentBuilder,
-    max_pages: usize,
-) -> Result<usize, StoreError> {
+/// How many items a query has.
+async fn total(query: &impl Fn() -> QueryFluentBuilder) -> Result<usize, StoreError> {
     let mut pages = query().select(Select::Count).into_paginator().send();
-    let (mut total, mut read) = (0, 0);
-    while read < max_pages
-        && let Some(page) = pages.next().await
-    {
+    let mut total = 0;
+    while let Some(page) = pages.next().await {
         total += usize::try_from(page.map_err(|e| StoreError::of(&e))?.count()).unwrap_or(0);
-        read += 1;
     }
     Ok(total)
 }

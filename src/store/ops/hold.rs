@@ -5,12 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::auth::Tenant;
-use crate::limits::{MAX_COUNTED_MEMBER_PAGES, MAX_DECIDED_WINDOWS, MAX_WRITE_ATTEMPTS};
+use crate::limits::{MAX_DECIDED_WINDOWS, MAX_WRITE_ATTEMPTS};
 use crate::scim::resource::date_time;
 use crate::store::dynamo::commit::CommitError;
 use crate::store::dynamo::dry_run;
 use crate::store::dynamo::item::{Item, at, n, s};
-use crate::store::dynamo::page::total;
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Write};
 use crate::store::model::admin_action::{AdminAction, AdminActionType, AdminAuthor};
@@ -149,7 +148,7 @@ impl Store {
     async fn bound_of_all(&self, count: Count<'_>) -> Result<i64, StoreError> {
         let all = match count.protected {
             Protected::Users => self.user_counts(count.tenant).await?.map_or(0, |counts| counts.total()),
-            Protected::Group(id) => total(&|| self.rows_query(count.tenant, id), MAX_COUNTED_MEMBER_PAGES).await?,
+            Protected::Group(id) => self.member_count(count.tenant, id).await?,
         };
         let bound = count.protected.bound(count.protection);
         let share = i64::try_from(all).unwrap_or(i64::MAX / 100).saturating_mul(i64::from(bound.percent)) / 100;

@@ -11,12 +11,10 @@ use super::moves::{Moves, Pending, delete_row, leave_group};
 use super::{FIRST_ROWS, PrefetchedMembers};
 use crate::auth::Tenant;
 use crate::limits::{
-    MAX_COUNTED_MEMBER_PAGES, MAX_MEMBER_CHANGES, MAX_REPLACE_ATTEMPTS, MAX_TRANSACTION_ACTIONS,
-    MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
+    MAX_MEMBER_CHANGES, MAX_REPLACE_ATTEMPTS, MAX_TRANSACTION_ACTIONS, MAX_TRANSACTION_MEMBERS, MAX_WRITE_ATTEMPTS,
 };
 use crate::scim::membership::{Ids, MembershipChange};
 use crate::store::dynamo::dry_run;
-use crate::store::dynamo::page::total;
 use crate::store::dynamo::tables::Table;
 use crate::store::dynamo::write::{Condition, Guard, Write};
 use crate::store::model::group::{Group, GroupError, group_key};
@@ -358,7 +356,7 @@ impl Store {
         let are_all = some.len() < usize::try_from(FIRST_ROWS).unwrap_or_default();
         let count = match are_all || author.settings.protection.mode == ProtectionMode::Off {
             true => some.len(),
-            false => total(&|| self.rows_query(tenant, &group.id), MAX_COUNTED_MEMBER_PAGES).await?,
+            false => self.member_count(tenant, &group.id).await?,
         };
         Ok(Loss { count: i64::try_from(count).unwrap_or(i64::MAX), is_most: false })
     }
