@@ -27,15 +27,14 @@ OLD := 1440d801c4
 SAM_DEPLOY = --config-env none $(if $(UPLOADS),--s3-bucket $(UPLOADS),--resolve-s3) $(if $(STACK_ROLE),--role-arn $(STACK_ROLE))
 HOST_ARCH := $(subst aarch64,arm64,$(shell uname -m))
 HOST_TARGET = $(shell rustc -vV | sed -n 's/^host: //p')
-SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock Makefile
+SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock Makefile build.rs
 # Zig as the linker for either architecture, and no path of this machine in what is built.
 REMAP = --remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo
 ZIG = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH"
 CROSS = $(ZIG) RUSTFLAGS="$(REMAP)"
-# The Lambda binary is built for size, and yet small functions become a part of those that call them (ADR 0070).
-INLINE := -C llvm-args=-inline-threshold=60
-LAMBDA = $(ZIG) RUSTFLAGS="$(REMAP) $(INLINE)"
+# Its allocator looks for no settings in the environment, which took a tenth of a start (ADR 0072).
+LAMBDA = $(ZIG) CFLAGS=-DMI_NO_GETENV RUSTFLAGS="$(REMAP)"
 .DEFAULT_GOAL := help
 .PHONY: help run watch install check-install test fuzz interleavings check names docs fmt lint template openapi lint-openapi clients postman reference recording schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \
 	e2e e2e-policies e2e-bus restore-rehearsal tenant-data local-invoke local-api bench bench-peers instructions profile soak takeover canary costs requirements clean
@@ -153,7 +152,7 @@ build/x86_64/bootstrap: $(SOURCES) $(VENV)/done
 	mkdir -p $(@D) && cp build/cargo-lambda/x86_64/bootstrap/bootstrap $@
 
 # The command line for Linux: static, so that it runs on every distribution. Which commit it is from, `--version` says.
-build/cli/%/rollcall: $(SOURCES) build.rs $(VENV)/done
+build/cli/%/rollcall: $(SOURCES) $(VENV)/done
 	rustup target add $* > /dev/null 2>&1 || true
 	$(CROSS) cargo-zigbuild zigbuild --locked --profile cli $(FEATURES) --bin rollcall --target $*
 	mkdir -p $(@D) && cp target/$*/cli/rollcall $@
@@ -271,8 +270,8 @@ bench-peers: $(TOOLS)/peers/done ## Rollcall and two servers from PyPI under one
 	$(TOOLS)/peers/bin/python tests/bench_peers.py target/cli/rollcall target/cli/examples/load --page docs/src/benchmarks.md $(OTHERS)
 
 instructions: ## What a request costs a function in instructions, exactly, held to tests/instructions/pins.json; needs valgrind
-	RUSTFLAGS="$(INLINE)" $(CARGO) build --quiet --locked --profile instructions $(FEATURES) --target-dir target/inlined --example instructions
-	python3 tests/instructions/run.py target/inlined/instructions/examples/instructions
+	$(CARGO) build --quiet --locked --profile instructions $(FEATURES) --example instructions
+	python3 tests/instructions/run.py target/instructions/examples/instructions
 
 profile: $(TOOLS)/bin/inferno-flamegraph ## Where rollcall serve spends its time: flame graphs in build/profile; needs perf
 	RUSTFLAGS="-C force-frame-pointers=yes" $(CARGO) build --locked --profile profile $(FEATURES) --target-dir target/profiled --bin rollcall

@@ -138,17 +138,17 @@ impl PublishedSchema {
 }
 
 impl Schema {
-    /// Reads a schema definition.
+    /// Reads the definition of a schema, next to the text that `/Schemas` publishes of it.
     ///
     /// # Errors
     /// What serde found, with line and column.
-    pub fn parse(text: &'static str) -> Result<Self, serde_json::Error> {
+    fn parse(definition: &str, text: &'static str) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
         struct Definition {
             id: String,
             attributes: Vec<Attribute>,
         }
-        let Definition { id, attributes } = serde_json::from_str(text)?;
+        let Definition { id, attributes } = serde_json::from_str(definition)?;
         Ok(Self { id, attributes, published: PublishedSchema { text, tree: None }, ..Self::default() })
     }
 
@@ -209,6 +209,16 @@ impl ResourceSchema {
     }
 }
 
+/// A schema of this folder. `build.rs` writes its definition: the characteristics of the text that are not the defaults.
+macro_rules! shipped {
+    ($name:literal) => {
+        Schema::parse(
+            include_str!(concat!(env!("OUT_DIR"), "/schema/", $name, ".json")),
+            include_str!(concat!("schema/", $name, ".json")),
+        )
+    };
+}
+
 /// All schemas that a tenant's endpoint knows.
 #[derive(Debug, Clone)]
 pub struct Schemas {
@@ -231,23 +241,23 @@ impl Schemas {
             user: ResourceSchema {
                 name: "User",
                 endpoint: "/Users",
-                core: Schema::parse(include_str!("schema/user.json"))?,
-                extensions: vec![Schema::parse(include_str!("schema/enterprise_user.json"))?],
+                core: shipped!("user")?,
+                extensions: vec![shipped!("enterprise_user")?],
                 is_enabled: true,
                 common: common(),
             },
             group: ResourceSchema {
                 name: "Group",
                 endpoint: "/Groups",
-                core: Schema::parse(include_str!("schema/group.json"))?,
-                extensions: vec![Schema::parse(include_str!("schema/group_members_metadata.json"))?],
+                core: shipped!("group")?,
+                extensions: vec![shipped!("group_members_metadata")?],
                 is_enabled: true,
                 common: common(),
             },
             group_member: ResourceSchema {
                 name: "GroupMember",
                 endpoint: "/GroupMembers",
-                core: Schema::parse(include_str!("schema/group_member.json"))?,
+                core: shipped!("group_member")?,
                 extensions: Vec::new(),
                 is_enabled: true,
                 common: common(),
@@ -315,6 +325,16 @@ mod tests {
         let ids: Vec<_> = schemas.all().map(|s| s.id.as_str()).collect();
         assert_eq!(ids, [USER_URN, GROUP_URN, ENTERPRISE_URN, METADATA_URN]);
         assert_eq!(schemas.group_member.core.id, "urn:ietf:params:scim:schemas:core:2.0:GroupMember");
+    }
+
+    #[test]
+    fn the_engine_reads_what_schemas_publishes() {
+        let schemas = Schemas::standard().unwrap();
+        for schema in schemas.all().chain([&schemas.group_member.core]) {
+            let published = serde_json::from_value::<Vec<Attribute>>(schema.published()["attributes"].clone()).unwrap();
+            assert_eq!(schema.attributes, published, "{}", schema.id);
+            assert_eq!(schema.published()["id"], schema.id);
+        }
     }
 
     #[test]

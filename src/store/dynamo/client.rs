@@ -14,6 +14,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 #[cfg(feature = "local")]
 use aws_smithy_runtime_api::client::auth::AuthSchemeId;
+use aws_smithy_runtime_api::client::http::{HttpClient, http_client_fn};
 
 use crate::sigv4::AMAZON_ROOTS;
 #[cfg(feature = "local")]
@@ -141,8 +142,10 @@ fn config(region: String, metering: Metering) -> Builder {
 fn https(roots: Vec<u8>) -> Result<SharedHttpClient, String> {
     let trust = TrustStore::empty().with_pem_certificate(roots);
     let context = TlsContext::builder().with_trust_store(trust).build().map_err(|e| e.to_string())?;
-    Ok(aws_smithy_http_client::Builder::new()
+    let https = aws_smithy_http_client::Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .tls_context(context)
-        .build_https())
+        .build_https();
+    // Around it: the SDK checks a configuration by a connector that it drops, and that had read the certificates.
+    Ok(http_client_fn(move |settings, components| https.http_connector(settings, components)))
 }
