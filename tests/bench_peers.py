@@ -4,7 +4,7 @@
 
 KIND is rollcall (another build of it) or scim-server (github.com/wadahiro/scim-server). LOAD is the example `load` of
 this crate: it checks status and content of each answer. Everything is on 127.0.0.1; the loops are bounded. A server that
-refuses a row or answers wrongly has no figure there, and the page says why.
+refuses a row or answers wrongly has no figure there, and the page says why. Before each row, the server has come to rest.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.parse
 
 from peers import plot, servers
@@ -27,6 +28,8 @@ GROUP = "urn:ietf:params:scim:schemas:core:2.0:Group"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 # Of one row of one server; a slow one gets fewer requests instead.
 ROW_SECONDS, PROBES = 10, 3
+# How long a server may go on after its answers, and the processor time by which it counts as idle in half a second.
+SETTLE_SECONDS, IDLE_SECONDS = 60, 0.02
 
 
 class Refused(Exception):
@@ -39,7 +42,8 @@ class Bench:
         self.fresh, self.results, self.why = 0, {}, {}
 
     def run(self, clients, requests):
-        """The times in milliseconds, the seconds of all, and the server's CPU in milliseconds for each request."""
+        """The times in milliseconds, the seconds of all, and the server's CPU in milliseconds for each request, with what
+        goes on after the answers."""
         plan = {"address": self.server.address, "headers": self.server.headers | {"Host": self.server.address},
                 "clients": clients, "requests": requests}
         before = self.server.cpu_seconds()
@@ -47,8 +51,18 @@ class Bench:
         if done.returncode:
             raise Refused(done.stderr.strip()[:300])
         result = json.loads(done.stdout)
+        self.settle()
         cpu = (self.server.cpu_seconds() - before) * 1000 / len(requests)
         return [time / 1000 for time in result["microseconds"]], result["seconds"], cpu
+
+    def settle(self):
+        """Waits until the server is idle, so that a row pays for its own work alone."""
+        used = self.server.cpu_seconds()
+        for _ in range(2 * SETTLE_SECONDS):
+            time.sleep(0.5)
+            before, used = used, self.server.cpu_seconds()
+            if used - before <= IDLE_SECONDS:
+                return
 
     def request(self, method, path, body=None, status=200, holds=()):
         body = None if body is None else json.dumps(body)
@@ -148,6 +162,7 @@ def groups(bench, size, names, ids):
     connection = http.client.HTTPConnection(bench.server.address)
     connection.request("POST", f"{bench.server.base}/Groups", json.dumps(group(0)), bench.server.headers)
     answer = json.loads(connection.getresponse().read())
+    bench.settle()
     if "id" not in answer:
         bench.why[f"group of {size}"] = str(answer)[:300]
         return
