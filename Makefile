@@ -33,7 +33,7 @@ REMAP = --remap-path-prefix=$(CURDIR)=/rollcall --remap-path-prefix=$${CARGO_HOM
 ZIG = rustup target add aarch64-unknown-linux-gnu x86_64-unknown-linux-gnu > /dev/null 2>&1; \
 	env SAM_CLI_TELEMETRY=0 SOURCE_DATE_EPOCH=0 PATH="$(CURDIR)/$(TOOLS)/bin:$(CURDIR)/$(VENV)/bin:$$PATH"
 CROSS = $(ZIG) RUSTFLAGS="$(REMAP)"
-# Its allocator looks for no settings in the environment, which took a tenth of a start (ADR 0072).
+# The allocator's search of the environment for settings took a thirteenth of a start (ADR 0072).
 LAMBDA = $(ZIG) CFLAGS=-DMI_NO_GETENV RUSTFLAGS="$(REMAP)"
 .DEFAULT_GOAL := help
 .PHONY: help run watch install check-install test fuzz interleavings check names docs fmt lint template openapi lint-openapi clients postman reference recording schemathesis conformance pages browser consumers lambda build release check-release iac image e2e-package cold-start validate rules deny advisories sam-build deploy deploy-built \

@@ -39,7 +39,8 @@ fn write_definitions(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// The characteristics that `scim::schema::Attribute` has, but for those that are its defaults.
+/// The characteristics that `scim::schema::Attribute` has, but for those that are its defaults. A test of
+/// `scim::schema` holds the two together.
 fn characteristics(attributes: &Value) -> Value {
     let defaults = json!({"multiValued": false, "required": false, "caseExact": false, "mutability": "readWrite",
         "returned": "default"});

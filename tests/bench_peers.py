@@ -4,7 +4,8 @@
 
 KIND is rollcall (another build of it) or scim-server (github.com/wadahiro/scim-server). LOAD is the example `load` of
 this crate: it checks status and content of each answer. Everything is on 127.0.0.1; the loops are bounded. A server that
-refuses a row or answers wrongly has no figure there, and the page says why. Before each row, the server has come to rest.
+refuses a row or answers wrongly has no figure there, and the page says why. Each row waits for the server
+to come to rest, for at most a minute.
 """
 
 import argparse
@@ -56,7 +57,7 @@ class Bench:
         return [time / 1000 for time in result["microseconds"]], result["seconds"], cpu
 
     def settle(self):
-        """Waits until the server is idle, so that a row pays for its own work alone."""
+        """Waits until the server is idle, for at most a minute, so that a row pays for its own work alone."""
         used = self.server.cpu_seconds()
         for _ in range(2 * SETTLE_SECONDS):
             time.sleep(0.5)

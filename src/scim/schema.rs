@@ -1,4 +1,4 @@
-//! Schemas as data (RFC 7643 section 7): the published JSON is what the engine itself reads.
+//! Schemas as data (RFC 7643 section 7): what the engine reads, `build.rs` takes from the JSON that `/Schemas` publishes.
 
 use std::borrow::Cow;
 
